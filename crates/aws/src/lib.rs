@@ -1,0 +1,75 @@
+//! AWS clients for a Lambda handler, and what an AWS error means.
+//!
+//! A handler's region and credentials are in its environment, fixed for the life of the sandbox. So
+//! there is no provider chain here, only [`sdk_config`]: one TLS client with ring, shared by all
+//! service clients that are made from it.
+
+mod error;
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use settings::{Settings, Variable, shared};
+
+pub use error::{Error, Kind};
+
+const ACCESS_KEY: Variable = Variable::required(
+    "AWS_ACCESS_KEY_ID",
+    "access key of the handler's role; Lambda sets it",
+);
+const SECRET_KEY: Variable = Variable::required(
+    "AWS_SECRET_ACCESS_KEY",
+    "secret key of the handler's role; Lambda sets it",
+);
+const SESSION_TOKEN: Variable = Variable::optional(
+    "AWS_SESSION_TOKEN",
+    "session token of the handler's role; Lambda sets it",
+);
+
+/// How long a connection may take to open. AWS endpoints in the region answer within milliseconds;
+/// a lost packet must not cost `verify` its ten seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one try of a call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The configuration that every client of a handler is made from. `attempts` is how often one call
+/// is tried in all, with jittered exponential back-off between.
+pub fn sdk_config(settings: &Settings, attempts: u32) -> Result<SdkConfig, settings::Error> {
+    let credentials = Credentials::new(
+        settings.text(&ACCESS_KEY)?,
+        settings.text(&SECRET_KEY)?,
+        settings.maybe(&SESSION_TOKEN),
+        None,
+        "environment",
+    );
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(settings.text(&shared::AWS_REGION)?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http)
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        )
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SharedTimeSource::new(SystemTimeSource::new()));
+    config.set_endpoint_url(settings.maybe(&shared::AWS_ENDPOINT_URL));
+    Ok(config.build())
+}

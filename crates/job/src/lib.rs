@@ -1,0 +1,17 @@
+//! A workflow job and the names that everything about it carries.
+//!
+//! - [`Job`] is what the state machine knows of a job; [`Order`] is an execution's input.
+//! - [`ExecutionName`] and [`RunnerName`] are made from the job and read back from it, so that an
+//!   execution, a runner, a task and a parameter are all found again from a name alone.
+//! - [`sink`] fits text to what ECS accepts.
+
+mod matched;
+mod name;
+mod order;
+mod repository;
+pub mod sink;
+
+pub use matched::{CONTAINER, Matched};
+pub use name::{DeploymentId, ExecutionName, NameError, RunnerName};
+pub use order::{Job, JobId, Order, OwnerType};
+pub use repository::{Repository, RepositoryError};

@@ -1,0 +1,13 @@
+//! What a runner takes from SSM to become a runner, and where it lies.
+//!
+//! `token` writes a [`Registration`] as one SecureString, the agent reads it once and deletes it.
+//! Its path ends in 128 random bits ([`ParameterPath`]): whoever may read one parameter by name
+//! still cannot guess another runner's.
+
+mod path;
+mod planned;
+mod value;
+
+pub use path::{ParameterPath, PathError};
+pub use planned::PlannedRunner;
+pub use value::{EncodeError, Registration, RegistrationError, Secret, TokenRegistration};
