@@ -1,0 +1,51 @@
+import { Duration } from "aws-cdk-lib";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
+import * as sqs from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+
+/** What the front door needs. */
+export interface FrontDoorProps {
+  /** The function that GitHub's webhooks reach. */
+  readonly verify: lambda.Function;
+  /** Where events go that nobody could handle. */
+  readonly deadLetters: sqs.IQueue;
+  /** How long `verify` may take: a message stays invisible for six times that. */
+  readonly timeout: Duration;
+}
+
+/**
+ * The public address of the webhook, and the queue for what couldn't be started at once.
+ *
+ * GitHub never repeats a failed delivery. When StartExecution stays throttled for longer than
+ * GitHub waits for an answer, `verify` keeps the checked event here and reads it again later.
+ */
+export class FrontDoor extends Construct {
+  /** The address; every request's signature is checked before its body is looked at. */
+  readonly url: lambda.FunctionUrl;
+  /** Events kept for later. */
+  readonly overflow: sqs.Queue;
+
+  constructor(scope: Construct, id: string, props: FrontDoorProps) {
+    super(scope, id);
+    // GitHub can't sign for IAM: the HMAC over the body is the authentication.
+    this.url = props.verify.addFunctionUrl({ authType: lambda.FunctionUrlAuthType.NONE });
+    this.overflow = new sqs.Queue(this, "Overflow", {
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      visibilityTimeout: Duration.seconds(props.timeout.toSeconds() * 6),
+      retentionPeriod: Duration.days(1),
+      // Throttling passes; 20 tries of 6 x the time-out are well over half an hour.
+      deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 20 },
+    });
+    this.overflow.grantSendMessages(props.verify);
+    props.verify.addEnvironment("OVERFLOW_QUEUE_URL", this.overflow.queueUrl);
+    props.verify.addEventSource(
+      new SqsEventSource(this.overflow, {
+        batchSize: 1,
+        // The lowest that Lambda takes: the queue exists because there was too much at once.
+        maxConcurrency: 2,
+      }),
+    );
+  }
+}

@@ -1,0 +1,79 @@
+import { invalidProp } from "./invalid-prop";
+
+/** How the deployment meets GitHub. */
+export interface GitHubProps {
+  /**
+   * The API's address: github.com, `https://HOST/api/v3` for Enterprise Server, or
+   * `https://api.SUBDOMAIN.ghe.com`.
+   * @default "https://api.github.com"
+   */
+  readonly apiUrl?: string;
+  /**
+   * Whether runners are registered at the repository of their job or at its organization. The
+   * App needs `administration: write` for the one, `organization_self_hosted_runners: write` for
+   * the other.
+   * @default "repository"
+   */
+  readonly scope?: "repository" | "organization";
+  /**
+   * Name of the runner group that runners join at organization scope.
+   * @default "Default"
+   */
+  readonly runnerGroup?: string;
+  /**
+   * How a runner is registered: by a just-in-time configuration, or by a registration token for
+   * an Enterprise Server that knows no just-in-time runners.
+   * @default "jit"
+   */
+  readonly registration?: "jit" | "token";
+  /**
+   * Owners whose jobs are run.
+   * @default - all from which a signed webhook arrives
+   */
+  readonly allowedOwners?: readonly string[];
+  /**
+   * Repositories whose jobs are run, as `owner/name`.
+   * @default - all of the allowed owners
+   */
+  readonly allowedRepositories?: readonly string[];
+  /**
+   * Whether public repositories' jobs are run. Anybody can open a pull request there, and with it
+   * run code on a self-hosted runner.
+   * @default false
+   */
+  readonly allowPublicRepositories?: boolean;
+  /**
+   * Labels without which a job is not ours, so that jobs for GitHub's own runners start nothing.
+   * @default ["self-hosted"]
+   */
+  readonly requiredLabels?: readonly string[];
+}
+
+/** The same with the defaults filled in and checked. */
+export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
+  const apiUrl = props.apiUrl ?? "https://api.github.com";
+  // Plain HTTP only to this machine: the stand-in of the local stack listens there.
+  if (!/^(https:\/\/[^\s/]+|http:\/\/(127\.0\.0\.1|localhost)(:\d+)?)(\/\S*)?$/.test(apiUrl)) {
+    throw invalidProp("github.apiUrl", apiUrl, "an https:// URL, for example https://HOST/api/v3");
+  }
+  for (const owner of props.allowedOwners ?? []) {
+    if (!/^[A-Za-z0-9-]+(_[A-Za-z0-9]+)?$/.test(owner)) {
+      throw invalidProp("github.allowedOwners", owner, "names of users or organizations");
+    }
+  }
+  for (const repository of props.allowedRepositories ?? []) {
+    if (!/^[^\s/,]+\/[^\s/,]+$/.test(repository)) {
+      throw invalidProp("github.allowedRepositories", repository, "repositories as owner/name");
+    }
+  }
+  return {
+    apiUrl: apiUrl.replace(/\/$/, ""),
+    scope: props.scope ?? "repository",
+    runnerGroup: props.runnerGroup ?? "Default",
+    registration: props.registration ?? "jit",
+    allowedOwners: props.allowedOwners ?? [],
+    allowedRepositories: props.allowedRepositories ?? [],
+    allowPublicRepositories: props.allowPublicRepositories ?? false,
+    requiredLabels: props.requiredLabels ?? ["self-hosted"],
+  };
+}

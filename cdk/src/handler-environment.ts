@@ -1,0 +1,68 @@
+import { Capacity } from "./capacity";
+import { GitHubProps } from "./github-props";
+import { HandlerName, Names } from "./names";
+import { RunnerNetwork } from "./network/runner-network";
+
+/** What the functions' environment is made from. */
+export interface HandlerEnvironmentProps {
+  /** Every fixed name and ARN of the deployment. */
+  readonly names: Names;
+  /** How the deployment meets GitHub. */
+  readonly github: Required<GitHubProps>;
+  /** Where the runners are. */
+  readonly network: RunnerNetwork;
+  /** Capacity of runners that don't say. */
+  readonly capacity: Capacity;
+  /** How much the functions log. */
+  readonly logLevel: string;
+}
+
+/**
+ * The environment of each function. Only what differs from the program's own default in some
+ * deployment is here, and never a secret: secrets are read from Parameter Store by path.
+ */
+export function handlerEnvironment(
+  props: HandlerEnvironmentProps,
+): Record<HandlerName, Record<string, string>> {
+  const { names, github, network } = props;
+  const common = {
+    DEPLOYMENT: names.deployment,
+    PREFIX: names.prefix,
+    LOG_LEVEL: props.logLevel,
+  };
+  const gitHub = { GITHUB_API_URL: github.apiUrl };
+  const ending = {
+    STATE_MACHINE_ARN: names.stateMachineArn,
+    CLUSTER: names.cluster,
+    RUNNER_SCOPE: github.scope,
+  };
+  return {
+    verify: {
+      ...common,
+      STATE_MACHINE_ARN: names.stateMachineArn,
+      CLEANUP_FUNCTION: names.function("cleanup"),
+      ALLOWED_OWNERS: github.allowedOwners.join(" "),
+      ALLOWED_REPOSITORIES: github.allowedRepositories.join(" "),
+      ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
+      REQUIRED_LABELS: github.requiredLabels.join(" "),
+    },
+    match: { ...common, FAMILY_PREFIX: names.familyPrefix },
+    launch: {
+      ...common,
+      CLUSTER: names.cluster,
+      SUBNETS: network.subnets.map((subnet) => subnet.subnetId).join(","),
+      SECURITY_GROUPS: network.securityGroups.map((group) => group.securityGroupId).join(","),
+      ASSIGN_PUBLIC_IP: String(network.assignPublicIp),
+      CAPACITY: props.capacity.toString(),
+    },
+    token: {
+      ...common,
+      ...gitHub,
+      RUNNER_SCOPE: github.scope,
+      RUNNER_GROUP: github.runnerGroup,
+      REGISTRATION: github.registration,
+    },
+    cleanup: { ...common, ...gitHub, ...ending },
+    sweep: { ...common, ...gitHub, ...ending, FAMILY_PREFIX: names.familyPrefix },
+  };
+}

@@ -1,0 +1,30 @@
+import { Stack } from "aws-cdk-lib";
+import * as ecr from "aws-cdk-lib/aws-ecr";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import { Construct } from "constructs";
+
+const ECR =
+  /^(?<account>\d{12})\.dkr\.ecr\.(?<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\/(?<name>[^:@]+)(?::(?<tag>[^@]+)|@(?<digest>sha256:[0-9a-f]{64}))?$/;
+
+/**
+ * An image by its URI. For a private ECR repository the task's execution role is allowed to pull
+ * from it, which a plain registry reference would leave out.
+ */
+export function imageFromUri(scope: Construct, id: string, uri: string): ecs.ContainerImage {
+  const parts = ECR.exec(uri)?.groups;
+  if (parts === undefined) {
+    return ecs.ContainerImage.fromRegistry(uri);
+  }
+  const repository = ecr.Repository.fromRepositoryArn(
+    scope,
+    id,
+    Stack.of(scope).formatArn({
+      service: "ecr",
+      account: parts.account,
+      region: parts.region,
+      resource: "repository",
+      resourceName: parts.name,
+    }),
+  );
+  return ecs.ContainerImage.fromEcrRepository(repository, parts.digest ?? parts.tag ?? "latest");
+}

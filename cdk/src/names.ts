@@ -1,0 +1,124 @@
+import { ArnFormat, Stack } from "aws-cdk-lib";
+import { Construct } from "constructs";
+import { invalidProp } from "./invalid-prop";
+
+/** The six functions of a deployment, named after their directory in `handlers/`. */
+export const HANDLERS = ["verify", "match", "launch", "token", "cleanup", "sweep"] as const;
+
+/** One of the six functions. */
+export type HandlerName = (typeof HANDLERS)[number];
+
+/**
+ * Every name that two parts must agree on, derived from the prefix alone.
+ *
+ * The functions, the state machine, the cluster and the task definitions carry fixed names because
+ * they refer to each other in a circle (the machine calls `cleanup`, `cleanup` restarts the
+ * machine): an ARN built from a name breaks the circle, a CloudFormation reference would close it.
+ */
+export class Names {
+  /** SSM path of everything the set-up script writes. */
+  readonly githubParameters: string;
+  /** SSM path under which each runner finds its registration. */
+  readonly runnerParameters: string;
+  /** SSM parameter in which `sweep` publishes the catalogue of task definitions. */
+  readonly catalogueParameter: string;
+  /** Name of the state machine. */
+  readonly stateMachine: string;
+  /** Name of the ECS cluster. */
+  readonly cluster: string;
+  /** What the family of every task definition begins with; `match` looks for it. */
+  readonly familyPrefix: string;
+
+  constructor(
+    private readonly scope: Construct,
+    readonly prefix: string,
+    readonly deployment: string,
+  ) {
+    // SSM refuses names that begin with `aws` or `ssm`; a Lambda function's name holds 64
+    // characters, of which `-cleanup` takes 8; CloudWatch Logs, ECS and Step Functions allow more.
+    if (!/^[a-z][a-z0-9-]{0,38}[a-z0-9]$/.test(prefix) || /^(aws|ssm)/.test(prefix)) {
+      throw invalidProp(
+        "prefix",
+        prefix,
+        "2 to 40 characters of a-z, 0-9 and '-', beginning with a letter, ending without '-', and not beginning with 'aws' or 'ssm', which Parameter Store reserves",
+      );
+    }
+    if (!/^[a-z0-9]{1,6}$/.test(deployment)) {
+      throw invalidProp(
+        "deployment",
+        deployment,
+        "1 to 6 characters of a-z and 0-9 (every runner's name at GitHub begins with it)",
+      );
+    }
+    this.githubParameters = `/${prefix}/github`;
+    this.runnerParameters = `/${prefix}/runners`;
+    this.catalogueParameter = `/${prefix}/catalogue`;
+    this.stateMachine = prefix;
+    this.cluster = prefix;
+    this.familyPrefix = `${prefix}-`;
+  }
+
+  /** The name of a function. */
+  function(handler: HandlerName): string {
+    return `${this.prefix}-${handler}`;
+  }
+
+  /** The ARN of a function, without a version. */
+  functionArn(handler: HandlerName): string {
+    return this.arn("lambda", "function", this.function(handler), ArnFormat.COLON_RESOURCE_NAME);
+  }
+
+  /** The ARN of the state machine. */
+  get stateMachineArn(): string {
+    return this.arn("states", "stateMachine", this.stateMachine, ArnFormat.COLON_RESOURCE_NAME);
+  }
+
+  /** The ARNs of the machine's executions. */
+  get executionArns(): string {
+    return this.arn("states", "execution", `${this.stateMachine}:*`, ArnFormat.COLON_RESOURCE_NAME);
+  }
+
+  /** The ARN of the cluster. */
+  get clusterArn(): string {
+    return this.arn("ecs", "cluster", this.cluster);
+  }
+
+  /** The ARNs of the cluster's tasks. */
+  get taskArns(): string {
+    return this.arn("ecs", "task", `${this.cluster}/*`);
+  }
+
+  /** The ARNs of every task definition that `match` may choose, whoever registered it. */
+  get taskDefinitionArns(): string {
+    return this.arn("ecs", "task-definition", `${this.familyPrefix}*`);
+  }
+
+  /** The ARN of an SSM parameter whose name begins with a slash; may end in `*`. */
+  parameterArn(name: string): string {
+    return this.arn("ssm", "parameter", name.replace(/^\//, ""));
+  }
+
+  /** The rule by which Step Functions learns that a task has ended; it makes it itself. */
+  get managedRuleArn(): string {
+    return this.arn("events", "rule", "StepFunctionsGetEventsForECSTaskRule");
+  }
+
+  /** The ARNs of all roles under a path, which begins and ends with a slash. */
+  roleArns(path: string): string {
+    return Stack.of(this.scope).formatArn({
+      service: "iam",
+      region: "",
+      resource: "role",
+      resourceName: `${path.slice(1)}*`,
+    });
+  }
+
+  private arn(
+    service: string,
+    resource: string,
+    resourceName: string,
+    arnFormat = ArnFormat.SLASH_RESOURCE_NAME,
+  ): string {
+    return Stack.of(this.scope).formatArn({ service, resource, resourceName, arnFormat });
+  }
+}

@@ -1,0 +1,44 @@
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import { Construct } from "constructs";
+import { invalidProp } from "../invalid-prop";
+import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
+
+/** A VPC that is there already. */
+export interface ExistingVpcProps {
+  /** The VPC. */
+  readonly vpc: ec2.IVpc;
+  /**
+   * The subnets that tasks are started in; they need a way to GitHub and to AWS.
+   * @default - the VPC's private subnets with egress
+   */
+  readonly subnets?: ec2.ISubnet[];
+  /**
+   * Security groups of each task.
+   * @default - a new one without ingress
+   */
+  readonly securityGroups?: ec2.ISecurityGroup[];
+  /**
+   * Whether a task gets a public address; true exactly when the subnets are public ones.
+   * @default false
+   */
+  readonly assignPublicIp?: boolean;
+}
+
+/** Runners in a VPC that somebody else looks after. */
+export class ExistingVpc extends Construct implements RunnerNetwork {
+  readonly vpc: ec2.IVpc;
+  readonly subnets: ec2.ISubnet[];
+  readonly securityGroups: ec2.ISecurityGroup[];
+  readonly assignPublicIp: boolean;
+
+  constructor(scope: Construct, id: string, props: ExistingVpcProps) {
+    super(scope, id);
+    this.vpc = props.vpc;
+    this.subnets = props.subnets ?? props.vpc.privateSubnets;
+    if (this.subnets.length === 0) {
+      throw invalidProp("subnets", [], "at least one subnet of the VPC");
+    }
+    this.assignPublicIp = props.assignPublicIp ?? false;
+    this.securityGroups = props.securityGroups ?? [runnerSecurityGroup(this, props.vpc)];
+  }
+}

@@ -1,0 +1,43 @@
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import { Construct } from "constructs";
+
+/** What every VPC that we create can be told. */
+export interface NewVpcProps {
+  /**
+   * Addresses of the VPC, as a CIDR block. A task takes one address of its subnet.
+   * @default "10.0.0.0/16"
+   */
+  readonly cidr?: string;
+  /**
+   * In how many availability zones there are subnets. More zones mean more Spot capacity to
+   * choose from. A stack without a fixed region sees two.
+   * @default 2
+   */
+  readonly maxAzs?: number;
+  /**
+   * Whether accepted and rejected connections are logged to CloudWatch Logs.
+   * @default false - it is billed by volume, and runners talk much
+   */
+  readonly flowLogs?: boolean;
+}
+
+/** A VPC with the gateway endpoint for S3, which keeps image layers and caches off a NAT gateway. */
+export function newVpc(
+  scope: Construct,
+  props: NewVpcProps,
+  shape: Pick<ec2.VpcProps, "natGateways" | "subnetConfiguration">,
+): ec2.Vpc {
+  const vpc = new ec2.Vpc(scope, "Vpc", {
+    ...shape,
+    ipAddresses: ec2.IpAddresses.cidr(props.cidr ?? "10.0.0.0/16"),
+    maxAzs: props.maxAzs ?? 2,
+    // It would need a custom resource, thus a function in another language; nothing of ours is
+    // ever in the default group.
+    restrictDefaultSecurityGroup: false,
+    gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
+  });
+  if (props.flowLogs ?? false) {
+    vpc.addFlowLog("FlowLog");
+  }
+  return vpc;
+}

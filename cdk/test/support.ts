@@ -1,0 +1,57 @@
+import { App, Stack } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Config } from "../app/config";
+import { FargateRunnersStack } from "../app/stack";
+import { FargateRunners, FargateRunnersProps } from "../src";
+import { HANDLERS } from "../src/names";
+
+/** A directory laid out like `target/lambda`, so that no test needs the handlers compiled. */
+export function dummyHandlers(): string {
+  const directory = mkdtempSync(join(tmpdir(), "handlers-"));
+  for (const handler of HANDLERS) {
+    mkdirSync(join(directory, handler));
+    writeFileSync(join(directory, handler, "bootstrap"), `#!/bin/sh\n# ${handler}\nexit 1\n`, {
+      mode: 0o755,
+    });
+  }
+  return directory;
+}
+
+const HANDLERS_DIRECTORY = dummyHandlers();
+
+/** An image that needs no build. */
+export const IMAGE = ecs.ContainerImage.fromRegistry("example.org/runner:1");
+
+/** The template of a stack with one construct in it. */
+export function templateOf(props: FargateRunnersProps = {}): Template {
+  return Template.fromStack(deployment(props).stack);
+}
+
+/** A stack with one construct in it. */
+export function deployment(props: FargateRunnersProps = {}): {
+  stack: Stack;
+  runners: FargateRunners;
+} {
+  const stack = new Stack(new App(), "Test");
+  const runners = new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    ...props,
+    defaultRunner: props.defaultRunner === false ? false : { image: IMAGE, ...props.defaultRunner },
+  });
+  return { stack, runners };
+}
+
+/** The template of the app's stack. */
+export function appTemplate(config: Config = {}): Template {
+  return Template.fromStack(
+    new FargateRunnersStack(new App(), config.prefix ?? "fargate-runners", {
+      handlersDirectory: HANDLERS_DIRECTORY,
+      image: "example.org/runner:1",
+      ...config,
+    }),
+  );
+}
