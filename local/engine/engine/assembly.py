@@ -1,0 +1,73 @@
+"""Puts the engine together: declares every hook, checks that all are there, and applies them."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import docker
+from ministack import app
+from ministack.core import lambda_runtime
+
+from engine import callers, control, ecs, eventbridge, executions, gateway, integrations, runtask, ssm, tasks
+from engine.doorbell import Doorbell
+from engine.faults import CallLog, FaultBook
+from engine.hooks import Hooks
+from engine.settings import Settings
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The engine's own parts, ready to serve."""
+
+    control_port: int | None
+    """Where the control endpoint listens; None without one."""
+    close: Callable[[float], None]
+    """Ends tasks, giving each so many seconds, and functions."""
+
+
+def assemble(settings: Settings) -> Assembled:
+    """Installs everything.
+
+    Raises `Incompatible` for a MiniStack without what we hook into, `PortTaken` for the control endpoint's port.
+    """
+    client = docker.DockerClient(
+        agent=settings.agent,
+        runner_home=settings.runner_home,
+        homes=settings.task_homes,
+        logs=settings.task_logs,
+        path=os.environ["PATH"],
+    )
+    docker.configure(client)
+    doorbell, timekeeper = Doorbell(), executions.Timekeeper()
+    faults, calls = FaultBook(), CallLog()
+    ending = tasks.Tasks(doorbell)
+
+    hooks = Hooks()
+    hooks.require(lambda_runtime, "reset")
+
+    @hooks.around(app, "_docker_socket_present")
+    def docker_socket_present(_original):
+        """A Docker on this machine is none of our business."""
+        return False
+
+    gateway.install(hooks, faults, calls)
+    callers.install(hooks)
+    ssm.install(hooks)
+    eventbridge.install(hooks)
+    ecs.install(hooks)
+    runtask.install(hooks, faults)
+    tasks.install(hooks, ending, faults)
+    executions.install(hooks, doorbell, timekeeper, settings.wait_scale)
+    integrations.install(hooks, ending, faults, calls, doorbell)
+    hooks.install()
+
+    timekeeper.start()
+    control_port = None
+    if settings.control_port is not None:
+        control_port = control.serve(control.Control(settings, faults, calls, ending), settings.control_port)
+
+    def close(grace: float) -> None:
+        client.close(grace)
+        lambda_runtime.reset()
+
+    return Assembled(control_port, close)

@@ -1,0 +1,173 @@
+"""The control endpoint, through which tests order faults and read what happened. README.md has its API."""
+
+import json
+import logging
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ministack.core.responses import request_scope
+from ministack.services import ecs
+
+from engine.ecs import task_of
+from engine.errors import PortTaken
+from engine.faults import CallLog, Fault, FaultBook
+from engine.settings import ACCOUNT, REGION, Settings
+from engine.tasks import SPOT_INTERRUPTION, SPOT_REASON, Tasks
+
+logger = logging.getLogger("engine.control")
+
+_BODY_LIMIT = 64 * 1024
+
+
+class _Problem(Exception):
+    """The request is answered with this status and message."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Control:
+    """The operations, one method each."""
+
+    def __init__(self, settings: Settings, faults: FaultBook, calls: CallLog, tasks: Tasks) -> None:
+        self._settings = settings
+        self._faults = faults
+        self._calls = calls
+        self._tasks = tasks
+
+    def handle(self, method: str, path: list[str], query: dict[str, str], body: Any) -> Any:
+        """Answers a request with a JSON value; raises `_Problem` for one that makes no sense."""
+        match method, path:
+            case "GET", ["faults"]:
+                return {"faults": self._faults.all()}
+            case "POST", ["faults"]:
+                return self._order(body)
+            case "DELETE", ["faults"]:
+                self._faults.clear()
+                return {}
+            case "GET", ["calls"]:
+                return self._find_calls(query)
+            case "DELETE", ["calls"]:
+                self._calls.clear()
+                return {}
+            case "GET", ["tasks"]:
+                return {"tasks": [self._describe(task) for task in _all_tasks()]}
+            case "POST", ["tasks", task_id, "spot-interruption"]:
+                self._tasks.end(_task(task_id), SPOT_INTERRUPTION, SPOT_REASON, _number(body, "grace"))
+                return {}
+            case "POST", ["tasks", task_id, "kill"]:
+                return self._kill(_task(task_id), body)
+        raise _Problem(HTTPStatus.NOT_FOUND, f"there is no {method} /{'/'.join(path)}")
+
+    def _order(self, body: Any) -> dict:
+        try:
+            self._faults.add(Fault.parse(body))
+        except (ValueError, TypeError) as error:
+            raise _Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
+        return {}
+
+    def _find_calls(self, query: dict[str, str]) -> dict:
+        known = {"service", "operation", "caller", "resource", "error", "since"}
+        if unknown := set(query) - known:
+            raise _Problem(HTTPStatus.BAD_REQUEST, f"calls can't be asked for by {', '.join(sorted(unknown))}")
+        since = query.pop("since", "0")
+        if not since.isdigit():
+            raise _Problem(HTTPStatus.BAD_REQUEST, "`since` is the number of a call")
+        return {"calls": self._calls.find(since=int(since), **query)}
+
+    def _kill(self, task: dict, body: Any) -> dict:
+        reason = body.get("reason") if isinstance(body, dict) else None
+        try:
+            self._tasks.kill(task, reason)
+        except LookupError as error:
+            raise _Problem(HTTPStatus.CONFLICT, str(error)) from error
+        return {}
+
+    def _describe(self, task: dict) -> dict:
+        task_id = task["taskArn"].rsplit("/", 1)[-1]
+        return {
+            "id": task_id,
+            "arn": task["taskArn"],
+            "lastStatus": task["lastStatus"],
+            "desiredStatus": task["desiredStatus"],
+            "stopCode": task.get("stopCode") or None,
+            "log": str(self._settings.task_logs / f"{task_id}.log"),
+        }
+
+
+def serve(control: Control, port: int) -> int:
+    """Serves the endpoint on 127.0.0.1 from a thread of its own, and returns its port.
+
+    Raises `PortTaken`.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            split = urlsplit(self.path)
+            path = [part for part in split.path.split("/") if part]
+            try:
+                with request_scope(ACCOUNT, REGION):
+                    answer = control.handle(self.command, path, dict(parse_qsl(split.query)), self._body())
+                status = HTTPStatus.OK
+            except _Problem as problem:
+                answer, status = {"error": str(problem)}, problem.status
+            except Exception as error:
+                logger.exception("control request failed: %s %s", self.command, self.path)
+                answer, status = {"error": str(error)}, HTTPStatus.INTERNAL_SERVER_ERROR
+            payload = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def _body(self) -> Any:
+            length = int(self.headers.get("Content-Length") or 0)
+            if length > _BODY_LIMIT:
+                self.close_connection = True
+                raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request holds at most {_BODY_LIMIT} bytes")
+            raw = self.rfile.read(length)
+            try:
+                return json.loads(raw) if raw else None
+            except ValueError as error:
+                raise _Problem(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
+
+        do_GET = do_POST = do_DELETE = _answer
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            logger.debug(format, *arguments)
+
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise PortTaken(
+            f"the control endpoint can't have port {port} on 127.0.0.1 ({error.strerror}); "
+            "choose another with --control-port, or 0 for a free one"
+        ) from error
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True, name="control").start()
+    return server.server_address[1]
+
+
+def _all_tasks() -> list[dict]:
+    return [task for _, task in ecs._tasks.all_items()]
+
+
+def _task(task_id: str) -> dict:
+    task = task_of(task_id)
+    if task is None:
+        raise _Problem(HTTPStatus.NOT_FOUND, f"there is no task {task_id}")
+    return task
+
+
+def _number(body: Any, name: str) -> float | None:
+    value = body.get(name) if isinstance(body, dict) else None
+    if value is not None and not isinstance(value, int | float):
+        raise _Problem(HTTPStatus.BAD_REQUEST, f"`{name}` is a number of seconds")
+    return value

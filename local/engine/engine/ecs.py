@@ -1,0 +1,113 @@
+"""The rest of ECS: which revision a family means, paging, and what an answer leaves out."""
+
+import json
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import ecs
+from ministack.services.cloudformation import provisioners
+
+from engine.hooks import Hooks
+
+_FAMILIES_PER_PAGE = 100
+
+
+def install(hooks: Hooks) -> None:
+    """Declares the hooks on ECS's answers and CloudFormation's capacity provider associations."""
+    hooks.require(ecs, "_task_defs", "_tags", "_put_cluster_capacity_providers")
+    hooks.require(provisioners, "_pascal_to_camel")
+
+    @hooks.around(ecs, "_resolve_td_key")
+    def resolve(original, ref):
+        """A family means its newest *active* revision; MiniStack takes the newest, deregistered or not."""
+        key = original(ref)
+        if not ref or not key or ":" in ref.rsplit("/", 1)[-1]:
+            return key
+        family = key.rpartition(":")[0] or key
+        active = [
+            td["revision"] for td in ecs._task_defs.values() if td["family"] == family and td["status"] == "ACTIVE"
+        ]
+        return f"{family}:{max(active)}" if active else key
+
+    @hooks.around(ecs, "_list_task_definition_families")
+    def list_families(original, data):
+        """Pages as AWS does, so that a reader that forgets to is found out."""
+        status, headers, body = original(data)
+        if status != 200:
+            return status, headers, body
+        families = json.loads(body)["families"]
+        size = int(data.get("maxResults") or _FAMILIES_PER_PAGE)
+        start = int(data.get("nextToken") or 0)
+        answer = {"families": families[start : start + size]}
+        if start + size < len(families):
+            answer["nextToken"] = str(start + size)
+        return ecs.json_response(answer)
+
+    @hooks.around(ecs, "_describe_task_definition")
+    def describe_definition(original, data):
+        """Tags come only with `include: [TAGS]`."""
+        status, headers, body = original(data)
+        if status != 200 or "TAGS" in (data.get("include") or ()):
+            return status, headers, body
+        answer = json.loads(body)
+        answer["tags"] = []
+        return ecs.json_response(answer)
+
+    @hooks.around(ecs, "_describe_tasks")
+    def describe_tasks(original, data):
+        """As `describe_definition`."""
+        status, headers, body = original(data)
+        if status != 200 or "TAGS" in (data.get("include") or ()):
+            return status, headers, body
+        answer = json.loads(body)
+        for task in answer["tasks"]:
+            task["tags"] = []
+        return ecs.json_response(answer)
+
+    @hooks.around(ecs, "_sanitize")
+    def sanitize(original, record):
+        """A running task has no stop code; MiniStack keeps empty text in its place, which an SDK takes for a value."""
+        answer = original(record)
+        if isinstance(answer, dict) and "taskArn" in answer:
+            for name in ("stopCode", "stoppedReason", "startedBy", "platformVersion", "platformFamily"):
+                if answer.get(name) == "":
+                    del answer[name]
+        return answer
+
+    def associate(_logical_id, props, _stack_name):
+        cluster = props["Cluster"].rsplit("/", 1)[-1]
+        status, _, body = ecs._put_cluster_capacity_providers(
+            {
+                "cluster": cluster,
+                "capacityProviders": props.get("CapacityProviders") or [],
+                "defaultCapacityProviderStrategy": provisioners._pascal_to_camel(
+                    props.get("DefaultCapacityProviderStrategy") or []
+                ),
+            }
+        )
+        if status != 200:
+            raise ValueError(f"AWS::ECS::ClusterCapacityProviderAssociations: {body!r}")
+        return cluster, {}
+
+    def disassociate(physical_id, _props):
+        ecs._put_cluster_capacity_providers({"cluster": physical_id})
+
+    # Unknown to MiniStack, which fails the stack of a cluster with Fargate capacity providers.
+    hooks.entry(
+        provisioners,
+        "_RESOURCE_HANDLERS",
+        "AWS::ECS::ClusterCapacityProviderAssociations",
+        {
+            "create": associate,
+            "update": lambda _physical_id, _old, new, stack_name: associate("", new, stack_name),
+            "delete": disassociate,
+        },
+    )
+
+
+def task_of(reference: str) -> dict | None:
+    """The task of an id or ARN, in the default account and region."""
+    task_id = reference.rsplit("/", 1)[-1]
+    for (account, region, arn), task in ecs._tasks.all_items():
+        if (account, region) == (get_account_id(), get_region()) and arn.rsplit("/", 1)[-1] == task_id:
+            return task
+    return None

@@ -1,0 +1,182 @@
+"""Faults that a test orders, and the log of calls that it reads afterwards. Both are empty unless asked for."""
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+_CALLS_KEPT = 100_000
+"""Oldest calls are dropped from here on: a test of a thousand jobs makes some 20,000."""
+
+ERROR = "error"
+"""The call is refused with an AWS error code."""
+
+FAILURES = "failures"
+"""RunTask answers 200 with no task and a `failures` list."""
+
+NEVER_STARTS = "never-starts"
+"""RunTask's task is accepted and then stops before its container starts."""
+
+CAPACITY = "capacity"
+"""RunTask is refused because Fargate has no capacity."""
+
+DELAY = "delay"
+"""The call is answered late, and then as usual."""
+
+EFFECTS = {ERROR, FAILURES, NEVER_STARTS, CAPACITY, DELAY}
+RUN_TASK_EFFECTS = {FAILURES, NEVER_STARTS, CAPACITY}
+
+
+@dataclass
+class Fault:
+    """One order: what happens to the next `times` calls of an operation."""
+
+    service: str
+    """As in the endpoint's prefix: `states`, `ecs`, `ssm`, `lambda`, `sqs`, ..."""
+    operation: str
+    """`StartExecution`, `RunTask`, ...; `*` for every operation of the service."""
+    effect: str = ERROR
+    times: int = 1
+    match: str = ""
+    """Only calls whose request contains this text; all when empty."""
+    error: str = "ThrottlingException"
+    status: int = 400
+    message: str = "Rate exceeded"
+    reason: str = "RESOURCE:ENI"
+    """`reason` of the failures list."""
+    stopped_reason: str = "ResourceInitializationError: failed to configure ENI: failed to setup regular eni"
+    stop_code: str = "TaskFailedToStart"
+    seconds: float = 0.0
+    """How late an answer with effect `delay` is."""
+    hits: int = 0
+    """Calls that it has met."""
+
+    @classmethod
+    def parse(cls, order: Any) -> "Fault":
+        """A fault from its JSON form.
+
+        Raises `ValueError` naming the field that is missing, unknown or wrong.
+        """
+        if not isinstance(order, dict):
+            raise ValueError("a fault is a JSON object")
+        known = set(cls.__dataclass_fields__) - {"hits"}
+        if unknown := set(order) - known:
+            raise ValueError(f"unknown field {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        for name in ("service", "operation"):
+            if not isinstance(order.get(name), str) or not order[name]:
+                raise ValueError(f"`{name}` must name it")
+        fault = cls(**order)
+        if fault.effect not in EFFECTS:
+            raise ValueError(f"`effect` must be one of {', '.join(sorted(EFFECTS))}")
+        if fault.effect in RUN_TASK_EFFECTS and (fault.service, fault.operation) != ("ecs", "RunTask"):
+            raise ValueError(f"effect `{fault.effect}` is for ecs RunTask")
+        if not isinstance(fault.times, int) or fault.times < 1:
+            raise ValueError("`times` must be a positive number")
+        return fault
+
+    def meets(self, service: str, operation: str, effects: Iterable[str], text: str) -> bool:
+        """Whether the fault is for that call and has some of its times left."""
+        return (
+            self.hits < self.times
+            and self.service == service
+            and self.operation in (operation, "*")
+            and self.effect in effects
+            and self.match in text
+        )
+
+
+class FaultBook:
+    """The faults ordered and not yet withdrawn, in order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Orders a fault."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Withdraws them all."""
+        with self._lock:
+            self._faults.clear()
+
+    def all(self) -> list[dict]:
+        """Every fault with its hits."""
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]
+
+    def take(self, service: str, operation: str, effects: Iterable[str], text: str = "") -> Fault | None:
+        """The first fault that meets the call, counted as a hit; None when the call is to go through."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.meets(service, operation, effects, text):
+                    fault.hits += 1
+                    return fault
+        return None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who made a call."""
+
+    kind: str
+    """`function`, `task`, `state-machine` or `role`."""
+    name: str
+    """Function name, task id, state machine name or role session."""
+    role: str | None = None
+    """Name of the role whose policies would be asked."""
+
+
+@dataclass
+class Call:
+    """One AWS API call."""
+
+    service: str
+    operation: str
+    caller: Caller | None
+    resource: str | None
+    """The name or ARN that the request names first; None where there is none."""
+    status: int
+    error: str | None
+    """The AWS error code of a refused call."""
+    injected: bool
+    """Whether the refusal was ordered."""
+    number: int = 0
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+
+class CallLog:
+    """The latest calls, numbered from 1."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
+
+    def add(self, call: Call) -> None:
+        """Records a call."""
+        with self._lock:
+            call.number = next(self._numbers)
+            self._calls.append(call)
+
+    def clear(self) -> None:
+        """Forgets them; numbering goes on."""
+        with self._lock:
+            self._calls.clear()
+
+    def find(self, *, since: int = 0, **wanted: str) -> list[dict]:
+        """Calls numbered above `since` whose fields equal `wanted`; `caller` is compared with the caller's name."""
+        with self._lock:
+            calls = [call for call in self._calls if call.number > since]
+        return [asdict(call) for call in calls if all(_field(call, name) == value for name, value in wanted.items())]
+
+
+def _field(call: Call, name: str) -> str | None:
+    if name == "caller":
+        return call.caller.name if call.caller else None
+    return getattr(call, name)

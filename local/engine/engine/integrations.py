@@ -1,0 +1,173 @@
+"""What Step Functions calls itself: `ecs:runTask`, with and without `.sync`, and `lambda:invoke`.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+"""
+
+import contextvars
+import functools
+import json
+import time
+from typing import Any
+
+from botocore.validate import ParamValidator
+from ministack.core.responses import _service_model, new_uuid
+from ministack.services import ecs
+from ministack.services import stepfunctions as sfn
+
+from engine.doorbell import Doorbell
+from engine.executions import Interrupted, current, running
+from engine.faults import ERROR, Call, Caller, CallLog, Fault, FaultBook
+from engine.hooks import Hooks
+from engine.tasks import USER_INITIATED, Tasks
+
+_RUN_TASK = "arn:aws:states:::ecs:runTask"
+
+_deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
+"""When the state's TimeoutSeconds are over, by `time.monotonic`; None without any."""
+
+
+def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorbell: Doorbell) -> None:
+    """Declares the hooks on service integrations."""
+    hooks.require(ecs, "_run_task", "_tasks")
+    hooks.require(sfn, "_pascal_to_camel", "_ExecutionError", "_SERVICE_DISPATCH", "_iso_to_epoch_ms")
+
+    def log(service: str, operation: str, resource: str | None, error: str | None = None, injected: bool = False):
+        call = Call(service, operation, _caller(), resource, 400 if error else 200, error, injected)
+        calls.add(call)
+
+    @hooks.around(sfn, "_invoke_resource_with_timeout")
+    def invoke_with_timeout(original, resource, input_data, timeout):
+        """A task started by `.sync` is stopped when its state times out, so its wait has to know the time."""
+        if not resource.startswith(_RUN_TASK):
+            return original(resource, input_data, timeout)
+        token = _deadline.set(time.monotonic() + timeout)
+        try:
+            return sfn._invoke_resource(resource, input_data)
+        finally:
+            _deadline.reset(token)
+
+    @hooks.around(sfn, "_invoke_ecs_run_task")
+    def run_task(_original, resource, input_data):
+        sync = resource.endswith(".sync")
+        request = sfn._pascal_to_camel(input_data)
+        _check(request)
+        if sync:
+            request.setdefault("startedBy", "AWS Step Functions")
+        definition = request.get("taskDefinition")
+        fault = faults.take("ecs", "RunTask", {ERROR}, json.dumps(request))
+        answer = _refusal(fault) if fault else ecs._run_task(request)
+        status, _, body = answer
+        result = json.loads(body)
+        if status >= 400:
+            code = result["__type"].rsplit("#", 1)[-1]
+            log("ecs", "RunTask", definition, code, fault is not None)
+            raise sfn._ExecutionError(f"ECS.{code}", _sdk_message("AmazonECS", result.get("message", ""), status, code))
+        log("ecs", "RunTask", definition)
+        if result["failures"]:
+            raise sfn._ExecutionError("AmazonECS.Unknown", json.dumps(pascal(result)))
+        if not sync:
+            return pascal(result)
+        execution = current.get()
+        if execution is not None:
+            details = {"resourceType": "ecs", "resource": "runTask.sync", "output": json.dumps(pascal(result))}
+            sfn._add_event(execution, "TaskSubmitted", {"taskSubmittedEventDetails": details})
+        return _outcome(wait(ecs._tasks[result["tasks"][0]["taskArn"]]))
+
+    def wait(task: dict) -> dict:
+        """Waits for a task's end; ends it when the state or its execution ends before."""
+        execution, deadline = current.get(), _deadline.get()
+        bells = [task["taskArn"]] + ([execution["executionArn"]] if execution else [])
+        with doorbell.listen(*bells) as bell:
+            while task["lastStatus"] != "STOPPED":
+                if execution is not None and not running(execution):
+                    stop(task, execution, "aborted" if execution["status"] == "ABORTED" else "timed out")
+                    raise Interrupted
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    stop(task, execution, "timed out")
+                    raise sfn._ExecutionError("States.Timeout", "")
+                bell.wait(left)
+                bell.clear()
+        return task
+
+    def stop(task: dict, execution: dict | None, what: str) -> None:
+        arn = execution["executionArn"] if execution else "unknown"
+        reason = f"The Task state in AWS Step Functions execution [{arn}] which was managing this resource was {what}"
+        tasks.end(task, USER_INITIATED, reason)
+        log("ecs", "StopTask", task["taskArn"])
+
+    @hooks.around(sfn, "_call_lambda")
+    def call_lambda(original, func_ref, event):
+        fault = faults.take("lambda", "Invoke", {ERROR}, str(func_ref))
+        if fault:
+            log("lambda", "Invoke", func_ref, fault.error, injected=True)
+            message = _sdk_message("AWSLambda", fault.message, fault.status, fault.error)
+            raise sfn._ExecutionError(f"Lambda.{fault.error}", message)
+        log("lambda", "Invoke", func_ref)
+        try:
+            return original(func_ref, event)
+        except sfn._ExecutionError as error:
+            if error.error == "Lambda.Unknown" and '"TooManyRequestsException"' in error.cause:
+                raise sfn._ExecutionError("Lambda.TooManyRequestsException", error.cause) from error
+            raise
+
+
+def _caller() -> Caller | None:
+    execution = current.get()
+    if execution is None:
+        return None
+    machine = sfn._state_machines.get(execution["stateMachineArn"]) or {}
+    role = machine.get("roleArn", "").rsplit("/", 1)[-1] or None
+    return Caller("state-machine", machine.get("name", ""), role)
+
+
+def _check(request: Any) -> None:
+    """Holds a request that an expression made against the API's model: MiniStack ignores what it doesn't know."""
+    report = ParamValidator().validate(request, _run_task_shape())
+    if report.has_errors():
+        raise sfn._ExecutionError(
+            "States.Runtime", f"The Arguments of ecs:runTask are not a RunTask request: {report.generate_report()}"
+        )
+
+
+@functools.cache
+def _run_task_shape():
+    return _service_model("ecs").operation_model("RunTask").input_shape
+
+
+def _refusal(fault: Fault) -> tuple:
+    return ecs.error_response_json(fault.error, fault.message, fault.status)
+
+
+def _sdk_message(service: str, message: str, status: int, code: str) -> str:
+    """A service's message as the SDK inside Step Functions words it."""
+    return f"{message} (Service: {service}; Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()})"
+
+
+def _outcome(task: dict) -> dict:
+    """The task in Step Functions' spelling.
+
+    Raises `States.TaskFailed` with it when an essential container failed or never ran.
+    """
+    result = pascal(ecs._sanitize(task))
+    result["Tags"] = []
+    essential = task.get("_container_essentials") or []
+    codes = [
+        container.get("exitCode")
+        for index, container in enumerate(task["containers"])
+        if index >= len(essential) or essential[index]
+    ]
+    if any(code != 0 for code in codes):
+        raise sfn._ExecutionError("States.TaskFailed", json.dumps(result))
+    return result
+
+
+def pascal(value: Any, name: str = "") -> Any:
+    """A JSON value of the ECS API as Step Functions spells it: PascalCase keys, times in milliseconds."""
+    if isinstance(value, dict):
+        return {key[:1].upper() + key[1:]: pascal(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [pascal(item) for item in value]
+    if name.endswith("At") and isinstance(value, str):
+        return sfn._iso_to_epoch_ms(value)
+    return value

@@ -1,0 +1,193 @@
+"""RunTask as Fargate answers it: what it refuses, and what a task shows of its overrides.
+
+MiniStack accepts what AWS doesn't (no network configuration, an unknown cluster, an inactive revision), so a broken
+request would be found only after deploying. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+"""
+
+import json
+import re
+
+from ministack.core.concurrency import resource_lock
+from ministack.services import ecs
+
+from engine.faults import CAPACITY, FAILURES, Fault, FaultBook
+from engine.hooks import Hooks
+
+CAPACITY_MESSAGE = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+
+_OVERRIDES_LIMIT = 8192
+_STARTED_BY = re.compile(r"[A-Za-z0-9_/-]{0,128}")
+_TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
+_TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]{0,256}")
+_TAG_LIMIT = 50
+
+_GIB = 1024
+_FARGATE_MEMORY = {
+    256: {512, 1 * _GIB, 2 * _GIB},
+    512: set(range(1 * _GIB, 4 * _GIB + 1, _GIB)),
+    1024: set(range(2 * _GIB, 8 * _GIB + 1, _GIB)),
+    2048: set(range(4 * _GIB, 16 * _GIB + 1, _GIB)),
+    4096: set(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
+    8192: set(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
+    16384: set(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
+}
+"""MiB that Fargate allows for each number of CPU units.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+"""
+
+
+class _Refused(Exception):
+    """RunTask answers with this code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def install(hooks: Hooks, faults: FaultBook) -> None:
+    """Declares the hooks on RunTask."""
+    hooks.require(ecs, "_clusters", "_task_defs", "_tasks", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
+
+    @hooks.around(ecs, "_run_task")
+    def run_task(original, data):
+        fault = faults.take("ecs", "RunTask", {FAILURES, CAPACITY}, json.dumps(data))
+        if fault:
+            return _answer(fault)
+        try:
+            _check(data)
+        except _Refused as refusal:
+            return ecs.error_response_json(refusal.code, refusal.message, 400)
+        if not data.get("group"):
+            data = {**data, "group": "family:" + _definition(data)["family"]}
+        status, headers, body = original(data)
+        if status == 200:
+            answer = json.loads(body)
+            for task in answer["tasks"]:
+                _show_overrides(task)
+            return ecs.json_response(answer)
+        return status, headers, body
+
+    @hooks.around(ecs, "_run_task_worker")
+    def run_worker(original, task, *rest):
+        """The task's own record is corrected before anything about it is told."""
+        with resource_lock("ecs-task", task["taskArn"]):
+            _show_overrides(task)
+        return original(task, *rest)
+
+
+def _answer(fault: Fault) -> tuple:
+    if fault.effect == CAPACITY:
+        # No error that the API declares: Step Functions has only the service's general exception for it.
+        return ecs.error_response_json("AmazonECSException", CAPACITY_MESSAGE, 400)
+    return ecs.json_response({"tasks": [], "failures": [{"reason": fault.reason}]})
+
+
+def _definition(data: dict) -> dict:
+    return ecs._task_defs.get(ecs._resolve_td_key(data.get("taskDefinition", ""))) or {}
+
+
+def _show_overrides(task: dict) -> None:
+    """RunTask's overrides of a task's size are the size of the task."""
+    overrides = task.get("overrides") or {}
+    for name in ("cpu", "memory", "ephemeralStorage"):
+        if overrides.get(name):
+            task[name] = overrides[name]
+    if task.get("launchType") == "FARGATE":
+        # A Fargate task runs on nobody's container instance.
+        task.pop("containerInstanceArn", None)
+
+
+def _check(data: dict) -> None:
+    cluster = ecs._clusters.get(ecs._resolve_cluster_name(data.get("cluster", "default")))
+    if not cluster or cluster.get("status") != "ACTIVE":
+        raise _Refused("ClusterNotFoundException", "Cluster not found.")
+    definition = _definition(data)
+    if not definition:
+        raise _Refused("ClientException", "TaskDefinition not found.")
+    if definition["status"] != "ACTIVE":
+        raise _Refused("ClientException", "TaskDefinition is inactive")
+    _check_network(data, definition)
+    _check_capacity(data, cluster, definition)
+    _check_overrides(data.get("overrides") or {}, definition)
+    _check_marks(data)
+
+
+def _check_network(data: dict, definition: dict) -> None:
+    if definition.get("networkMode") != "awsvpc":
+        return
+    network = (data.get("networkConfiguration") or {}).get("awsvpcConfiguration")
+    if not network:
+        raise _Refused(
+            "InvalidParameterException",
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        )
+    if not network.get("subnets"):
+        raise _Refused("InvalidParameterException", "subnets can not be empty.")
+
+
+def _check_capacity(data: dict, cluster: dict, definition: dict) -> None:
+    launch_type, strategy, refusal = ecs._launch_choice(data, cluster)
+    if refusal:
+        # MiniStack words this refusal itself, the same way.
+        return
+    providers = {item.get("capacityProvider") for item in strategy or ()}
+    if unknown := providers - set(cluster.get("capacityProviders") or ()):
+        raise _Refused(
+            "InvalidParameterException",
+            "The specified capacity provider strategy cannot contain a capacity provider that is not associated "
+            f"with the cluster: {', '.join(sorted(map(str, unknown)))}. "
+            "Associate the capacity provider with the cluster and try again.",
+        )
+    fargate = launch_type == "FARGATE" or providers & {"FARGATE", "FARGATE_SPOT"}
+    if not fargate:
+        return
+    if "FARGATE" not in (definition.get("requiresCompatibilities") or definition.get("compatibilities") or ()):
+        raise _Refused("InvalidParameterException", "Task definition does not support launch_type FARGATE.")
+    overrides = data.get("overrides") or {}
+    cpu = _units(overrides.get("cpu") or definition.get("cpu"), "vCPU")
+    memory = _units(overrides.get("memory") or definition.get("memory"), "GB")
+    if memory not in _FARGATE_MEMORY.get(cpu, ()):
+        raise _Refused("ClientException", "No Fargate configuration exists for given values.")
+    storage = (overrides.get("ephemeralStorage") or {}).get("sizeInGiB")
+    if storage is not None and not 21 <= storage <= 200:
+        raise _Refused("InvalidParameterException", "EphemeralStorage size must be between 21 and 200 GiB.")
+
+
+def _units(value: str | None, unit: str) -> int | None:
+    """`1024`, `1 vCPU` or `2 GB` as a number of CPU units or MiB."""
+    text = str(value or "").strip()
+    scale = 1
+    if text.lower().endswith(unit.lower()):
+        text, scale = text[: -len(unit)].strip(), _GIB
+    try:
+        return int(float(text) * scale)
+    except ValueError:
+        return None
+
+
+def _check_overrides(overrides: dict, definition: dict) -> None:
+    names = {container["name"] for container in definition["containerDefinitions"]}
+    for override in overrides.get("containerOverrides") or ():
+        if override.get("name") not in names:
+            raise _Refused(
+                "InvalidParameterException",
+                f"Override for container named {override.get('name')} is not a container in the TaskDefinition.",
+            )
+    if len(json.dumps(overrides, separators=(",", ":"))) > _OVERRIDES_LIMIT:
+        raise _Refused(
+            "InvalidParameterException", f"Container Overrides length must be at most {_OVERRIDES_LIMIT}"
+        )
+
+
+def _check_marks(data: dict) -> None:
+    if not _STARTED_BY.fullmatch(data.get("startedBy") or "") and data["startedBy"] != "AWS Step Functions":
+        raise _Refused("InvalidParameterException", "startedBy contains invalid characters or is too long.")
+    tags = data.get("tags") or []
+    if len(tags) > _TAG_LIMIT:
+        raise _Refused("InvalidParameterException", f"Tags can not have more than {_TAG_LIMIT} elements.")
+    for tag in tags:
+        if not _TAG_KEY.fullmatch(tag.get("key") or "") or tag["key"].lower().startswith("aws:"):
+            raise _Refused("InvalidParameterException", f"Tag key {tag.get('key')!r} is not allowed.")
+        if not _TAG_VALUE.fullmatch(tag.get("value") or ""):
+            raise _Refused("InvalidParameterException", f"Value of tag {tag['key']!r} is not allowed.")

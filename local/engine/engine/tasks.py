@@ -1,0 +1,217 @@
+"""The life of an ECS task: how it starts, ends and is ended, and the events that tell of it.
+
+MiniStack polls each running container and knows one way to stop: at once and with exit code 0. Here a container's
+end is waited for, a stop is SIGTERM and then SIGKILL as on Fargate, and the exit code is the process's own.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+"""
+
+import json
+import logging
+import signal
+import threading
+
+from docker.container import Container
+from docker.errors import NotFound
+from ministack.core.concurrency import resource_lock, spawn_background
+from ministack.core.responses import request_scope
+from ministack.services import ecs, eventbridge
+
+from engine.doorbell import Doorbell
+from engine.faults import NEVER_STARTS, FaultBook
+from engine.hooks import Hooks
+
+logger = logging.getLogger("engine.tasks")
+
+USER_INITIATED = "UserInitiated"
+SPOT_INTERRUPTION = "SpotInterruption"
+SPOT_REASON = "Your Spot Task was interrupted."
+
+_DEFAULT_STOP_SECONDS = 30
+"""Fargate's time between SIGTERM and SIGKILL where a container definition names no `stopTimeout`."""
+
+_ENDING = "_ending_thread"
+"""Task key: the thread that may bring a task to STOPPED although its desired status says so already."""
+
+
+class Tasks:
+    """Ends tasks on behalf of StopTask, Step Functions, Spot and tests."""
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._doorbell = doorbell
+
+    def end(self, task: dict, stop_code: str, reason: str, grace: float | None = None) -> None:
+        """Asks a task to stop and returns at once; nothing happens to one that is stopping already.
+
+        `grace` overrides the container's `stopTimeout`, in seconds.
+        """
+        arn = task["taskArn"]
+        with resource_lock("ecs-task", arn):
+            if not ecs._task_is_active(arn, task):
+                return
+            ecs._bump_task_version(task)
+            task["desiredStatus"] = "STOPPED"
+            task["stoppingAt"] = ecs._iso()
+            task["stopCode"] = stop_code
+            task["stoppedReason"] = reason
+            containers = _containers(task)
+        # A consumer of events sees the shutdown begin, while lastStatus is still what it was.
+        emit(task)
+        graces = [_stop_seconds(task, container) if grace is None else grace for container in containers]
+        spawn_background(self._finish, task, containers, graces, thread_name=f"stop-{arn[-8:]}")
+
+    def kill(self, task: dict, reason: str | None = None) -> None:
+        """Kills a task's processes: exit code 137. `reason` is what the container gives for it.
+
+        Raises `LookupError` for a task that runs no process.
+        """
+        with resource_lock("ecs-task", task["taskArn"]):
+            containers = _containers(task)
+            for record in task["containers"] if reason else ():
+                record["reason"] = reason
+        if not containers:
+            raise LookupError("the task runs no process")
+        for container in containers:
+            container.kill(signal.SIGKILL)
+
+    def _finish(self, task: dict, containers: list[Container], graces: list[float]) -> None:
+        for container, grace in zip(containers, graces, strict=True):
+            container.stop(timeout=grace)
+        with resource_lock("ecs-task", task["taskArn"]):
+            _record_exits(task, containers)
+            task[_ENDING] = threading.get_ident()
+        ecs._mark_task_stopped(task["taskArn"], task, task["stoppedReason"], task["stopCode"])
+        ecs._cleanup_task_resources(task, ecs._get_docker())
+
+    def changed(self, task: dict) -> None:
+        """Tells the world that a task has reached another status."""
+        emit(task)
+        self._doorbell.ring(task["taskArn"])
+
+
+def emit(task: dict) -> None:
+    """Publishes `ECS Task State Change` for a task as it is now.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
+    """
+    with resource_lock("ecs-task", task["taskArn"]):
+        detail = ecs._sanitize(task)
+    # Tags are in the task's description, not in its events.
+    detail.pop("tags", None)
+    detail["updatedAt"] = ecs._iso()
+    entry = {
+        "Source": "aws.ecs",
+        "DetailType": "ECS Task State Change",
+        "Detail": json.dumps(detail),
+        "Resources": [task["taskArn"]],
+    }
+    try:
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+    except Exception:
+        # Events are best effort on AWS too: a task must not fail because nobody could be told.
+        logger.exception("could not publish the state of %s", task["taskArn"])
+
+
+def install(hooks: Hooks, tasks: Tasks, faults: FaultBook) -> None:
+    """Declares the hooks on a task's life."""
+    hooks.require(eventbridge, "_put_events")
+    hooks.require(ecs, "_bump_task_version", "_cleanup_task_resources", "_iso", "_task_defs", "_tasks", "_get_docker")
+    hooks.require(ecs, "_ImagePullError", "_maybe_mark_stopped", "_resolve_cluster_name", "_resolve_task")
+
+    @hooks.around(ecs, "_task_is_active")
+    def task_is_active(original, task_arn, task):
+        """A task told to stop isn't active; but the thread that ends it must still be able to."""
+        if task.get(_ENDING) == threading.get_ident():
+            return ecs._tasks.get(task_arn) is task and task.get("lastStatus") != "STOPPED"
+        return original(task_arn, task)
+
+    @hooks.around(ecs, "_mark_task_running")
+    def mark_running(original, task_arn, task):
+        running = original(task_arn, task)
+        if running:
+            tasks.changed(task)
+        return running
+
+    @hooks.around(ecs, "_mark_task_stopped")
+    def mark_stopped(original, task_arn, task, reason, stop_code, exit_code=None):
+        stopped = original(task_arn, task, reason, stop_code, exit_code)
+        if stopped:
+            if stop_code == "TaskFailedToStart":
+                for container in task["containers"]:
+                    container["reason"] = reason
+            tasks.changed(task)
+        return stopped
+
+    @hooks.around(ecs, "_stop_task")
+    def stop_task(_original, data):
+        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+        if cluster is None or cluster not in ecs._clusters:
+            return ecs.error_response_json("ClusterNotFoundException", "Cluster not found.", 400)
+        task = ecs._resolve_task(data.get("task", ""), cluster)
+        if task is None:
+            return ecs.error_response_json("InvalidParameterException", "The referenced task was not found.", 400)
+        tasks.end(task, USER_INITIATED, data.get("reason") or "Task stopped by user")
+        with resource_lock("ecs-task", task["taskArn"]):
+            return ecs.json_response({"task": ecs._sanitize(task)})
+
+    @hooks.around(ecs, "_watch_task_lifecycle")
+    def watch(_original, task, docker_client, account_id, region):
+        """Follows the containers' ends instead of polling each ten times a second."""
+        containers = _containers(task)
+
+        def ended() -> None:
+            try:
+                with request_scope(account_id, region):
+                    ecs._maybe_mark_stopped(task, docker_client)
+            except Exception:
+                logger.exception("could not follow the end of %s", task["taskArn"])
+            if task["lastStatus"] == "STOPPED":
+                # An essential container takes the task's other ones with it.
+                for container in containers:
+                    container.remove()
+
+        for container in containers:
+            container.on_exit(ended)
+
+    @hooks.around(ecs, "_run_docker_container")
+    def run_container(original, docker_client, cdef, run_kwargs, **options):
+        """Fargate pulls for every task; the architecture is this machine's, whatever the definition says."""
+        run_kwargs.pop("platform", None)
+        options["refresh_image"], options["allow_cached"] = True, False
+        return original(docker_client, cdef, run_kwargs, **options)
+
+    @hooks.around(ecs, "_run_task_worker")
+    def run_worker(original, task, td, overrides, docker_client, account_id, region):
+        fault = faults.take("ecs", "RunTask", {NEVER_STARTS}, json.dumps([task["taskDefinitionArn"], overrides]))
+        if fault is None:
+            return original(task, td, overrides, docker_client, account_id, region)
+        with request_scope(account_id, region):
+            ecs._mark_task_stopped(task["taskArn"], task, fault.stopped_reason, fault.stop_code)
+
+
+def _containers(task: dict) -> list[Container]:
+    client = ecs._get_docker()
+    found = []
+    for container_id in list(task.get("_docker_ids") or []):
+        try:
+            found.append(client.containers.get(container_id))
+        except NotFound:
+            # Ended and dropped between the two lines above.
+            continue
+    return found
+
+
+def _record_exits(task: dict, containers: list[Container]) -> None:
+    by_name = {container.labels["com.amazonaws.ecs.container-name"]: container for container in containers}
+    for record in task["containers"]:
+        container = by_name.get(record["name"])
+        if container:
+            record["exitCode"] = container.wait()["StatusCode"]
+
+
+def _stop_seconds(task: dict, container: Container) -> float:
+    definition = ecs._task_defs.get(task["taskDefinitionArn"].rsplit("/", 1)[-1]) or {}
+    name = container.labels["com.amazonaws.ecs.container-name"]
+    for cdef in definition.get("containerDefinitions", []):
+        if cdef["name"] == name and cdef.get("stopTimeout") is not None:
+            return float(cdef["stopTimeout"])
+    return _DEFAULT_STOP_SECONDS
