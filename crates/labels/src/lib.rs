@@ -91,6 +91,7 @@ impl LabelSet {
     }
 
     /// The labels of `wanted` that this set lacks.
+    #[must_use]
     pub fn lacking(&self, wanted: &Self) -> Self {
         Self(wanted.0.difference(&self.0).cloned().collect())
     }

@@ -171,11 +171,11 @@ impl Settings {
             .get(variable.name)
             .map(|value| value.trim())
             .filter(|value| !value.is_empty());
-        match (set, variable.default) {
-            (Some(value), _) => Some(value.to_owned()),
-            (None, Default::Value(value)) => Some(value.to_owned()),
-            (None, _) => None,
-        }
+        set.or(match variable.default {
+            Default::Value(value) => Some(value),
+            Default::Required | Default::Absent => None,
+        })
+        .map(str::to_owned)
     }
 
     /// The variable's text or its default.

@@ -1,2 +1,20 @@
-//! Being written.
-fn main() {}
+//! The `launch` Lambda.
+
+use ::settings::Settings;
+use lambda_runtime::{LambdaEvent, service_fn};
+use launch::{Config, Error, Input, handle};
+use time::OffsetDateTime;
+use tracing::{Instrument, info_span};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let settings = Settings::from_env();
+    telemetry::init(&settings)?;
+    let config = &Config::from_settings(&settings)?;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Input>| {
+        let job = &event.payload.order.job;
+        let span = info_span!("launch", job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %event.payload.execution);
+        async move { Ok::<_, Error>(handle(config, event.payload, OffsetDateTime::now_utc())?) }.instrument(span)
+    }))
+    .await
+}

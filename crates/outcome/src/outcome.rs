@@ -1,0 +1,516 @@
+//! What became of one attempt, read from its task's end or its error.
+
+use fault::{Class, Fault};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::AgentExit;
+use crate::task::EndedTask;
+
+/// How the next attempt, if there is one, takes an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The runner ran a job, this one or another.
+    Ran,
+    /// The runner was there and nobody gave it a job.
+    Unpicked,
+    /// There was no room for it, or the room was taken back. Bounded by time.
+    Capacity,
+    /// Something broke that may work next time. Bounded by count.
+    Fault,
+    /// It will break again until somebody changes something.
+    Lasting,
+}
+
+macro_rules! outcomes {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $kind:ident,)+) => {
+        /// What became of one attempt.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Outcome {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Outcome {
+            /// Every outcome there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its name in logs, metrics and a failed execution's error.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// How the next attempt takes it.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// A job ran to its end on the runner.
+    RanJob => Ran,
+    /// The task was taken away while a job was running on the runner.
+    LostInJob => Ran,
+    /// The job had left the queue before anything was launched.
+    NotNeeded => Ran,
+
+    /// No job came within the agent's limit.
+    NeverPickedUp => Unpicked,
+    /// The listener ended by itself without a job: GitHub let the runner go, or we did.
+    EndedWithoutJob => Unpicked,
+    /// The task was stopped by us while it had no job.
+    StoppedByUs => Unpicked,
+
+    /// ECS had no capacity.
+    NoCapacity => Capacity,
+    /// Fargate Spot took the capacity back before a job began.
+    SpotInterruption => Capacity,
+
+    /// GitHub refused the registration.
+    RegistrationRefused => Fault,
+    /// The agent could not read its registration.
+    RegistrationUnavailable => Fault,
+    /// Another listener held the runner's session.
+    SessionConflict => Fault,
+    /// The listener failed.
+    ListenerFailed => Fault,
+    /// The image could not be pulled this time.
+    ImagePullFailed => Fault,
+    /// The task did not start.
+    TaskNeverStarted => Fault,
+    /// The task's memory did not suffice.
+    OutOfMemory => Fault,
+    /// The runner's task outlived its limit.
+    TimedOut => Fault,
+    /// A step failed for a reason that passes.
+    StepFailed => Fault,
+    /// The task ended in a way this system does not know.
+    Unknown => Fault,
+
+    /// GitHub refuses this runner version.
+    RunnerTooOld => Lasting,
+    /// The image does not exist, or may not be pulled.
+    ImageMissing => Lasting,
+    /// The task's environment or image is not this system's.
+    Misconfigured => Lasting,
+    /// ECS refuses the task: a permission, a subnet, a parameter is wrong.
+    TaskRefused => Lasting,
+    /// A step failed for a reason that stays; the error carries that fault's name.
+    StepRefused => Lasting,
+}
+
+/// An error as a state's Catch sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StepError {
+    /// The error's name.
+    pub error: String,
+    /// Its cause: plain text, a Lambda's error as JSON, or a task as JSON.
+    #[serde(default)]
+    pub cause: String,
+}
+
+/// An outcome with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// What became of the attempt.
+    pub outcome: Outcome,
+    /// The fault that a step threw, where it was one of ours.
+    pub fault: Option<Fault>,
+    /// A sentence for the operator.
+    pub detail: String,
+    /// The task, where there was one.
+    pub task: Option<EndedTask>,
+    /// How long to wait at least, where a rate limit said so.
+    pub retry_after: Option<u64>,
+}
+
+impl Ended {
+    fn new(outcome: Outcome, detail: impl Into<String>, task: Option<&EndedTask>) -> Self {
+        Self {
+            outcome,
+            fault: None,
+            detail: detail.into(),
+            task: task.cloned(),
+            retry_after: None,
+        }
+    }
+
+    /// Reads a task's end.
+    pub fn from_task(task: &EndedTask) -> Self {
+        let reason = task.stopped_reason.as_deref().unwrap_or_default();
+        let container = task.runner();
+        let container_reason = container
+            .and_then(|c| c.reason.as_deref())
+            .unwrap_or_default();
+        let exit = container.and_then(|c| c.exit_code);
+        let known = exit.and_then(AgentExit::from_code);
+        // What the agent said goes before why ECS stopped the task: a runner whose job ended during
+        // an interruption ran its job.
+        let outcome = match (known, task.stop_code.as_deref()) {
+            (Some(AgentExit::RanJob), _) => Outcome::RanJob,
+            (Some(AgentExit::StoppedInJob), _) => Outcome::LostInJob,
+            _ if container_reason.contains("OutOfMemory") || reason.contains("OutOfMemory") => {
+                Outcome::OutOfMemory
+            }
+            (_, Some("SpotInterruption" | "TerminationNotice")) => Outcome::SpotInterruption,
+            (Some(AgentExit::Idle), _) => Outcome::NeverPickedUp,
+            (Some(AgentExit::EndedWithoutJob), _) => Outcome::EndedWithoutJob,
+            (Some(AgentExit::Refused), _) => Outcome::RegistrationRefused,
+            (Some(AgentExit::VersionTooOld), _) => Outcome::RunnerTooOld,
+            (Some(AgentExit::SessionConflict), _) => Outcome::SessionConflict,
+            (Some(AgentExit::ListenerFailed), _) => Outcome::ListenerFailed,
+            (Some(AgentExit::RegistrationUnavailable), _) => Outcome::RegistrationUnavailable,
+            (Some(AgentExit::Misconfigured), _) => Outcome::Misconfigured,
+            (Some(AgentExit::Stopped), _) | (_, Some("UserInitiated")) => Outcome::StoppedByUs,
+            (None, _) => from_reason(&format!("{reason} {container_reason}")),
+        };
+        let mut detail = outcome.name().to_owned();
+        for part in [reason, container_reason] {
+            if !part.is_empty() {
+                detail.push_str("; ");
+                detail.push_str(part);
+            }
+        }
+        if let Some(exit) = exit {
+            use std::fmt::Write as _;
+            let _ = write!(detail, "; exit code {exit}");
+        }
+        Self::new(outcome, detail, Some(task))
+    }
+
+    /// Reads a state's error.
+    pub fn from_error(error: &StepError) -> Self {
+        let text = format!("{}: {}", error.error, readable(&error.cause));
+        if let Some(fault) = Fault::from_name(&error.error) {
+            let outcome = match (fault, fault.class()) {
+                (Fault::JobNotQueued, _) => Outcome::NotNeeded,
+                (_, Class::Lasting) => Outcome::StepRefused,
+                _ => Outcome::StepFailed,
+            };
+            let retry_after = if fault == Fault::GitHubRateLimited {
+                readable(&error.cause).trim().parse().ok()
+            } else {
+                None
+            };
+            return Self {
+                fault: Some(fault),
+                retry_after,
+                ..Self::new(outcome, text, None)
+            };
+        }
+        match error.error.as_str() {
+            "States.TaskFailed" => match serde_json::from_str::<EndedTask>(&error.cause) {
+                Ok(task) if !task.containers.is_empty() || task.stop_code.is_some() => {
+                    Self::from_task(&task)
+                }
+                _ => Self::new(from_reason(&error.cause), text, None),
+            },
+            "States.Timeout" => Self::new(Outcome::TimedOut, text, None),
+            "AmazonECS.Unknown" => Self::new(from_reason(&error.cause), text, None),
+            name if name.starts_with("ECS.") => {
+                Self::new(from_run_task(name, &error.cause), text, None)
+            }
+            _ => Self::new(Outcome::StepFailed, text, None),
+        }
+    }
+}
+
+/// A Lambda's error is JSON with the message inside; anything else is shown as it is.
+fn readable(cause: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(cause)
+        .ok()
+        .and_then(|json| Some(json.get("errorMessage")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| cause.to_owned())
+}
+
+/// Why a task never ran, by the texts ECS documents ([stopped tasks]).
+///
+/// [stopped tasks]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+fn from_reason(reason: &str) -> Outcome {
+    let reason = reason.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if says(&[
+        "cannotpull",
+        "pull image",
+        "pull registry auth",
+        "pull secrets or registry auth",
+    ]) {
+        if says(&[
+            "not found",
+            "manifest unknown",
+            "does not exist",
+            "access denied",
+            "accessdenied",
+            "403",
+            "401",
+            "no basic auth",
+            "denied:",
+            "does not match the current platform",
+            "no matching manifest",
+        ]) {
+            Outcome::ImageMissing
+        } else {
+            Outcome::ImagePullFailed
+        }
+    } else if says(&[
+        "capacity is unavailable",
+        "capacity unavailable",
+        "no capacity",
+        "insufficient capacity",
+        "resource:cpu",
+        "resource:memory",
+        "resource:eni",
+        "resource:fargate",
+        "concurrent tasks",
+        "vcpu",
+    ]) {
+        Outcome::NoCapacity
+    } else if says(&["outofmemory"]) {
+        Outcome::OutOfMemory
+    } else if says(&["accessdenied", "not authorized"]) {
+        Outcome::TaskRefused
+    } else if says(&[
+        "resourceinitialization",
+        "timeout waiting",
+        "cannotstart",
+        "cannotcreate",
+        "agent",
+        "internalerror",
+        "unexpected ec2",
+    ]) {
+        Outcome::TaskNeverStarted
+    } else {
+        Outcome::Unknown
+    }
+}
+
+/// How `RunTask` itself was answered. Capacity is reported under a name of its own here; throttling
+/// and server errors pass; what remains is the request's fault.
+fn from_run_task(name: &str, cause: &str) -> Outcome {
+    let by_text = from_reason(cause);
+    match name {
+        _ if by_text == Outcome::NoCapacity => Outcome::NoCapacity,
+        "ECS.AmazonECSException" => {
+            if by_text == Outcome::Unknown {
+                Outcome::TaskNeverStarted
+            } else {
+                by_text
+            }
+        }
+        "ECS.ThrottlingException"
+        | "ECS.ServerException"
+        | "ECS.LimitExceededException"
+        | "ECS.SdkClientException" => Outcome::TaskNeverStarted,
+        _ => Outcome::TaskRefused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn task(stop_code: &str, reason: &str, exit: Option<i32>, container_reason: &str) -> Ended {
+        let json = json!({
+            "StopCode": stop_code, "StoppedReason": reason,
+            "Containers": [{"Name": "runner", "ExitCode": exit, "Reason": container_reason}]
+        });
+        Ended::from_error(&StepError {
+            error: "States.TaskFailed".into(),
+            cause: json.to_string(),
+        })
+    }
+
+    #[test]
+    fn every_way_a_task_ends_has_its_outcome() {
+        let cases = [
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(0),
+                "",
+                Outcome::RanJob,
+            ),
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(20),
+                "",
+                Outcome::NeverPickedUp,
+            ),
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(23),
+                "",
+                Outcome::RunnerTooOld,
+            ),
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(137),
+                "OutOfMemoryError: Container killed due to memory usage",
+                Outcome::OutOfMemory,
+            ),
+            (
+                "SpotInterruption",
+                "Your Spot Task was interrupted.",
+                Some(26),
+                "",
+                Outcome::SpotInterruption,
+            ),
+            (
+                "SpotInterruption",
+                "Your Spot Task was interrupted.",
+                Some(27),
+                "",
+                Outcome::LostInJob,
+            ),
+            (
+                "SpotInterruption",
+                "Your Spot Task was interrupted.",
+                Some(0),
+                "",
+                Outcome::RanJob,
+            ),
+            (
+                "UserInitiated",
+                "Task stopped by fargate-runners",
+                Some(26),
+                "",
+                Outcome::StoppedByUs,
+            ),
+            (
+                "UserInitiated",
+                "Task stopped by user",
+                None,
+                "",
+                Outcome::StoppedByUs,
+            ),
+            (
+                "TaskFailedToStart",
+                "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref x: not found",
+                None,
+                "",
+                Outcome::ImageMissing,
+            ),
+            (
+                "TaskFailedToStart",
+                "CannotPullContainerError: ref pull has been retried 5 time(s): dial tcp: i/o timeout",
+                None,
+                "",
+                Outcome::ImagePullFailed,
+            ),
+            (
+                "TaskFailedToStart",
+                "ResourceInitializationError: failed to configure ENI",
+                None,
+                "",
+                Outcome::TaskNeverStarted,
+            ),
+            (
+                "TaskFailedToStart",
+                "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+                None,
+                "",
+                Outcome::NoCapacity,
+            ),
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(139),
+                "",
+                Outcome::Unknown,
+            ),
+        ];
+        for (stop_code, reason, exit, container_reason, outcome) in cases {
+            assert_eq!(
+                task(stop_code, reason, exit, container_reason).outcome,
+                outcome,
+                "{reason} {exit:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_way_run_task_is_refused_has_its_outcome() {
+        let cases = [
+            (
+                "ECS.AmazonECSException",
+                "Capacity is unavailable at this time.",
+                Outcome::NoCapacity,
+            ),
+            (
+                "AmazonECS.Unknown",
+                r#"{"Failures":[{"Reason":"RESOURCE:MEMORY"}],"Tasks":[]}"#,
+                Outcome::NoCapacity,
+            ),
+            (
+                "ECS.ThrottlingException",
+                "Rate exceeded",
+                Outcome::TaskNeverStarted,
+            ),
+            (
+                "ECS.InvalidParameterException",
+                "The subnet ID 'subnet-1' does not exist",
+                Outcome::TaskRefused,
+            ),
+            (
+                "ECS.AccessDeniedException",
+                "not authorized to perform: iam:PassRole",
+                Outcome::TaskRefused,
+            ),
+            (
+                "ECS.ClientException",
+                "TaskDefinition is inactive",
+                Outcome::TaskRefused,
+            ),
+            (
+                "ECS.ClientException",
+                "You've reached the limit on the number of tasks you can run concurrently: concurrent tasks",
+                Outcome::NoCapacity,
+            ),
+            ("States.Timeout", "", Outcome::TimedOut),
+            (
+                "States.TaskFailed",
+                "plain text that is no task",
+                Outcome::Unknown,
+            ),
+        ];
+        for (error, cause, outcome) in cases {
+            let ended = Ended::from_error(&StepError {
+                error: error.into(),
+                cause: cause.into(),
+            });
+            assert_eq!(ended.outcome, outcome, "{error} {cause}");
+        }
+    }
+
+    #[test]
+    fn a_step_fault_keeps_its_name_and_its_text() {
+        let cause = r#"{"errorType":"AppNotInstalled","errorMessage":"install it at X"}"#;
+        let ended = Ended::from_error(&StepError {
+            error: "AppNotInstalled".into(),
+            cause: cause.into(),
+        });
+        assert_eq!(
+            (ended.outcome, ended.fault),
+            (Outcome::StepRefused, Some(Fault::AppNotInstalled))
+        );
+        assert_eq!(ended.detail, "AppNotInstalled: install it at X");
+    }
+
+    #[test]
+    fn a_rate_limit_says_how_long() {
+        let cause = r#"{"errorType":"GitHubRateLimited","errorMessage":"61"}"#;
+        let ended = Ended::from_error(&StepError {
+            error: "GitHubRateLimited".into(),
+            cause: cause.into(),
+        });
+        assert_eq!(
+            (ended.outcome, ended.retry_after),
+            (Outcome::StepFailed, Some(61))
+        );
+    }
+}

@@ -1,0 +1,576 @@
+//! The decisions, as pure functions. `tests/model` explores them over every interleaving of small
+//! worlds; the handlers only fetch what they ask for and do what they say.
+
+use std::time::Duration;
+
+use fault::{Class, Fault};
+
+use crate::attempt::Attempt;
+use crate::outcome::{Ended, Kind, Outcome};
+
+/// After so many runners in a row that nobody gave a job, waiting longer helps nobody.
+const UNPICKED_LIMIT: u32 = 3;
+/// Executions begun again by ourselves for one job; a person may begin more.
+const RESTART_LIMIT: u32 = 3;
+/// The longest back-off for want of capacity. Fargate's bottlenecks pass within minutes.
+const CAPACITY_BACKOFF: Duration = Duration::from_mins(10);
+/// The longest back-off after a fault.
+const FAULT_BACKOFF: Duration = Duration::from_mins(15);
+/// A runner may take this long from its task's start until it listens; nothing younger is idle.
+const BOOT_LIMIT: Duration = Duration::from_mins(10);
+
+/// Where a job stands at GitHub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobStatus {
+    /// It wants a runner.
+    Queued,
+    /// It waits for an approval or for its concurrency group; a new `queued` event will follow.
+    Waiting,
+    /// A runner runs it.
+    InProgress {
+        /// That runner's name.
+        runner: Option<String>,
+    },
+    /// It is over.
+    Completed {
+        /// The runner that ran it; none where it was cancelled before one took it.
+        runner: Option<String>,
+    },
+    /// GitHub does not know it: its run was deleted.
+    Absent,
+}
+
+impl JobStatus {
+    /// The name of the runner that took the job.
+    pub fn runner(&self) -> Option<&str> {
+        match self {
+            Self::InProgress { runner } | Self::Completed { runner } => runner.as_deref(),
+            Self::Queued | Self::Waiting | Self::Absent => None,
+        }
+    }
+}
+
+/// How much an execution may spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Attempts that end in a fault.
+    pub faults: u32,
+    /// How long a job may stay in GitHub's queue; GitHub drops it after 24 hours.
+    pub queue: Duration,
+    /// The least pause before a job is launched for again: an idle runner and a queued job can
+    /// coexist at GitHub for about a minute.
+    pub grace: Duration,
+}
+
+/// What [`judge`] looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// What became of the attempt.
+    pub ended: &'a Ended,
+    /// Which attempt that was.
+    pub attempt: &'a Attempt,
+    /// Where the job stands; absent where GitHub's rate limit forbids to ask.
+    pub job: Option<&'a JobStatus>,
+    /// How long the job has been in the queue.
+    pub queued_for: Duration,
+    /// Whether a later execution of the same job is already at work.
+    pub successor: bool,
+    /// What may be spent.
+    pub budget: Budget,
+}
+
+/// What follows an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The job left the queue, or another execution works for it: this one is done.
+    End,
+    /// The job still waits: launch again.
+    Relaunch {
+        /// After this long.
+        after: Duration,
+        /// As this attempt.
+        attempt: Attempt,
+    },
+    /// Launching again would not help.
+    GiveUp {
+        /// The execution's error name.
+        error: String,
+        /// What happened and what to change.
+        cause: String,
+    },
+}
+
+/// Decides what follows an attempt. *Whether* depends on GitHub's word about the job alone, never on
+/// what the runner did; *how* and *when* depend on the outcome. `jitter` is a random number in `0..1`.
+pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
+    let Situation {
+        ended,
+        attempt,
+        budget,
+        ..
+    } = *situation;
+    let left_the_queue = situation.job.is_some_and(|job| *job != JobStatus::Queued);
+    if left_the_queue || situation.successor || ended.outcome == Outcome::NotNeeded {
+        return Verdict::End;
+    }
+    if ended.outcome.kind() == Kind::Lasting {
+        return give_up(
+            ended.fault.map_or(ended.outcome.name(), Fault::name),
+            lasting_cause(ended),
+        );
+    }
+    if situation.queued_for >= budget.queue {
+        let hours = situation.queued_for.as_secs() / 3_600;
+        return give_up(
+            "QueueLimit",
+            format!(
+                "the job has been queued for {hours} h, the limit; last: {}. Re-run it once the reason is mended",
+                ended.detail
+            ),
+        );
+    }
+    let mut next = Attempt {
+        number: attempt.number.saturating_add(1),
+        recheck: situation.job.is_none(),
+        ..attempt.clone()
+    };
+    let rate_limited = ended.fault == Some(Fault::GitHubRateLimited);
+    let backoff = match ended.outcome.kind() {
+        Kind::Capacity => {
+            next.refusals += 1;
+            next.capacity_step += 1;
+            next.subnet_step += 1;
+            doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
+        }
+        // Waiting out a rate limit is no fault: it is bounded by the job's stay in the queue.
+        _ if rate_limited => Duration::from_secs(30),
+        kind => {
+            next.faults += 1;
+            next.refusals = 0;
+            next.unpicked = if kind == Kind::Unpicked {
+                attempt.unpicked + 1
+            } else {
+                0
+            };
+            if matches!(
+                ended.outcome,
+                Outcome::TaskNeverStarted | Outcome::ImagePullFailed
+            ) {
+                next.subnet_step += 1;
+            }
+            if next.unpicked >= UNPICKED_LIMIT {
+                return give_up("NeverPickedUp", unpicked_cause());
+            }
+            if next.faults >= budget.faults {
+                return give_up("BudgetSpent", spent_cause(next.faults, ended));
+            }
+            match kind {
+                Kind::Fault => doubled(budget.grace, next.faults, FAULT_BACKOFF),
+                _ => budget.grace / 2,
+            }
+        }
+    };
+    let least = budget
+        .grace
+        .max(Duration::from_secs(ended.retry_after.unwrap_or(0)));
+    Verdict::Relaunch {
+        after: least + backoff.mul_f64(jitter.clamp(0.0, 1.0)),
+        attempt: next,
+    }
+}
+
+fn doubled(base: Duration, times: u32, most: Duration) -> Duration {
+    base.saturating_mul(1 << times.saturating_sub(1).min(16))
+        .min(most)
+}
+
+fn give_up(error: &str, cause: String) -> Verdict {
+    Verdict::GiveUp {
+        error: error.to_owned(),
+        cause,
+    }
+}
+
+fn lasting_cause(ended: &Ended) -> String {
+    let advice = match ended.outcome {
+        Outcome::RunnerTooOld => {
+            "GitHub refuses this runner version. Rebuild the runner image with a current actions/runner and deploy it"
+        }
+        Outcome::ImageMissing => {
+            "the image cannot be pulled. Check its name and tag in the task definition, its architecture, and the execution role's ECR permissions"
+        }
+        Outcome::Misconfigured => {
+            "the task's image or environment is not this system's. Check the image's entrypoint and the agent's log"
+        }
+        Outcome::TaskRefused => {
+            "ECS refuses the task. Check the subnets, security groups and capacity providers, and the state machine role's ecs:RunTask, ecs:TagResource and iam:PassRole"
+        }
+        _ => return ended.detail.clone(),
+    };
+    format!("{advice}. ECS or the agent said: {}", ended.detail)
+}
+
+fn unpicked_cause() -> String {
+    format!(
+        "{UNPICKED_LIMIT} runners in a row listened and got no job while the job stayed queued. Most likely the runner group is not visible to the job's repository, or does not allow public repositories; check it under the organization's Actions settings. If the job is leased to a runner that died, cancel and re-run it"
+    )
+}
+
+fn spent_cause(faults: u32, ended: &Ended) -> String {
+    format!(
+        "{faults} attempts were spent on faults and the job is still queued; last: {}. If it is leased to a runner that died, cancel and re-run it",
+        ended.detail
+    )
+}
+
+/// What is seen of a runner that somebody would like to be rid of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // Four facts, each seen on its own.
+pub struct RunnerSeen {
+    /// GitHub says that it runs a job.
+    pub busy: bool,
+    /// GitHub says that it is connected.
+    pub online: bool,
+    /// Whether a task of ours runs it.
+    pub has_task: bool,
+    /// How long ago its task was created, or its registration issued.
+    pub age: Duration,
+    /// Whether its own job was cancelled before any runner took it.
+    pub cancelled: bool,
+}
+
+/// What may be done about a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// Nothing.
+    Leave,
+    /// Delete it at GitHub, and stop its task only where GitHub says that it is deleted (204).
+    Delete,
+}
+
+/// Decides whether a runner may be retired. `idle` is how long a runner may listen without a job; it
+/// is never less than two minutes, because somebody may be counting on a runner whose own job ran
+/// elsewhere.
+pub fn retire(seen: RunnerSeen, idle: Duration) -> Retire {
+    let idle = idle.max(Duration::from_mins(2));
+    let surplus = match (seen.online, seen.has_task) {
+        (true, _) => seen.age >= idle,
+        // Registered, no longer running and not about to: a leftover.
+        (false, false) => seen.age >= BOOT_LIMIT,
+        // Still booting, or ended by its own watchdog: the task's end cleans up.
+        (false, true) => false,
+    };
+    if !seen.busy && (seen.cancelled || surplus) {
+        Retire::Delete
+    } else {
+        Retire::Leave
+    }
+}
+
+/// Whether a closed execution is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It is not.
+    Leave,
+    /// It is, if GitHub says that the job is still queued.
+    IfQueued,
+}
+
+/// Decides whether a closed execution is begun again by us. `status` is Step Functions' word,
+/// `error` the execution's error name, `restart` which execution of the job it was.
+pub fn restart(status: &str, error: Option<&str>, restart: u32) -> Restart {
+    let passing = match status {
+        "TIMED_OUT" => true,
+        "FAILED" => error.is_none_or(passes),
+        // A person's abort is a person's word.
+        _ => false,
+    };
+    if passing && restart < RESTART_LIMIT {
+        Restart::IfQueued
+    } else {
+        Restart::Leave
+    }
+}
+
+/// Whether an execution's error may be gone next time.
+fn passes(error: &str) -> bool {
+    let never = [
+        "NeverPickedUp",
+        "QueueLimit",
+        "Unmatched",
+        "States.Permissions",
+        "JobCancelled",
+    ];
+    let by_fault = Fault::from_name(error).is_none_or(|fault| fault.class() == Class::Passing);
+    let lasting = |outcome: &&Outcome| outcome.name() == error && outcome.kind() == Kind::Lasting;
+    by_fault && !never.contains(&error) && !Outcome::ALL.iter().any(|outcome| lasting(&outcome))
+}
+
+/// Whether a job whose runner was given another job needs a check of its own: only if nobody took it
+/// yet. Where GitHub could not be asked, it does.
+pub fn check_displaced(job: Option<&JobStatus>) -> bool {
+    job.is_none_or(|job| *job == JobStatus::Queued)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::StepError;
+
+    const BUDGET: Budget = Budget {
+        faults: 5,
+        queue: Duration::from_hours(24),
+        grace: Duration::from_secs(90),
+    };
+
+    fn ended(outcome: Outcome) -> Ended {
+        Ended {
+            outcome,
+            fault: None,
+            detail: "detail".into(),
+            task: None,
+            retry_after: None,
+        }
+    }
+
+    fn verdict(outcome: Outcome, attempt: &Attempt, job: &JobStatus) -> Verdict {
+        let situation = Situation {
+            ended: &ended(outcome),
+            attempt,
+            job: Some(job),
+            queued_for: Duration::from_mins(1),
+            successor: false,
+            budget: BUDGET,
+        };
+        judge(&situation, 0.5)
+    }
+
+    #[test]
+    fn a_job_that_left_the_queue_ends_well_whatever_the_runner_did() {
+        let left = [
+            JobStatus::Waiting,
+            JobStatus::InProgress {
+                runner: Some("other".into()),
+            },
+            JobStatus::Completed { runner: None },
+            JobStatus::Absent,
+        ];
+        for outcome in Outcome::ALL {
+            for job in &left {
+                assert_eq!(
+                    verdict(*outcome, &Attempt::first(), job),
+                    Verdict::End,
+                    "{outcome:?} {job:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_queued_job_is_never_ended_well() {
+        for outcome in Outcome::ALL
+            .iter()
+            .filter(|outcome| **outcome != Outcome::NotNeeded)
+        {
+            assert_ne!(
+                verdict(*outcome, &Attempt::first(), &JobStatus::Queued),
+                Verdict::End,
+                "{outcome:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_relaunch_comes_before_the_grace() {
+        for outcome in Outcome::ALL {
+            if let Verdict::Relaunch { after, attempt } =
+                verdict(*outcome, &Attempt::first(), &JobStatus::Queued)
+            {
+                assert!(after >= BUDGET.grace, "{outcome:?}");
+                assert_eq!(attempt.number, 2);
+            }
+        }
+    }
+
+    #[test]
+    fn spot_goes_on_demand_next_and_costs_no_fault() {
+        let Verdict::Relaunch { attempt, .. } = verdict(
+            Outcome::SpotInterruption,
+            &Attempt::first(),
+            &JobStatus::Queued,
+        ) else {
+            panic!("a spot interruption passes");
+        };
+        assert_eq!((attempt.capacity_step, attempt.faults), (1, 0));
+    }
+
+    #[test]
+    fn faults_are_bounded_by_count_and_say_so() {
+        let mut attempt = Attempt::first();
+        for launches in 1.. {
+            match verdict(Outcome::ListenerFailed, &attempt, &JobStatus::Queued) {
+                Verdict::Relaunch { attempt: next, .. } => attempt = next,
+                Verdict::GiveUp { error, cause } => {
+                    assert_eq!((launches, error.as_str()), (5, "BudgetSpent"));
+                    assert!(cause.contains("cancel and re-run"));
+                    break;
+                }
+                Verdict::End => panic!("the job is queued"),
+            }
+        }
+    }
+
+    #[test]
+    fn three_unpicked_runners_in_a_row_name_the_runner_group() {
+        let attempt = Attempt {
+            unpicked: 2,
+            faults: 2,
+            ..Attempt::first()
+        };
+        let Verdict::GiveUp { error, cause } =
+            verdict(Outcome::NeverPickedUp, &attempt, &JobStatus::Queued)
+        else {
+            panic!("the third time is the last");
+        };
+        assert_eq!(error, "NeverPickedUp");
+        assert!(cause.contains("runner group"));
+    }
+
+    #[test]
+    fn capacity_is_bounded_by_the_stay_in_the_queue_not_by_count() {
+        let attempt = Attempt {
+            refusals: 500,
+            number: 501,
+            ..Attempt::first()
+        };
+        assert!(matches!(
+            verdict(Outcome::NoCapacity, &attempt, &JobStatus::Queued),
+            Verdict::Relaunch { .. }
+        ));
+        let situation = Situation {
+            ended: &ended(Outcome::NoCapacity),
+            attempt: &attempt,
+            job: Some(&JobStatus::Queued),
+            queued_for: Duration::from_hours(24),
+            successor: false,
+            budget: BUDGET,
+        };
+        assert!(
+            matches!(judge(&situation, 0.0), Verdict::GiveUp { error, .. } if error == "QueueLimit")
+        );
+    }
+
+    #[test]
+    fn a_rate_limit_is_waited_out_and_the_job_checked_first() {
+        let error = StepError {
+            error: "GitHubRateLimited".into(),
+            cause: r#"{"errorMessage":"1200"}"#.into(),
+        };
+        let situation = Situation {
+            ended: &Ended::from_error(&error),
+            attempt: &Attempt::first(),
+            job: None,
+            queued_for: Duration::ZERO,
+            successor: false,
+            budget: BUDGET,
+        };
+        let Verdict::Relaunch { after, attempt } = judge(&situation, 0.0) else {
+            panic!("it passes")
+        };
+        assert_eq!(after, Duration::from_mins(20));
+        assert!(attempt.recheck);
+        assert_eq!(attempt.faults, 0);
+    }
+
+    #[test]
+    fn a_job_that_a_later_execution_serves_is_handed_over() {
+        let situation = Situation {
+            ended: &ended(Outcome::RanJob),
+            attempt: &Attempt::first(),
+            job: Some(&JobStatus::Queued),
+            queued_for: Duration::ZERO,
+            successor: true,
+            budget: BUDGET,
+        };
+        assert_eq!(judge(&situation, 0.0), Verdict::End);
+    }
+
+    #[test]
+    fn retirement_follows_its_table() {
+        let idle = Duration::from_mins(10);
+        let seen = |busy, online, has_task, age, cancelled| RunnerSeen {
+            busy,
+            online,
+            has_task,
+            age: Duration::from_secs(age),
+            cancelled,
+        };
+        let cases = [
+            (
+                "busy is left alone, whatever else",
+                seen(true, true, true, 90_000, true),
+                Retire::Leave,
+            ),
+            (
+                "idle for long is deleted",
+                seen(false, true, true, 601, false),
+                Retire::Delete,
+            ),
+            (
+                "idle for less is left",
+                seen(false, true, true, 599, false),
+                Retire::Leave,
+            ),
+            (
+                "booting is left",
+                seen(false, false, true, 3_000, false),
+                Retire::Leave,
+            ),
+            (
+                "a leftover is deleted",
+                seen(false, false, false, 601, false),
+                Retire::Delete,
+            ),
+            (
+                "one that may yet start is left",
+                seen(false, false, false, 60, false),
+                Retire::Leave,
+            ),
+            (
+                "a cancelled job's runner is deleted at once",
+                seen(false, false, true, 5, true),
+                Retire::Delete,
+            ),
+        ];
+        for (name, seen, expected) in cases {
+            assert_eq!(retire(seen, idle), expected, "{name}");
+        }
+        assert_eq!(
+            retire(seen(false, true, true, 119, false), Duration::ZERO),
+            Retire::Leave
+        );
+    }
+
+    #[test]
+    fn restarts_follow_their_table() {
+        let cases = [
+            ("TIMED_OUT", None, 1, Restart::IfQueued),
+            ("FAILED", Some("AwsUnavailable"), 1, Restart::IfQueued),
+            ("FAILED", Some("Lambda.Unknown"), 2, Restart::IfQueued),
+            ("FAILED", Some("BudgetSpent"), 1, Restart::IfQueued),
+            ("FAILED", Some("BudgetSpent"), 3, Restart::Leave),
+            ("FAILED", Some("AppNotInstalled"), 1, Restart::Leave),
+            ("FAILED", Some("ImageMissing"), 1, Restart::Leave),
+            ("FAILED", Some("Unmatched"), 1, Restart::Leave),
+            ("FAILED", Some("NeverPickedUp"), 1, Restart::Leave),
+            ("ABORTED", None, 1, Restart::Leave),
+        ];
+        for (status, error, number, expected) in cases {
+            assert_eq!(
+                restart(status, error, number),
+                expected,
+                "{status} {error:?} {number}"
+            );
+        }
+    }
+}

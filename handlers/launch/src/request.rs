@@ -1,0 +1,100 @@
+//! The RunTask request, as Step Functions takes it: the API's shape in Pascal case ([shape]).
+//!
+//! [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+
+use job::sink::tag_value;
+use job::{CONTAINER, Matched, Order};
+use outcome::Attempt;
+use registration::PlannedRunner;
+use serde_json::{Value, json};
+
+use crate::settings::Config;
+
+/// The tag by which everything of a deployment is found on a bill and in a console.
+const TAG_PREFIX: &str = "fargate-runners";
+
+/// Builds the whole request. It holds no secret: the agent is told where its registration lies, and
+/// only the task role may read there.
+pub fn run_task(
+    config: &Config,
+    order: &Order,
+    matched: &Matched,
+    runner: &PlannedRunner,
+    attempt: &Attempt,
+) -> Value {
+    let name = runner.name.to_string();
+    let mut request = json!({
+        "Cluster": config.cluster,
+        // By family: a deployment makes older revisions inactive, and RunTask refuses those.
+        "TaskDefinition": matched.family,
+        "Count": 1,
+        "CapacityProviderStrategy": [{ "CapacityProvider": capacity(config, matched, attempt), "Weight": 1 }],
+        "NetworkConfiguration": {
+            "AwsvpcConfiguration": {
+                "Subnets": subnets(config, attempt),
+                "SecurityGroups": config.security_groups,
+                "AssignPublicIp": if config.public_ip { "ENABLED" } else { "DISABLED" },
+            }
+        },
+        "Overrides": {
+            "ContainerOverrides": [{
+                "Name": CONTAINER,
+                "Environment": [
+                    { "Name": "AGENT_PARAMETER", "Value": runner.parameter.to_string() },
+                    { "Name": "AGENT_RUNNER", "Value": name },
+                    { "Name": "AGENT_EXECUTION", "Value": runner.name.execution().to_string() },
+                    { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": config.idle_limit.as_secs().to_string() },
+                ],
+            }]
+        },
+        // A runner's name is found again by ListTasks from here, and by a person from the tags.
+        "StartedBy": name,
+        "Group": format!("{TAG_PREFIX}:{}", config.deployment),
+        "EnableECSManagedTags": true,
+        "PropagateTags": "TASK_DEFINITION",
+        "Tags": tags(config, order, &name),
+    });
+    if capacity(config, matched, attempt).starts_with("FARGATE") {
+        request["PlatformVersion"] = json!(config.platform_version);
+    }
+    request
+}
+
+/// The capacity provider of this attempt: each attempt that found no room goes one further, and the
+/// last one is kept.
+fn capacity<'a>(config: &'a Config, matched: &'a Matched, attempt: &Attempt) -> &'a str {
+    let providers = if matched.capacity.is_empty() {
+        &config.capacity
+    } else {
+        &matched.capacity
+    };
+    let step = usize::try_from(attempt.capacity_step).unwrap_or(usize::MAX);
+    providers
+        .get(step.min(providers.len().saturating_sub(1)))
+        .map_or("FARGATE", String::as_str)
+}
+
+/// The subnets of this attempt. ECS chooses among them itself, so an attempt that follows a failure
+/// to start gets a single other one, and the first attempt gets all.
+fn subnets<'a>(config: &'a Config, attempt: &Attempt) -> Vec<&'a str> {
+    let all = &config.subnets;
+    if attempt.subnet_step == 0 || all.is_empty() {
+        return all.iter().map(String::as_str).collect();
+    }
+    let index = usize::try_from(attempt.subnet_step).unwrap_or(0) % all.len();
+    vec![all[index].as_str()]
+}
+
+fn tags(config: &Config, order: &Order, runner: &str) -> Vec<Value> {
+    let job = &order.job;
+    let tag = |key: &str, value: &str| json!({ "Key": format!("{TAG_PREFIX}:{key}"), "Value": tag_value(value) });
+    vec![
+        tag("deployment", &config.deployment.to_string()),
+        tag("repository", &job.repository.to_string()),
+        tag("workflow", &job.workflow),
+        tag("job", &job.name),
+        tag("job-id", &job.id.to_string()),
+        tag("run-id", &job.run_id.to_string()),
+        tag("runner", runner),
+    ]
+}

@@ -1,0 +1,86 @@
+//! What the operator decides about every runner's task.
+
+use std::time::Duration;
+
+use job::DeploymentId;
+use settings::{Error, Settings, Variable, shared};
+
+const SUBNETS: Variable =
+    Variable::required("SUBNETS", "subnets the runners run in, comma separated");
+const SECURITY_GROUPS: Variable = Variable::required(
+    "SECURITY_GROUPS",
+    "security groups of the runners, comma separated",
+);
+const ASSIGN_PUBLIC_IP: Variable = Variable::with_default(
+    "ASSIGN_PUBLIC_IP",
+    "false",
+    "whether runners get a public IP address (needed in public subnets)",
+);
+const CAPACITY: Variable = Variable::with_default(
+    "CAPACITY",
+    "FARGATE",
+    "capacity providers in order of preference; the next one serves where the one before had no room. A task definition's `GH:capacity` tag goes first",
+);
+const PLATFORM_VERSION: Variable =
+    Variable::with_default("PLATFORM_VERSION", "LATEST", "Fargate platform version");
+const IDLE_LIMIT_SECONDS: Variable = Variable::with_default(
+    "IDLE_LIMIT_SECONDS",
+    "900",
+    "how long a runner listens without a job before it ends itself",
+);
+
+/// Every variable that `launch` reads.
+pub const VARIABLES: &[&Variable] = &[
+    &shared::DEPLOYMENT,
+    &shared::PREFIX,
+    &shared::CLUSTER,
+    &SUBNETS,
+    &SECURITY_GROUPS,
+    &ASSIGN_PUBLIC_IP,
+    &CAPACITY,
+    &PLATFORM_VERSION,
+    &IDLE_LIMIT_SECONDS,
+    &shared::LOG_LEVEL,
+];
+
+/// The configuration of `launch`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The deployment's id.
+    pub deployment: DeploymentId,
+    /// The first segment of SSM paths.
+    pub prefix: String,
+    /// The cluster.
+    pub cluster: String,
+    /// The subnets; never empty.
+    pub subnets: Vec<String>,
+    /// The security groups.
+    pub security_groups: Vec<String>,
+    /// Whether tasks get a public address.
+    pub public_ip: bool,
+    /// Capacity providers in order of preference; never empty.
+    pub capacity: Vec<String>,
+    /// Fargate's platform version.
+    pub platform_version: String,
+    /// The agent's idle limit.
+    pub idle_limit: Duration,
+}
+
+impl Config {
+    /// Reads the configuration.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        settings.text(&SUBNETS)?;
+        settings.text(&SECURITY_GROUPS)?;
+        Ok(Self {
+            deployment: settings.parsed(&shared::DEPLOYMENT)?,
+            prefix: settings.text(&shared::PREFIX)?,
+            cluster: settings.text(&shared::CLUSTER)?,
+            subnets: settings.list(&SUBNETS),
+            security_groups: settings.list(&SECURITY_GROUPS),
+            public_ip: settings.flag(&ASSIGN_PUBLIC_IP)?,
+            capacity: settings.list(&CAPACITY),
+            platform_version: settings.text(&PLATFORM_VERSION)?,
+            idle_limit: settings.seconds(&IDLE_LIMIT_SECONDS)?,
+        })
+    }
+}

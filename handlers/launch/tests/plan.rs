@@ -1,0 +1,124 @@
+//! What `launch` plans for an order.
+
+use std::collections::BTreeMap;
+
+use launch::{Config, Error, Input, handle};
+use serde_json::{Value, json};
+use settings::Settings;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+const NOW: OffsetDateTime = datetime!(2026-01-01 00:00:30 UTC);
+
+fn config() -> Config {
+    let settings = Settings::from_pairs([
+        ("DEPLOYMENT", "fr"),
+        ("PREFIX", "fargate-runners"),
+        ("CLUSTER", "runners"),
+        ("SUBNETS", "subnet-a,subnet-b"),
+        ("SECURITY_GROUPS", "sg-1"),
+        ("CAPACITY", "FARGATE_SPOT FARGATE"),
+    ]);
+    Config::from_settings(&settings).unwrap()
+}
+
+fn input(attempt: Value) -> Input {
+    serde_json::from_value(json!({
+        "order": { "job": {
+            "id": 4242, "runId": 99, "runAttempt": 1, "name": "build 🦀", "workflow": "CI",
+            "repository": "octo/hello", "ownerType": "Organization", "private": true,
+            "labels": ["linux", "self-hosted"], "installationId": 77, "queuedAt": "2026-01-01T00:00:00Z"
+        }},
+        "match": { "family": "fargate-runners-ubuntu-x64", "offered": ["linux", "self-hosted", "x64"], "capacity": [], "cpu": null, "memory": null, "architecture": null },
+        "attempt": attempt,
+        "execution": "hello-4242"
+    }))
+    .unwrap()
+}
+
+#[test]
+fn the_first_attempt_has_the_jobs_own_labels_and_all_subnets() {
+    let output = handle(&config(), input(Value::Null), NOW).unwrap();
+    assert_eq!(output.runner.name.to_string(), "fr-hello-4242");
+    assert_eq!(output.runner.labels.to_string(), "linux self-hosted");
+    let network = &output.run_task["NetworkConfiguration"]["AwsvpcConfiguration"];
+    assert_eq!(network["Subnets"], json!(["subnet-a", "subnet-b"]));
+    assert_eq!(output.run_task["StartedBy"], "fr-hello-4242");
+    assert_eq!(
+        output.run_task["CapacityProviderStrategy"][0]["CapacityProvider"],
+        "FARGATE_SPOT"
+    );
+}
+
+#[test]
+fn an_attempt_after_a_spot_interruption_is_on_demand_in_another_subnet() {
+    let attempt = json!({ "number": 2, "faults": 0, "refusals": 1, "unpicked": 0, "capacityStep": 1, "subnetStep": 1, "recheck": false });
+    let output = handle(&config(), input(attempt), NOW).unwrap();
+    assert_eq!(output.runner.name.to_string(), "fr-hello-4242-a2");
+    assert_eq!(
+        output.run_task["CapacityProviderStrategy"][0]["CapacityProvider"],
+        "FARGATE"
+    );
+    assert_eq!(
+        output.run_task["NetworkConfiguration"]["AwsvpcConfiguration"]["Subnets"],
+        json!(["subnet-b"])
+    );
+}
+
+#[test]
+fn a_task_definitions_own_capacity_goes_first() {
+    let mut input = input(Value::Null);
+    input.matched.capacity = vec!["my-ec2-provider".into()];
+    let output = handle(&config(), input, NOW).unwrap();
+    assert_eq!(
+        output.run_task["CapacityProviderStrategy"][0]["CapacityProvider"],
+        "my-ec2-provider"
+    );
+    assert_eq!(output.run_task["PlatformVersion"], Value::Null);
+}
+
+#[test]
+fn the_agent_is_told_the_path_and_nothing_secret() {
+    let output = handle(&config(), input(Value::Null), NOW).unwrap();
+    let environment = output.run_task["Overrides"]["ContainerOverrides"][0]["Environment"]
+        .as_array()
+        .unwrap();
+    let environment: BTreeMap<_, _> = environment
+        .iter()
+        .map(|v| (v["Name"].as_str().unwrap(), v["Value"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        environment["AGENT_PARAMETER"],
+        output.runner.parameter.to_string()
+    );
+    assert_eq!(environment["AGENT_RUNNER"], "fr-hello-4242");
+    assert_eq!(environment.len(), 4);
+}
+
+#[test]
+fn tags_hold_what_ecs_accepts() {
+    let output = handle(&config(), input(Value::Null), NOW).unwrap();
+    let tags = output.run_task["Tags"].as_array().unwrap();
+    assert!(
+        tags.iter()
+            .any(|tag| tag["Key"] == "fargate-runners:job" && tag["Value"] == "build _")
+    );
+    assert!(tags.len() <= 50);
+}
+
+#[test]
+fn an_order_for_later_is_deferred_until_then() {
+    let mut input = input(Value::Null);
+    input.order.not_before = Some(NOW + time::Duration::seconds(90));
+    assert!(matches!(
+        handle(&config(), input.clone(), NOW),
+        Err(Error::Deferred(91))
+    ));
+    assert!(handle(&config(), input, NOW + time::Duration::seconds(91)).is_ok());
+}
+
+#[test]
+fn a_missing_subnet_list_is_named() {
+    let error = Config::from_settings(&Settings::from_pairs([("DEPLOYMENT", "fr")])).unwrap_err();
+    assert!(error.to_string().contains("SUBNETS"), "{error}");
+}
