@@ -19,4 +19,4 @@ pub use rules::{
     Budget, JobStatus, Restart, Retire, RunnerSeen, Situation, Verdict, check_displaced, judge,
     restart, retire,
 };
-pub use task::EndedTask;
+pub use task::{EndedTask, Overrides};

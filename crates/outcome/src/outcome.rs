@@ -285,7 +285,7 @@ fn from_reason(reason: &str) -> Outcome {
     }
 }
 
-/// How `RunTask` itself was answered. Capacity is reported under a name of its own here; throttling
+/// How RunTask itself was answered. Capacity is reported under a name of its own here; throttling
 /// and server errors pass; what remains is the request's fault.
 fn from_run_task(name: &str, cause: &str) -> Outcome {
     let by_text = from_reason(cause);

@@ -1,6 +1,6 @@
 //! An ECS task as its end is reported.
 //!
-//! Step Functions gives the task with field names in Pascal case, `EventBridge` in camel case; both
+//! Step Functions gives the task with field names in Pascal case, EventBridge in camel case; both
 //! are read.
 
 use serde::Deserialize;
@@ -33,13 +33,13 @@ pub struct EndedTask {
     #[serde(alias = "CapacityProviderName", default)]
     pub capacity_provider_name: Option<String>,
     /// When the image pull began: billing starts there. Epoch milliseconds from Step Functions,
-    /// RFC 3339 from `EventBridge`.
+    /// RFC 3339 from EventBridge.
     #[serde(alias = "PullStartedAt", default)]
     pub pull_started_at: Option<serde_json::Value>,
     /// When it stopped, in the same two spellings.
     #[serde(alias = "StoppedAt", default)]
     pub stopped_at: Option<serde_json::Value>,
-    /// What `RunTask` overrode: the agent's environment names the runner.
+    /// What RunTask overrode: the agent's environment names the runner.
     #[serde(alias = "Overrides", default)]
     pub overrides: Overrides,
 }
@@ -59,13 +59,25 @@ pub struct EndedContainer {
     pub reason: Option<String>,
 }
 
-/// What `RunTask` overrode.
+/// What RunTask overrode.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overrides {
     /// Per container.
     #[serde(alias = "ContainerOverrides", default)]
     pub container_overrides: Vec<ContainerOverride>,
+}
+
+impl Overrides {
+    /// A variable that RunTask gave to the agent.
+    pub fn agent_variable(&self, name: &str) -> Option<&str> {
+        self.container_overrides
+            .iter()
+            .filter(|container| container.name == job::CONTAINER)
+            .flat_map(|container| &container.environment)
+            .find(|variable| variable.name == name)
+            .map(|variable| variable.value.as_str())
+    }
 }
 
 /// One container's overrides.
@@ -98,17 +110,6 @@ impl EndedTask {
         self.containers
             .iter()
             .find(|container| container.name == job::CONTAINER)
-    }
-
-    /// A variable that `RunTask` gave to the agent.
-    pub fn agent_variable(&self, name: &str) -> Option<&str> {
-        self.overrides
-            .container_overrides
-            .iter()
-            .filter(|container| container.name == job::CONTAINER)
-            .flat_map(|container| &container.environment)
-            .find(|variable| variable.name == name)
-            .map(|variable| variable.value.as_str())
     }
 
     /// For how many seconds the task is billed: from the start of the image pull to its stop.
@@ -155,7 +156,7 @@ mod tests {
         for task in [pascal, camel] {
             let task: EndedTask = serde_json::from_value(task).unwrap();
             assert_eq!(task.runner().unwrap().exit_code, Some(20));
-            assert_eq!(task.agent_variable("AGENT_RUNNER"), Some("fr-x-1"));
+            assert_eq!(task.overrides.agent_variable("AGENT_RUNNER"), Some("fr-x-1"));
             assert_eq!(task.billed_seconds(), Some(60.5));
         }
     }
