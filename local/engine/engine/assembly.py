@@ -8,7 +8,19 @@ import docker
 from ministack import app
 from ministack.core import lambda_runtime
 
-from engine import callers, control, ecs, eventbridge, executions, gateway, integrations, runtask, ssm, tasks
+from engine import (
+    callers,
+    cloudformation,
+    control,
+    ecs,
+    eventbridge,
+    executions,
+    gateway,
+    integrations,
+    runtask,
+    ssm,
+    tasks,
+)
 from engine.doorbell import Doorbell
 from engine.faults import CallLog, FaultBook
 from engine.hooks import Hooks
@@ -54,6 +66,7 @@ def assemble(settings: Settings) -> Assembled:
     callers.install(hooks)
     ssm.install(hooks)
     eventbridge.install(hooks)
+    cloudformation.install(hooks)
     ecs.install(hooks)
     runtask.install(hooks, faults)
     tasks.install(hooks, ending, faults)

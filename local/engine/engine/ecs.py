@@ -4,7 +4,6 @@ import json
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
-from ministack.services.cloudformation import provisioners
 
 from engine.hooks import Hooks
 
@@ -12,9 +11,8 @@ _FAMILIES_PER_PAGE = 100
 
 
 def install(hooks: Hooks) -> None:
-    """Declares the hooks on ECS's answers and CloudFormation's capacity provider associations."""
-    hooks.require(ecs, "_task_defs", "_tags", "_put_cluster_capacity_providers")
-    hooks.require(provisioners, "_pascal_to_camel")
+    """Declares the hooks on ECS's answers."""
+    hooks.require(ecs, "_task_defs")
 
     @hooks.around(ecs, "_resolve_td_key")
     def resolve(original, ref):
@@ -72,36 +70,6 @@ def install(hooks: Hooks) -> None:
                 if answer.get(name) == "":
                     del answer[name]
         return answer
-
-    def associate(_logical_id, props, _stack_name):
-        cluster = props["Cluster"].rsplit("/", 1)[-1]
-        status, _, body = ecs._put_cluster_capacity_providers(
-            {
-                "cluster": cluster,
-                "capacityProviders": props.get("CapacityProviders") or [],
-                "defaultCapacityProviderStrategy": provisioners._pascal_to_camel(
-                    props.get("DefaultCapacityProviderStrategy") or []
-                ),
-            }
-        )
-        if status != 200:
-            raise ValueError(f"AWS::ECS::ClusterCapacityProviderAssociations: {body!r}")
-        return cluster, {}
-
-    def disassociate(physical_id, _props):
-        ecs._put_cluster_capacity_providers({"cluster": physical_id})
-
-    # Unknown to MiniStack, which fails the stack of a cluster with Fargate capacity providers.
-    hooks.entry(
-        provisioners,
-        "_RESOURCE_HANDLERS",
-        "AWS::ECS::ClusterCapacityProviderAssociations",
-        {
-            "create": associate,
-            "update": lambda _physical_id, _old, new, stack_name: associate("", new, stack_name),
-            "delete": disassociate,
-        },
-    )
 
 
 def task_of(reference: str) -> dict | None:

@@ -28,6 +28,24 @@ LAUNCHER = HERE.parent / "launch.py"
 PATIENCE = 60.0
 """Seconds after which something that should have happened counts as not happening; nothing waits for it otherwise."""
 
+BOOTSTRAP = """
+import json, os, urllib.request
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+def post(what, value):
+    urllib.request.urlopen(urllib.request.Request(api + what, data=json.dumps(value).encode())).read()
+while True:
+    with urllib.request.urlopen(api + "next") as request:
+        event, context = json.load(request), dict(request.headers)
+    identity = context["Lambda-Runtime-Aws-Request-Id"]
+    try:
+        result = handler(event, context)
+    except Exception as error:
+        post(identity + "/error", {"errorType": type(error).__name__, "errorMessage": str(error)})
+    else:
+        post(identity + "/response", result)
+"""
+"""The rest of a function's bootstrap: the loop of the Lambda Runtime API."""
+
 T = TypeVar("T")
 
 
@@ -123,7 +141,9 @@ class EngineTestCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.engine = Engine(*cls.options)
+        # What a developer's shell may hold, and no function or task should ever see.
+        shell = {"AWS_PROFILE": "mine", "HTTPS_PROXY": "http://127.0.0.1:9", "GITHUB_TOKEN": "t", "LOG_LEVEL": "ERROR"}
+        cls.engine = Engine(*cls.options, environment={**os.environ, **shell})
         cls.addClassCleanup(cls.engine.stop)
         for service in ("ecs", "stepfunctions", "ssm", "events", "lambda", "sqs", "iam", "cloudformation"):
             setattr(cls, service.replace("lambda", "functions"), cls.engine.client(service))
@@ -221,16 +241,17 @@ class EngineTestCase(unittest.TestCase):
 
     def function(self, name: str, body: str, **more: Any) -> str:
         """Creates a function whose `handler(event, context)` has that body and returns its ARN."""
-        source = "def handler(event, context):\n" + "\n".join("    " + line for line in body.splitlines())
+        source = f"#!{sys.executable}\ndef handler(event, context):\n"
+        source += "".join(f"    {line}\n" for line in body.splitlines()) + BOOTSTRAP
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
-            zipped.writestr("index.py", source)
+            zipped.writestr("bootstrap", source)
         return self.functions.create_function(
             **{
                 "FunctionName": name,
-                "Runtime": "python3.12",
+                "Runtime": "provided.al2023",
                 "Role": "arn:aws:iam::000000000000:role/function-role",
-                "Handler": "index.handler",
+                "Handler": "bootstrap",
                 "Code": {"ZipFile": archive.getvalue()},
                 **more,
             }

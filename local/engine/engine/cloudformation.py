@@ -1,0 +1,47 @@
+"""Resource types that our stacks use and MiniStack doesn't know: it refuses a whole stack for one of them."""
+
+from ministack.core.responses import new_uuid
+from ministack.services import ecs
+from ministack.services.cloudformation import provisioners
+
+from engine.hooks import Hooks
+
+
+def install(hooks: Hooks) -> None:
+    """Declares the resource types."""
+    hooks.require(ecs, "_put_cluster_capacity_providers")
+    hooks.require(provisioners, "_pascal_to_camel")
+
+    def declare(resource_type, create, update, delete):
+        handlers = {"create": create, "update": update, "delete": delete}
+        hooks.entry(provisioners, "_RESOURCE_HANDLERS", resource_type, handlers)
+
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html
+    declare(
+        "AWS::ECS::ClusterCapacityProviderAssociations",
+        lambda _logical_id, props, _stack: _associate(props),
+        lambda _physical_id, _old, props, _stack: _associate(props),
+        lambda physical_id, _props: ecs._put_cluster_capacity_providers({"cluster": physical_id}),
+    )
+    # A saved query is for a person at the console; there is none here, so it is only written down.
+    declare(
+        "AWS::Logs::QueryDefinition",
+        lambda _logical_id, _props, _stack: (new_uuid(), {}),
+        lambda physical_id, _old, _props, _stack: (physical_id, {}),
+        lambda _physical_id, _props: None,
+    )
+
+
+def _associate(props: dict) -> tuple[str, dict]:
+    cluster = props["Cluster"].rsplit("/", 1)[-1]
+    request = {
+        "cluster": cluster,
+        "capacityProviders": props.get("CapacityProviders") or [],
+        "defaultCapacityProviderStrategy": provisioners._pascal_to_camel(
+            props.get("DefaultCapacityProviderStrategy") or []
+        ),
+    }
+    status, _, body = ecs._put_cluster_capacity_providers(request)
+    if status != 200:
+        raise ValueError(f"AWS::ECS::ClusterCapacityProviderAssociations: {body!r}")
+    return cluster, {}

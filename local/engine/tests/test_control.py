@@ -1,0 +1,155 @@
+"""The control endpoint: faults and the call log."""
+
+import json
+import sys
+
+from support import EngineTestCase, until
+
+
+class FaultTest(EngineTestCase):
+    def order(self, **fault):
+        self.engine.control("POST", "/faults", fault)
+
+    def test_the_next_calls_fail_as_ordered_and_then_no_more(self):
+        self.order(service="ssm", operation="PutParameter", error="ThrottlingException", times=2)
+        put = lambda: self.ssm.put_parameter(Name="/f/a", Value="v", Type="String")  # noqa: E731
+        self.assertEqual([self.error_code(put), self.error_code(put)], ["ThrottlingException"] * 2)
+        put()
+        faults = self.engine.control("GET", "/faults")["faults"]
+        self.assertEqual([(fault["hits"], fault["times"]) for fault in faults], [(2, 2)])
+
+    def test_a_fault_meets_only_the_requests_that_it_names(self):
+        self.order(service="ssm", operation="*", match="/f/bad", error="InternalServerError", status=500)
+        self.assertEqual(self.error_code(lambda: self.ssm.get_parameter(Name="/f/good")), "ParameterNotFound")
+        self.assertEqual(self.error_code(lambda: self.ssm.get_parameter(Name="/f/bad")), "InternalServerError")
+
+    def test_each_protocol_gets_its_error_in_its_own_form(self):
+        self.order(service="states", operation="StartExecution", error="ThrottlingException")
+        machine = self.machine({"S": {"Type": "Succeed"}})
+        start = lambda: self.stepfunctions.start_execution(stateMachineArn=machine)  # noqa: E731
+        self.assertEqual(self.error_code(start), "ThrottlingException")
+        self.order(service="cloudformation", operation="DescribeStacks", error="Throttling")
+        self.assertEqual(self.error_code(self.cloudformation.describe_stacks), "Throttling")
+        self.order(service="lambda", operation="Invoke", error="TooManyRequestsException", status=429)
+        invoke = lambda: self.functions.invoke(FunctionName="any")  # noqa: E731
+        self.assertEqual(self.error_code(invoke), "TooManyRequestsException")
+
+    def test_a_function_called_by_a_state_machine_can_be_throttled(self):
+        function = self.function("throttled", "return 1")
+        self.order(service="lambda", operation="Invoke", error="TooManyRequestsException")
+        task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+        task["Arguments"] = {"FunctionName": function, "Payload": {}}
+        ended = self.end(self.start(self.machine({"T": task})))
+        self.assertEqual(ended["error"], "Lambda.TooManyRequestsException")
+
+    def test_an_order_that_makes_no_sense_is_refused_with_the_reason(self):
+        for order, reason in (
+            ({"service": "ssm"}, "operation"),
+            ({"service": "ssm", "operation": "x", "effect": "explode"}, "effect"),
+            ({"service": "ssm", "operation": "x", "tiems": 1}, "tiems"),
+            ({"service": "ssm", "operation": "x", "effect": "failures"}, "RunTask"),
+            ({"service": "ssm", "operation": "x", "times": 0}, "times"),
+        ):
+            with self.assertRaisesRegex(AssertionError, f"400: .*{reason}"):
+                self.order(**order)
+        with self.assertRaisesRegex(AssertionError, "404"):
+            self.engine.control("POST", "/tasks/nothing/kill", {})
+
+    def test_tasks_are_listed_with_their_logs(self):
+        self.define("listed")
+        arn = self.run_task("listed", "echo hello")["taskArn"]
+        self.task_is(arn, "STOPPED")
+        tasks = {task["arn"]: task for task in self.engine.control("GET", "/tasks")["tasks"]}
+        self.assertEqual((tasks[arn]["lastStatus"], tasks[arn]["id"]), ("STOPPED", arn.rsplit("/", 1)[-1]))
+        with open(tasks[arn]["log"]) as log:
+            self.assertEqual(log.read(), "hello\n")
+
+
+class CallLogTest(EngineTestCase):
+    # The standard library signs no requests; botocore, which is beside it, does.
+    CALL = (
+        "import botocore.session as b\n"
+        "try: b.get_session().create_client('ssm', region_name='us-east-1').get_parameter(Name='/log/{}')\n"
+        "except Exception as error: print(error)\n"
+    )
+
+    def calls(self, **query) -> list[dict]:
+        parameters = "&".join(f"{key}={value}" for key, value in query.items())
+        return self.engine.control("GET", f"/calls?{parameters}")["calls"]
+
+    def test_a_call_names_the_function_task_or_state_machine_that_made_it(self):
+        function = self.function("caller", self.CALL.format("function"), Timeout=60)
+        self.define("caller", role="arn:aws:iam::000000000000:role/task-role")
+        call = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Run"}
+        call["Arguments"] = {"FunctionName": function, "Payload": {}}
+        script = f'{sys.executable} -c "{self.CALL.format("task")}"'
+        machine = self.machine({"Call": call, "Run": self.runner_state("caller", script)})
+        output = self.end(self.start(machine))["output"]
+        found = {item["resource"]: item for item in self.calls(service="ssm", operation="GetParameter")}
+        task_id = output["TaskArn"].rsplit("/", 1)[-1]
+        self.assertEqual(
+            found["/log/function"]["caller"], {"kind": "function", "name": "caller", "role": "function-role"}
+        )
+        self.assertEqual(found["/log/task"]["caller"], {"kind": "task", "name": task_id, "role": "task-role"})
+        self.assertEqual(found["/log/task"]["error"], "ParameterNotFound")
+        name = machine.rsplit(":", 1)[-1]
+        self.assertEqual([item["operation"] for item in self.calls(caller=name)], ["Invoke", "RunTask"])
+        self.assertEqual(self.calls(caller=name)[0]["caller"]["role"], "machine")
+
+    def test_calls_are_numbered_so_that_a_test_reads_only_its_own(self):
+        self.ecs.list_clusters()
+        last = self.calls()[-1]["number"]
+        self.ecs.list_clusters()
+        later = self.calls(since=last)
+        self.assertEqual([(item["service"], item["operation"]) for item in later], [("ecs", "ListClusters")])
+        self.assertIsNone(later[0]["caller"])
+        with self.assertRaisesRegex(AssertionError, "400"):
+            self.calls(colour="red")
+
+
+class EnforcementTest(EngineTestCase):
+    options = ("--enforce-iam",)
+
+    def test_a_function_may_do_what_its_role_allows_and_no_more(self):
+        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}
+        role = self.iam.create_role(RoleName="narrow", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        allowed = "arn:aws:ssm:us-east-1:000000000000:parameter/open/*"
+        policy = {"Statement": [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": allowed}]}
+        self.iam.put_role_policy(RoleName="narrow", PolicyName="p", PolicyDocument=json.dumps(policy))
+        for name in ("/open/a", "/shut/a"):
+            self.ssm.put_parameter(Name=name, Value="v", Type="String")
+        body = (
+            "import botocore.session as b\nclient = b.get_session().create_client('ssm', region_name='us-east-1')\n"
+            "try: return client.get_parameter(Name=event['name'])['Parameter']['Value']\n"
+            "except Exception as error: return error.response['Error']['Code']"
+        )
+        self.function("narrow", body, Role=role, Timeout=60)
+
+        def read(name: str):
+            payload = json.dumps({"name": name}).encode()
+            return json.load(self.functions.invoke(FunctionName="narrow", Payload=payload)["Payload"])
+
+        self.assertEqual(read("/open/a"), "v")
+        self.assertEqual(read("/shut/a"), "AccessDeniedException")
+        calls = self.engine.control("GET", "/calls?service=ssm&operation=GetParameter")["calls"]
+        self.assertEqual(calls[-1]["caller"], {"kind": "role", "name": "narrow", "role": "narrow"})
+        self.assertEqual(calls[-1]["error"], "AccessDeniedException")
+
+    def test_a_task_may_do_what_its_role_allows_and_no_more(self):
+        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}]}
+        role = self.iam.create_role(RoleName="runner", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        policy = {"Statement": [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*"}]}
+        self.iam.put_role_policy(RoleName="runner", PolicyName="p", PolicyDocument=json.dumps(policy))
+        self.ssm.put_parameter(Name="/task/a", Value="v", Type="String")
+        self.define("enforced", role=role)
+        code = (
+            "import botocore.session as b\n"
+            "client = b.get_session().create_client('ssm', region_name='us-east-1')\n"
+            "print(client.get_parameter(Name='/task/a')['Parameter']['Value'])\n"
+            "try: client.describe_parameters()\n"
+            "except Exception as error: print(error.response['Error']['Code'])\n"
+        )
+        arn = self.run_task("enforced", f'{sys.executable} -c "{code}"')["taskArn"]
+        self.task_is(arn, "STOPPED")
+        lines = until("the task's output", lambda: self.engine.task_log(arn).splitlines())
+        self.assertEqual(lines, ["v", "AccessDeniedException"])
