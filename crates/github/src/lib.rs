@@ -1,1 +1,30 @@
-//! Being written.
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod client;
+mod deliveries;
+mod error;
+mod groups;
+mod installations;
+mod jobs;
+mod jwt;
+mod limit;
+mod page;
+mod runners;
+mod scope;
+mod source;
+mod tokens;
+mod transport;
+mod url;
+
+pub use app::{App, KeyError};
+pub use client::{GitHub, Installation};
+pub use deliveries::{Deliveries, Delivery};
+pub use error::Error;
+pub use installations::{InstallationInfo, RepositoryInfo};
+pub use jobs::{JobState, ListedJob, Run};
+pub use page::Page;
+pub use runners::{Deleted, JitRequest, JitRunner, RegistrationToken, Runner};
+pub use scope::{RunnerScope, Scope, ScopeError};
+pub use source::{AppFuture, AppSource, SourceError};
+pub use url::{ApiUrl, UrlError};

@@ -1,0 +1,206 @@
+//! The client: as the App, and as one of its installations.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+
+use http::StatusCode;
+use registration::Secret;
+use time::OffsetDateTime;
+
+use crate::tokens::{Token, Tokens};
+use crate::transport::{Answer, Call, Transport};
+use crate::{ApiUrl, AppSource, Error, Scope, jwt, limit};
+
+/// Stands for "no answer has told yet".
+const UNTOLD: u64 = u64::MAX;
+
+/// GitHub, as the App itself. Clones share connections, tokens and what was looked up.
+#[derive(Clone)]
+pub struct GitHub(Arc<Inner>);
+
+struct Inner {
+    transport: Transport,
+    source: Box<dyn AppSource>,
+    tokens: Tokens,
+    /// Which installation serves a repository or an organization; see `installations`.
+    found: Lock<HashMap<Scope, u64>>,
+    /// The ids of runner groups, by organization and name; see `groups`.
+    groups: Lock<HashMap<(String, String), u64>>,
+    remaining: AtomicU64,
+}
+
+/// GitHub, as one installation of the App. Cheap to make and to clone.
+#[derive(Clone)]
+pub struct Installation {
+    pub(crate) github: GitHub,
+    id: u64,
+}
+
+impl GitHub {
+    /// A client for the GitHub at `url`. Makes no call. Must be called inside a tokio runtime.
+    pub fn new(url: ApiUrl, source: impl AppSource) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
+            transport: Transport::new(url)?,
+            source: Box::new(source),
+            tokens: Tokens::default(),
+            found: Lock::default(),
+            groups: Lock::default(),
+            remaining: AtomicU64::new(UNTOLD),
+        })))
+    }
+
+    /// Acts as an installation whose id is known. Makes no call.
+    pub fn installation(&self, id: u64) -> Installation {
+        Installation {
+            github: self.clone(),
+            id,
+        }
+    }
+
+    /// The page of a repository or organization, by which `config.sh` registers a runner.
+    pub fn web_url(&self, scope: &Scope) -> String {
+        format!("{}/{scope}", self.0.transport.url().web())
+    }
+
+    /// How many calls are left in the hour, as the last answer to an installation said.
+    pub fn rate_limit_remaining(&self) -> Option<u64> {
+        Some(self.0.remaining.load(Ordering::Relaxed)).filter(|left| *left != UNTOLD)
+    }
+
+    /// Makes a call as the App. A refused key is read anew from its source, once.
+    pub(crate) async fn as_app(&self, call: &Call) -> Result<Answer, Error> {
+        let source = &self.0.source;
+        let mut app = source.app().await?;
+        let mut answer = self.0.transport.send(&sign(&app)?, call).await?;
+        if is_key_refused(&answer)
+            && let Some(newer) = source.newer(app).await?
+        {
+            tracing::info!(app = newer.id(), "the App's credentials were read anew");
+            app = newer;
+            answer = self.0.transport.send(&sign(&app)?, call).await?;
+        }
+        if is_key_refused(&answer) {
+            return Err(Error::KeyRefused {
+                call: call.to_string(),
+                message: answer.message(),
+            });
+        }
+        Ok(answer)
+    }
+
+    /// The installation's token, issued if need be; nothing if GitHub knows no such installation.
+    pub(crate) async fn token(&self, installation: u64) -> Result<Option<Secret>, Error> {
+        let slot = self.0.tokens.slot(installation);
+        let mut held = slot.lock().await;
+        if let Some(token) = held.as_ref().filter(|token| token.is_fresh()) {
+            return Ok(Some(token.secret()));
+        }
+        let call = Call::post(format!("/app/installations/{installation}/access_tokens"));
+        let answer = self.as_app(&call).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let token: Token = answer.json(&call)?;
+        let secret = token.secret();
+        *held = Some(token);
+        Ok(Some(secret))
+    }
+
+    /// What was looked up before, if it was.
+    pub(crate) fn found(&self, scope: &Scope) -> Option<u64> {
+        lock(&self.0.found).get(scope).copied()
+    }
+
+    pub(crate) fn remember(&self, scope: &Scope, installation: Option<u64>) {
+        let mut found = lock(&self.0.found);
+        match installation {
+            Some(id) => found.insert(scope.clone(), id),
+            None => found.remove(scope),
+        };
+    }
+
+    pub(crate) fn groups(
+        &self,
+    ) -> impl std::ops::DerefMut<Target = HashMap<(String, String), u64>> {
+        lock(&self.0.groups)
+    }
+
+    pub(crate) fn page_of_app(&self) -> String {
+        format!("{}/settings/installations", self.0.transport.url().web())
+    }
+}
+
+impl Installation {
+    /// The installation's id.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Makes a call as the installation. A token that GitHub refuses, because it was revoked, is
+    /// issued anew, once.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Answer, Error> {
+        let inner = &self.github.0;
+        let mut token = self.token().await?;
+        let mut answer = inner.transport.send(&token, call).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            inner.tokens.forget(self.id, &token).await;
+            token = self.token().await?;
+            answer = inner.transport.send(&token, call).await?;
+        }
+        if let Some(left) = limit::remaining(&answer.headers) {
+            inner.remaining.store(left, Ordering::Relaxed);
+        }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            // Right after it was issued, a token may be unknown to part of GitHub for a moment.
+            inner.tokens.forget(self.id, &token).await;
+            let reason = format!("a new installation token was refused: {}", answer.message());
+            return Err(answer.unusable(call, reason));
+        }
+        Ok(answer)
+    }
+
+    async fn token(&self) -> Result<Secret, Error> {
+        let token = self.github.token(self.id).await?;
+        token.ok_or_else(|| Error::AppNotInstalled {
+            target: format!("installation {}, which GitHub no longer knows", self.id),
+            hint: self.github.page_of_app(),
+        })
+    }
+}
+
+fn sign(app: &crate::App) -> Result<Secret, Error> {
+    jwt::sign(app, OffsetDateTime::now_utc().unix_timestamp())
+        .map_err(|error| Error::Client(error.to_string()))
+}
+
+/// GitHub answers 401 to a token it cannot verify, and 404 in these words where the issuer is no
+/// App of its.
+fn is_key_refused(answer: &Answer) -> bool {
+    match answer.status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::NOT_FOUND => answer.message().starts_with("Integration "),
+        _ => false,
+    }
+}
+
+fn lock<T>(mutex: &Lock<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHub")
+            .field("url", self.0.transport.url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Installation")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

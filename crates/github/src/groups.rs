@@ -1,0 +1,78 @@
+//! Runner groups of an organization.
+
+use serde::Deserialize;
+
+use crate::transport::{Call, encode};
+use crate::{Error, Installation, Page, Scope};
+
+/// A repository has but one group, and this is its id in GitHub's own examples ([endpoint]).
+///
+/// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
+const GROUP_OF_REPOSITORY: u64 = 1;
+/// An organization may have 10,000 groups; whoever searches that far has a wrong name.
+const MOST_PAGES: u32 = 100;
+
+#[derive(Deserialize)]
+struct Group {
+    id: u64,
+    name: String,
+}
+
+impl Installation {
+    /// The id of a runner group by its name, compared without case. At a repository there is no
+    /// choice and no call; an organization's groups are read ([endpoint]) and the id is remembered.
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runner-groups#list-self-hosted-runner-groups-for-an-organization
+    pub async fn runner_group(&self, scope: &Scope, name: &str) -> Result<u64, Error> {
+        let Scope::Organization(login) = scope else {
+            return Ok(GROUP_OF_REPOSITORY);
+        };
+        let key = (login.clone(), name.to_ascii_lowercase());
+        if let Some(id) = self.github.groups().get(&key) {
+            return Ok(*id);
+        }
+        let mut existing = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let page = self.groups(login, page).await?;
+            if let Some(group) = page
+                .items
+                .iter()
+                .find(|g| g.name.eq_ignore_ascii_case(name))
+            {
+                self.github.groups().insert(key, group.id);
+                return Ok(group.id);
+            }
+            existing.extend(page.items.into_iter().map(|group| group.name));
+            if !page.more {
+                break;
+            }
+        }
+        Err(Error::RunnerGroupMissing {
+            group: name.to_owned(),
+            organization: login.clone(),
+            existing,
+        })
+    }
+
+    /// Forgets the remembered id of a group that GitHub did not accept: the group may have been
+    /// made anew. Says whether there was one.
+    pub fn forget_runner_group(&self, scope: &Scope, name: &str) -> bool {
+        let Scope::Organization(login) = scope else {
+            return false;
+        };
+        let key = (login.clone(), name.to_ascii_lowercase());
+        self.github.groups().remove(&key).is_some()
+    }
+
+    async fn groups(&self, login: &str, page: u32) -> Result<Page<Group>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            runner_groups: Vec<Group>,
+        }
+        let call = Call::get(format!("/orgs/{}/actions/runner-groups", encode(login)))
+            .page(page)
+            .needs("the organization permission `Self-hosted runners: write`");
+        let list: List = self.call(&call).await?.json(&call)?;
+        Ok(Page::new(list.runner_groups))
+    }
+}

@@ -1,0 +1,198 @@
+//! Which installation serves whom.
+
+use http::StatusCode;
+use job::{OwnerType, Repository, RepositoryError};
+use serde::Deserialize;
+
+use crate::transport::{Call, encode};
+use crate::{Error, GitHub, Installation, Page, Scope};
+
+/// An installation of the App.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "WireInstallation")]
+pub struct InstallationInfo {
+    /// Its id.
+    pub id: u64,
+    /// The login of the account that it is on.
+    pub account: String,
+    /// Whose account that is.
+    pub owner_type: OwnerType,
+    /// Whether it is suspended; a suspended one refuses every call.
+    pub suspended: bool,
+}
+
+/// A repository that an installation includes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WireRepository")]
+pub struct RepositoryInfo {
+    /// Its full name.
+    pub repository: Repository,
+    /// Whether it is private or internal.
+    pub private: bool,
+    /// Whose account it lies in.
+    pub owner_type: OwnerType,
+    /// Whether it is archived; nothing runs there.
+    pub archived: bool,
+}
+
+impl GitHub {
+    /// Acts as the installation that serves a repository: the one that its webhook `named`, else
+    /// the one that GitHub names ([endpoint]). What was looked up is remembered; an installation
+    /// that is gone, because the App was removed and installed again, is looked up anew.
+    ///
+    /// The installation's token is at hand afterwards. Where both are known already, this makes no
+    /// call.
+    ///
+    /// [endpoint]: https://docs.github.com/rest/apps/apps#get-a-repository-installation-for-the-authenticated-app
+    pub async fn serving(
+        &self,
+        repository: &Repository,
+        named: Option<u64>,
+    ) -> Result<Installation, Error> {
+        let scope = Scope::Repository(repository.clone());
+        self.installed(&scope, named).await
+    }
+
+    /// Acts as the installation on an organization ([endpoint]); otherwise as [`Self::serving`].
+    ///
+    /// [endpoint]: https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app
+    pub async fn installation_of_org(&self, login: &str) -> Result<Installation, Error> {
+        let scope = Scope::Organization(login.to_owned());
+        self.installed(&scope, None).await
+    }
+
+    async fn installed(&self, scope: &Scope, named: Option<u64>) -> Result<Installation, Error> {
+        if let Some(id) = named.or_else(|| self.found(scope)) {
+            if self.token(id).await?.is_some() {
+                return Ok(self.installation(id));
+            }
+            tracing::info!(installation = id, %scope, "the installation is gone");
+            self.remember(scope, None);
+        }
+        let id = self.look_up(scope).await?;
+        if self.token(id).await?.is_none() {
+            return Err(self.not_installed(scope).await);
+        }
+        self.remember(scope, Some(id));
+        Ok(self.installation(id))
+    }
+
+    async fn look_up(&self, scope: &Scope) -> Result<u64, Error> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: u64,
+        }
+        let call = Call::get(match scope {
+            Scope::Repository(repository) => format!("/repos/{repository}/installation"),
+            Scope::Organization(login) => format!("/orgs/{}/installation", encode(login)),
+        });
+        let answer = self.as_app(&call).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(self.not_installed(scope).await);
+        }
+        Ok(answer.json::<Found>(&call)?.id)
+    }
+
+    /// That the App is not installed there, with the page on which to install it. Asking the App
+    /// for that page also tells a wrong App id, which GitHub answers with the same 404.
+    async fn not_installed(&self, scope: &Scope) -> Error {
+        #[derive(Deserialize)]
+        struct Page {
+            html_url: String,
+        }
+        let call = Call::get("/app");
+        let page = match self.as_app(&call).await {
+            Ok(answer) => answer.json::<Page>(&call),
+            Err(refused @ Error::KeyRefused { .. }) => return refused,
+            Err(error) => Err(error),
+        };
+        Error::AppNotInstalled {
+            target: scope.to_string(),
+            hint: page.map_or_else(
+                |_| "its settings page, under Install App".to_owned(),
+                |page| format!("{}/installations/new", page.html_url),
+            ),
+        }
+    }
+
+    /// A page, from 1, of all installations ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/apps/apps#list-installations-for-the-authenticated-app
+    pub async fn installations(&self, page: u32) -> Result<Page<InstallationInfo>, Error> {
+        let call = Call::get("/app/installations").page(page);
+        let answer = self.as_app(&call).await?;
+        Ok(Page::new(answer.json(&call)?))
+    }
+}
+
+impl Installation {
+    /// A page, from 1, of the repositories that the installation includes ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/apps/installations#list-repositories-accessible-to-the-app-installation
+    pub async fn repositories(&self, page: u32) -> Result<Page<RepositoryInfo>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            repositories: Vec<RepositoryInfo>,
+        }
+        let call = Call::get("/installation/repositories").page(page);
+        let list: List = self.call(&call).await?.json(&call)?;
+        Ok(Page::new(list.repositories))
+    }
+}
+
+#[derive(Deserialize)]
+struct Account {
+    login: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Account {
+    fn owner_type(&self) -> OwnerType {
+        if self.kind == "Organization" {
+            OwnerType::Organization
+        } else {
+            OwnerType::User
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireInstallation {
+    id: u64,
+    account: Account,
+    suspended_at: Option<String>,
+}
+
+impl From<WireInstallation> for InstallationInfo {
+    fn from(wire: WireInstallation) -> Self {
+        Self {
+            id: wire.id,
+            owner_type: wire.account.owner_type(),
+            account: wire.account.login,
+            suspended: wire.suspended_at.is_some(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireRepository {
+    full_name: String,
+    private: bool,
+    owner: Account,
+    #[serde(default)]
+    archived: bool,
+}
+
+impl TryFrom<WireRepository> for RepositoryInfo {
+    type Error = RepositoryError;
+
+    fn try_from(wire: WireRepository) -> Result<Self, Self::Error> {
+        Ok(Self {
+            repository: wire.full_name.parse()?,
+            private: wire.private,
+            owner_type: wire.owner.owner_type(),
+            archived: wire.archived,
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! Self-hosted runners: registering, finding and deleting them.
+
+use std::fmt;
+
+use http::StatusCode;
+use labels::LabelSet;
+use registration::Secret;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::page::PAGE_SIZE;
+use crate::transport::Call;
+use crate::{Error, Installation, Page, Scope};
+
+/// A registered runner.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "WireRunner")]
+pub struct Runner {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Whether its listener is connected.
+    pub online: bool,
+    /// Whether it is running a job.
+    pub busy: bool,
+    /// Its labels.
+    pub labels: LabelSet,
+}
+
+/// What a just-in-time runner is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JitRequest {
+    /// Its name, unique in its scope.
+    pub name: String,
+    /// Its runner group; 1 at a repository.
+    pub runner_group_id: u64,
+    /// All its labels: such a runner gets none by itself, not even `self-hosted`.
+    pub labels: Vec<String>,
+    /// Where it works, relative to its home.
+    pub work_folder: String,
+}
+
+/// A just-in-time runner, registered and waiting for its listener.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JitRunner {
+    /// Its id.
+    pub id: u64,
+    /// What its listener is started with, once.
+    pub config: Secret,
+}
+
+impl fmt::Debug for JitRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JitRunner")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What `config.sh` registers a runner with.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RegistrationToken {
+    /// The token.
+    pub token: Secret,
+    /// Until when it is good: an hour.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+/// What became of a runner that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is deleted (204).
+    Gone,
+    /// There is none of that id (404).
+    Absent,
+    /// It is running a job, so it stays (422).
+    Busy,
+}
+
+impl Installation {
+    /// Registers a just-in-time runner ([repository], [organization]).
+    /// A name that is in use is [`Error::NameTaken`].
+    ///
+    /// [repository]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
+    /// [organization]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization
+    pub async fn jit_config(
+        &self,
+        scope: &Scope,
+        request: &JitRequest,
+    ) -> Result<JitRunner, Error> {
+        #[derive(Deserialize)]
+        struct Issued {
+            runner: Id,
+            encoded_jit_config: Secret,
+        }
+        #[derive(Deserialize)]
+        struct Id {
+            id: u64,
+        }
+        let call = Call::post(scope.actions("runners/generate-jitconfig"))
+            .body(json!(request))
+            .needs(scope.runner_permission());
+        let answer = self.call(&call).await?;
+        if answer.status == StatusCode::CONFLICT {
+            return Err(Error::NameTaken {
+                name: request.name.clone(),
+                scope: scope.to_string(),
+            });
+        }
+        let issued: Issued = answer.json(&call)?;
+        Ok(JitRunner {
+            id: issued.runner.id,
+            config: issued.encoded_jit_config,
+        })
+    }
+
+    /// Issues a registration token, for servers without just-in-time runners ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#create-a-registration-token-for-a-repository
+    pub async fn registration_token(&self, scope: &Scope) -> Result<RegistrationToken, Error> {
+        let call = Call::post(scope.actions("runners/registration-token"))
+            .needs(scope.runner_permission());
+        self.call(&call).await?.json(&call)
+    }
+
+    /// The runner of exactly this name.
+    pub async fn find_runner(&self, scope: &Scope, name: &str) -> Result<Option<Runner>, Error> {
+        let call = Call::get(scope.actions("runners"))
+            .with("name", name)
+            .with("per_page", &PAGE_SIZE.to_string());
+        let runners = self.list(scope, call).await?;
+        // GitHub does not say how it compares, and older servers know no such parameter.
+        Ok(runners.into_iter().find(|runner| runner.name == name))
+    }
+
+    /// A page, from 1, of all runners ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#list-self-hosted-runners-for-a-repository
+    pub async fn runners(&self, scope: &Scope, page: u32) -> Result<Page<Runner>, Error> {
+        let call = Call::get(scope.actions("runners")).page(page);
+        self.list(scope, call).await.map(Page::new)
+    }
+
+    /// Deletes a runner ([endpoint]). One that runs a job is left alone by GitHub.
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
+    pub async fn delete_runner(&self, scope: &Scope, runner: u64) -> Result<Deleted, Error> {
+        let call = Call::delete(scope.actions(&format!("runners/{runner}")))
+            .needs(scope.runner_permission());
+        let answer = self.call(&call).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(Deleted::Absent),
+            StatusCode::UNPROCESSABLE_ENTITY => Ok(Deleted::Busy),
+            _ => answer.success(&call).map(|()| Deleted::Gone),
+        }
+    }
+
+    async fn list(&self, scope: &Scope, call: Call) -> Result<Vec<Runner>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            runners: Vec<Runner>,
+        }
+        let call = call.needs(scope.runner_permission());
+        let list: List = self.call(&call).await?.json(&call)?;
+        Ok(list.runners)
+    }
+}
+
+#[derive(Deserialize)]
+struct WireRunner {
+    id: u64,
+    name: String,
+    status: String,
+    busy: bool,
+    #[serde(default)]
+    labels: Vec<WireLabel>,
+}
+
+#[derive(Deserialize)]
+struct WireLabel {
+    name: String,
+}
+
+impl From<WireRunner> for Runner {
+    fn from(wire: WireRunner) -> Self {
+        Self {
+            id: wire.id,
+            name: wire.name,
+            online: wire.status == "online",
+            busy: wire.busy,
+            labels: LabelSet::new(wire.labels.into_iter().map(|label| label.name)),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Where runners are registered.
+
+use std::fmt;
+use std::str::FromStr;
+
+use job::{Job, OwnerType, Repository};
+
+use crate::transport::encode;
+
+/// A deployment's choice of where its runners are registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunnerScope {
+    /// At the job's repository.
+    Repository,
+    /// At the organization that owns the job's repository.
+    Organization,
+}
+
+/// Text that is no such choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give `repository` or `organization`")]
+pub struct ScopeError;
+
+impl RunnerScope {
+    /// Where the runner of this job is registered: a user has no organization to register it at.
+    pub fn at(self, job: &Job) -> Scope {
+        match (self, job.owner_type) {
+            (Self::Organization, OwnerType::Organization) => {
+                Scope::Organization(job.repository.owner().to_owned())
+            }
+            (Self::Repository, _) | (_, OwnerType::User) => {
+                Scope::Repository(job.repository.clone())
+            }
+        }
+    }
+}
+
+impl FromStr for RunnerScope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "repository" => Ok(Self::Repository),
+            "organization" => Ok(Self::Organization),
+            _ => Err(ScopeError),
+        }
+    }
+}
+
+/// A place where runners are registered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// A repository.
+    Repository(Repository),
+    /// An organization, by its login.
+    Organization(String),
+}
+
+impl Scope {
+    /// The path of an endpoint below `…/actions/`.
+    pub(crate) fn actions(&self, rest: &str) -> String {
+        match self {
+            Self::Repository(repository) => format!("/repos/{repository}/actions/{rest}"),
+            Self::Organization(login) => format!("/orgs/{}/actions/{rest}", encode(login)),
+        }
+    }
+
+    /// What an App needs to register, list and delete runners here ([permissions]).
+    ///
+    /// [permissions]: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+    pub(crate) const fn runner_permission(&self) -> &'static str {
+        match self {
+            Self::Repository(_) => "the repository permission `Administration: write`",
+            Self::Organization(_) => "the organization permission `Self-hosted runners: write`",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(repository) => repository.fmt(f),
+            Self::Organization(login) => f.write_str(login),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(owner_type: &str) -> Job {
+        serde_json::from_value(serde_json::json!({
+            "id": 1, "runId": 1, "runAttempt": 1, "name": "x", "repository": "octo/hello",
+            "ownerType": owner_type, "private": true, "labels": ["a"], "installationId": null,
+            "queuedAt": "2026-01-01T00:00:00Z"
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_users_runner_is_always_registered_at_the_repository() {
+        let repository = Scope::Repository("octo/hello".parse().unwrap());
+        assert_eq!(RunnerScope::Organization.at(&job("User")), repository);
+        assert_eq!(RunnerScope::Repository.at(&job("Organization")), repository);
+        assert_eq!(
+            RunnerScope::Organization.at(&job("Organization")),
+            Scope::Organization("octo".to_owned())
+        );
+    }
+
+    #[test]
+    fn paths_are_those_of_the_scope() {
+        let at = |scope: RunnerScope| scope.at(&job("Organization")).actions("runners");
+        assert_eq!(
+            at(RunnerScope::Repository),
+            "/repos/octo/hello/actions/runners"
+        );
+        assert_eq!(at(RunnerScope::Organization), "/orgs/octo/actions/runners");
+    }
+}

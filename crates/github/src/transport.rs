@@ -1,0 +1,321 @@
+//! One request and its answer. octocrab carries it; nothing is repeated here but redirects.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{ACCEPT, LOCATION, USER_AGENT};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use octocrab::Octocrab;
+use registration::Secret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::page::PAGE_SIZE;
+use crate::{ApiUrl, Error, limit};
+
+/// GitHub's endpoints accept connections within milliseconds of the round trip.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// GitHub itself gives up on a request after ten seconds ([limit]); what takes longer is lost.
+///
+/// [limit]: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// A renamed repository answers with one redirect; renamed twice, still with one.
+const REDIRECTS: usize = 2;
+/// GitHub's words in an error, at most; a proxy may send a whole page.
+const MESSAGE_LIMIT: usize = 300;
+
+/// A request, before it is known as whom it is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: String,
+    body: Option<Value>,
+    /// The permission that the App needs for it, in GitHub's words; empty if none.
+    needs: &'static str,
+}
+
+impl Call {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path.into())
+    }
+
+    pub(crate) fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::POST, path.into())
+    }
+
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path.into())
+    }
+
+    fn new(method: Method, path: String) -> Self {
+        Self {
+            method,
+            path,
+            query: String::new(),
+            body: None,
+            needs: "",
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        let mark = if self.query.is_empty() { '?' } else { '&' };
+        self.query = format!("{}{mark}{name}={}", self.query, encode(value));
+        self
+    }
+
+    /// A page of a list, counted from 1.
+    pub(crate) fn page(self, page: u32) -> Self {
+        self.with("per_page", &PAGE_SIZE.to_string())
+            .with("page", &page.to_string())
+    }
+
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn needs(mut self, permission: &'static str) -> Self {
+        self.needs = permission;
+        self
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+/// Percent-encodes what could leave its place in a path or query.
+pub(crate) fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+/// GitHub's answer, whatever its status.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as a type, if the answer is a success.
+    pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
+        self.success(call)?;
+        // The parser's own words may quote the body, and some bodies are secrets.
+        serde_json::from_slice(&self.body).map_err(|error| {
+            self.unusable(
+                call,
+                format!(
+                    "the answer does not fit at line {}, column {}",
+                    error.line(),
+                    error.column()
+                ),
+            )
+        })
+    }
+
+    /// Whether the answer is a success; if not, what that means.
+    pub(crate) fn success(&self, call: &Call) -> Result<(), Error> {
+        if self.status.is_success() {
+            return Ok(());
+        }
+        let advice = match self.status {
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !call.needs.is_empty() => format!(
+                "; the App needs {} here: grant it in the App's settings, accept the change for the installation, and check that the installation includes the repository",
+                call.needs
+            ),
+            _ => String::new(),
+        };
+        Err(Error::Refused {
+            call: call.to_string(),
+            status: self.status.as_u16(),
+            message: self.message(),
+            advice,
+        })
+    }
+
+    /// An answer that cannot be worked with.
+    pub(crate) fn unusable(&self, call: &Call, reason: String) -> Error {
+        Error::Unavailable {
+            call: call.to_string(),
+            reason,
+        }
+    }
+
+    /// GitHub's words about an error.
+    pub(crate) fn message(&self) -> String {
+        #[derive(Deserialize)]
+        struct Body {
+            message: String,
+        }
+        serde_json::from_slice::<Body>(&self.body)
+            .map_or_else(
+                |_| String::from_utf8_lossy(&self.body).trim().to_owned(),
+                |body| body.message,
+            )
+            .chars()
+            .take(MESSAGE_LIMIT)
+            .collect()
+    }
+}
+
+/// The connection to one GitHub.
+pub(crate) struct Transport {
+    octocrab: Octocrab,
+    url: ApiUrl,
+}
+
+impl Transport {
+    /// Must be called inside a tokio runtime: octocrab starts a task of its own.
+    pub(crate) fn new(url: ApiUrl) -> Result<Self, Error> {
+        let agent = concat!("fargate-runners/", env!("CARGO_PKG_VERSION"));
+        let octocrab = Octocrab::builder()
+            .base_uri(url.to_string())
+            .map(|builder| {
+                builder
+                    .set_connect_timeout(Some(CONNECT_TIMEOUT))
+                    .add_header(USER_AGENT, agent.to_owned())
+                    .add_header(ACCEPT, "application/vnd.github+json".to_owned())
+            })
+            .and_then(|builder| builder.build())
+            .map_err(|error| Error::Client(chain(&error)))?;
+        Ok(Self { octocrab, url })
+    }
+
+    pub(crate) fn url(&self) -> &ApiUrl {
+        &self.url
+    }
+
+    /// Makes the call as the bearer of `token`. Refusals for the rate and errors on GitHub's side
+    /// are errors; any other answer is the caller's to judge.
+    pub(crate) async fn send(&self, token: &Secret, call: &Call) -> Result<Answer, Error> {
+        let bearer = self
+            .octocrab
+            .user_access_token(token.expose().to_owned())
+            .map_err(|error| Error::Client(chain(&error)))?;
+        let mut target = format!("{}{}{}", self.url.base_path(), call.path, call.query);
+        for _ in 0..=REDIRECTS {
+            let answer = tokio::time::timeout(CALL_TIMEOUT, exchange(&bearer, call, &target))
+                .await
+                .map_err(|_| unavailable(call, format!("none came in {CALL_TIMEOUT:?}")))??;
+            match self.redirect(call, &answer) {
+                Some(next) => target = next,
+                None => return judge(call, answer),
+            }
+        }
+        Err(unavailable(
+            call,
+            "it was redirected in a circle".to_owned(),
+        ))
+    }
+
+    /// Where the answer sends the call, if that is the same GitHub: a renamed or moved repository.
+    /// GitHub has not acted on a request that it redirects, so any method may follow a 307 or 308.
+    fn redirect(&self, call: &Call, answer: &Answer) -> Option<String> {
+        let follows = match answer.status.as_u16() {
+            301 | 302 => call.method == Method::GET,
+            307 | 308 => true,
+            _ => false,
+        };
+        let location = answer.headers.get(LOCATION).filter(|_| follows)?;
+        let target = location.to_str().ok()?;
+        let path = target.strip_prefix(self.url.origin()).unwrap_or(target);
+        path.starts_with('/').then(|| path.to_owned())
+    }
+}
+
+/// Sends one request and reads its whole answer. The target is a path without a host: octocrab
+/// sends the token to no other host but its own.
+async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer, Error> {
+    let lost = |error: octocrab::Error| unavailable(call, chain(&error));
+    let request = Request::builder().method(&call.method).uri(target);
+    let request = bearer
+        .build_request(request, call.body.as_ref())
+        .map_err(|error| Error::Client(chain(&error)))?;
+    let (parts, body) = bearer.execute(request).await.map_err(lost)?.into_parts();
+    let body = body.collect().await.map_err(lost)?.to_bytes().to_vec();
+    tracing::debug!(%call, status = parts.status.as_u16(), "GitHub answered");
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
+}
+
+fn judge(call: &Call, answer: Answer) -> Result<Answer, Error> {
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let message = answer.message();
+    if let Some(retry_after) = limit::retry_after(answer.status, &answer.headers, &message, now) {
+        return Err(Error::RateLimited {
+            call: call.to_string(),
+            retry_after,
+        });
+    }
+    if answer.status.is_server_error() || answer.status == StatusCode::REQUEST_TIMEOUT {
+        let reason = format!("status {}: {message}", answer.status.as_u16());
+        return Err(unavailable(call, reason));
+    }
+    Ok(answer)
+}
+
+fn unavailable(call: &Call, reason: String) -> Error {
+    Error::Unavailable {
+        call: call.to_string(),
+        reason,
+    }
+}
+
+/// An error with its causes: the outermost alone says little more than "service error".
+fn chain(error: &octocrab::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_encoded() {
+        let call = Call::get("/x").with("name", "a b&c=d").with("page", "2");
+        assert_eq!(call.query, "?name=a%20b%26c%3Dd&page=2");
+        assert_eq!(call.to_string(), "GET /x");
+    }
+
+    #[test]
+    fn an_unreadable_answer_is_not_quoted() {
+        let answer = Answer {
+            status: StatusCode::CREATED,
+            headers: HeaderMap::new(),
+            body: br#"{"token":"hunter2"}"#.to_vec(),
+        };
+        let error = answer.json::<Vec<String>>(&Call::post("/x")).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
