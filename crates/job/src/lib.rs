@@ -15,3 +15,9 @@ pub use matched::{CONTAINER, Matched};
 pub use name::{DeploymentId, ExecutionName, NameError, RunnerName};
 pub use order::{Job, JobId, Order, OwnerType};
 pub use repository::{Repository, RepositoryError};
+
+/// What every tag that a deployment puts on a task begins with.
+pub const TAG_PREFIX: &str = "fargate-runners";
+
+/// The tag that names the repository of the job a task was launched for.
+pub const REPOSITORY_TAG: &str = "fargate-runners:repository";

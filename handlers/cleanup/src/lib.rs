@@ -1,1 +1,68 @@
-//! Being written.
+//! Ends what is over, and judges what follows.
+//!
+//! Five callers, told apart in [`event`]:
+//!
+//! | caller | why | room |
+//! |---|---|---|
+//! | state machine | an attempt is over: remove what it left, ask GitHub about the job, judge | [`attempt`] |
+//! | EventBridge | a task stopped whose execution is closed: remove what its runner left | [`closed`] |
+//! | EventBridge | an execution was aborted, failed or timed out: remove everything, restart where due | [`closed`] |
+//! | `verify` | a job was cancelled before a runner took it: end its executions | [`cancelled`] |
+//! | `verify` | a runner of ours runs another job than its own: see to the job it left | [`displaced`] |
+//!
+//! Nothing fails because something is already gone, and every part can run twice. What is decided is
+//! decided by the pure rules of the `outcome` crate.
+
+pub mod attempt;
+pub mod cancelled;
+pub mod closed;
+pub mod cost;
+pub mod displaced;
+pub mod error;
+pub mod event;
+pub mod report;
+pub mod settings;
+
+use fleet::Fleet;
+use github::{GitHub, JobState};
+use outcome::JobStatus;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+pub use error::Error;
+pub use event::Event;
+pub use settings::Config;
+
+/// What `cleanup` works with.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The deployment's executions, tasks and registrations.
+    pub fleet: Fleet,
+    /// GitHub.
+    pub github: GitHub,
+    /// What the operator decided.
+    pub config: Config,
+}
+
+/// Serves one call. The answer is what the state machine shows as the execution's output; the other
+/// callers don't look at it.
+pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Value, Error> {
+    match Event::parse(event)? {
+        Event::Attempt(over) => attempt::end(deps, &over, now).await.map_err(Error::for_the_machine),
+        Event::TaskStopped(task) => closed::task_stopped(deps, &task).await,
+        Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed).await,
+        Event::Cancelled(job) => cancelled::end(deps, &job).await,
+        Event::Displaced { job, runner } => displaced::check(deps, &runner, &job, now).await,
+    }
+}
+
+/// GitHub's word about a job, as the rules take it.
+fn status(state: &JobState) -> JobStatus {
+    match state {
+        JobState::Queued => JobStatus::Queued,
+        JobState::Waiting => JobStatus::Waiting,
+        JobState::InProgress { runner, .. } => JobStatus::InProgress { runner: runner.clone() },
+        JobState::Completed { runner, .. } => JobStatus::Completed { runner: runner.clone() },
+        JobState::Absent => JobStatus::Absent,
+    }
+}

@@ -2,7 +2,7 @@
 
 use ::settings::Settings;
 use lambda_runtime::{LambdaEvent, service_fn};
-use launch::{Config, Error, Input, handle};
+use launch::{Config, Input, handle};
 use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
 
@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Input>| {
         let job = &event.payload.order.job;
         let span = info_span!("launch", job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %event.payload.execution);
-        async move { Ok::<_, Error>(handle(config, event.payload, OffsetDateTime::now_utc())?) }.instrument(span)
+        async move { handle(config, event.payload, OffsetDateTime::now_utc()) }.instrument(span)
     }))
     .await
 }

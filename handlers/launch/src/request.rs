@@ -3,15 +3,12 @@
 //! [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 
 use job::sink::tag_value;
-use job::{CONTAINER, Matched, Order};
+use job::{CONTAINER, Matched, Order, TAG_PREFIX};
 use outcome::Attempt;
 use registration::PlannedRunner;
 use serde_json::{Value, json};
 
 use crate::settings::Config;
-
-/// The tag by which everything of a deployment is found on a bill and in a console.
-const TAG_PREFIX: &str = "fargate-runners";
 
 /// Builds the whole request. It holds no secret: the agent is told where its registration lies, and
 /// only the task role may read there.

@@ -1,4 +1,5 @@
 //! What `launch` plans for an order.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ fn config() -> Config {
     Config::from_settings(&settings).unwrap()
 }
 
-fn input(attempt: Value) -> Input {
+fn input(attempt: impl serde::Serialize) -> Input {
     serde_json::from_value(json!({
         "order": { "job": {
             "id": 4242, "runId": 99, "runAttempt": 1, "name": "build 🦀", "workflow": "CI",

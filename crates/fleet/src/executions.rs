@@ -1,0 +1,254 @@
+//! Executions of the state machine, by their names.
+
+use aws::Kind;
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use job::{ExecutionName, Order};
+use time::OffsetDateTime;
+
+use crate::{Error, Fleet};
+
+/// Where an execution stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It works for its job.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It outlived the machine's time-out.
+    TimedOut,
+    /// Somebody stopped it.
+    Aborted,
+}
+
+impl Status {
+    /// Step Functions' word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    fn from_sdk(status: &ExecutionStatus) -> Self {
+        match status {
+            ExecutionStatus::Succeeded => Self::Succeeded,
+            ExecutionStatus::Failed => Self::Failed,
+            ExecutionStatus::TimedOut => Self::TimedOut,
+            ExecutionStatus::Aborted => Self::Aborted,
+            // Running, pending a redrive, or a word newer than this code: somebody is at work.
+            _ => Self::Running,
+        }
+    }
+}
+
+/// An execution as Step Functions describes it.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Its name.
+    pub name: ExecutionName,
+    /// Where it stands.
+    pub status: Status,
+    /// Its error's name, where it failed.
+    pub error: Option<String>,
+    /// Its input.
+    pub order: Order,
+}
+
+/// What came of starting an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs now.
+    New,
+    /// One of that name exists, running or closed.
+    Already,
+}
+
+impl Fleet {
+    /// The ARN of an execution.
+    pub fn execution_arn(&self, name: &ExecutionName) -> String {
+        format!(
+            "{}:{name}",
+            self.state_machine
+                .replacen(":stateMachine:", ":execution:", 1)
+        )
+    }
+
+    /// Describes an execution; none where there is none of that name.
+    pub async fn execution(&self, name: &ExecutionName) -> Result<Option<Execution>, Error> {
+        let answer = self
+            .sfn
+            .describe_execution()
+            .execution_arn(self.execution_arn(name))
+            .send()
+            .await;
+        let found = match answer {
+            Ok(found) => found,
+            Err(error) => {
+                let error = aws::Error::new("states:DescribeExecution", name.to_string(), &error);
+                return if error.kind() == Kind::NotFound {
+                    Ok(None)
+                } else {
+                    Err(error.into())
+                };
+            }
+        };
+        let order = serde_json::from_str(found.input().unwrap_or_default()).map_err(|problem| {
+            Error::ForeignInput {
+                name: name.to_string(),
+                problem: problem.to_string(),
+            }
+        })?;
+        Ok(Some(Execution {
+            name: name.clone(),
+            status: Status::from_sdk(found.status()),
+            error: found.error().map(str::to_owned),
+            order,
+        }))
+    }
+
+    /// Starts an execution. A name is used once in 90 days, so a second call changes nothing.
+    pub async fn start(&self, name: &ExecutionName, order: &Order) -> Result<Started, Error> {
+        let input = serde_json::to_string(order).map_err(|problem| Error::ForeignInput {
+            name: name.to_string(),
+            problem: problem.to_string(),
+        })?;
+        let answer = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(&self.state_machine)
+            .name(name.to_string())
+            .input(input)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Started::New),
+            Err(error) => {
+                let error = aws::Error::new("states:StartExecution", name.to_string(), &error);
+                if error.kind() == Kind::AlreadyExists {
+                    Ok(Started::Already)
+                } else {
+                    Err(error.into())
+                }
+            }
+        }
+    }
+
+    /// Has a later execution of the same job check, not before `not_before`, whether the job is
+    /// still queued, and serve it then. Asking twice is asking once: both name the same execution.
+    pub async fn start_check(
+        &self,
+        after: &ExecutionName,
+        order: &Order,
+        not_before: Option<OffsetDateTime>,
+    ) -> Result<(ExecutionName, Started), Error> {
+        let name = after.next()?;
+        let order = Order {
+            recheck: true,
+            not_before,
+            ..order.clone()
+        };
+        let started = self.start(&name, &order).await?;
+        Ok((name, started))
+    }
+
+    /// Every execution of a job there is, oldest first: `-r2` exists only if the first one does.
+    pub async fn executions_of(&self, first: &ExecutionName) -> Result<Vec<Execution>, Error> {
+        let mut found = Vec::new();
+        let mut name = first.clone();
+        while let Some(execution) = self.execution(&name).await? {
+            found.push(execution);
+            match name.next() {
+                Ok(next) => name = next,
+                Err(_) => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The names and starts of executions in one state, newest first, at most `limit`. Executions that
+    /// others named are left out.
+    pub async fn executions_with(
+        &self,
+        status: Status,
+        limit: usize,
+    ) -> Result<Vec<(ExecutionName, OffsetDateTime)>, Error> {
+        let mut pages = self
+            .sfn
+            .list_executions()
+            .state_machine_arn(&self.state_machine)
+            .status_filter(ExecutionStatus::from(status.name()))
+            .max_results(1_000)
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item
+                .map_err(|error| aws::Error::new("states:ListExecutions", status.name(), &error))?;
+            let at = OffsetDateTime::from_unix_timestamp(item.start_date().secs());
+            if let (Ok(name), Ok(at)) = (item.name().parse(), at) {
+                found.push((name, at));
+            }
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stops an execution that has no task. One that has must never be stopped this way: Step
+    /// Functions would stop the task with it, busy or not.
+    pub async fn stop_execution(
+        &self,
+        name: &ExecutionName,
+        error: &str,
+        cause: &str,
+    ) -> Result<(), Error> {
+        let answer = self
+            .sfn
+            .stop_execution()
+            .execution_arn(self.execution_arn(name))
+            .error(error)
+            .cause(cause)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let error = aws::Error::new("states:StopExecution", name.to_string(), &error);
+                if error.kind() == Kind::NotFound {
+                    Ok(())
+                } else {
+                    Err(error.into())
+                }
+            }
+        }
+    }
+
+    /// One page of an execution's history, newest event first.
+    pub(crate) async fn history_page(
+        &self,
+        name: &ExecutionName,
+        token: Option<String>,
+    ) -> Result<(Vec<HistoryEvent>, Option<String>), Error> {
+        let page = self
+            .sfn
+            .get_execution_history()
+            .execution_arn(self.execution_arn(name))
+            .reverse_order(true)
+            .max_results(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| {
+                aws::Error::new("states:GetExecutionHistory", name.to_string(), &error)
+            })?;
+        let next = page.next_token().map(str::to_owned);
+        Ok((page.events, next))
+    }
+}

@@ -1,0 +1,109 @@
+//! What a deployment has running: executions, tasks and registrations, found from names.
+//!
+//! Nothing is kept anywhere else. An execution is named after its job, a task's `startedBy` and a
+//! parameter's path after its runner, so [`Fleet`] finds each from the other. Everything that ends
+//! something here may be done twice: "already gone" is success.
+
+mod executions;
+mod history;
+mod registrations;
+mod retire;
+mod tasks;
+
+use job::DeploymentId;
+
+pub use executions::{Execution, Started, Status};
+pub use history::Position;
+pub use retire::{Retired, retire};
+pub use tasks::RunningTask;
+
+/// Why the fleet could not be seen or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An AWS call failed. Boxed: it would make every result large.
+    #[error(transparent)]
+    Aws(Box<aws::Error>),
+    /// GitHub refused or failed.
+    #[error(transparent)]
+    GitHub(Box<github::Error>),
+    /// An execution was started by somebody else with an input of another form.
+    #[error("execution {name} has an input that this system did not write: {problem}")]
+    ForeignInput {
+        /// The execution.
+        name: String,
+        /// What is wrong with its input.
+        problem: String,
+    },
+    /// There is no name left for another execution.
+    #[error(transparent)]
+    Name(#[from] job::NameError),
+}
+
+impl From<aws::Error> for Error {
+    fn from(error: aws::Error) -> Self {
+        Self::Aws(Box::new(error))
+    }
+}
+
+impl From<github::Error> for Error {
+    fn from(error: github::Error) -> Self {
+        Self::GitHub(Box::new(error))
+    }
+}
+
+impl Error {
+    /// The name under which the state machine meets it.
+    pub fn fault(&self) -> fault::Fault {
+        match self {
+            Self::Aws(error) => error.fault(),
+            Self::GitHub(error) => error.fault(),
+            Self::ForeignInput { .. } | Self::Name(_) => fault::Fault::BadInput,
+        }
+    }
+
+    /// How long GitHub asks to be left alone, where that is the error.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::GitHub(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+/// One deployment's executions, tasks and registrations.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// Step Functions.
+    pub sfn: aws_sdk_sfn::Client,
+    /// ECS.
+    pub ecs: aws_sdk_ecs::Client,
+    /// SSM.
+    pub ssm: aws_sdk_ssm::Client,
+    /// The state machine's ARN.
+    pub state_machine: String,
+    /// The cluster's name or ARN.
+    pub cluster: String,
+    /// The first segment of SSM paths.
+    pub prefix: String,
+    /// The deployment's id.
+    pub deployment: DeploymentId,
+}
+
+impl Fleet {
+    /// The fleet that the settings name, over one AWS configuration.
+    pub fn from_settings(
+        settings: &settings::Settings,
+        aws: &aws::SdkConfig,
+    ) -> Result<Self, settings::Error> {
+        use settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
+        Ok(Self {
+            sfn: aws_sdk_sfn::Client::new(aws),
+            ecs: aws_sdk_ecs::Client::new(aws),
+            ssm: aws_sdk_ssm::Client::new(aws),
+            state_machine: settings.text(&STATE_MACHINE_ARN)?,
+            cluster: settings.text(&CLUSTER)?,
+            prefix: settings.text(&PREFIX)?,
+            deployment: settings.parsed(&DEPLOYMENT)?,
+        })
+    }
+}

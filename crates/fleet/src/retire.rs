@@ -1,0 +1,37 @@
+//! Delete before stop.
+//!
+//! GitHub refuses to delete a runner that runs a job, and that refusal is the only word on it that
+//! cannot be out of date. So a task is stopped only after GitHub has let its runner go.
+
+use github::{Deleted, Installation, Scope};
+use job::RunnerName;
+
+use crate::{Error, Fleet};
+
+/// What came of retiring a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// GitHub let it go; this many tasks of it were told to stop.
+    Stopped(usize),
+    /// It runs somebody's job and was left alone.
+    Busy,
+    /// GitHub does not know it: it ended, or ends by itself.
+    Absent,
+}
+
+/// Retires a runner: deletes it at GitHub, and only where that is answered with 204 stops its task.
+pub async fn retire(
+    fleet: &Fleet,
+    installation: &Installation,
+    scope: &Scope,
+    (id, name): (u64, &RunnerName),
+    reason: &str,
+) -> Result<Retired, Error> {
+    let retired = match installation.delete_runner(scope, id).await? {
+        Deleted::Gone => Retired::Stopped(fleet.stop_tasks_of(name, reason).await?),
+        Deleted::Absent => Retired::Absent,
+        Deleted::Busy => Retired::Busy,
+    };
+    tracing::info!(runner = %name, reason, ?retired, "runner retired");
+    Ok(retired)
+}

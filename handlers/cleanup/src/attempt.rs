@@ -1,0 +1,137 @@
+//! The end of an attempt.
+
+use std::time::Duration;
+
+use fault::Fault;
+use fleet::{Status, retire};
+use github::{Installation, JobState};
+use outcome::{Attempt, Ended, Outcome, Situation, Verdict, judge};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::error::{Again, Reason};
+use crate::event::AttemptOver;
+use crate::{Deps, Error, displaced, report, status};
+
+/// Removes what the attempt left, asks GitHub whether the job left the queue, and judges.
+pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result<Value, Error> {
+    let job = &over.order.job;
+    let attempt = over.attempt.clone().unwrap_or_default();
+    let ended = what_ended(over);
+    tracing::info!(job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %over.execution,
+        outcome = ended.outcome.name(), detail = ended.detail, attempt = attempt.number, "attempt ended");
+    report::attempt(deps, over, &attempt, &ended);
+
+    if leaves_a_registration(&ended)
+        && let Some(runner) = &over.runner
+    {
+        deps.fleet.delete_registration(&runner.parameter).await?;
+    }
+    let state = if asks_github(&ended) {
+        let named = over.registration.map(|r| r.installation_id).or(job.installation_id);
+        let installation = deps.github.serving(&job.repository, named).await?;
+        deregister(deps, over, &ended, &installation).await?;
+        Some(installation.job(&job.repository, job.id).await?)
+    } else {
+        None
+    };
+
+    let verdict = verdict(deps, over, &attempt, &ended, state.as_ref(), now).await?;
+    report::verdict(deps, &verdict);
+    match verdict {
+        Verdict::End => {
+            if let Some(state) = &state {
+                report::served(deps, job, state);
+                displaced::by_state(deps, over, state, now).await;
+            }
+            Ok(report::output(deps, over, &ended, state.as_ref()))
+        }
+        Verdict::Relaunch { after, attempt } => Err(Error::StillQueued(Box::new(Again {
+            outcome: ended.outcome.name(),
+            detail: ended.detail,
+            wait_seconds: after.as_secs().max(1),
+            attempt,
+        }))),
+        Verdict::GiveUp { error, cause } => Err(Error::GaveUp(Box::new(Reason { error, cause }))),
+    }
+}
+
+/// Reads the attempt's end from whichever of task and error the machine passed on.
+fn what_ended(over: &AttemptOver) -> Ended {
+    match (&over.error, &over.task) {
+        (Some(error), _) => Ended::from_error(error),
+        (None, Some(task)) => Ended::from_task(task),
+        (None, None) => Ended::from_error(&outcome::StepError {
+            error: "States.Runtime".to_owned(),
+            cause: "the state machine passed on neither a task nor an error".to_owned(),
+        }),
+    }
+}
+
+/// An agent deletes its registration before the listener starts, so one that ran a job left none. A
+/// call saved for every happy job counts: SSM's rate limit is the first that a burst meets.
+fn leaves_a_registration(ended: &Ended) -> bool {
+    !matches!(ended.outcome, Outcome::RanJob | Outcome::LostInJob | Outcome::NotNeeded)
+}
+
+/// GitHub is not asked where it has just answered, where it has asked to be left alone, and where
+/// what is wrong would only be wrong again.
+fn asks_github(ended: &Ended) -> bool {
+    let lasting_step = ended.outcome == Outcome::StepRefused && ended.fault != Some(Fault::AwsRefused);
+    ended.outcome != Outcome::NotNeeded && ended.fault != Some(Fault::GitHubRateLimited) && !lasting_step
+}
+
+/// Deletes the runner at GitHub where it did not end by itself. Its task is over, so nothing is left
+/// to be stopped; a runner that GitHub calls busy is somebody's job and is left alone.
+async fn deregister(deps: &Deps, over: &AttemptOver, ended: &Ended, installation: &Installation) -> Result<(), Error> {
+    let Some(runner) = &over.runner else { return Ok(()) };
+    if matches!(ended.outcome, Outcome::RanJob | Outcome::EndedWithoutJob) {
+        return Ok(());
+    }
+    let scope = deps.config.scope.at(&over.order.job);
+    let id = match over.registration.and_then(|registered| registered.runner_id) {
+        Some(id) => Some(id),
+        None => installation.find_runner(&scope, &runner.name.to_string()).await?.map(|found| found.id),
+    };
+    if let Some(id) = id {
+        retire(&deps.fleet, installation, &scope, (id, &runner.name), "its attempt is over").await?;
+    }
+    Ok(())
+}
+
+async fn verdict(
+    deps: &Deps,
+    over: &AttemptOver,
+    attempt: &Attempt,
+    ended: &Ended,
+    state: Option<&JobState>,
+    now: OffsetDateTime,
+) -> Result<Verdict, Error> {
+    let job = state.map(status);
+    let situation = Situation {
+        ended,
+        attempt,
+        job: job.as_ref(),
+        queued_for: (now - over.order.job.queued_at).try_into().unwrap_or(Duration::ZERO),
+        successor: false,
+        budget: deps.config.budget,
+    };
+    let verdict = judge(&situation, jitter());
+    if verdict == Verdict::End {
+        return Ok(verdict);
+    }
+    // Only a job that would be launched for again is worth the question who else works for it.
+    Ok(judge(&Situation { successor: has_successor(deps, over).await?, ..situation }, jitter()))
+}
+
+/// Whether a later execution of the same job is at work: a displaced job's check, or a restart.
+async fn has_successor(deps: &Deps, over: &AttemptOver) -> Result<bool, Error> {
+    let Ok(next) = over.execution.next() else { return Ok(false) };
+    let found = deps.fleet.execution(&next).await?;
+    Ok(found.is_some_and(|execution| execution.status == Status::Running))
+}
+
+/// A random number in `0..1`.
+fn jitter() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}

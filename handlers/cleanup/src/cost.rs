@@ -1,0 +1,51 @@
+//! What a task cost, at list price.
+
+/// US dollars per vCPU-hour and per GB-hour, Linux, us-east-1, November 2026 ([prices]).
+///
+/// [prices]: https://aws.amazon.com/fargate/pricing/
+const X86_64: (f64, f64) = (0.040_48, 0.004_445);
+const ARM64: (f64, f64) = (0.032_38, 0.003_56);
+/// Spot's price moves; it has stayed near this share of the list price.
+const SPOT_SHARE: f64 = 0.3;
+/// Fargate bills at least one minute.
+const LEAST_SECONDS: f64 = 60.0;
+
+/// A task's size and where it ran.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Size {
+    /// CPU units; 1,024 are one vCPU.
+    pub cpu: f64,
+    /// Memory in MiB.
+    pub memory: f64,
+    /// Whether it ran on ARM64.
+    pub arm: bool,
+    /// Whether it ran on Fargate Spot.
+    pub spot: bool,
+}
+
+/// The estimated price of `seconds` in US dollars. An estimate for comparing repositories: regions,
+/// savings plans and storage above 20 GiB are left out.
+pub fn estimate(size: Size, seconds: f64) -> f64 {
+    let (cpu_hour, gb_hour) = if size.arm { ARM64 } else { X86_64 };
+    let hourly = size.cpu / 1_024.0 * cpu_hour + size.memory / 1_024.0 * gb_hour;
+    let share = if size.spot { SPOT_SHARE } else { 1.0 };
+    hourly * share * seconds.max(LEAST_SECONDS) / 3_600.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_of_one_cpu_and_two_gigabytes_costs_the_list_price() {
+        let size = Size { cpu: 1_024.0, memory: 2_048.0, arm: false, spot: false };
+        assert!((estimate(size, 3_600.0) - 0.049_37).abs() < 1e-9);
+        assert!((estimate(Size { spot: true, ..size }, 3_600.0) - 0.049_37 * 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_second_costs_a_minute() {
+        let size = Size { cpu: 256.0, memory: 512.0, arm: true, spot: false };
+        assert!((estimate(size, 1.0) - estimate(size, 60.0)).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,54 @@
+//! A runner of ours runs another job than its own.
+//!
+//! Say A's runner takes job B, and keeps it for hours. B is served; A has nobody, unless B's runner
+//! or another takes it. So A gets a check: a later execution of A that waits out the grace, asks
+//! GitHub, and launches only if A is still queued. Every swap asks for it from two sides; the
+//! execution's name makes it one.
+
+use github::JobState;
+use job::{Job, RunnerName};
+use outcome::check_displaced;
+use serde_json::{Value, json};
+use telemetry::Metric;
+use time::OffsetDateTime;
+
+use crate::event::AttemptOver;
+use crate::{Deps, Error, status};
+
+/// Sees to the job that `runner` was started for, now that it runs `taken`.
+pub async fn check(deps: &Deps, runner: &RunnerName, taken: &Job, now: OffsetDateTime) -> Result<Value, Error> {
+    let left = runner.execution();
+    if *runner.deployment() != deps.fleet.deployment || left.job() == taken.id {
+        return Ok(json!({ "result": "notDisplaced" }));
+    }
+    telemetry::emit(&deps.fleet.deployment.to_string(), Metric::Thefts, 1.0, None);
+    let Some(execution) = deps.fleet.execution(left).await? else {
+        tracing::warn!(%runner, "the execution of a displaced job is not known");
+        return Ok(json!({ "result": "executionUnknown" }));
+    };
+    let job = &execution.order.job;
+    // A rate limit or an outage must not cost the check: where GitHub cannot be asked, it is due.
+    let state = match deps.github.serving(&job.repository, job.installation_id).await {
+        Ok(installation) => installation.job(&job.repository, job.id).await.ok(),
+        Err(_) => None,
+    };
+    if !check_displaced(state.as_ref().map(status).as_ref()) {
+        return Ok(json!({ "result": "served" }));
+    }
+    let not_before = now + deps.config.check_after();
+    let (name, started) = deps.fleet.start_check(left, &execution.order, Some(not_before)).await?;
+    tracing::info!(%runner, displaced = %job.id, taken = %taken.id, check = %name, ?started, "a displaced job gets a check");
+    Ok(json!({ "result": "checked", "execution": name }))
+}
+
+/// The other side: an execution ends and finds its job run by another job's runner. It has ended
+/// well itself, so a failure here is only logged; `verify` has asked for the same check.
+pub async fn by_state(deps: &Deps, over: &AttemptOver, state: &JobState, now: OffsetDateTime) {
+    let Some(other) = state.runner().and_then(|name| name.parse::<RunnerName>().ok()) else { return };
+    if other.execution().job() == over.order.job.id {
+        return;
+    }
+    if let Err(error) = check(deps, &other, &over.order.job, now).await {
+        tracing::warn!(%error, runner = %other, "a displaced job could not be checked");
+    }
+}

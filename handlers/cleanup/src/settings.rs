@@ -1,0 +1,68 @@
+//! What the operator decides about the end of an attempt.
+
+use std::time::Duration;
+
+use github::RunnerScope;
+use outcome::Budget;
+use settings::{Error, Settings, Variable, shared};
+
+const FAULT_BUDGET: Variable =
+    Variable::with_default("FAULT_BUDGET", "5", "attempts an execution may spend on faults before it gives up");
+const QUEUE_LIMIT_SECONDS: Variable = Variable::with_default(
+    "QUEUE_LIMIT_SECONDS",
+    "86400",
+    "how long a job may wait in GitHub's queue, whatever the reason; GitHub drops it after a day",
+);
+const RELAUNCH_GRACE_SECONDS: Variable = Variable::with_default(
+    "RELAUNCH_GRACE_SECONDS",
+    "90",
+    "the least pause before a job is launched for again",
+);
+const RUNNER_LOG_GROUP: Variable =
+    Variable::optional("RUNNER_LOG_GROUP", "log group of the runners, named in an execution's output");
+
+/// Every variable that `cleanup` reads.
+pub const VARIABLES: &[&Variable] = &[
+    &shared::DEPLOYMENT,
+    &shared::PREFIX,
+    &shared::CLUSTER,
+    &shared::STATE_MACHINE_ARN,
+    &shared::RUNNER_SCOPE,
+    &FAULT_BUDGET,
+    &QUEUE_LIMIT_SECONDS,
+    &RELAUNCH_GRACE_SECONDS,
+    &RUNNER_LOG_GROUP,
+    &shared::GITHUB_API_URL,
+    &shared::LOG_LEVEL,
+];
+
+/// The configuration of `cleanup`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where runners are registered.
+    pub scope: RunnerScope,
+    /// What an execution may spend.
+    pub budget: Budget,
+    /// Where the runners log.
+    pub log_group: Option<String>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            scope: settings.parsed(&shared::RUNNER_SCOPE)?,
+            budget: Budget {
+                faults: settings.parsed(&FAULT_BUDGET)?,
+                queue: settings.seconds(&QUEUE_LIMIT_SECONDS)?,
+                grace: settings.seconds(&RELAUNCH_GRACE_SECONDS)?,
+            },
+            log_group: settings.maybe(&RUNNER_LOG_GROUP),
+        })
+    }
+
+    /// How long a displaced job is given before somebody checks on it.
+    pub fn check_after(&self) -> Duration {
+        self.budget.grace
+    }
+}
