@@ -28,7 +28,7 @@ def _parse(arguments: list[str]) -> Settings:
     parser.add_argument("--runner-home", type=Path, help="template of a task's home directory")
     parser.add_argument("--wait-scale", type=float, default=1.0, help="factor on waits and retry delays (default 1)")
     parser.add_argument("--control-port", type=int, help="serve the control endpoint; 0 takes a free port")
-    parser.add_argument("--enforce-iam", action="store_true", help="enforce role policies on signed calls")
+    parser.add_argument("--enforce-iam", action="store_true", help="refuse what a role doesn't allow")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     agent = options.agent.resolve()

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import docker
 from ministack import app
 from ministack.core import lambda_runtime
 
+import docker
 from engine import (
     callers,
     cloudformation,
@@ -17,6 +17,7 @@ from engine import (
     executions,
     gateway,
     integrations,
+    permissions,
     runtask,
     ssm,
     tasks,
@@ -62,7 +63,8 @@ def assemble(settings: Settings) -> Assembled:
         """A Docker on this machine is none of our business."""
         return False
 
-    gateway.install(hooks, faults, calls)
+    gateway.install(hooks, faults, calls, settings.enforce_iam)
+    permissions.install(hooks)
     callers.install(hooks)
     ssm.install(hooks)
     eventbridge.install(hooks)
@@ -71,7 +73,7 @@ def assemble(settings: Settings) -> Assembled:
     runtask.install(hooks, faults)
     tasks.install(hooks, ending, faults)
     executions.install(hooks, doorbell, timekeeper, settings.wait_scale)
-    integrations.install(hooks, ending, faults, calls, doorbell)
+    integrations.install(hooks, ending, faults, calls, doorbell, settings.enforce_iam)
     hooks.install()
 
     timekeeper.start()

@@ -146,6 +146,8 @@ class Call:
     """The AWS error code of a refused call."""
     injected: bool
     """Whether the refusal was ordered."""
+    denied: str | None
+    """What the caller's role doesn't allow of it, empty when it allows all; None when that can't be told."""
     number: int = 0
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 

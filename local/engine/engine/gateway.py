@@ -7,8 +7,9 @@ from xml.sax.saxutils import escape
 
 from ministack import app
 
+from engine import permissions
 from engine.callers import caller_of
-from engine.faults import DELAY, ERROR, Call, CallLog, Fault, FaultBook
+from engine.faults import DELAY, ERROR, Call, CallLog, FaultBook
 from engine.hooks import Hooks
 
 _UNLOGGED = {"imds", "ecs-metadata"}
@@ -32,8 +33,8 @@ _RESOURCE_KEYS = (
 )
 
 
-def install(hooks: Hooks, faults: FaultBook, calls: CallLog) -> None:
-    """Declares the hook on requests."""
+def install(hooks: Hooks, faults: FaultBook, calls: CallLog, enforce: bool) -> None:
+    """Declares the hook on requests; with `enforce`, what a role doesn't allow is refused."""
     hooks.require(app, "detect_service", "_routing_params", "_ct_event_name")
 
     @hooks.around(app, "_dispatch_service_request")
@@ -43,57 +44,63 @@ def install(hooks: Hooks, faults: FaultBook, calls: CallLog) -> None:
         if service in _UNLOGGED:
             return await original(method, path, headers, body, query_params, request_id)
         operation = app._ct_event_name(service, method, path, headers, parameters)
+        request, caller = _json(body), caller_of(headers)
+        denied = permissions.denied(caller, service, operation, request, path)
         text = path + " " + body.decode("utf-8", "replace")
         late = faults.take(service, operation, {DELAY}, text)
         if late:
             await asyncio.sleep(late.seconds)
         fault = faults.take(service, operation, {ERROR}, text)
         if fault:
-            answer = _refusal(fault, headers, request_id)
+            answer = _refusal(fault.error, fault.message, fault.status, headers, request_id)
+        elif enforce and denied:
+            status = 403 if service == "lambda" else 400
+            message = permissions.message(caller, denied)
+            answer = _refusal("AccessDeniedException", message, status, headers, request_id)
         else:
             answer = await original(method, path, headers, body, query_params, request_id)
-        status, _, answer_body = answer
+        status, answer_headers, answer_body = answer
         calls.add(
             Call(
                 service=service,
                 operation=operation,
-                caller=caller_of(headers),
-                resource=_resource(path, body),
+                caller=caller,
+                resource=_resource(path, request),
                 status=status,
-                error=(fault.error if fault else _error_code(answer_body)) if status >= 400 else None,
+                error=_error_code(answer_headers, answer_body) if status >= 400 else None,
                 injected=fault is not None,
+                denied=denied,
             )
         )
         return answer
 
 
-def _refusal(fault: Fault, headers: dict[str, str], request_id: str) -> tuple:
+def _refusal(code: str, message: str, status: int, headers: dict[str, str], request_id: str) -> tuple:
     content_type = headers.get("content-type", "application/json")
-    answer = {"x-amzn-requestid": request_id, "x-amzn-errortype": fault.error}
+    answer = {"x-amzn-requestid": request_id, "x-amzn-errortype": code}
     if "form-urlencoded" in content_type:
         # The query protocol: CloudFormation, IAM, STS.
-        side = "Sender" if fault.status < 500 else "Receiver"
+        side = "Sender" if status < 500 else "Receiver"
         text = (
-            f"<ErrorResponse><Error><Type>{side}</Type><Code>{escape(fault.error)}</Code>"
-            f"<Message>{escape(fault.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            f"<ErrorResponse><Error><Type>{side}</Type><Code>{escape(code)}</Code>"
+            f"<Message>{escape(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
-        return fault.status, {**answer, "Content-Type": "text/xml"}, text.encode()
-    payload = {"__type": fault.error, "message": fault.message}
-    return fault.status, {**answer, "Content-Type": content_type}, json.dumps(payload).encode()
+        return status, {**answer, "Content-Type": "text/xml"}, text.encode()
+    payload = {"__type": code, "message": message}
+    return status, {**answer, "Content-Type": content_type}, json.dumps(payload).encode()
 
 
-def _resource(path: str, body: bytes) -> str | None:
+def _resource(path: str, request: dict) -> str | None:
     if "/functions/" in path:
         return path.partition("/functions/")[2].partition("/")[0]
-    request = _json(body)
     for key in _RESOURCE_KEYS:
         if isinstance(request.get(key), str):
             return request[key]
     return None
 
 
-def _error_code(body: Any) -> str | None:
-    code = _json(body).get("__type")
+def _error_code(headers: dict[str, str], body: Any) -> str | None:
+    code = _json(body).get("__type") or headers.get("x-amzn-errortype")
     return code.rsplit("#", 1)[-1] if isinstance(code, str) else None
 
 
@@ -101,6 +108,7 @@ def _json(body: Any) -> dict:
     if not isinstance(body, bytes | str) or body[:1] not in (b"{", "{"):
         return {}
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except ValueError:
         return {}
+    return value if isinstance(value, dict) else {}

@@ -7,6 +7,7 @@ import contextvars
 import functools
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from botocore.validate import ParamValidator
@@ -14,9 +15,11 @@ from ministack.core.responses import _service_model, new_uuid
 from ministack.services import ecs
 from ministack.services import stepfunctions as sfn
 
+from engine import permissions
+from engine.callers import role_name
 from engine.doorbell import Doorbell
 from engine.executions import Interrupted, current, running
-from engine.faults import ERROR, Call, Caller, CallLog, Fault, FaultBook
+from engine.faults import ERROR, Call, Caller, CallLog, FaultBook
 from engine.hooks import Hooks
 from engine.tasks import USER_INITIATED, Tasks
 
@@ -26,14 +29,26 @@ _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadli
 """When the state's TimeoutSeconds are over, by `time.monotonic`; None without any."""
 
 
-def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorbell: Doorbell) -> None:
-    """Declares the hooks on service integrations."""
+def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorbell: Doorbell, enforce: bool) -> None:
+    """Declares the hooks on service integrations; with `enforce`, what the machine's role doesn't allow is refused."""
     hooks.require(ecs, "_run_task", "_tasks")
     hooks.require(sfn, "_pascal_to_camel", "_ExecutionError", "_SERVICE_DISPATCH", "_iso_to_epoch_ms")
 
-    def log(service: str, operation: str, resource: str | None, error: str | None = None, injected: bool = False):
-        call = Call(service, operation, _caller(), resource, 400 if error else 200, error, injected)
-        calls.add(call)
+    def call(service: str, operation: str, resource: str | None, request: dict, do: Callable[[], tuple]) -> tuple:
+        """Makes a call in the state machine's name: refused if ordered or not allowed, and written down."""
+        caller = _caller()
+        denied = permissions.denied(caller, service, operation, request)
+        fault = faults.take(service, operation, {ERROR}, json.dumps(request))
+        if fault:
+            answer = ecs.error_response_json(fault.error, fault.message, fault.status)
+        elif enforce and denied:
+            answer = ecs.error_response_json("AccessDeniedException", permissions.message(caller, denied), 403)
+        else:
+            answer = do()
+        status, _, body = answer
+        error = json.loads(body)["__type"].rsplit("#", 1)[-1] if status >= 400 else None
+        calls.add(Call(service, operation, caller, resource, status, error, fault is not None, denied))
+        return answer
 
     @hooks.around(sfn, "_invoke_resource_with_timeout")
     def invoke_with_timeout(original, resource, input_data, timeout):
@@ -53,16 +68,11 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorb
         _check(request)
         if sync:
             request.setdefault("startedBy", "AWS Step Functions")
-        definition = request.get("taskDefinition")
-        fault = faults.take("ecs", "RunTask", {ERROR}, json.dumps(request))
-        answer = _refusal(fault) if fault else ecs._run_task(request)
-        status, _, body = answer
+        status, _, body = call("ecs", "RunTask", request.get("taskDefinition"), request, lambda: ecs._run_task(request))
         result = json.loads(body)
         if status >= 400:
             code = result["__type"].rsplit("#", 1)[-1]
-            log("ecs", "RunTask", definition, code, fault is not None)
-            raise sfn._ExecutionError(f"ECS.{code}", _sdk_message("AmazonECS", result.get("message", ""), status, code))
-        log("ecs", "RunTask", definition)
+            raise sfn._ExecutionError(f"ECS.{code}", _sdk_message("AmazonECS", result, status))
         if result["failures"]:
             raise sfn._ExecutionError("AmazonECS.Unknown", json.dumps(pascal(result)))
         if not sync:
@@ -93,17 +103,23 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorb
     def stop(task: dict, execution: dict | None, what: str) -> None:
         arn = execution["executionArn"] if execution else "unknown"
         reason = f"The Task state in AWS Step Functions execution [{arn}] which was managing this resource was {what}"
-        tasks.end(task, USER_INITIATED, reason)
-        log("ecs", "StopTask", task["taskArn"])
+        request = {"cluster": task["clusterArn"], "task": task["taskArn"], "reason": reason}
+
+        def end() -> tuple:
+            tasks.end(task, USER_INITIATED, reason)
+            return ecs.json_response({})
+
+        call("ecs", "StopTask", task["taskArn"], request, end)
 
     @hooks.around(sfn, "_call_lambda")
     def call_lambda(original, func_ref, event):
-        fault = faults.take("lambda", "Invoke", {ERROR}, str(func_ref))
-        if fault:
-            log("lambda", "Invoke", func_ref, fault.error, injected=True)
-            message = _sdk_message("AWSLambda", fault.message, fault.status, fault.error)
-            raise sfn._ExecutionError(f"Lambda.{fault.error}", message)
-        log("lambda", "Invoke", func_ref)
+        # The function's own answer stays out of `call`: an error of the function is no error of the call.
+        status, _, body = call("lambda", "Invoke", func_ref, {"FunctionName": func_ref}, lambda: ecs.json_response({}))
+        if status >= 400:
+            refusal = json.loads(body)
+            code = refusal["__type"]
+            name = "AWSLambdaException" if code == "AccessDeniedException" else code
+            raise sfn._ExecutionError(f"Lambda.{name}", _sdk_message("AWSLambda", refusal, status))
         try:
             return original(func_ref, event)
         except sfn._ExecutionError as error:
@@ -117,8 +133,7 @@ def _caller() -> Caller | None:
     if execution is None:
         return None
     machine = sfn._state_machines.get(execution["stateMachineArn"]) or {}
-    role = machine.get("roleArn", "").rsplit("/", 1)[-1] or None
-    return Caller("state-machine", machine.get("name", ""), role)
+    return Caller("state-machine", machine.get("name", ""), role_name(machine.get("roleArn")))
 
 
 def _check(request: Any) -> None:
@@ -135,13 +150,11 @@ def _run_task_shape():
     return _service_model("ecs").operation_model("RunTask").input_shape
 
 
-def _refusal(fault: Fault) -> tuple:
-    return ecs.error_response_json(fault.error, fault.message, fault.status)
-
-
-def _sdk_message(service: str, message: str, status: int, code: str) -> str:
+def _sdk_message(service: str, refusal: dict, status: int) -> str:
     """A service's message as the SDK inside Step Functions words it."""
-    return f"{message} (Service: {service}; Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()})"
+    code = refusal["__type"].rsplit("#", 1)[-1]
+    detail = f"(Service: {service}; Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()})"
+    return f"{refusal.get('message', '')} {detail}"
 
 
 def _outcome(task: dict) -> dict:

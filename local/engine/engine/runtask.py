@@ -47,7 +47,7 @@ class _Refused(Exception):
 
 def install(hooks: Hooks, faults: FaultBook) -> None:
     """Declares the hooks on RunTask."""
-    hooks.require(ecs, "_clusters", "_task_defs", "_tasks", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
+    hooks.require(ecs, "_clusters", "_task_defs", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
 
     @hooks.around(ecs, "_run_task")
     def run_task(original, data):
@@ -175,9 +175,7 @@ def _check_overrides(overrides: dict, definition: dict) -> None:
                 f"Override for container named {override.get('name')} is not a container in the TaskDefinition.",
             )
     if len(json.dumps(overrides, separators=(",", ":"))) > _OVERRIDES_LIMIT:
-        raise _Refused(
-            "InvalidParameterException", f"Container Overrides length must be at most {_OVERRIDES_LIMIT}"
-        )
+        raise _Refused("InvalidParameterException", f"Container Overrides length must be at most {_OVERRIDES_LIMIT}")
 
 
 def _check_marks(data: dict) -> None:

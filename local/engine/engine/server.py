@@ -45,6 +45,10 @@ def run(settings: Settings) -> int:
     except StartError as error:
         print(f"engine: {error}", file=err, flush=True)
         return error.status
+    except Exception as error:
+        logging.getLogger("engine").exception("the engine failed")
+        print(f"engine: {error!r}; see {settings.log_file}", file=err, flush=True)
+        return 1
 
 
 def _check_version() -> None:
@@ -115,7 +119,6 @@ def _set_environment(settings: Settings, port: int) -> None:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "LOG_LEVEL": settings.log_level,
-            "AUTH": str(settings.enforce_iam).lower(),
             # Listeners of services that nobody uses here.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",

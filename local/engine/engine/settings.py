@@ -24,7 +24,7 @@ class Settings:
     wait_scale: float
     """Factor on Wait states and retry delays. Timeouts are never scaled."""
     enforce_iam: bool
-    """Whether role policies are enforced on signed calls."""
+    """Whether what a role doesn't allow is refused, instead of only being written to the call log."""
     log_level: str
     """Level of `engine.log`, as `logging` names it."""
 

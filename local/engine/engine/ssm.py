@@ -23,32 +23,34 @@ def install(hooks: Hooks) -> None:
     def put_parameter(original, data):
         name, value = data.get("Name") or "", data.get("Value") or ""
         if not _NAME.fullmatch(name):
-            return _invalid(
-                "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it can consist "
-                "of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the "
-                "following 3 symbols .-_"
+            return _refusal(
+                "ValidationException",
+                'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist '
+                "of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and "
+                "the following 3 symbols .-_",
             )
         if name.strip("/").count("/") >= _DEPTH_LIMIT:
-            return ssm.error_response_json(
-                "HierarchyLevelLimitExceededException",
-                f"Hierarchy depth is greater than the limit of {_DEPTH_LIMIT}.",
-                400,
-            )
+            text = f"Hierarchy depth is greater than the limit of {_DEPTH_LIMIT}."
+            return _refusal("HierarchyLevelLimitExceededException", text)
         if not value:
-            return _invalid("1 validation error detected: Value '' at 'value' failed to satisfy constraint: "
-                            "Member must have length greater than or equal to 1.")
-        tier = data.get("Tier") or ssm._default_tier(data, value, ssm._parameters.get(name))
-        if len(value) > _ADVANCED_LIMIT:
-            return _invalid(f"Advanced tier parameters support a maximum parameter value of {_ADVANCED_LIMIT} characters.")
-        if tier == "Standard" and len(value) > _STANDARD_LIMIT:
-            return _invalid(
-                f"Standard tier parameters support a maximum parameter value of {_STANDARD_LIMIT} characters. "
-                "To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier. For more "
-                "information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/"
-                "parameter-store-advanced-parameters.html"
+            text = (
+                "Value '' at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1."
             )
+            return _refusal("ValidationException", text)
+        tier = data.get("Tier") or ssm._default_tier(data, value, ssm._parameters.get(name))
+        if len(value) > (_STANDARD_LIMIT if tier == "Standard" else _ADVANCED_LIMIT):
+            return _refusal("ValidationException", _TOO_LARGE[tier == "Standard"])
         return original(data)
 
 
-def _invalid(message: str) -> tuple:
-    return ssm.error_response_json("ValidationException", message, 400)
+def _refusal(code: str, message: str) -> tuple:
+    return ssm.error_response_json(code, message, 400)
+
+
+_TOO_LARGE = {
+    True: (
+        f"Standard tier parameters support a maximum parameter value of {_STANDARD_LIMIT} characters. To create a "
+        "larger parameter value, upgrade the parameter to use the advanced-parameter tier."
+    ),
+    False: f"Advanced tier parameters support a maximum parameter value of {_ADVANCED_LIMIT} characters.",
+}

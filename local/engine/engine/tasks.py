@@ -10,12 +10,12 @@ import logging
 import signal
 import threading
 
-from docker.container import Container
-from docker.errors import NotFound
 from ministack.core.concurrency import resource_lock, spawn_background
 from ministack.core.responses import request_scope
 from ministack.services import ecs, eventbridge
 
+from docker.container import Container
+from docker.errors import NotFound
 from engine.doorbell import Doorbell
 from engine.faults import NEVER_STARTS, FaultBook
 from engine.hooks import Hooks

@@ -155,9 +155,7 @@ class EngineTestCase(unittest.TestCase):
 
     # Tasks
 
-    def define(
-        self, family: str, image: str = "runner:latest", role: str | None = None, **container: Any
-    ) -> str:
+    def define(self, family: str, image: str = "runner:latest", role: str | None = None, **container: Any) -> str:
         """Registers a Fargate task definition with a container `runner` and returns its ARN."""
         return self.ecs.register_task_definition(
             family=family,
@@ -202,22 +200,22 @@ class EngineTestCase(unittest.TestCase):
 
     # State machines
 
-    def machine(self, states: dict, **more: Any) -> str:
+    def machine(self, states: dict, role: str = "arn:aws:iam::000000000000:role/machine", **more: Any) -> str:
         """Creates a JSONata state machine that starts at `states`' first and returns its ARN."""
         type(self).machines += 1
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states, **more}
         return self.stepfunctions.create_state_machine(
             name=f"m{self.machines}",
             definition=json.dumps(definition),
-            roleArn="arn:aws:iam::000000000000:role/machine",
+            roleArn=role,
         )["stateMachineArn"]
 
     def start(self, machine: str, name: str | None = None, **state_input: Any) -> str:
         """Starts an execution and returns its ARN."""
         options = {"name": name} if name else {}
-        return self.stepfunctions.start_execution(
-            stateMachineArn=machine, input=json.dumps(state_input), **options
-        )["executionArn"]
+        return self.stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(state_input), **options)[
+            "executionArn"
+        ]
 
     def end(self, execution: str) -> dict:
         """Waits for an execution's end and returns its description, `output` parsed."""

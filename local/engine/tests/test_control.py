@@ -3,7 +3,7 @@
 import json
 import sys
 
-from support import EngineTestCase, until
+from support import EngineTestCase
 
 
 class FaultTest(EngineTestCase):
@@ -12,7 +12,7 @@ class FaultTest(EngineTestCase):
 
     def test_the_next_calls_fail_as_ordered_and_then_no_more(self):
         self.order(service="ssm", operation="PutParameter", error="ThrottlingException", times=2)
-        put = lambda: self.ssm.put_parameter(Name="/f/a", Value="v", Type="String")  # noqa: E731
+        put = lambda: self.ssm.put_parameter(Name="/f/a", Value="v", Type="String")
         self.assertEqual([self.error_code(put), self.error_code(put)], ["ThrottlingException"] * 2)
         put()
         faults = self.engine.control("GET", "/faults")["faults"]
@@ -26,12 +26,12 @@ class FaultTest(EngineTestCase):
     def test_each_protocol_gets_its_error_in_its_own_form(self):
         self.order(service="states", operation="StartExecution", error="ThrottlingException")
         machine = self.machine({"S": {"Type": "Succeed"}})
-        start = lambda: self.stepfunctions.start_execution(stateMachineArn=machine)  # noqa: E731
+        start = lambda: self.stepfunctions.start_execution(stateMachineArn=machine)
         self.assertEqual(self.error_code(start), "ThrottlingException")
         self.order(service="cloudformation", operation="DescribeStacks", error="Throttling")
         self.assertEqual(self.error_code(self.cloudformation.describe_stacks), "Throttling")
         self.order(service="lambda", operation="Invoke", error="TooManyRequestsException", status=429)
-        invoke = lambda: self.functions.invoke(FunctionName="any")  # noqa: E731
+        invoke = lambda: self.functions.invoke(FunctionName="any")
         self.assertEqual(self.error_code(invoke), "TooManyRequestsException")
 
     def test_a_function_called_by_a_state_machine_can_be_throttled(self):
@@ -107,49 +107,109 @@ class CallLogTest(EngineTestCase):
             self.calls(colour="red")
 
 
-class EnforcementTest(EngineTestCase):
-    options = ("--enforce-iam",)
+class PermissionTest(EngineTestCase):
+    """Without enforcement: everything goes through, and the log says what should not have."""
 
-    def test_a_function_may_do_what_its_role_allows_and_no_more(self):
-        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}
-        role = self.iam.create_role(RoleName="narrow", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-        allowed = "arn:aws:ssm:us-east-1:000000000000:parameter/open/*"
-        policy = {"Statement": [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": allowed}]}
-        self.iam.put_role_policy(RoleName="narrow", PolicyName="p", PolicyDocument=json.dumps(policy))
-        for name in ("/open/a", "/shut/a"):
-            self.ssm.put_parameter(Name=name, Value="v", Type="String")
+    def role(self, name: str, *statements: dict) -> str:
+        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "any"}}]}
+        role = self.iam.create_role(RoleName=name, Path="/ours/", AssumeRolePolicyDocument=json.dumps(trust))
+        policy = {"Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+        return role["Role"]["Arn"]
+
+    def denials(self, caller: str) -> dict[str, str | None]:
+        calls = self.engine.control("GET", f"/calls?caller={caller}")["calls"]
+        return {f"{call['operation']} {call['resource']}": call["denied"] for call in calls}
+
+    def reader(self, name: str, role: str):
+        """Reads a parameter from a function under a role: its value, or the error's code."""
         body = (
             "import botocore.session as b\nclient = b.get_session().create_client('ssm', region_name='us-east-1')\n"
             "try: return client.get_parameter(Name=event['name'])['Parameter']['Value']\n"
             "except Exception as error: return error.response['Error']['Code']"
         )
-        self.function("narrow", body, Role=role, Timeout=60)
+        self.function(name, body, Role=role, Timeout=60)
 
-        def read(name: str):
-            payload = json.dumps({"name": name}).encode()
-            return json.load(self.functions.invoke(FunctionName="narrow", Payload=payload)["Payload"])
+        def read(parameter: str) -> str:
+            payload = json.dumps({"name": parameter}).encode()
+            return json.load(self.functions.invoke(FunctionName=name, Payload=payload)["Payload"])
 
-        self.assertEqual(read("/open/a"), "v")
-        self.assertEqual(read("/shut/a"), "AccessDeniedException")
-        calls = self.engine.control("GET", "/calls?service=ssm&operation=GetParameter")["calls"]
-        self.assertEqual(calls[-1]["caller"], {"kind": "role", "name": "narrow", "role": "narrow"})
-        self.assertEqual(calls[-1]["error"], "AccessDeniedException")
+        for parameter in ("/open/a", "/shut/a"):
+            self.ssm.put_parameter(Name=parameter, Value="v", Type="String", Overwrite=True)
+        return read
+
+    def open_parameters(self) -> dict:
+        return {"Action": "ssm:GetParameter", "Resource": "arn:aws:ssm:us-east-1:000000000000:parameter/open/*"}
+
+    def test_the_log_says_what_a_role_does_not_allow(self):
+        read = self.reader("log-reader", self.role("log-reader-role", self.open_parameters()))
+        self.assertEqual((read("/open/a"), read("/shut/a")), ("v", "v"))
+        denied = "ssm:GetParameter on arn:aws:ssm:us-east-1:000000000000:parameter/shut/a"
+        self.assertEqual(self.denials("log-reader"), {"GetParameter /open/a": "", "GetParameter /shut/a": denied})
+
+    def test_run_task_needs_the_roles_passed_and_the_tags_allowed(self):
+        cluster = "arn:aws:ecs:us-east-1:000000000000:cluster/c"
+        run = {
+            "Action": "ecs:RunTask",
+            "Resource": "arn:aws:ecs:us-east-1:000000000000:task-definition/passing:*",
+            "Condition": {"ArnEquals": {"ecs:cluster": cluster}},
+        }
+        task_role = self.role("passed-role", self.open_parameters())
+        passing = {
+            "Action": "iam:PassRole",
+            "Resource": "arn:aws:iam::000000000000:role/ours/*",
+            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        }
+        tagging = {
+            "Action": "ecs:TagResource",
+            "Resource": "arn:aws:ecs:us-east-1:000000000000:task/c/*",
+            "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
+        }
+        self.define("passing", role=task_role)
+        request = {"tags": [{"key": "k", "value": "v"}]}
+        for statements, denied in (
+            ([run, passing, tagging], ""),
+            ([run, tagging], f"iam:PassRole on {task_role}"),
+            ([run, passing], "ecs:TagResource on arn:aws:ecs:us-east-1:000000000000:task/c/*"),
+        ):
+            role = self.role(f"machine-{len(denied)}", *statements)
+            machine = self.machine({"R": self.runner_state("passing", "exit 0", request)}, role=role)
+            self.assertEqual(self.end(self.start(machine))["status"], "SUCCEEDED")
+            self.assertEqual(self.denials(machine.rsplit(":", 1)[-1]), {"RunTask passing": denied})
+
+
+class EnforcementTest(PermissionTest):
+    """With enforcement, the same is refused."""
+
+    options = ("--enforce-iam",)
+
+    def test_the_log_says_what_a_role_does_not_allow(self):
+        read = self.reader("log-reader", self.role("log-reader-role", self.open_parameters()))
+        self.assertEqual((read("/open/a"), read("/shut/a")), ("v", "AccessDeniedException"))
+
+    def test_run_task_needs_the_roles_passed_and_the_tags_allowed(self):
+        self.define("refused")
+        function = self.function("forbidden", "return 1")
+        role = self.role("nothing-role", self.open_parameters())
+        machine = self.machine({"R": self.runner_state("refused", "exit 0")}, role=role)
+        ended = self.end(self.start(machine))
+        self.assertEqual(ended["error"], "ECS.AccessDeniedException")
+        self.assertIn("is not authorized to perform: ecs:RunTask on resource: ", ended["cause"])
+        call = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+        call["Arguments"] = {"FunctionName": function, "Payload": {}}
+        ended = self.end(self.start(self.machine({"C": call}, role=role)))
+        self.assertEqual(ended["error"], "Lambda.AWSLambdaException")
 
     def test_a_task_may_do_what_its_role_allows_and_no_more(self):
-        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}]}
-        role = self.iam.create_role(RoleName="runner", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-        policy = {"Statement": [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*"}]}
-        self.iam.put_role_policy(RoleName="runner", PolicyName="p", PolicyDocument=json.dumps(policy))
-        self.ssm.put_parameter(Name="/task/a", Value="v", Type="String")
-        self.define("enforced", role=role)
+        self.ssm.put_parameter(Name="/open/task", Value="v", Type="String")
+        self.define("enforced", role=self.role("task-role", self.open_parameters()))
         code = (
             "import botocore.session as b\n"
             "client = b.get_session().create_client('ssm', region_name='us-east-1')\n"
-            "print(client.get_parameter(Name='/task/a')['Parameter']['Value'])\n"
+            "print(client.get_parameter(Name='/open/task')['Parameter']['Value'])\n"
             "try: client.describe_parameters()\n"
             "except Exception as error: print(error.response['Error']['Code'])\n"
         )
         arn = self.run_task("enforced", f'{sys.executable} -c "{code}"')["taskArn"]
         self.task_is(arn, "STOPPED")
-        lines = until("the task's output", lambda: self.engine.task_log(arn).splitlines())
-        self.assertEqual(lines, ["v", "AccessDeniedException"])
+        self.assertEqual(self.engine.task_log(arn).splitlines(), ["v", "AccessDeniedException"])

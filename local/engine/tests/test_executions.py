@@ -10,7 +10,7 @@ from support import EngineTestCase, until
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine.executions import retry_delay  # noqa: E402
+from engine.executions import retry_delay
 
 
 class StartTest(EngineTestCase):
@@ -120,7 +120,9 @@ class StateTest(EngineTestCase):
         return state if "Next" in state else {**state, "End": True}
 
     def test_a_succeed_state_has_an_output(self):
-        self.assertEqual(self.output({"S": {"Type": "Succeed", "Output": {"a": "{% $states.input.b %}"}}}, b=1), {"a": 1})
+        self.assertEqual(
+            self.output({"S": {"Type": "Succeed", "Output": {"a": "{% $states.input.b %}"}}}, b=1), {"a": 1}
+        )
 
     def test_a_fail_state_evaluates_its_error_and_cause(self):
         fail = {"Type": "Fail", "Error": "{% $states.input.e %}", "Cause": "{% 'since ' & $states.input.c %}"}
@@ -174,7 +176,9 @@ class StateTest(EngineTestCase):
     def test_retries_end_at_their_number_and_terminal_errors_are_not_caught(self):
         function, calls = self.failing("hopeless", 99)
         retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2, "JitterStrategy": "FULL"}
-        self.assertEqual(self.end(self.start(self.machine({"T": self.invoke(function, Retry=[retry])})))["error"], "Passing")
+        self.assertEqual(
+            self.end(self.start(self.machine({"T": self.invoke(function, Retry=[retry])})))["error"], "Passing"
+        )
         self.assertEqual(len(calls.read_text().split()), 3)
         huge = self.function("huge", "return 'x' * 300_000")
         catching = self.invoke(huge, Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Ok"}])

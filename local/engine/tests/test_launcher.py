@@ -43,7 +43,9 @@ class LauncherTest(unittest.TestCase):
             command = [sys.executable, str(LAUNCHER), "--port", "0", "--state-dir", directory]
             command += ["--agent", str(HERE / "agent.sh"), *options]
             environment = {**os.environ, **({"PYTHONPATH": path} if path else {})}
-            return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False)
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
+            )
 
     def busy_engine(self, **options) -> tuple[Engine, list[int]]:
         """An engine with a task whose child has left its session, and all its processes."""

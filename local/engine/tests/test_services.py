@@ -12,10 +12,10 @@ class ParameterTest(EngineTestCase):
     def test_a_standard_parameter_holds_4096_characters_and_an_advanced_one_8192(self):
         self.assertEqual(self.put("/size/fits", "x" * 4096)["Tier"], "Standard")
         self.assertEqual(self.error_code(lambda: self.put("/size/standard", "x" * 4097)), "ValidationException")
-        explicit = lambda: self.put("/size/explicit", "x" * 4097, Tier="Standard")  # noqa: E731
+        explicit = lambda: self.put("/size/explicit", "x" * 4097, Tier="Standard")
         self.assertEqual(self.error_code(explicit), "ValidationException")
         self.assertEqual(self.put("/size/advanced", "x" * 4097, Tier="Advanced")["Tier"], "Advanced")
-        too_large = lambda: self.put("/size/too-large", "x" * 8193, Tier="Advanced")  # noqa: E731
+        too_large = lambda: self.put("/size/too-large", "x" * 8193, Tier="Advanced")
         self.assertEqual(self.error_code(too_large), "ValidationException")
 
     def test_a_name_that_aws_refuses_is_refused(self):
@@ -29,7 +29,9 @@ class ParameterTest(EngineTestCase):
         found = self.ssm.describe_parameters(ParameterFilters=filters)["Parameters"]
         self.assertEqual([item["Name"] for item in found], ["/find/one/a", "/find/one/b"])
         found = self.ssm.get_parameters_by_path(Path="/find/one", WithDecryption=True)["Parameters"]
-        self.assertEqual([(item["Name"], item["Value"]) for item in found], [("/find/one/a", "v"), ("/find/one/b", "v")])
+        self.assertEqual(
+            [(item["Name"], item["Value"]) for item in found], [("/find/one/a", "v"), ("/find/one/b", "v")]
+        )
 
     def test_a_secure_string_is_decrypted_only_on_request_and_deleted_once(self):
         self.put("/secret/a", "hidden", Tags=[{"Key": "k", "Value": "v"}])

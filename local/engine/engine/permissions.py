@@ -1,0 +1,181 @@
+"""Whether the caller's role allows a call: judged for the call log always, and enforced when asked for.
+
+MiniStack's own enforcement wants every client signed and verified, takes a cluster for the resource of whatever is
+done to a task, and leaves out what Step Functions does itself. Here its evaluator is given the actions, resources and
+condition keys that AWS documents for the calls that a deployment makes.
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import ecs, iam
+
+from engine.faults import Caller
+from engine.hooks import Hooks
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A permission that a call needs."""
+
+    action: str
+    resource: str
+    context: dict[str, Any] = field(default_factory=dict)
+    """Condition keys of the service, in lower case."""
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}"
+
+
+def install(hooks: Hooks) -> None:
+    """Declares what is used of MiniStack's evaluator."""
+    hooks.require(iam_evaluator, "_gather_role_policies", "_permissions_boundary", "EvalContext", "evaluate")
+    hooks.require(iam, "_roles")
+
+
+def denied(caller: Caller | None, service: str, operation: str, request: dict, path: str = "") -> str | None:
+    """What the caller's role doesn't allow of a call, as `action on resource`; empty when it allows everything.
+
+    None when it can't be told: nobody's role, or a call that this module doesn't know.
+    """
+    describe = _NEEDS.get(f"{service}:{operation}")
+    account = get_account_id()
+    if caller is None or caller.role is None or describe is None:
+        return None
+    if iam._roles.get_scoped(account, None, caller.role) is None:
+        return None
+    policies = iam_evaluator._gather_role_policies(caller.role, account)
+    limits = iam_evaluator._permissions_boundary(iam._roles, caller.role, account)
+    for needed in describe({**request, "_path": path}):
+        context = iam_evaluator.EvalContext(
+            principal_arn=principal(caller),
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=needed.action,
+            resource_arn=needed.resource,
+            region=get_region(),
+            service_context=needed.context,
+        )
+        if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
+            return str(needed)
+    return ""
+
+
+def message(caller: Caller, what: str) -> str:
+    """AWS's message for a call that a role doesn't allow."""
+    action, _, resource = what.partition(" on ")
+    return (
+        f"User: {principal(caller)} is not authorized to perform: {action} on resource: {resource} "
+        f"because no identity-based policy allows the {action} action"
+    )
+
+
+def principal(caller: Caller) -> str:
+    """ARN of the caller's role session."""
+    return f"arn:aws:sts::{get_account_id()}:assumed-role/{caller.role}/{caller.name}"
+
+
+def _arn(service: str, resource: str) -> str:
+    if resource.startswith("arn:"):
+        return resource
+    return f"arn:aws:{service}:{get_region()}:{get_account_id()}:{resource}"
+
+
+def _parameter(name: str) -> str:
+    return _arn("ssm", name if name.startswith("arn:") else f"parameter/{name.lstrip('/')}")
+
+
+def _parameters(action: str) -> Callable[[dict], list[Needed]]:
+    def needs(request: dict) -> list[Needed]:
+        names = request.get("Names") or [request.get("Name") or request.get("Path") or request.get("ResourceId")]
+        return [Needed(f"ssm:{action}", _parameter(name)) for name in names]
+
+    return needs
+
+
+def _put_parameter(request: dict) -> list[Needed]:
+    resource = _parameter(request["Name"])
+    tagging = [Needed("ssm:AddTagsToResource", resource)] if request.get("Tags") else []
+    return [Needed("ssm:PutParameter", resource), *tagging]
+
+
+def _field(action: str, name: str) -> Callable[[dict], list[Needed]]:
+    return lambda request: [Needed(action, request.get(name) or "*")]
+
+
+def _anything(action: str) -> Callable[[dict], list[Needed]]:
+    return lambda _request: [Needed(action, "*")]
+
+
+def _cluster(request: dict) -> str:
+    return _arn("ecs", "cluster/" + (request.get("cluster") or "default").rsplit("/", 1)[-1])
+
+
+def _tasks(action: str) -> Callable[[dict], list[Needed]]:
+    def needs(request: dict) -> list[Needed]:
+        cluster = _cluster(request)
+        ids = request.get("tasks") or [request.get("task") or ""]
+        prefix = "task/" + cluster.rsplit("/", 1)[-1]
+        return [
+            Needed(action, _arn("ecs", f"{prefix}/{task.rsplit('/', 1)[-1]}"), {"ecs:cluster": cluster}) for task in ids
+        ]
+
+    return needs
+
+
+def _run_task(request: dict) -> list[Needed]:
+    cluster = _cluster(request)
+    key = ecs._resolve_td_key(request.get("taskDefinition") or "") or ""
+    needs = [Needed("ecs:RunTask", _arn("ecs", f"task-definition/{key}"), {"ecs:cluster": cluster})]
+    if request.get("tags"):
+        tasks = _arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/*")
+        needs.append(Needed("ecs:TagResource", tasks, {"ecs:cluster": cluster, "ecs:createaction": "RunTask"}))
+    definition, overrides = ecs._task_defs.get(key) or {}, request.get("overrides") or {}
+    for name in ("taskRoleArn", "executionRoleArn"):
+        role = overrides.get(name) or definition.get(name)
+        if role:
+            needs.append(Needed("iam:PassRole", role, {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}))
+    return needs
+
+
+def _invoke(request: dict) -> list[Needed]:
+    function = request.get("FunctionName") or unquote(request["_path"].partition("/functions/")[2].partition("/")[0])
+    resource = function if function.startswith("arn:") else f"function:{function}"
+    return [Needed("lambda:InvokeFunction", _arn("lambda", resource))]
+
+
+def _queue(action: str) -> Callable[[dict], list[Needed]]:
+    return lambda request: [Needed(f"sqs:{action}", _arn("sqs", (request.get("QueueUrl") or "").rsplit("/", 1)[-1]))]
+
+
+_NEEDS: dict[str, Callable[[dict], list[Needed]]] = {
+    "ssm:GetParameter": _parameters("GetParameter"),
+    "ssm:GetParameters": _parameters("GetParameters"),
+    "ssm:GetParametersByPath": _parameters("GetParametersByPath"),
+    "ssm:PutParameter": _put_parameter,
+    "ssm:DeleteParameter": _parameters("DeleteParameter"),
+    "ssm:DeleteParameters": _parameters("DeleteParameters"),
+    "ssm:AddTagsToResource": _parameters("AddTagsToResource"),
+    "ssm:DescribeParameters": _anything("ssm:DescribeParameters"),
+    "states:StartExecution": _field("states:StartExecution", "stateMachineArn"),
+    "states:ListExecutions": _field("states:ListExecutions", "stateMachineArn"),
+    "states:DescribeExecution": _field("states:DescribeExecution", "executionArn"),
+    "states:StopExecution": _field("states:StopExecution", "executionArn"),
+    "states:GetExecutionHistory": _field("states:GetExecutionHistory", "executionArn"),
+    "ecs:ListTaskDefinitionFamilies": _anything("ecs:ListTaskDefinitionFamilies"),
+    "ecs:DescribeTaskDefinition": _anything("ecs:DescribeTaskDefinition"),
+    "ecs:ListTasks": lambda request: [Needed("ecs:ListTasks", "*", {"ecs:cluster": _cluster(request)})],
+    "ecs:DescribeTasks": _tasks("ecs:DescribeTasks"),
+    "ecs:StopTask": _tasks("ecs:StopTask"),
+    "ecs:RunTask": _run_task,
+    "lambda:Invoke": _invoke,
+    "sqs:SendMessage": _queue("SendMessage"),
+    "sqs:ReceiveMessage": _queue("ReceiveMessage"),
+    "sqs:DeleteMessage": _queue("DeleteMessage"),
+    "sqs:GetQueueAttributes": _queue("GetQueueAttributes"),
+}
