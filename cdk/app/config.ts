@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { nearest } from "./nearest";
 import { boolean, int, list, listOf, nested, oneOf, Parser, text } from "./parsers";
 
@@ -10,31 +11,32 @@ export interface RunnerConfig {
   readonly labels?: string[];
   /** Its processor. */
   readonly architecture?: "x64" | "arm64";
-  /** Image by URI. */
+  /** Image by URI, instead of building images/ubuntu. */
   readonly image?: string;
-  /** CPU units. */
+  /** CPU units; 1024 is one vCPU. */
   readonly cpu?: number;
   /** Memory in MiB. */
   readonly memoryMiB?: number;
   /** Disk in GiB. */
   readonly ephemeralStorageGiB?: number;
-  /** Capacity providers in order of preference. */
+  /** Fargate's capacity providers in order of preference. */
   readonly capacity?: string[];
 }
 
 /**
  * What the app can be told, in a JSON file (`-c config=FILE`) or one by one (`-c KEY=VALUE`, which
- * wins over the file).
+ * wins over the file). What it can't be told, the constructs can.
  */
 export interface Config {
   /** What the deployment's names begin with. */
   readonly prefix?: string;
   /** What each runner's name at GitHub begins with. */
   readonly deployment?: string;
-  /** The processor of the functions. */
-  readonly architecture?: "arm64" | "x86_64";
-  /** The API's address. */
+
+  /** Address of GitHub's API. */
   readonly githubApiUrl?: string;
+  /** Whether GitHub is inside the runners' network. */
+  readonly githubInsideNetwork?: boolean;
   /** Where runners are registered. */
   readonly runnerScope?: "repository" | "organization";
   /** Runner group at organization scope. */
@@ -49,22 +51,39 @@ export interface Config {
   readonly allowPublicRepositories?: boolean;
   /** Labels without which a job is not ours. */
   readonly requiredLabels?: string[];
-  /** Image of the runners by URI, instead of building images/ubuntu. */
+
+  /** The runners, instead of the default one. */
+  readonly runners?: RunnerConfig[];
+  /** Image, by URI, of the runners that name none. */
   readonly image?: string;
   /** Labels of the default runner. */
   readonly labels?: string[];
-  /** Capacity providers in order of preference. */
+  /** Processor of the default runner. */
+  readonly runnerArchitecture?: "x64" | "arm64";
+  /** Fargate's capacity providers in order of preference, for runners that name none. */
   readonly capacity?: string[];
-  /** The runners, instead of the default one. */
-  readonly runners?: RunnerConfig[];
-  /** Where the runners are. */
-  readonly network?: "public" | "existing";
+
+  /** Where the runners are; an existing VPC follows from `vpcId`. */
+  readonly network?: "public" | "nat" | "isolated";
+  /** Addresses of a new VPC. */
+  readonly cidr?: string;
+  /** Zones of a new VPC. */
+  readonly maxAzs?: number;
+  /** NAT gateways of a new VPC. */
+  readonly natGateways?: number;
+  /** Whether connections in a new VPC are logged. */
+  readonly flowLogs?: boolean;
   /** An existing VPC. */
   readonly vpcId?: string;
-  /** Subnets of the existing VPC. */
+  /** Subnets of the existing VPC; without them, its private ones are looked up. */
   readonly subnetIds?: string[];
+  /** Security groups in the existing VPC, instead of a new one. */
+  readonly securityGroupIds?: string[];
   /** Whether tasks in the existing VPC's subnets get a public address. */
   readonly assignPublicIp?: boolean;
+
+  /** The processor of the functions. */
+  readonly architecture?: "arm64" | "x86_64";
   /** Directory with the handlers' programs. */
   readonly handlersDirectory?: string;
   /** The state machine's definition. */
@@ -75,6 +94,26 @@ export interface Config {
   readonly logRetentionDays?: number;
   /** Whether logs outlive the stack. */
   readonly keepLogs?: boolean;
+
+  /** Customer-managed key of the secrets in Parameter Store. */
+  readonly parameterKeyArn?: string;
+  /** Boundary of all roles. */
+  readonly permissionsBoundaryArn?: string;
+  /** Path of all roles. */
+  readonly rolePath?: string;
+
+  /** Where alarms are sent. */
+  readonly alarmTopicArn?: string;
+  /** Whether there are alarms. */
+  readonly alarms?: boolean;
+  /** Whether there is a dashboard. */
+  readonly dashboard?: boolean;
+  /** Whether Logs Insights gets queries. */
+  readonly savedQueries?: boolean;
+  /** Whether X-Ray traces executions. */
+  readonly tracing?: boolean;
+  /** Whether ECS measures each task. */
+  readonly containerInsights?: boolean;
 }
 
 type Parsers<T> = { readonly [K in keyof Required<T>]: Parser<NonNullable<T[K]>> };
@@ -93,8 +132,8 @@ const RUNNER: Parsers<RunnerConfig> = {
 const CONFIG: Parsers<Config> = {
   prefix: text,
   deployment: text,
-  architecture: oneOf("arm64", "x86_64"),
   githubApiUrl: text,
+  githubInsideNetwork: boolean,
   runnerScope: oneOf("repository", "organization"),
   runnerGroup: text,
   registration: oneOf("jit", "token"),
@@ -102,33 +141,52 @@ const CONFIG: Parsers<Config> = {
   allowedRepositories: list,
   allowPublicRepositories: boolean,
   requiredLabels: list,
+  runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
   image: text,
   labels: list,
+  runnerArchitecture: oneOf("x64", "arm64"),
   capacity: list,
-  runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
-  network: oneOf("public", "existing"),
+  network: oneOf("public", "nat", "isolated"),
+  cidr: text,
+  maxAzs: int,
+  natGateways: int,
+  flowLogs: boolean,
   vpcId: text,
   subnetIds: list,
+  securityGroupIds: list,
   assignPublicIp: boolean,
+  architecture: oneOf("arm64", "x86_64"),
   handlersDirectory: text,
   definitionFile: text,
   logLevel: oneOf("error", "warn", "info", "debug", "trace"),
-  logRetentionDays: int,
+  logRetentionDays: retentionDays,
   keepLogs: boolean,
+  parameterKeyArn: text,
+  permissionsBoundaryArn: text,
+  rolePath: text,
+  alarmTopicArn: text,
+  alarms: boolean,
+  dashboard: boolean,
+  savedQueries: boolean,
+  tracing: boolean,
+  containerInsights: boolean,
 };
 
-/** All keys, for the documentation and the error about an unknown one. */
+/** All keys. */
 export const CONFIG_KEYS = Object.keys(CONFIG) as (keyof Config)[];
 
 /**
  * Reads the configuration from the CDK context.
  *
- * @throws on an unknown key, naming the nearest known one, and on a value of the wrong kind
+ * @throws on an unknown key, naming the nearest known one; on a value of the wrong kind; and on
+ * keys that contradict each other
  */
 export function readConfig(context: Record<string, unknown>): Config {
   const { config: file, ...rest } = ownKeys(context);
   const fromFile = file === undefined ? {} : readJson(text(file, "config"));
-  return parseKeys({ ...fromFile, ...rest }, CONFIG, "");
+  const config = parseKeys({ ...fromFile, ...rest }, CONFIG, "");
+  refuseContradictions(config);
+  return config;
 }
 
 // The context also carries what the CLI remembers and the toolkit's feature flags: their keys hold
@@ -158,4 +216,38 @@ function parseKeys<T>(given: Record<string, unknown>, parsers: Parsers<T>, where
     parsed[key] = parsers[key as keyof T](value, `${where}${key}`);
   }
   return parsed as T;
+}
+
+function retentionDays(value: unknown, where: string): number {
+  const days = int(value, where);
+  const offered = Object.values(RetentionDays).filter((entry) => typeof entry === "number");
+  if (!offered.includes(days)) {
+    throw new Error(
+      `Invalid ${where}: ${days}. Allowed: ${offered.slice(0, -1).join(", ")} ` +
+        `(${RetentionDays.INFINITE}: for ever).`,
+    );
+  }
+  return days;
+}
+
+// A key that would silently do nothing is a mistake somewhere.
+function refuseContradictions(config: Config): void {
+  const needs: [keyof Config, string, boolean][] = [
+    ["subnetIds", "vpcId", config.vpcId !== undefined],
+    ["securityGroupIds", "vpcId", config.vpcId !== undefined],
+    ["assignPublicIp", "vpcId", config.vpcId !== undefined],
+    ["network", "no vpcId", config.vpcId === undefined],
+    ["cidr", "no vpcId", config.vpcId === undefined],
+    ["maxAzs", "no vpcId", config.vpcId === undefined],
+    ["flowLogs", "no vpcId", config.vpcId === undefined],
+    ["natGateways", "network=nat", config.network === "nat"],
+    ["labels", "no runners, which have labels of their own", config.runners === undefined],
+    ["runnerArchitecture", "no runners, which say it themselves", config.runners === undefined],
+    ["alarmTopicArn", "alarms", config.alarms !== false],
+  ];
+  for (const [key, other, met] of needs) {
+    if (config[key] !== undefined && !met) {
+      throw new Error(`Invalid ${key}: it goes only with ${other}.`);
+    }
+  }
 }

@@ -1,18 +1,12 @@
 import { CfnOutput, RemovalPolicy, Stack, StackProps } from "aws-cdk-lib";
-import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as iam from "aws-cdk-lib/aws-iam";
+import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
+import * as sns from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
-import {
-  Capacity,
-  ExistingVpc,
-  FargateRunner,
-  FargateRunners,
-  imageFromUri,
-  PublicVpc,
-  RunnerNetwork,
-} from "../src";
-import { HANDLERS } from "../src/names";
+import { Capacity, FargateRunner, FargateRunners, HANDLERS, imageFromUri } from "../src";
 import { Config, RunnerConfig } from "./config";
+import { networkOf } from "./network";
 
 /** The stack that the app deploys: one {@link FargateRunners} made from a configuration. */
 export class FargateRunnersStack extends Stack {
@@ -21,11 +15,21 @@ export class FargateRunnersStack extends Stack {
 
   constructor(scope: Construct, id: string, config: Config, props: StackProps = {}) {
     super(scope, id, props);
+    const { permissionsBoundaryArn, parameterKeyArn, alarmTopicArn } = config;
+    const permissionsBoundary =
+      permissionsBoundaryArn === undefined
+        ? undefined
+        : iam.ManagedPolicy.fromManagedPolicyArn(this, "Boundary", permissionsBoundaryArn);
+    if (permissionsBoundary !== undefined) {
+      // The network's and the image's roles, too, where they have any.
+      iam.PermissionsBoundary.of(this).apply(permissionsBoundary);
+    }
     this.runners = new FargateRunners(this, "Runners", {
       prefix: config.prefix,
       deployment: config.deployment,
       github: {
         apiUrl: config.githubApiUrl,
+        insideNetwork: config.githubInsideNetwork,
         scope: config.runnerScope,
         runnerGroup: config.runnerGroup,
         registration: config.registration,
@@ -35,11 +39,14 @@ export class FargateRunnersStack extends Stack {
         requiredLabels: config.requiredLabels,
       },
       defaultRunner:
-        config.runners === undefined
-          ? this.runnerProps("Ubuntu", { labels: config.labels, image: config.image })
-          : false,
+        config.runners === undefined &&
+        this.runnerProps("Ubuntu", {
+          labels: config.labels,
+          architecture: config.runnerArchitecture,
+          image: config.image,
+        }),
       capacity: config.capacity && Capacity.of(...config.capacity),
-      network: this.networkOf(config),
+      network: networkOf(this, config),
       architecture:
         config.architecture === "x86_64" ? lambda.Architecture.X86_64 : lambda.Architecture.ARM_64,
       handlersDirectory: config.handlersDirectory,
@@ -47,11 +54,27 @@ export class FargateRunnersStack extends Stack {
       logLevel: config.logLevel,
       logRetention: config.logRetentionDays,
       logRemovalPolicy: config.keepLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      parameterKey: parameterKeyArn
+        ? kms.Key.fromKeyArn(this, "ParameterKey", parameterKeyArn)
+        : undefined,
+      permissionsBoundary,
+      rolePath: config.rolePath,
+      tracing: config.tracing,
+      containerInsights: config.containerInsights,
+      monitoring: {
+        alarms: (config.alarms ?? true) && {
+          topic: alarmTopicArn
+            ? sns.Topic.fromTopicArn(this, "AlarmTopic", alarmTopicArn)
+            : undefined,
+        },
+        dashboard: config.dashboard,
+        savedQueries: config.savedQueries,
+      },
     });
     for (const [index, runner] of (config.runners ?? []).entries()) {
-      const id = runner.name ?? `Runner${index}`;
-      new FargateRunner(this, id, {
-        ...this.runnerProps(id, { ...runner, image: runner.image ?? config.image }),
+      const runnerId = runner.name ?? `Runner${index}`;
+      new FargateRunner(this, runnerId, {
+        ...this.runnerProps(runnerId, { ...runner, image: runner.image ?? config.image }),
         runners: this.runners,
       });
     }
@@ -61,51 +84,46 @@ export class FargateRunnersStack extends Stack {
   private runnerProps(id: string, config: RunnerConfig) {
     return {
       ...config,
-      image:
-        config.image === undefined ? undefined : imageFromUri(this, `${id}Image`, config.image),
+      image: config.image ? imageFromUri(this, `${id}Image`, config.image) : undefined,
       capacity: config.capacity && Capacity.of(...config.capacity),
     };
   }
 
-  private networkOf(config: Config): RunnerNetwork | undefined {
-    if (config.vpcId === undefined) {
-      return new PublicVpc(this, "Network");
-    }
-    const subnetIds = config.subnetIds ?? [];
-    const vpc = ec2.Vpc.fromVpcAttributes(this, "Vpc", {
-      vpcId: config.vpcId,
-      availabilityZones: subnetIds.map((_, index) => `${this.region}${"abcdef"[index]}`),
-    });
-    return new ExistingVpc(this, "Network", {
-      vpc,
-      subnets: subnetIds.map((subnetId, index) =>
-        ec2.Subnet.fromSubnetId(this, `Subnet${index}`, subnetId),
-      ),
-      assignPublicIp: config.assignPublicIp ?? false,
-    });
-  }
-
   private addOutputs(): void {
     const { runners, region } = this;
-    const output = (name: string, value: string, description: string) =>
-      new CfnOutput(this, name, { value, description });
-    const console = `https://${region}.console.aws.amazon.com`;
+    const output = (id: string, value: string, description: string) =>
+      new CfnOutput(this, id, { value, description });
     output("WebhookUrl", runners.webhookUrl, "Webhook URL of the GitHub App");
     output("StateMachineArn", runners.stateMachine.stateMachineArn, "One execution per job");
     output("ClusterName", runners.cluster.clusterName, "Where the runners' tasks are");
+    output("ParameterPath", runners.names.githubParameters, "Where the secrets are expected");
     for (const name of HANDLERS) {
       const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}Function`;
       output(id, runners.handlers[name].function.functionName, `The function ${name}`);
     }
+    const console = `https://${region}.console.aws.amazon.com`;
+    const machineArn = runners.stateMachine.stateMachineArn;
     output(
       "ExecutionsLink",
-      `${console}/states/home?region=${region}#/statemachines/view/${runners.stateMachine.stateMachineArn}`,
-      "The jobs, in the console",
+      `${console}/states/home?region=${region}#/statemachines/view/${machineArn}`,
+      "The jobs",
     );
     output(
       "TasksLink",
       `${console}/ecs/v2/clusters/${runners.cluster.clusterName}/tasks?region=${region}`,
-      "The runners, in the console",
+      "The runners",
     );
+    output(
+      "LogsLink",
+      `${console}/cloudwatch/home?region=${region}#logsV2:logs-insights`,
+      "The logs; saved queries are on the right",
+    );
+    if (runners.monitoring.dashboard !== undefined) {
+      output(
+        "DashboardLink",
+        `${console}/cloudwatch/home?region=${region}#dashboards/dashboard/${runners.names.prefix}`,
+        "How the deployment is doing",
+      );
+    }
   }
 }

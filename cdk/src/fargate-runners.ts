@@ -1,26 +1,31 @@
-import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Annotations, Duration, RemovalPolicy, Stack, Tags } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import * as iam from "aws-cdk-lib/aws-iam";
+import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
-import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
+import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import { Capacity } from "./capacity";
-import { FargateRunner, FargateRunnerProps } from "./fargate-runner";
+import { acknowledge } from "./acknowledge";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
-import { Handler } from "./handler";
-import { HandlerCode } from "./handler-code";
-import { handlerEnvironment } from "./handler-environment";
-import { HANDLER_SIZES } from "./handler-sizes";
-import { HandlerName, HANDLERS, Names } from "./names";
+import { Handler } from "./handlers/handler";
+import { Handlers } from "./handlers/handlers";
+import { agentPermissions, PermissionsProps } from "./handlers/permissions";
+import { Logs } from "./logs";
+import { Monitoring, MonitoringOptions } from "./monitoring/monitoring";
+import { DEPLOYMENT_TAG, HandlerName, Names } from "./names";
 import { PublicVpc } from "./network/public-vpc";
 import { RunnerNetwork } from "./network/runner-network";
-import { agentPermissions, handlerPermissions, PermissionsProps } from "./permissions";
+import { Permission } from "./permission";
 import { repositoryFile } from "./repository-files";
-import { OfferedRunner, RunnerHost } from "./runner";
+import { Roles } from "./roles";
 import { RunnerMachine } from "./runner-machine";
+import { Capacity } from "./runners/capacity";
+import { FargateRunner, FargateRunnerProps } from "./runners/fargate-runner";
+import { Offer, RunnerHost } from "./runners/host";
+import { reachabilityWarnings } from "./runners/reachability";
 import { Triggers } from "./triggers";
 
 /** A deployment of runners; every prop has a default. */
@@ -73,10 +78,21 @@ export interface FargateRunnersProps {
    */
   readonly definitionFile?: string;
   /**
+   * Environment variables of single functions, over those that follow from the other props: the
+   * README's table lists what there is. Never a secret.
+   * @default - none
+   */
+  readonly handlerEnvironment?: Partial<Record<HandlerName, Record<string, string>>>;
+  /**
+   * Concurrency set aside for single functions. An account with a low quota can't spare any.
+   * @default - none is set aside
+   */
+  readonly reservedConcurrency?: Partial<Record<HandlerName, number>>;
+  /**
    * How much the functions log: error, warn, info, debug or trace.
    * @default "info"
    */
-  readonly logLevel?: string;
+  readonly logLevel?: "error" | "warn" | "info" | "debug" | "trace";
   /**
    * How long logs are kept.
    * @default logs.RetentionDays.ONE_MONTH
@@ -89,10 +105,37 @@ export interface FargateRunnersProps {
    */
   readonly logRemovalPolicy?: RemovalPolicy;
   /**
-   * Path of all roles; those that tasks run under are below it in `tasks/`.
+   * Customer-managed key of the secrets in Parameter Store: those that the set-up script writes
+   * and the runners' registrations. Its policy must let this account's IAM decide.
+   * @default - the AWS-managed key aws/ssm
+   */
+  readonly parameterKey?: kms.IKeyRef;
+  /**
+   * Boundary of all roles.
+   * @default - none
+   */
+  readonly permissionsBoundary?: iam.IManagedPolicy;
+  /**
+   * Path of all roles; those that tasks run under are below it in `tasks/`, and no others may be
+   * passed to a task.
    * @default - the prefix between slashes
    */
   readonly rolePath?: string;
+  /**
+   * Whether X-Ray traces executions.
+   * @default false - the execution's history says the same
+   */
+  readonly tracing?: boolean;
+  /**
+   * Whether ECS measures each task. It is billed by metric, and every job is a new task.
+   * @default false
+   */
+  readonly containerInsights?: boolean;
+  /**
+   * Dashboard, alarms and saved queries.
+   * @default - all of them, alarms without a topic
+   */
+  readonly monitoring?: MonitoringOptions;
 }
 
 /**
@@ -119,69 +162,64 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly defaultRunner?: FargateRunner;
   /** Events that nobody could handle. */
   readonly deadLetters: sqs.Queue;
-  /** Path of the roles that tasks run under. */
-  readonly taskRolePath: string;
+  /** Dashboard, alarms and saved queries. */
+  readonly monitoring: Monitoring;
+  /** Makes all roles. */
+  readonly roles: Roles;
+  /** Output of all runners: the agent, the listener, and what extra containers say. */
+  readonly runnerLog: logs.LogGroup;
 
   private readonly machine: RunnerMachine;
   private readonly permissions: PermissionsProps;
-  private readonly logDefaults: Required<Pick<logs.LogGroupProps, "retention" | "removalPolicy">>;
-  private readonly offered: OfferedRunner[] = [];
+  private readonly github: Required<GitHubProps>;
+  private readonly offers: Offer[] = [];
 
   constructor(scope: Construct, id: string, props: FargateRunnersProps = {}) {
     super(scope, id);
     this.names = new Names(this, props.prefix ?? "fargate-runners", props.deployment ?? "fr");
     const { names } = this;
-    const rolePath = props.rolePath ?? `/${names.prefix}/`;
-    this.taskRolePath = `${rolePath}tasks/`;
-    this.permissions = { names, region: Stack.of(this).region };
-    this.logDefaults = {
-      retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
-      removalPolicy: props.logRemovalPolicy ?? RemovalPolicy.DESTROY,
+    Tags.of(this).add(DEPLOYMENT_TAG, names.deployment);
+    this.github = resolveGitHub(props.github ?? {});
+    this.roles = new Roles({
+      path: props.rolePath ?? `/${names.prefix}/`,
+      permissionsBoundary: props.permissionsBoundary,
+    });
+    const logGroups = new Logs(
+      props.logRetention ?? logs.RetentionDays.ONE_MONTH,
+      props.logRemovalPolicy ?? RemovalPolicy.DESTROY,
+    );
+    this.runnerLog = logGroups.group(this, "RunnerLog", names.runnerLogGroup);
+    this.permissions = {
+      names,
+      region: Stack.of(this).region,
+      parameterKeyArn: props.parameterKey?.keyRef.keyArn,
     };
 
     this.network = props.network ?? new PublicVpc(this, "Network");
-    this.cluster = new ecs.Cluster(this, "Cluster", {
-      clusterName: names.cluster,
-      vpc: this.network.vpc,
-    });
-    (this.cluster.node.defaultChild as ecs.CfnCluster).capacityProviders = [
-      "FARGATE",
-      "FARGATE_SPOT",
-    ];
+    this.cluster = this.newCluster(props.containerInsights ?? false);
     this.deadLetters = new sqs.Queue(this, "DeadLetters", {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
+    acknowledge(this.deadLetters, {
+      "AwsSolutions-SQS3": "It is the dead-letter queue itself.",
+    });
 
-    const architecture = props.architecture ?? lambda.Architecture.ARM_64;
-    const code = new HandlerCode(
-      props.handlersDirectory ?? repositoryFile("target", "lambda"),
-      architecture,
-    );
-    const environment = handlerEnvironment({
+    this.handlers = new Handlers(this, {
       names,
-      github: resolveGitHub(props.github ?? {}),
+      github: this.github,
       network: this.network,
       capacity: props.capacity ?? Capacity.ON_DEMAND,
       logLevel: props.logLevel ?? "info",
-    });
-    const handler = (name: HandlerName): Handler =>
-      new Handler(this, name.charAt(0).toUpperCase() + name.slice(1), {
-        ...HANDLER_SIZES[name],
-        functionName: names.function(name),
-        code: code.of(name),
-        architecture,
-        environment: environment[name],
-        permissions: handlerPermissions(name, this.permissions),
-        rolePath,
-        logRetention: this.logDefaults.retention,
-        removalPolicy: this.logDefaults.removalPolicy,
-      });
-    this.handlers = Object.fromEntries(HANDLERS.map((name) => [name, handler(name)])) as Record<
-      HandlerName,
-      Handler
-    >;
+      architecture: props.architecture ?? lambda.Architecture.ARM_64,
+      directory: props.handlersDirectory ?? repositoryFile("target", "lambda"),
+      environment: props.handlerEnvironment ?? {},
+      reservedConcurrency: props.reservedConcurrency ?? {},
+      permissions: this.permissions,
+      roles: this.roles,
+      logs: logGroups,
+    }).all;
     const { verify, match, launch, token, cleanup, sweep } = this.handlers;
 
     this.machine = new RunnerMachine(this, "Machine", {
@@ -193,18 +231,15 @@ export class FargateRunners extends Construct implements RunnerHost {
         token: token.function,
         cleanup: cleanup.function,
       },
-      rolePath,
-      taskRolePath: this.taskRolePath,
-      logRetention: this.logDefaults.retention,
-      removalPolicy: this.logDefaults.removalPolicy,
-      tracing: false,
+      roles: this.roles,
+      logs: logGroups,
+      tracing: props.tracing ?? false,
     });
     this.stateMachine = this.machine.stateMachine;
 
     const frontDoor = new FrontDoor(this, "FrontDoor", {
       verify: verify.function,
       deadLetters: this.deadLetters,
-      timeout: HANDLER_SIZES.verify.timeout,
     });
     this.webhookUrl = frontDoor.url.url;
     new Triggers(this, "Triggers", {
@@ -212,6 +247,14 @@ export class FargateRunners extends Construct implements RunnerHost {
       sweep: sweep.function,
       clusterArn: this.cluster.clusterArn,
       stateMachineArn: this.stateMachine.stateMachineArn,
+      deadLetters: this.deadLetters,
+    });
+    this.monitoring = new Monitoring(this, "Monitoring", {
+      ...props.monitoring,
+      names,
+      stateMachine: this.stateMachine,
+      handlers: this.handlers,
+      overflow: frontDoor.overflow,
       deadLetters: this.deadLetters,
     });
 
@@ -223,19 +266,37 @@ export class FargateRunners extends Construct implements RunnerHost {
     }
   }
 
-  agentPermissions(): iam.PolicyStatement[] {
+  agentPermissions(): Permission[] {
     return agentPermissions(this.permissions);
   }
 
-  newLogGroup(scope: Construct, id: string, name: string): logs.LogGroup {
-    return new logs.LogGroup(scope, id, { logGroupName: name, ...this.logDefaults });
-  }
-
-  register(runner: OfferedRunner): void {
-    this.offered.push(runner);
+  addOffer(offer: Offer): void {
+    const warnings = reachabilityWarnings(offer, this.offers, this.github.requiredLabels);
+    for (const { offer: about, id, message } of warnings) {
+      Annotations.of(about.construct).addWarningV2(`fargate-runners:${id}`, message);
+    }
+    this.offers.push(offer);
   }
 
   allowPassing(role: iam.IRole): void {
     this.machine.allowPassing(role);
+  }
+
+  private newCluster(insights: boolean): ecs.Cluster {
+    const cluster = new ecs.Cluster(this, "Cluster", {
+      clusterName: this.names.cluster,
+      vpc: this.network.vpc,
+      enableFargateCapacityProviders: true,
+      containerInsightsV2: insights
+        ? ecs.ContainerInsights.ENABLED
+        : ecs.ContainerInsights.DISABLED,
+    });
+    if (!insights) {
+      acknowledge(cluster, {
+        "AwsSolutions-ECS4":
+          "Container Insights bills by metric and every job is a new task; containerInsights switches it on.",
+      });
+    }
+    return cluster;
   }
 }

@@ -3,6 +3,7 @@ import * as lambda from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
+import { HANDLER_SIZES } from "./handlers/sizes";
 
 /** What the front door needs. */
 export interface FrontDoorProps {
@@ -10,8 +11,6 @@ export interface FrontDoorProps {
   readonly verify: lambda.Function;
   /** Where events go that nobody could handle. */
   readonly deadLetters: sqs.IQueue;
-  /** How long `verify` may take: a message stays invisible for six times that. */
-  readonly timeout: Duration;
 }
 
 /**
@@ -33,9 +32,9 @@ export class FrontDoor extends Construct {
     this.overflow = new sqs.Queue(this, "Overflow", {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
-      visibilityTimeout: Duration.seconds(props.timeout.toSeconds() * 6),
+      visibilityTimeout: Duration.seconds(6 * HANDLER_SIZES.verify.timeout.toSeconds()),
       retentionPeriod: Duration.days(1),
-      // Throttling passes; 20 tries of 6 x the time-out are well over half an hour.
+      // Throttling passes: 20 tries take at least a quarter of an hour.
       deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 20 },
     });
     this.overflow.grantSendMessages(props.verify);

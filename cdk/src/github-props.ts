@@ -47,6 +47,12 @@ export interface GitHubProps {
    * @default ["self-hosted"]
    */
   readonly requiredLabels?: readonly string[];
+  /**
+   * Whether GitHub is inside the runners' network: an Enterprise Server that is reached from there
+   * alone. The functions that call it then run there too.
+   * @default false
+   */
+  readonly insideNetwork?: boolean;
 }
 
 /** The same with the defaults filled in and checked. */
@@ -75,5 +81,6 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
     requiredLabels: props.requiredLabels ?? ["self-hosted"],
+    insideNetwork: props.insideNetwork ?? false,
   };
 }

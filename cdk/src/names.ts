@@ -8,6 +8,9 @@ export const HANDLERS = ["verify", "match", "launch", "token", "cleanup", "sweep
 /** One of the six functions. */
 export type HandlerName = (typeof HANDLERS)[number];
 
+/** The cost-allocation tag of everything that a deployment consists of; `launch` sets it on tasks. */
+export const DEPLOYMENT_TAG = "fargate-runners:deployment";
+
 /**
  * Every name that two parts must agree on, derived from the prefix alone.
  *
@@ -26,6 +29,8 @@ export class Names {
   readonly stateMachine: string;
   /** Name of the ECS cluster. */
   readonly cluster: string;
+  /** Log group of all runners: one stream per task. */
+  readonly runnerLogGroup: string;
   /** What the family of every task definition begins with; `match` looks for it. */
   readonly familyPrefix: string;
 
@@ -43,11 +48,11 @@ export class Names {
         "2 to 40 characters of a-z, 0-9 and '-', beginning with a letter, ending without '-', and not beginning with 'aws' or 'ssm', which Parameter Store reserves",
       );
     }
-    if (!/^[a-z0-9]{1,6}$/.test(deployment)) {
+    if (!/^[a-z0-9]{1,5}$/.test(deployment)) {
       throw invalidProp(
         "deployment",
         deployment,
-        "1 to 6 characters of a-z and 0-9 (every runner's name at GitHub begins with it)",
+        "1 to 5 characters of a-z and 0-9 (every runner's name at GitHub begins with it)",
       );
     }
     this.githubParameters = `/${prefix}/github`;
@@ -55,6 +60,7 @@ export class Names {
     this.catalogueParameter = `/${prefix}/catalogue`;
     this.stateMachine = prefix;
     this.cluster = prefix;
+    this.runnerLogGroup = `/ecs/${prefix}`;
     this.familyPrefix = `${prefix}-`;
   }
 

@@ -1,12 +1,14 @@
-import { RemovalPolicy } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { readFileSync } from "node:fs";
+import { acknowledge } from "./acknowledge";
+import { Logs } from "./logs";
 import { Names } from "./names";
-import { allow } from "./permissions";
+import { allow, give, Permission } from "./permission";
+import { Roles } from "./roles";
 
 /** The functions that the machine calls itself. */
 export const MACHINE_HANDLERS = ["match", "launch", "token", "cleanup"] as const;
@@ -22,14 +24,10 @@ export interface RunnerMachineProps {
   readonly definitionFile: string;
   /** The functions it calls. */
   readonly functions: Record<MachineHandler, lambda.Function>;
-  /** Path of the machine's role. */
-  readonly rolePath: string;
-  /** Path of the roles that tasks run under, which alone may be passed. */
-  readonly taskRolePath: string;
-  /** How long the log is kept. */
-  readonly logRetention: logs.RetentionDays;
-  /** Whether the log outlives the stack. */
-  readonly removalPolicy: RemovalPolicy;
+  /** Makes the machine's role and says which roles may be passed to tasks. */
+  readonly roles: Roles;
+  /** Makes the log group. */
+  readonly logs: Logs;
   /** Whether X-Ray traces executions. */
   readonly tracing: boolean;
 }
@@ -48,19 +46,18 @@ export class RunnerMachine extends Construct {
     const { names } = props;
     // Under /aws/vendedlogs/ one resource policy serves all log groups; elsewhere each costs a
     // part of the 5,120 characters that an account's policy may have.
-    this.logGroup = new logs.LogGroup(this, "Log", {
-      logGroupName: `/aws/vendedlogs/states/${names.stateMachine}`,
-      retention: props.logRetention,
-      removalPolicy: props.removalPolicy,
+    this.logGroup = props.logs.group(this, "Log", `/aws/vendedlogs/states/${names.stateMachine}`);
+    this.role = props.roles.service(
+      this,
+      "Role",
+      "states.amazonaws.com",
+      "Calls the functions and runs the tasks of each job",
+    );
+    give(this.role, machinePermissions(names, props.roles.taskPath));
+    acknowledge(this.role, {
+      "AwsSolutions-IAM5[Resource::*]":
+        "The calls by which Step Functions arranges log delivery and traces take no resource.",
     });
-    this.role = new iam.Role(this, "Role", {
-      path: props.rolePath,
-      description: `${names.stateMachine}: calls the functions and runs the tasks`,
-      assumedBy: new iam.ServicePrincipal("states.amazonaws.com"),
-    });
-    for (const statement of machinePermissions(props)) {
-      this.role.addToPolicy(statement);
-    }
     this.stateMachine = new sfn.StateMachine(this, "StateMachine", {
       stateMachineName: names.stateMachine,
       stateMachineType: sfn.StateMachineType.STANDARD,
@@ -80,49 +77,53 @@ export class RunnerMachine extends Construct {
         includeExecutionData: false,
       },
     });
+    if (!props.tracing) {
+      acknowledge(this.stateMachine, {
+        "AwsSolutions-SF2": "An execution's history shows each step; tracing switches X-Ray on.",
+      });
+    }
   }
 
   /** Lets the machine start tasks under a role that isn't under our path. */
   allowPassing(role: iam.IRole): void {
-    this.role.addToPolicy(passRole(role.roleArn));
+    give(this.role, [passRole(role.roleArn)]);
   }
 }
 
-function passRole(roleArn: string): iam.PolicyStatement {
-  return new iam.PolicyStatement({
-    actions: ["iam:PassRole"],
-    resources: [roleArn],
+function passRole(roleArn: string, wildcard?: string): Permission {
+  return allow(["iam:PassRole"], [roleArn], {
     conditions: { StringEquals: { "iam:PassedToService": "ecs-tasks.amazonaws.com" } },
+    wildcard,
   });
 }
 
-function machinePermissions(props: RunnerMachineProps): iam.PolicyStatement[] {
-  const { names } = props;
+function machinePermissions(names: Names, taskRolePath: string): Permission[] {
   const inCluster = { ArnEquals: { "ecs:cluster": names.clusterArn } };
+  const tasks = "ECS names tasks itself; all of this cluster's are runners.";
   return [
-    // Every version: an execution of an earlier deployment calls the version it began with.
     allow(
       ["lambda:InvokeFunction"],
-      ...MACHINE_HANDLERS.map((handler) => `${names.functionArn(handler)}:*`),
+      MACHINE_HANDLERS.map((handler) => `${names.functionArn(handler)}:*`),
+      { wildcard: "An execution of an earlier deployment calls the version it began with." },
     ),
-    new iam.PolicyStatement({
-      actions: ["ecs:RunTask"],
-      resources: [names.taskDefinitionArns],
+    allow(["ecs:RunTask"], [names.taskDefinitionArns], {
       conditions: inCluster,
+      wildcard: "Any task definition with our prefix may be offered, whoever registered it.",
     }),
-    new iam.PolicyStatement({
-      actions: ["ecs:StopTask", "ecs:DescribeTasks"],
-      resources: [names.taskArns],
+    allow(["ecs:StopTask", "ecs:DescribeTasks"], [names.taskArns], {
       conditions: inCluster,
+      wildcard: tasks,
     }),
-    new iam.PolicyStatement({
-      actions: ["ecs:TagResource"],
-      resources: [names.taskArns],
+    allow(["ecs:TagResource"], [names.taskArns], {
       conditions: { StringEquals: { "ecs:CreateAction": "RunTask" } },
+      wildcard: tasks,
     }),
     // How Step Functions learns that a task has ended:
     // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
-    allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], names.managedRuleArn),
-    passRole(names.roleArns(props.taskRolePath)),
+    allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [names.managedRuleArn]),
+    passRole(
+      names.roleArns(taskRolePath),
+      "Task definitions that others register bring roles of their own, under this path.",
+    ),
   ];
 }

@@ -21,7 +21,8 @@ export function dummyHandlers(): string {
   return directory;
 }
 
-const HANDLERS_DIRECTORY = dummyHandlers();
+/** Programs for tests that build their own stack. */
+export const HANDLERS_DIRECTORY = dummyHandlers();
 
 /** An image that needs no build. */
 export const IMAGE = ecs.ContainerImage.fromRegistry("example.org/runner:1");

@@ -1,5 +1,6 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
+import { acknowledge } from "../acknowledge";
 
 /** What every VPC that we create can be told. */
 export interface NewVpcProps {
@@ -38,6 +39,11 @@ export function newVpc(
   });
   if (props.flowLogs ?? false) {
     vpc.addFlowLog("FlowLog");
+  } else {
+    acknowledge(vpc, {
+      "AwsSolutions-VPC7":
+        "Billed by volume, and nothing can connect to a runner; flowLogs switches them on.",
+    });
   }
   return vpc;
 }

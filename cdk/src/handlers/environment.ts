@@ -1,7 +1,7 @@
-import { Capacity } from "./capacity";
-import { GitHubProps } from "./github-props";
-import { HandlerName, Names } from "./names";
-import { RunnerNetwork } from "./network/runner-network";
+import { Capacity } from "../runners/capacity";
+import { GitHubProps } from "../github-props";
+import { HandlerName, Names } from "../names";
+import { RunnerNetwork } from "../network/runner-network";
 
 /** What the functions' environment is made from. */
 export interface HandlerEnvironmentProps {
@@ -15,6 +15,8 @@ export interface HandlerEnvironmentProps {
   readonly capacity: Capacity;
   /** How much the functions log. */
   readonly logLevel: string;
+  /** Customer-managed key of the SecureStrings, if there is one. */
+  readonly permissions: { readonly parameterKeyArn?: string };
 }
 
 /**
@@ -61,8 +63,9 @@ export function handlerEnvironment(
       RUNNER_SCOPE: github.scope,
       RUNNER_GROUP: github.runnerGroup,
       REGISTRATION: github.registration,
+      ...(props.permissions.parameterKeyArn && { KMS_KEY_ID: props.permissions.parameterKeyArn }),
     },
-    cleanup: { ...common, ...gitHub, ...ending },
+    cleanup: { ...common, ...gitHub, ...ending, RUNNER_LOG_GROUP: names.runnerLogGroup },
     sweep: { ...common, ...gitHub, ...ending, FAMILY_PREFIX: names.familyPrefix },
   };
 }

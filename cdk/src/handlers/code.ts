@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as lambda from "aws-cdk-lib/aws-lambda";
-import { HANDLERS, HandlerName } from "./names";
+import { HANDLERS, HandlerName } from "../names";
 
 /**
  * The handlers' compiled programs, one directory each with a `bootstrap` in it, as

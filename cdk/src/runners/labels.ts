@@ -1,4 +1,4 @@
-import { invalidProp } from "./invalid-prop";
+import { invalidProp } from "../invalid-prop";
 
 /** The tag by which a task definition offers itself to `match`: labels, separated by a space. */
 export const LABELS_TAG = "GH:labels";

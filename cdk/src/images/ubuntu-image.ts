@@ -1,7 +1,7 @@
 import { Platform } from "aws-cdk-lib/aws-ecr-assets";
 import * as ecs from "aws-cdk-lib/aws-ecs";
-import { repositoryFile } from "./repository-files";
-import { RunnerArchitecture } from "./runner";
+import { repositoryFile } from "../repository-files";
+import { RunnerArchitecture } from "../runners/runner";
 
 /** The image of `images/ubuntu`, built and pushed by `cdk deploy`; synthesis needs no Docker. */
 export function ubuntuImage(architecture: RunnerArchitecture): ecs.ContainerImage {

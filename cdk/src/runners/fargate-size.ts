@@ -1,4 +1,4 @@
-import { invalidProp } from "./invalid-prop";
+import { invalidProp } from "../invalid-prop";
 
 /** Memory in MiB that Fargate offers with each CPU value (1024 = 1 vCPU), as [first, last, step].
  *

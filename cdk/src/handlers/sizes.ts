@@ -1,5 +1,5 @@
 import { Duration } from "aws-cdk-lib";
-import { HandlerName } from "./names";
+import { HandlerName } from "../names";
 
 /** What each function is and how much it gets. */
 export const HANDLER_SIZES: Readonly<

@@ -1,8 +1,21 @@
 import { Duration, RemovalPolicy } from "aws-cdk-lib";
-import * as iam from "aws-cdk-lib/aws-iam";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import { Logs } from "../logs";
+import { allow, give, Permission } from "../permission";
+import { Roles } from "../roles";
+
+/** Where a function's network interfaces go. */
+export interface HandlerNetwork {
+  /** The VPC. */
+  readonly vpc: ec2.IVpc;
+  /** Its subnets. */
+  readonly subnets: ec2.ISubnet[];
+  /** The function's security groups. */
+  readonly securityGroups: ec2.ISecurityGroup[];
+}
 
 /** What one of the six functions needs. */
 export interface HandlerProps {
@@ -17,22 +30,25 @@ export interface HandlerProps {
   /** Environment variables; never a secret. */
   readonly environment: Record<string, string>;
   /** What the function may call, beyond writing its own log. */
-  readonly permissions: iam.PolicyStatement[];
+  readonly permissions: readonly Permission[];
   /** How long one invocation may take. */
   readonly timeout: Duration;
   /** In MiB; also sets the share of a processor. */
   readonly memorySize: number;
-  /** Path of the execution role. */
-  readonly rolePath: string;
-  /** How long the log is kept. */
-  readonly logRetention: logs.RetentionDays;
-  /** Whether the log outlives the stack. */
-  readonly removalPolicy: RemovalPolicy;
+  /** Makes the execution role. */
+  readonly roles: Roles;
+  /** Makes the log group. */
+  readonly logs: Logs;
   /**
    * Concurrency set aside for this function alone.
-   * @default - none is set aside
+   * @default - none
    */
   readonly reservedConcurrency?: number;
+  /**
+   * Where the function's network interfaces go.
+   * @default - outside of any VPC
+   */
+  readonly network?: HandlerNetwork;
 }
 
 /** One Lambda function with its own role and its own log group. */
@@ -44,20 +60,13 @@ export class Handler extends Construct {
 
   constructor(scope: Construct, id: string, props: HandlerProps) {
     super(scope, id);
-    this.logGroup = new logs.LogGroup(this, "Log", {
-      logGroupName: `/aws/lambda/${props.functionName}`,
-      retention: props.logRetention,
-      removalPolicy: props.removalPolicy,
-    });
+    this.logGroup = props.logs.group(this, "Log", `/aws/lambda/${props.functionName}`);
     // Not AWSLambdaBasicExecutionRole: that policy may write to every log group of the account.
-    const role = new iam.Role(this, "Role", {
-      path: props.rolePath,
-      description: `${props.functionName}: ${props.description}`,
-      assumedBy: new iam.ServicePrincipal("lambda.amazonaws.com"),
-    });
+    const role = props.roles.service(this, "Role", "lambda.amazonaws.com", props.description);
     this.logGroup.grantWrite(role);
-    for (const statement of props.permissions) {
-      role.addToPolicy(statement);
+    give(role, props.permissions);
+    if (props.network !== undefined) {
+      give(role, [USE_NETWORK_INTERFACES]);
     }
     this.function = new lambda.Function(this, "Function", {
       functionName: props.functionName,
@@ -74,6 +83,26 @@ export class Handler extends Construct {
       logGroup: this.logGroup,
       // An execution can run for days and calls the versions it began with.
       currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
+      ...(props.network && {
+        vpc: props.network.vpc,
+        vpcSubnets: { subnets: props.network.subnets },
+        securityGroups: props.network.securityGroups,
+      }),
     });
   }
 }
+
+// Lambda itself makes the interfaces, under the function's role:
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+const USE_NETWORK_INTERFACES = allow(
+  [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+  ],
+  ["*"],
+  { wildcard: "Interfaces have no names beforehand; Lambda asks for exactly these calls." },
+);

@@ -1,0 +1,114 @@
+import { Duration } from "aws-cdk-lib";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+import * as sfn from "aws-cdk-lib/aws-stepfunctions";
+import * as sqs from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { Names } from "../names";
+import { Metrics } from "./metrics";
+
+/** What the dashboard shows. */
+export interface DashboardProps {
+  /** Every fixed name and ARN of the deployment. */
+  readonly names: Names;
+  /** What the handlers measure. */
+  readonly metrics: Metrics;
+  /** Shown at the top. */
+  readonly alarms: readonly cloudwatch.IAlarm[];
+  /** The machine whose executions are the jobs. */
+  readonly stateMachine: sfn.IStateMachine;
+  /** Events kept for later. */
+  readonly overflow: sqs.IQueue;
+  /** Events that nobody could handle. */
+  readonly deadLetters: sqs.IQueue;
+}
+
+const { AVERAGE, MAXIMUM, MINIMUM, SUM } = cloudwatch.Stats;
+
+/** One page: is it well, how long do jobs wait, what becomes of them, what do they cost. */
+export class Dashboard extends Construct {
+  /** The page. */
+  readonly dashboard: cloudwatch.Dashboard;
+
+  constructor(scope: Construct, id: string, props: DashboardProps) {
+    super(scope, id);
+    const { metrics } = props;
+    this.dashboard = new cloudwatch.Dashboard(this, "Dashboard", {
+      dashboardName: props.names.prefix,
+      defaultInterval: Duration.days(1),
+    });
+    if (props.alarms.length > 0) {
+      this.dashboard.addWidgets(
+        new cloudwatch.AlarmStatusWidget({
+          title: "Alarms",
+          alarms: [...props.alarms],
+          width: 24,
+          height: 3,
+        }),
+      );
+    }
+    const latency = (label: string, statistic: string) =>
+      metrics.of("QueuedToStartedSeconds", statistic, { label });
+    this.dashboard.addWidgets(
+      graph("From queued to started (seconds)", [
+        latency("half of all jobs", cloudwatch.Stats.p(50)),
+        latency("nine of ten", cloudwatch.Stats.p(90)),
+        latency("99 of 100", cloudwatch.Stats.p(99)),
+      ]),
+      graph("Jobs", [
+        props.stateMachine.metricStarted({ label: "Started" }),
+        props.stateMachine.metricSucceeded({ label: "Ended well" }),
+        metrics.of("FailedExecutions", SUM, { label: "Failed" }),
+        metrics.of("Unmatched", SUM, { label: "Unmatched" }),
+        metrics.of("JobsWaitingTooLong", MAXIMUM, { label: "Waiting too long" }),
+      ]),
+    );
+    this.dashboard.addWidgets(
+      graph("What became of runners", [metrics.split("Outcomes", SUM)], { stacked: true }),
+      graph("Runners", [
+        metrics.of("Launches", SUM, { label: "Launched" }),
+        metrics.of("Relaunches", SUM, { label: "Launched again" }),
+        metrics.of("FirstFailedStarts", SUM, { label: "First one failed" }),
+        metrics.of("Thefts", SUM, { label: "Took another's job" }),
+        metrics.of("SurplusRunners", SUM, { label: "Found no job" }),
+      ]),
+    );
+    this.dashboard.addWidgets(
+      graph("Estimated cost by repository (USD)", [metrics.split("EstimatedCost", SUM)], {
+        stacked: true,
+      }),
+      graph("Runner time by repository (seconds)", [metrics.split("RunnerSeconds", SUM)], {
+        stacked: true,
+      }),
+    );
+    this.dashboard.addWidgets(
+      graph("Webhooks", [
+        metrics.of("WebhookErrors", SUM, { label: "Refused or failed" }),
+        metrics.of("KeptEvents", SUM, { label: "Kept for later" }),
+        props.overflow.metricApproximateNumberOfMessagesVisible({ label: "Waiting in the queue" }),
+        props.deadLetters.metricApproximateNumberOfMessagesVisible({ label: "Dead letters" }),
+      ]),
+      graph("GitHub calls left in the hour", [
+        metrics.of("GitHubRateLimitRemaining", MINIMUM, { label: "at least" }),
+        metrics.of("GitHubRateLimitRemaining", AVERAGE, { label: "on average" }),
+      ]),
+      graph("Runner version (days old)", [
+        metrics.of("RunnerVersionAgeDays", MAXIMUM, { label: "oldest in use" }),
+      ]),
+    );
+  }
+}
+
+function graph(
+  title: string,
+  left: cloudwatch.IMetric[],
+  options: Partial<cloudwatch.GraphWidgetProps> = {},
+): cloudwatch.GraphWidget {
+  return new cloudwatch.GraphWidget({
+    title,
+    left,
+    width: 12,
+    height: 6,
+    leftYAxis: { min: 0, showUnits: false },
+    ...options,
+  });
+}

@@ -1,0 +1,73 @@
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+
+/** The namespace of everything that the handlers measure. */
+export const NAMESPACE = "FargateRunners";
+
+const { COUNT, NONE, SECONDS } = cloudwatch.Unit;
+
+/**
+ * What the handlers emit, with the dimension that a metric has besides the deployment's id.
+ * `crates/telemetry/metrics.json` says what each one means; a test holds the two together.
+ */
+export const METRICS = {
+  QueuedToStartedSeconds: { unit: SECONDS },
+  Launches: { unit: COUNT },
+  Outcomes: { unit: COUNT, dimension: "Outcome" },
+  Relaunches: { unit: COUNT },
+  Thefts: { unit: COUNT },
+  Unmatched: { unit: COUNT },
+  SurplusRunners: { unit: COUNT },
+  GitHubRateLimitRemaining: { unit: COUNT },
+  RunnerSeconds: { unit: SECONDS, dimension: "Repository" },
+  EstimatedCost: { unit: NONE, dimension: "Repository" },
+  FailedExecutions: { unit: COUNT },
+  FirstFailedStarts: { unit: COUNT },
+  JobsWaitingTooLong: { unit: COUNT },
+  RunnerVersionAgeDays: { unit: NONE },
+  WebhookErrors: { unit: COUNT },
+  KeptEvents: { unit: COUNT },
+} as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;
+
+/** Name of a metric that the handlers emit. */
+export type MetricName = keyof typeof METRICS;
+
+/** Names of the metrics that have one series for each value of a dimension. */
+export type SplitMetricName = {
+  [Name in MetricName]: (typeof METRICS)[Name] extends { dimension: string } ? Name : never;
+}[MetricName];
+
+/** The metrics of one deployment. */
+export class Metrics {
+  constructor(private readonly deployment: string) {}
+
+  /** A metric that isn't split. */
+  of(
+    metricName: Exclude<MetricName, SplitMetricName>,
+    statistic: string,
+    options: cloudwatch.MetricOptions = {},
+  ): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: NAMESPACE,
+      metricName,
+      dimensionsMap: { Deployment: this.deployment },
+      statistic,
+      ...options,
+    });
+  }
+
+  /** All series of a metric that is split, each named after its dimension's value. */
+  split(
+    metricName: SplitMetricName,
+    statistic: string,
+    options: cloudwatch.MathExpressionOptions = {},
+  ): cloudwatch.IMetric {
+    const { dimension } = METRICS[metricName];
+    const search = `{${NAMESPACE},Deployment,${dimension}} MetricName="${metricName}" Deployment="${this.deployment}"`;
+    return new cloudwatch.MathExpression({
+      expression: `SEARCH('${search}', '${statistic}')`,
+      usingMetrics: {},
+      label: `\${PROP('Dim.${dimension}')}`,
+      ...options,
+    });
+  }
+}

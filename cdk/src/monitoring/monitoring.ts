@@ -1,0 +1,89 @@
+import * as sfn from "aws-cdk-lib/aws-stepfunctions";
+import * as sqs from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { Handler } from "../handlers/handler";
+import { HandlerName, Names } from "../names";
+import { Alarms, AlarmsOptions } from "./alarms";
+import { Dashboard } from "./dashboard";
+import { Metrics } from "./metrics";
+import { SavedQueries } from "./saved-queries";
+
+/** What an operator gets to see. */
+export interface MonitoringOptions {
+  /**
+   * The alarms' topic and thresholds, or false for none: ten alarms cost about 1 USD a month.
+   * @default - all alarms, without a topic
+   */
+  readonly alarms?: AlarmsOptions | false;
+  /**
+   * Whether there is a dashboard; beyond an account's first three it costs 3 USD a month.
+   * @default true
+   */
+  readonly dashboard?: boolean;
+  /**
+   * Whether Logs Insights gets queries.
+   * @default true
+   */
+  readonly savedQueries?: boolean;
+}
+
+/** What there is to see. */
+export interface MonitoringProps extends MonitoringOptions {
+  /** Every fixed name and ARN of the deployment. */
+  readonly names: Names;
+  /** The machine whose executions are the jobs. */
+  readonly stateMachine: sfn.IStateMachine;
+  /** The six functions. */
+  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  /** Events kept for later. */
+  readonly overflow: sqs.IQueue;
+  /** Events that nobody could handle. */
+  readonly deadLetters: sqs.IQueue;
+}
+
+/** Alarms, dashboard and saved queries of a deployment. */
+export class Monitoring extends Construct {
+  /** The alarms, unless switched off. */
+  readonly alarms?: Alarms;
+  /** The dashboard, unless switched off. */
+  readonly dashboard?: Dashboard;
+
+  constructor(scope: Construct, id: string, props: MonitoringProps) {
+    super(scope, id);
+    const { names, handlers, deadLetters, overflow, stateMachine } = props;
+    const metrics = new Metrics(names.deployment);
+    if (props.alarms !== false) {
+      this.alarms = new Alarms(this, "Alarms", {
+        ...props.alarms,
+        names,
+        metrics,
+        deadLetters,
+        verify: handlers.verify.function,
+        sweep: handlers.sweep.function,
+      });
+    }
+    if (props.dashboard ?? true) {
+      this.dashboard = new Dashboard(this, "Dashboard", {
+        names,
+        metrics,
+        alarms: this.alarms?.all ?? [],
+        stateMachine,
+        overflow,
+        deadLetters,
+      });
+    }
+    if (props.savedQueries ?? true) {
+      new SavedQueries(this, "SavedQueries", {
+        names,
+        logGroups: {
+          verify: handlers.verify.logGroup,
+          match: handlers.match.logGroup,
+          launch: handlers.launch.logGroup,
+          token: handlers.token.logGroup,
+          cleanup: handlers.cleanup.logGroup,
+          sweep: handlers.sweep.logGroup,
+        },
+      });
+    }
+  }
+}

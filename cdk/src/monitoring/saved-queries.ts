@@ -1,0 +1,71 @@
+import * as logs from "aws-cdk-lib/aws-logs";
+import { Construct } from "constructs";
+import { HandlerName, Names } from "../names";
+
+/** Whose logs the queries read. */
+export interface SavedQueriesProps {
+  /** Every fixed name and ARN of the deployment. */
+  readonly names: Names;
+  /** The functions' logs. */
+  readonly logGroups: Readonly<Record<HandlerName, logs.ILogGroup>>;
+}
+
+/** Questions to the log, ready in Logs Insights under the deployment's prefix. */
+export class SavedQueries extends Construct {
+  constructor(scope: Construct, id: string, props: SavedQueriesProps) {
+    super(scope, id);
+    const all = Object.values(props.logGroups);
+    const { cleanup, verify } = props.logGroups;
+    const query = (
+      name: string,
+      title: string,
+      logGroups: logs.ILogGroup[],
+      queryString: logs.QueryStringProps,
+    ) =>
+      new logs.QueryDefinition(this, name, {
+        queryDefinitionName: `${props.names.prefix}/${title}`,
+        logGroups,
+        queryString: new logs.QueryString(queryString),
+      });
+
+    query("OneJob", "One job, from the webhook to the end", all, {
+      fields: ["@timestamp", "@log", "level", "message", "error"],
+      filterStatements: ['span.job_id = "put the job id here"'],
+      sort: "@timestamp asc",
+    });
+    query("Errors", "Errors and warnings", all, {
+      fields: ["@timestamp", "@log", "level", "message", "error", "span.repository", "span.job_id"],
+      filterStatements: ['level in ["ERROR", "WARN"]'],
+      sort: "@timestamp desc",
+      limit: 200,
+    });
+    query("Outcomes", "What became of runners", [cleanup], {
+      filterStatements: ["ispresent(Outcomes)"],
+      statsStatements: ["sum(Outcomes) as runners by Outcome"],
+      sort: "runners desc",
+    });
+    query("Latency", "From queued to started, by the hour", [cleanup], {
+      filterStatements: ["ispresent(QueuedToStartedSeconds)"],
+      statsStatements: [
+        "pct(QueuedToStartedSeconds, 50) as half, pct(QueuedToStartedSeconds, 95) as most, max(QueuedToStartedSeconds) as slowest, count(*) as jobs by bin(1h)",
+      ],
+    });
+    query("Cost", "Cost by repository", [cleanup], {
+      filterStatements: ["ispresent(EstimatedCost)"],
+      statsStatements: ["sum(EstimatedCost) as usd, count(*) as runners by Repository"],
+      sort: "usd desc",
+    });
+    query("Webhooks", "Refused webhooks", [verify], {
+      fields: ["@timestamp", "level", "message", "error"],
+      filterStatements: ['level in ["ERROR", "WARN"]'],
+      sort: "@timestamp desc",
+      limit: 200,
+    });
+    query("Durations", "How long the functions take, and how often they start cold", all, {
+      filterStatements: ['@type = "REPORT"'],
+      statsStatements: [
+        "count(*) as calls, sum(ispresent(@initDuration)) as cold, pct(@duration, 50) as half, pct(@duration, 99) as slow, max(@maxMemoryUsed / 1048576) as MiB by @log",
+      ],
+    });
+  }
+}

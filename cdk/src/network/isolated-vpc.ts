@@ -1,0 +1,73 @@
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import { Construct } from "constructs";
+import { newVpc, NewVpcProps } from "./new-vpc";
+import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
+
+/** A VPC without a way to the internet. */
+export interface IsolatedVpcProps extends NewVpcProps {
+  /**
+   * Whether there are endpoints for what `token`, `cleanup` and `sweep` call too, so that they can
+   * run here: needed together with `github.insideNetwork`.
+   * @default false
+   */
+  readonly handlerEndpoints?: boolean;
+}
+
+const SERVICES = ec2.InterfaceVpcEndpointAwsService;
+/** What a task calls: its image, its log, its registration. Layers come through S3's gateway. */
+const RUNNER_ENDPOINTS = {
+  EcrApi: SERVICES.ECR,
+  EcrDocker: SERVICES.ECR_DOCKER,
+  Logs: SERVICES.CLOUDWATCH_LOGS,
+  Ssm: SERVICES.SSM,
+};
+/** What the functions that talk to GitHub call besides. */
+const HANDLER_ENDPOINTS = {
+  Ecs: SERVICES.ECS,
+  States: SERVICES.STEP_FUNCTIONS,
+  Lambda: SERVICES.LAMBDA,
+};
+
+/**
+ * A VPC without a way to the internet: AWS is reached through endpoints. GitHub must be reached
+ * through something that you add: a peering or transit gateway to an Enterprise Server, or a
+ * proxy that runners are told of by their `environment`.
+ *
+ * An interface endpoint costs about 7 USD a month in each zone.
+ */
+export class IsolatedVpc extends Construct implements RunnerNetwork {
+  readonly vpc: ec2.IVpc;
+  readonly subnets: ec2.ISubnet[];
+  readonly securityGroups: ec2.ISecurityGroup[];
+  readonly assignPublicIp = false;
+
+  constructor(scope: Construct, id: string, props: IsolatedVpcProps = {}) {
+    super(scope, id);
+    const vpc = newVpc(this, props, {
+      natGateways: 0,
+      subnetConfiguration: [{ name: "Runners", subnetType: ec2.SubnetType.PRIVATE_ISOLATED }],
+    });
+    this.vpc = vpc;
+    this.subnets = vpc.isolatedSubnets;
+    const runners = runnerSecurityGroup(this, vpc);
+    this.securityGroups = [runners];
+    const endpoints = new ec2.SecurityGroup(this, "EndpointSecurityGroup", {
+      vpc,
+      description: "Endpoints of AWS services: HTTPS from runners",
+      allowAllOutbound: false,
+    });
+    endpoints.addIngressRule(runners, ec2.Port.HTTPS);
+    const wanted = {
+      ...RUNNER_ENDPOINTS,
+      ...((props.handlerEndpoints ?? false) ? HANDLER_ENDPOINTS : {}),
+    };
+    for (const [name, service] of Object.entries(wanted)) {
+      vpc.addInterfaceEndpoint(name, {
+        service,
+        securityGroups: [endpoints],
+        subnets: { subnets: vpc.isolatedSubnets },
+        open: false,
+      });
+    }
+  }
+}

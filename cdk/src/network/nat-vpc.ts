@@ -1,0 +1,39 @@
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import { Construct } from "constructs";
+import { newVpc, NewVpcProps } from "./new-vpc";
+import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
+
+/** A VPC of private subnets behind NAT gateways. */
+export interface NatVpcProps extends NewVpcProps {
+  /**
+   * How many NAT gateways there are, at most one per zone. With one, an outage of its zone cuts
+   * off all runners.
+   * @default 1
+   */
+  readonly natGateways?: number;
+}
+
+/**
+ * A VPC of private subnets behind NAT gateways: all runners share few public addresses, for
+ * services that know their callers by address.
+ */
+export class NatVpc extends Construct implements RunnerNetwork {
+  readonly vpc: ec2.IVpc;
+  readonly subnets: ec2.ISubnet[];
+  readonly securityGroups: ec2.ISecurityGroup[];
+  readonly assignPublicIp = false;
+
+  constructor(scope: Construct, id: string, props: NatVpcProps = {}) {
+    super(scope, id);
+    const vpc = newVpc(this, props, {
+      natGateways: props.natGateways ?? 1,
+      subnetConfiguration: [
+        { name: "Public", subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false },
+        { name: "Runners", subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      ],
+    });
+    this.vpc = vpc;
+    this.subnets = vpc.privateSubnets;
+    this.securityGroups = [runnerSecurityGroup(this, vpc)];
+  }
+}

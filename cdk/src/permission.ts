@@ -1,0 +1,38 @@
+import * as iam from "aws-cdk-lib/aws-iam";
+import { acknowledgeWildcard } from "./acknowledge";
+
+/** Something that a role may do, with the reason where it can't be narrowed to one resource. */
+export interface Permission {
+  /** What is allowed. */
+  readonly statement: iam.PolicyStatement;
+  /** Why a resource of the statement holds a wildcard. */
+  readonly wildcard?: string;
+}
+
+/** What narrows or explains a permission. */
+export interface PermissionOptions {
+  /** Under which conditions. */
+  readonly conditions?: Record<string, unknown>;
+  /** Why a resource holds a wildcard. */
+  readonly wildcard?: string;
+}
+
+/** Allows actions on resources. */
+export function allow(
+  actions: string[],
+  resources: string[],
+  options: PermissionOptions = {},
+): Permission {
+  const { conditions, wildcard } = options;
+  return { statement: new iam.PolicyStatement({ actions, resources, conditions }), wildcard };
+}
+
+/** Gives a role permissions, and the reasons to whoever checks its policy. */
+export function give(role: iam.IRole, permissions: readonly Permission[]): void {
+  for (const { statement, wildcard } of permissions) {
+    role.addToPrincipalPolicy(statement);
+    for (const resource of wildcard === undefined ? [] : statement.resources) {
+      acknowledgeWildcard(role, resource, wildcard!);
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import { Tags } from "aws-cdk-lib";
+import * as autoscaling from "aws-cdk-lib/aws-autoscaling";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import { Construct } from "constructs";
+import { acknowledge, acknowledgeWildcard } from "../acknowledge";
+import { invalidProp } from "../invalid-prop";
+import { DEPLOYMENT_TAG } from "../names";
+import { Capacity } from "./capacity";
+import { RunnerHost } from "./host";
+import { RunnerArchitecture } from "./runner";
+
+/** EC2 instances for runners that need what Fargate doesn't have. */
+export interface Ec2CapacityProps {
+  /** The deployment that the instances belong to. */
+  readonly runners: RunnerHost;
+  /**
+   * What the capacity provider is called after the prefix; unique in a deployment.
+   * @default "docker"
+   */
+  readonly name?: string;
+  /**
+   * The processor.
+   * @default "x64"
+   */
+  readonly architecture?: RunnerArchitecture;
+  /**
+   * The instances' type; several runners share one when they fit.
+   * @default - m7i.xlarge, for arm64 m7g.xlarge (4 vCPU, 16 GiB)
+   */
+  readonly instanceType?: ec2.InstanceType;
+  /**
+   * How many instances there are at least, busy or not.
+   * @default 0
+   */
+  readonly minInstances?: number;
+  /**
+   * How many instances there are at most; jobs beyond that wait.
+   * @default 10
+   */
+  readonly maxInstances?: number;
+  /**
+   * Each instance's disk in GiB, shared by its runners.
+   * @default 100
+   */
+  readonly diskGiB?: number;
+}
+
+/**
+ * An Auto Scaling group that grows with the runners that wait, and shrinks by instances that run
+ * none.
+ */
+export class Ec2Capacity extends Construct {
+  /** For the `capacity` of runners. */
+  readonly capacity: Capacity;
+  /** The instances. */
+  readonly autoScalingGroup: autoscaling.AutoScalingGroup;
+  /** The processor. */
+  readonly architecture: RunnerArchitecture;
+
+  constructor(scope: Construct, id: string, props: Ec2CapacityProps) {
+    super(scope, id);
+    const { runners } = props;
+    const minInstances = props.minInstances ?? 0;
+    const maxInstances = props.maxInstances ?? 10;
+    if (!(minInstances >= 0 && minInstances <= maxInstances && maxInstances > 0)) {
+      throw invalidProp("minInstances", minInstances, `0 to maxInstances (${maxInstances})`);
+    }
+    this.architecture = props.architecture ?? "x64";
+    const arm = this.architecture === "arm64";
+    const role = runners.roles.service(
+      this,
+      "Role",
+      "ec2.amazonaws.com",
+      "Registers an instance with the cluster and runs its tasks",
+    );
+    const { network } = runners;
+    const template = new ec2.LaunchTemplate(this, "LaunchTemplate", {
+      machineImage: ecs.EcsOptimizedImage.amazonLinux2023(
+        arm ? ecs.AmiHardwareType.ARM : ecs.AmiHardwareType.STANDARD,
+      ),
+      instanceType: props.instanceType ?? new ec2.InstanceType(arm ? "m7g.xlarge" : "m7i.xlarge"),
+      securityGroup: network.securityGroups[0],
+      associatePublicIpAddress: network.assignPublicIp ? true : undefined,
+      role,
+      userData: ec2.UserData.forLinux(),
+      requireImdsv2: true,
+      // One hop: a container on the bridge is two away, so no job gets the instance's credentials.
+      httpPutResponseHopLimit: 1,
+      blockDevices: [
+        {
+          deviceName: "/dev/xvda",
+          volume: ec2.BlockDeviceVolume.ebs(props.diskGiB ?? 100, {
+            volumeType: ec2.EbsDeviceVolumeType.GP3,
+            encrypted: true,
+          }),
+        },
+      ],
+    });
+    for (const group of network.securityGroups.slice(1)) {
+      template.connections.addSecurityGroup(group);
+    }
+    this.autoScalingGroup = new autoscaling.AutoScalingGroup(this, "Instances", {
+      vpc: network.vpc,
+      vpcSubnets: { subnets: network.subnets },
+      launchTemplate: template,
+      minCapacity: minInstances,
+      maxCapacity: maxInstances,
+      groupMetrics: [autoscaling.GroupMetrics.all()],
+      // ECS lifts the protection once an instance runs no task, so shrinking ends no job.
+      newInstancesProtectedFromScaleIn: true,
+    });
+    this.autoScalingGroup.addUserData(
+      // A runner leaves a disk full behind; the default is three hours.
+      "echo ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=5m >> /etc/ecs/ecs.config",
+    );
+    const provider = new ecs.AsgCapacityProvider(this, "Provider", {
+      // The name may not begin with `fargate`, as our default prefix does.
+      capacityProviderName: `ec2-${runners.names.prefix}-${props.name ?? "docker"}`,
+      autoScalingGroup: this.autoScalingGroup,
+      enableManagedScaling: true,
+      enableManagedTerminationProtection: true,
+    });
+    runners.cluster.addAsgCapacityProvider(provider, { machineImageType: undefined });
+    this.capacity = Capacity.of(provider.capacityProviderName);
+    Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
+    acknowledge(role, {
+      "AwsSolutions-IAM5[Action::ecs:Submit*]": "The three reports of the ECS agent on its tasks.",
+    });
+    acknowledge(this, {
+      "AwsSolutions-AS3": "Instances come and go with the jobs: a notice of each says nothing.",
+    });
+    acknowledgeWildcard(
+      role,
+      "*",
+      "An instance registers itself before it has a name that a policy could hold.",
+    );
+  }
+}

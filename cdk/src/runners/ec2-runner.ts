@@ -1,0 +1,111 @@
+import { Duration, Stack } from "aws-cdk-lib";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import { Construct } from "constructs";
+import { ubuntuImage } from "../images/ubuntu-image";
+import { Ec2Capacity } from "./ec2-capacity";
+import { Runner, RunnerProps } from "./runner";
+
+/** The user that the agent and the job run as in our image, and its group. */
+const RUNNER_USER = "1001:1001";
+/** Where the listener checks repositories out: the daemon must see it under the same path. */
+const WORK_FOLDER = "/home/runner/_work";
+const SOCKET_FOLDER = "/run/docker";
+const SOCKET = `unix://${SOCKET_FOLDER}/docker.sock`;
+
+/** A runner on EC2. */
+export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
+  /** The instances that it runs on. */
+  readonly capacity: Ec2Capacity;
+  /**
+   * Whether the job has a Docker daemon of its own, in a privileged container beside the
+   * runner's. The runner's image must bring a `docker` command.
+   * @default true
+   */
+  readonly docker?: boolean;
+  /**
+   * Image of the Docker daemon.
+   * @default - docker:28-dind from Amazon's public registry
+   */
+  readonly dockerImage?: ecs.ContainerImage;
+}
+
+/**
+ * A task definition for runners on EC2 instances, with Docker inside.
+ *
+ * The daemon is the job's own and ends with it: unlike the instance's daemon behind a mounted
+ * socket, it shows a job nothing of the others. A privileged container can still break out to the
+ * instance: keep such runners to repositories that you trust.
+ */
+export class Ec2Runner extends Runner {
+  constructor(scope: Construct, id: string, props: Ec2RunnerProps) {
+    const { architecture } = props.capacity;
+    const docker = props.docker ?? true;
+    super(
+      scope,
+      id,
+      { ...props, architecture },
+      {
+        flavour: docker ? "docker" : "ec2",
+        capacity: props.capacity.capacity,
+        image: ubuntuImage,
+        container: {
+          environment: {
+            // Fargate tells a task its region; ECS on EC2 doesn't.
+            AWS_REGION: Stack.of(scope).region,
+            ...(docker && { DOCKER_HOST: SOCKET }),
+          },
+        },
+        // The instances decide about the platform; ECS refuses to hear of it here.
+        taskDefinition: (self, { runtimePlatform: _, ...basics }) =>
+          new ecs.TaskDefinition(self, "TaskDefinition", {
+            ...basics,
+            cpu: String(basics.cpu),
+            memoryMiB: String(basics.memoryMiB),
+            compatibility: ecs.Compatibility.EC2,
+            // A network interface of its own would have no public address, thus no way out of a
+            // public subnet, and an instance has few of them.
+            networkMode: ecs.NetworkMode.BRIDGE,
+          }),
+      },
+    );
+    if (docker) {
+      this.addDocker(
+        props.dockerImage ??
+          ecs.ContainerImage.fromRegistry("public.ecr.aws/docker/library/docker:28-dind"),
+      );
+    }
+  }
+
+  private addDocker(image: ecs.ContainerImage): void {
+    const volumes = [
+      { sourceVolume: "work", containerPath: WORK_FOLDER, readOnly: false },
+      { sourceVolume: "docker-socket", containerPath: SOCKET_FOLDER, readOnly: false },
+    ];
+    for (const { sourceVolume } of volumes) {
+      this.taskDefinition.addVolume({ name: sourceVolume });
+    }
+    const daemon = this.taskDefinition.addContainer("docker", {
+      image,
+      // Without it, the job would go on with no daemon and fail in a way that says nothing.
+      essential: true,
+      privileged: true,
+      entryPoint: ["sh", "-c"],
+      command: [
+        `chown ${RUNNER_USER} ${WORK_FOLDER} && ` +
+          `exec dockerd --host=${SOCKET} --group=${RUNNER_USER.split(":")[1]}`,
+      ],
+      healthCheck: {
+        command: ["CMD", "docker", "--host", SOCKET, "info"],
+        interval: Duration.seconds(5),
+        retries: 10,
+      },
+      logging: this.logging,
+    });
+    daemon.addMountPoints(...volumes);
+    this.container.addMountPoints(...volumes);
+    this.container.addContainerDependencies({
+      container: daemon,
+      condition: ecs.ContainerDependencyCondition.HEALTHY,
+    });
+  }
+}

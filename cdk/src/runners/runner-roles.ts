@@ -1,0 +1,35 @@
+import * as iam from "aws-cdk-lib/aws-iam";
+import { Construct } from "constructs";
+import { acknowledgeWildcard } from "../acknowledge";
+import { give } from "../permission";
+import { RunnerHost } from "./host";
+
+/** The two roles of a task: one for ECS to start it, one for what runs inside. */
+export class RunnerRoles extends Construct {
+  /** ECS pulls the image and writes the log under this role; the job can't use it. */
+  readonly executionRole: iam.IRole;
+  /** What the agent, and thereby every job, may call. */
+  readonly taskRole: iam.IRole;
+
+  /** @param taskRole a role to use instead of one that can do nothing but what the agent must */
+  constructor(scope: Construct, id: string, runners: RunnerHost, taskRole?: iam.IRole) {
+    super(scope, id);
+    this.executionRole = runners.roles.task(
+      this,
+      "Execution",
+      "Starts runner tasks: pulls the image, writes the log",
+    );
+    if (taskRole !== undefined) {
+      runners.allowPassing(taskRole);
+    }
+    this.taskRole =
+      taskRole ??
+      runners.roles.task(this, "Task", "What the agent and the job in a runner task may call");
+    give(this.taskRole, runners.agentPermissions());
+    acknowledgeWildcard(
+      this.executionRole,
+      "*",
+      "ecr:GetAuthorizationToken, with which a pull begins, can't be limited to a repository.",
+    );
+  }
+}

@@ -1,0 +1,184 @@
+import { Duration, Tags } from "aws-cdk-lib";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as iam from "aws-cdk-lib/aws-iam";
+import { Construct } from "constructs";
+import { acknowledge } from "../acknowledge";
+import { invalidProp } from "../invalid-prop";
+import { DEPLOYMENT_TAG } from "../names";
+import { Capacity, CAPACITY_TAG } from "./capacity";
+import { RunnerHost } from "./host";
+import { LABELS_TAG, labelsTag } from "./labels";
+import { RunnerRoles } from "./runner-roles";
+
+/** The container that the agent runs in; `launch` addresses its overrides to this name. */
+export const RUNNER_CONTAINER = "runner";
+
+/** The processor that a runner's jobs see, as GitHub's labels spell it. */
+export type RunnerArchitecture = "x64" | "arm64";
+
+/** What runners of every kind can be told. */
+export interface RunnerProps {
+  /** The deployment that the runner belongs to. */
+  readonly runners: RunnerHost;
+  /**
+   * What follows the prefix in the task definition's family; unique in a deployment.
+   * @default - "ubuntu-x64" or "ubuntu-arm64", on EC2 with "-docker" behind it
+   */
+  readonly name?: string;
+  /**
+   * The labels that jobs can ask for. The most specific offer wins: the one with the fewest
+   * labels that the job did not ask for.
+   * @default - self-hosted, linux, x64 or arm64, ubuntu, and on EC2 docker
+   */
+  readonly labels?: readonly string[];
+  /**
+   * The processor.
+   * @default "x64"
+   */
+  readonly architecture?: RunnerArchitecture;
+  /**
+   * The image; its entrypoint must be our agent.
+   * @default - built from images/ubuntu when the stack is deployed, which needs Docker
+   */
+  readonly image?: ecs.ContainerImage;
+  /**
+   * CPU units; 1024 is one vCPU.
+   * @default 2048
+   */
+  readonly cpu?: number;
+  /**
+   * Memory in MiB. Which values go with which `cpu` on Fargate is in Fargate's table.
+   * @default 4096
+   */
+  readonly memoryMiB?: number;
+  /**
+   * The role that jobs run under; the agent's permissions are added to it.
+   * @default - a role that can do nothing else
+   */
+  readonly taskRole?: iam.IRole;
+  /**
+   * Environment variables of the container, for example a proxy. Every job can read them: never
+   * a secret.
+   * @default - none
+   */
+  readonly environment?: Record<string, string>;
+  /**
+   * More containers beside the runner's, by name: a database, a proxy. They end with the runner.
+   * @default - none
+   */
+  readonly extraContainers?: Record<string, ecs.ContainerDefinitionOptions>;
+}
+
+/** What the kinds of runners fill in differently. */
+export interface RunnerKind {
+  /** What the default name ends with and the default labels hold besides. */
+  readonly flavour?: string;
+  /** Capacity providers of the task definition, where it doesn't use the deployment's. */
+  readonly capacity?: Capacity;
+  /** Makes the task definition. */
+  readonly taskDefinition: (scope: Construct, props: TaskDefinitionBasics) => ecs.TaskDefinition;
+  /** What the runner's container is told besides. */
+  readonly container?: Partial<ecs.ContainerDefinitionOptions>;
+  /** The image where the props name none. */
+  readonly image: (architecture: RunnerArchitecture) => ecs.ContainerImage;
+}
+
+/** What every kind of task definition is made from. */
+export interface TaskDefinitionBasics {
+  /** Family; the newest active revision serves. */
+  readonly family: string;
+  /** CPU units. */
+  readonly cpu: number;
+  /** Memory in MiB. */
+  readonly memoryMiB: number;
+  /** The processor. */
+  readonly runtimePlatform: ecs.RuntimePlatform;
+  /** ECS starts the task under this role. */
+  readonly executionRole: iam.IRole;
+  /** The agent and the job run under this role. */
+  readonly taskRole: iam.IRole;
+}
+
+/** A task definition that `match` finds by its family's prefix and its tag. */
+export abstract class Runner extends Construct implements iam.IGrantable {
+  /** What jobs run under: grant it what jobs need. */
+  readonly grantPrincipal: iam.IPrincipal;
+  /** The task definition. */
+  readonly taskDefinition: ecs.TaskDefinition;
+  /** The container that the agent runs in. */
+  readonly container: ecs.ContainerDefinition;
+
+  /** Where containers log. */
+  protected readonly logging: ecs.LogDriver;
+
+  protected constructor(scope: Construct, id: string, props: RunnerProps, kind: RunnerKind) {
+    super(scope, id);
+    const { runners } = props;
+    const architecture = props.architecture ?? "x64";
+    const flavour = kind.flavour === undefined ? [] : [kind.flavour];
+    const name = props.name ?? ["ubuntu", architecture, ...flavour].join("-");
+    if (!/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/.test(name)) {
+      throw invalidProp("name", name, "1 to 40 characters of a-z, 0-9 and '-', no '-' at the ends");
+    }
+    const family = `${runners.names.familyPrefix}${name}`;
+    const labels = props.labels ?? ["self-hosted", "linux", architecture, "ubuntu", ...flavour];
+    const labelsValue = labelsTag("labels", labels);
+
+    // ECS adds the container and the task: <name>/<container>/<task id>.
+    this.logging = ecs.LogDriver.awsLogs({
+      logGroup: runners.runnerLog,
+      streamPrefix: name,
+      // A log that can't be delivered must not stop the job.
+      mode: ecs.AwsLogDriverMode.NON_BLOCKING,
+    });
+    const roles = new RunnerRoles(this, "Roles", runners, props.taskRole);
+    this.grantPrincipal = roles.taskRole.grantPrincipal;
+    this.taskDefinition = kind.taskDefinition(this, {
+      family,
+      cpu: props.cpu ?? 2048,
+      memoryMiB: props.memoryMiB ?? 4096,
+      runtimePlatform: {
+        cpuArchitecture:
+          architecture === "arm64" ? ecs.CpuArchitecture.ARM64 : ecs.CpuArchitecture.X86_64,
+        operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
+      },
+      executionRole: roles.executionRole,
+      taskRole: roles.taskRole,
+    });
+    this.container = this.taskDefinition.addContainer(RUNNER_CONTAINER, {
+      ...kind.container,
+      image: props.image ?? kind.image(architecture),
+      essential: true,
+      environment: { ...kind.container?.environment, ...props.environment },
+      // The longest that Fargate allows; Spot gives a task the same two minutes.
+      stopTimeout: Duration.seconds(120),
+      logging: this.logging,
+    });
+    this.addExtraContainers(props.extraContainers ?? {});
+
+    Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
+    const only = { includeResourceTypes: ["AWS::ECS::TaskDefinition"] };
+    Tags.of(this.taskDefinition).add(LABELS_TAG, labelsValue, only);
+    if (kind.capacity !== undefined) {
+      Tags.of(this.taskDefinition).add(CAPACITY_TAG, kind.capacity.toString(), only);
+    }
+    acknowledge(this.taskDefinition, {
+      "AwsSolutions-ECS2": "Settings that every job may read; a registration comes by parameter.",
+    });
+    runners.addOffer({ construct: this, family, labels });
+  }
+
+  private addExtraContainers(containers: Record<string, ecs.ContainerDefinitionOptions>): void {
+    for (const [name, container] of Object.entries(containers)) {
+      if (name === RUNNER_CONTAINER) {
+        throw invalidProp("extraContainers", name, `any name but '${RUNNER_CONTAINER}'`);
+      }
+      this.taskDefinition.addContainer(name, {
+        // A helper that ends must not end the job; the task ends with the runner.
+        essential: false,
+        logging: this.logging,
+        ...container,
+      });
+    }
+  }
+}
