@@ -1,0 +1,160 @@
+//! One family's offer, and all of them.
+
+use aws_sdk_ecs::types::{Tag, TaskDefinition};
+use job::Matched;
+use labels::LabelSet;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// The tag by which a task definition offers itself: labels, separated by spaces.
+pub const LABELS_TAG: &str = "GH:labels";
+
+/// The tag by which a task definition names its capacity providers, separated by spaces, in order of
+/// preference. Without it the deployment's own apply.
+pub const CAPACITY_TAG: &str = "GH:capacity";
+
+/// Everything a deployment offered at one time. In JSON its fields are `publishedAt` and `families`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// When ECS was asked.
+    #[serde(rename = "publishedAt", with = "time::serde::rfc3339")]
+    pub read_at: OffsetDateTime,
+    /// What it answered, in the order of the families' names.
+    #[serde(rename = "families")]
+    pub offers: Vec<Offer>,
+}
+
+/// The newest active revision of a family, as far as choosing among families needs it. In JSON its
+/// fields are in camel case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// The family's name.
+    pub family: String,
+    /// The labels it offers.
+    pub labels: LabelSet,
+    /// Its capacity providers in order of preference; empty where the deployment's own apply.
+    #[serde(default)]
+    pub capacity: Vec<String>,
+    /// CPU units of the task (1,024 are one vCPU), where the definition says so.
+    pub cpu: Option<u32>,
+    /// Memory of the task in MiB, where the definition says so.
+    pub memory: Option<u32>,
+    /// `X86_64` or `ARM64`, where the definition says so.
+    pub architecture: Option<String>,
+    /// The names of its containers.
+    #[serde(default)]
+    pub containers: Vec<String>,
+}
+
+impl Offer {
+    /// Reads a family's offer from its task definition; none where the labels tag is missing or
+    /// empty, because the definition serves something else then.
+    pub(crate) fn of(family: &str, definition: &TaskDefinition, tags: &[Tag]) -> Option<Self> {
+        let tag = |key: &str| {
+            tags.iter()
+                .find(|tag| tag.key() == Some(key))
+                .and_then(Tag::value)
+                .unwrap_or_default()
+        };
+        let labels = LabelSet::parse(tag(LABELS_TAG));
+        if labels.is_empty() {
+            return None;
+        }
+        Some(Self {
+            family: family.to_owned(),
+            labels,
+            capacity: tag(CAPACITY_TAG)
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            cpu: definition.cpu().and_then(|cpu| cpu.parse().ok()),
+            memory: definition.memory().and_then(|memory| memory.parse().ok()),
+            architecture: definition
+                .runtime_platform()
+                .and_then(|platform| platform.cpu_architecture())
+                .map(|architecture| architecture.as_str().to_owned()),
+            containers: definition
+                .container_definitions()
+                .iter()
+                .filter_map(|container| container.name().map(str::to_owned))
+                .collect(),
+        })
+    }
+
+    /// What the state machine goes on with.
+    pub fn matched(&self) -> Matched {
+        Matched {
+            family: self.family.clone(),
+            offered: self.labels.clone(),
+            capacity: self.capacity.clone(),
+            cpu: self.cpu,
+            memory: self.memory,
+            architecture: self.architecture.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::{ContainerDefinition, CpuArchitecture, RuntimePlatform};
+
+    use super::*;
+
+    fn tag(key: &str, value: &str) -> Tag {
+        Tag::builder().key(key).value(value).build()
+    }
+
+    #[test]
+    fn an_offer_is_what_tags_and_definition_say() {
+        let definition = TaskDefinition::builder()
+            .cpu("1024")
+            .memory("2048")
+            .runtime_platform(
+                RuntimePlatform::builder()
+                    .cpu_architecture(CpuArchitecture::Arm64)
+                    .build(),
+            )
+            .container_definitions(ContainerDefinition::builder().name("runner").build())
+            .build();
+        let tags = [
+            tag("GH:capacity", "FARGATE_SPOT FARGATE"),
+            tag("GH:labels", "Self-Hosted linux ARM64"),
+        ];
+        assert_eq!(
+            Offer::of("fargate-runners-arm", &definition, &tags),
+            Some(Offer {
+                family: "fargate-runners-arm".to_owned(),
+                labels: LabelSet::parse("arm64 linux self-hosted"),
+                capacity: vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()],
+                cpu: Some(1024),
+                memory: Some(2048),
+                architecture: Some("ARM64".to_owned()),
+                containers: vec!["runner".to_owned()],
+            })
+        );
+    }
+
+    #[test]
+    fn what_a_definition_does_not_say_stays_open() {
+        let definition = TaskDefinition::builder().build();
+        let offer = Offer::of("f", &definition, &[tag("GH:labels", "linux")]).unwrap();
+        assert_eq!(
+            (offer.cpu, offer.memory, offer.architecture),
+            (None, None, None)
+        );
+        assert!(offer.capacity.is_empty() && offer.containers.is_empty());
+    }
+
+    #[test]
+    fn a_definition_without_labels_offers_nothing() {
+        let definition = TaskDefinition::builder().build();
+        for tags in [
+            vec![],
+            vec![tag("GH:labels", "  ")],
+            vec![tag("gh:labels", "linux")],
+        ] {
+            assert_eq!(Offer::of("f", &definition, &tags), None, "{tags:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Reading the catalogue from ECS.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionError;
+use aws_sdk_ecs::types::{TaskDefinitionFamilyStatus, TaskDefinitionField};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use time::OffsetDateTime;
+
+use crate::{Catalogue, Offer};
+
+/// How many task definitions are described at a time. ECS carries about 20 such calls a second for
+/// the whole account ([throttling]): enough in flight that fifty families take a second or two, few
+/// enough that one reader does not empty the bucket for the others.
+///
+/// [throttling]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
+const IN_FLIGHT: usize = 4;
+
+/// Reads every active family whose name begins with `family_prefix`. `now` becomes the catalogue's
+/// time. Throttled calls are repeated as the client is configured to.
+pub async fn read(
+    ecs: &Client,
+    family_prefix: &str,
+    now: OffsetDateTime,
+) -> Result<Catalogue, aws::Error> {
+    let families: Vec<String> = ecs
+        .list_task_definition_families()
+        .family_prefix(family_prefix)
+        .status(TaskDefinitionFamilyStatus::Active)
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<_, _>>()
+        .await
+        .map_err(|error| {
+            aws::Error::new(
+                "ecs:ListTaskDefinitionFamilies",
+                format!("family prefix {family_prefix:?}"),
+                &error,
+            )
+        })?;
+    let described = families.len();
+    let mut offers: Vec<Offer> = stream::iter(families)
+        .map(|family| async move { describe(ecs, &family).await })
+        .buffer_unordered(IN_FLIGHT)
+        .try_filter_map(async |offer| Ok(offer))
+        .try_collect()
+        .await?;
+    offers.sort_by(|a, b| a.family.cmp(&b.family));
+    tracing::info!(
+        families = described,
+        offers = offers.len(),
+        "task definitions read from ECS"
+    );
+    Ok(Catalogue {
+        read_at: now,
+        offers,
+    })
+}
+
+/// Describes the newest active revision of a family.
+async fn describe(ecs: &Client, family: &str) -> Result<Option<Offer>, aws::Error> {
+    let answer = ecs
+        .describe_task_definition()
+        .task_definition(family)
+        .include(TaskDefinitionField::Tags)
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => {
+            let offer = answer
+                .task_definition()
+                .and_then(|definition| Offer::of(family, definition, answer.tags()));
+            if offer.is_none() {
+                tracing::debug!(family, tag = crate::LABELS_TAG, "no labels tag, no offer");
+            }
+            Ok(offer)
+        }
+        // Deregistered since it was listed. One family less must not cost all the others.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(DescribeTaskDefinitionError::is_client_exception) =>
+        {
+            tracing::warn!(family, "the family has no active revision any more");
+            Ok(None)
+        }
+        Err(error) => Err(aws::Error::new(
+            "ecs:DescribeTaskDefinition",
+            family,
+            &error,
+        )),
+    }
+}
