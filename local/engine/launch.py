@@ -7,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+if sys.version_info < (3, 11):
+    sys.exit(f"engine: needs Python 3.11 or later, and {sys.executable} is {sys.version.split()[0]}")
+
 from engine import guardian, server
 from engine.settings import Settings
 

@@ -8,6 +8,7 @@ from ministack.services import ecs
 from engine.hooks import Hooks
 
 _FAMILIES_PER_PAGE = 100
+_TASKS_PER_CALL = 100
 
 
 def install(hooks: Hooks) -> None:
@@ -52,7 +53,10 @@ def install(hooks: Hooks) -> None:
 
     @hooks.around(ecs, "_describe_tasks")
     def describe_tasks(original, data):
-        """As `describe_definition`."""
+        """As `describe_definition`; and no more than a hundred at once."""
+        if len(data.get("tasks") or ()) > _TASKS_PER_CALL:
+            text = f"Tasks cannot have more than {_TASKS_PER_CALL} elements."
+            return ecs.error_response_json("InvalidParameterException", text, 400)
         status, headers, body = original(data)
         if status != 200 or "TAGS" in (data.get("include") or ()):
             return status, headers, body

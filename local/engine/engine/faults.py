@@ -14,6 +14,9 @@ _CALLS_KEPT = 100_000
 ERROR = "error"
 """The call is refused with an AWS error code."""
 
+LOST = "lost"
+"""The call is carried out, and its answer replaced by an error: for callers that must be able to repeat it."""
+
 FAILURES = "failures"
 """RunTask answers 200 with no task and a `failures` list."""
 
@@ -26,7 +29,7 @@ CAPACITY = "capacity"
 DELAY = "delay"
 """The call is answered late, and then as usual."""
 
-EFFECTS = {ERROR, FAILURES, NEVER_STARTS, CAPACITY, DELAY}
+EFFECTS = {ERROR, LOST, FAILURES, NEVER_STARTS, CAPACITY, DELAY}
 RUN_TASK_EFFECTS = {FAILURES, NEVER_STARTS, CAPACITY}
 
 

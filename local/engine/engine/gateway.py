@@ -9,7 +9,7 @@ from ministack import app
 
 from engine import permissions
 from engine.callers import caller_of
-from engine.faults import DELAY, ERROR, Call, CallLog, FaultBook
+from engine.faults import DELAY, ERROR, LOST, Call, CallLog, FaultBook
 from engine.hooks import Hooks
 
 _UNLOGGED = {"imds", "ecs-metadata"}
@@ -50,8 +50,10 @@ def install(hooks: Hooks, faults: FaultBook, calls: CallLog, enforce: bool) -> N
         late = faults.take(service, operation, {DELAY}, text)
         if late:
             await asyncio.sleep(late.seconds)
-        fault = faults.take(service, operation, {ERROR}, text)
+        fault = faults.take(service, operation, {ERROR, LOST}, text)
         if fault:
+            if fault.effect == LOST:
+                await original(method, path, headers, body, query_params, request_id)
             answer = _refusal(fault.error, fault.message, fault.status, headers, request_id)
         elif enforce and denied:
             status = 403 if service == "lambda" else 400

@@ -19,7 +19,7 @@ from engine import permissions
 from engine.callers import role_name
 from engine.doorbell import Doorbell
 from engine.executions import Interrupted, current, running
-from engine.faults import ERROR, Call, Caller, CallLog, FaultBook
+from engine.faults import ERROR, LOST, Call, Caller, CallLog, FaultBook
 from engine.hooks import Hooks
 from engine.tasks import USER_INITIATED, Tasks
 
@@ -114,18 +114,30 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorb
     @hooks.around(sfn, "_call_lambda")
     def call_lambda(original, func_ref, event):
         # The function's own answer stays out of `call`: an error of the function is no error of the call.
-        status, _, body = call("lambda", "Invoke", func_ref, {"FunctionName": func_ref}, lambda: ecs.json_response({}))
+        request = {"FunctionName": func_ref}
+        status, _, body = call("lambda", "Invoke", func_ref, request, lambda: ecs.json_response({}))
         if status >= 400:
-            refusal = json.loads(body)
-            code = refusal["__type"]
-            name = "AWSLambdaException" if code == "AccessDeniedException" else code
-            raise sfn._ExecutionError(f"Lambda.{name}", _sdk_message("AWSLambda", refusal, status))
+            raise _lambda_refusal(json.loads(body), status)
+        lost = faults.take("lambda", "Invoke", {LOST}, func_ref)
         try:
-            return original(func_ref, event)
+            result = original(func_ref, event)
         except sfn._ExecutionError as error:
             if error.error == "Lambda.Unknown" and '"TooManyRequestsException"' in error.cause:
                 raise sfn._ExecutionError("Lambda.TooManyRequestsException", error.cause) from error
             raise
+        if lost:
+            raise _lambda_refusal({"__type": lost.error, "message": lost.message}, lost.status)
+        return result
+
+
+def _lambda_refusal(refusal: dict, status: int) -> Exception:
+    code = refusal["__type"]
+    if "." in code:
+        # An error of the runtime (`Runtime.ExitError`), not of Lambda's API.
+        cause = {"errorType": code, "errorMessage": refusal["message"]}
+        return sfn._ExecutionError(code, json.dumps(cause))
+    name = "AWSLambdaException" if code == "AccessDeniedException" else code
+    return sfn._ExecutionError(f"Lambda.{name}", _sdk_message("AWSLambda", refusal, status))
 
 
 def _caller() -> Caller | None:

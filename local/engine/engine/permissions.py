@@ -144,7 +144,9 @@ def _run_task(request: dict) -> list[Needed]:
 
 
 def _invoke(request: dict) -> list[Needed]:
-    function = request.get("FunctionName") or unquote(request["_path"].partition("/functions/")[2].partition("/")[0])
+    # Over HTTP the function is named by the path, and the body is its event.
+    in_path = unquote(request["_path"].partition("/functions/")[2].partition("/")[0])
+    function = in_path or request.get("FunctionName") or ""
     resource = function if function.startswith("arn:") else f"function:{function}"
     return [Needed("lambda:InvokeFunction", _arn("lambda", resource))]
 

@@ -47,7 +47,7 @@ class _Refused(Exception):
 
 def install(hooks: Hooks, faults: FaultBook) -> None:
     """Declares the hooks on RunTask."""
-    hooks.require(ecs, "_clusters", "_task_defs", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
+    hooks.require(ecs, "_clusters", "_tags", "_task_defs", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
 
     @hooks.around(ecs, "_run_task")
     def run_task(original, data):
@@ -58,9 +58,7 @@ def install(hooks: Hooks, faults: FaultBook) -> None:
             _check(data)
         except _Refused as refusal:
             return ecs.error_response_json(refusal.code, refusal.message, 400)
-        if not data.get("group"):
-            data = {**data, "group": "family:" + _definition(data)["family"]}
-        status, headers, body = original(data)
+        status, headers, body = original(_complete(data))
         if status == 200:
             answer = json.loads(body)
             for task in answer["tasks"]:
@@ -85,6 +83,18 @@ def _answer(fault: Fault) -> tuple:
 
 def _definition(data: dict) -> dict:
     return ecs._task_defs.get(ecs._resolve_td_key(data.get("taskDefinition", ""))) or {}
+
+
+def _complete(data: dict) -> dict:
+    """The request with what AWS adds: the group, and the tags that are propagated and managed."""
+    definition = _definition(data)
+    tags = {tag["key"]: tag for tag in data.get("tags") or ()}
+    if data.get("propagateTags") == "TASK_DEFINITION":
+        tags = {tag["key"]: tag for tag in ecs._tags.get(definition["taskDefinitionArn"], [])} | tags
+    if data.get("enableECSManagedTags"):
+        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+        tags["aws:ecs:clusterName"] = {"key": "aws:ecs:clusterName", "value": cluster}
+    return {**data, "group": data.get("group") or f"family:{definition['family']}", "tags": list(tags.values())}
 
 
 def _show_overrides(task: dict) -> None:

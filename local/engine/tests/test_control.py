@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 from support import EngineTestCase
 
@@ -41,6 +42,27 @@ class FaultTest(EngineTestCase):
         task["Arguments"] = {"FunctionName": function, "Payload": {}}
         ended = self.end(self.start(self.machine({"T": task})))
         self.assertEqual(ended["error"], "Lambda.TooManyRequestsException")
+
+    def test_a_lost_answer_leaves_the_call_carried_out(self):
+        self.order(service="ssm", operation="PutParameter", effect="lost", error="InternalServerError", status=500)
+        put = lambda: self.ssm.put_parameter(Name="/f/lost", Value="v", Type="String")
+        self.assertEqual(
+            [self.error_code(put), self.error_code(put)], ["InternalServerError", "ParameterAlreadyExists"]
+        )
+        file = self.engine.state_dir / "lost"
+        function = self.function("lost", f"with open({str(file)!r}, 'a') as f: f.write('x')")
+        self.order(service="lambda", operation="Invoke", effect="lost", error="Runtime.ExitError", message="gone")
+        retry = {"ErrorEquals": ["Runtime.ExitError"], "IntervalSeconds": 1}
+        task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Retry": [retry], "End": True}
+        task["Arguments"] = {"FunctionName": function, "Payload": {}}
+        self.assertEqual(self.end(self.start(self.machine({"T": task})))["status"], "SUCCEEDED")
+        self.assertEqual(file.read_text(), "xx")
+
+    def test_a_late_answer_is_late(self):
+        self.order(service="ssm", operation="GetParameter", effect="delay", seconds=0.3)
+        started = time.monotonic()
+        self.assertEqual(self.error_code(lambda: self.ssm.get_parameter(Name="/f/late")), "ParameterNotFound")
+        self.assertGreaterEqual(time.monotonic() - started, 0.3)
 
     def test_an_order_that_makes_no_sense_is_refused_with_the_reason(self):
         for order, reason in (

@@ -109,7 +109,8 @@ class StateTest(EngineTestCase):
         calls = self.engine.state_dir / name
         body = (
             f"import time\nwith open({str(calls)!r}, 'a+') as f:\n    f.write(f'{{time.time()}}\\n')\n    f.seek(0)\n"
-            f"    n = len(f.readlines())\nif n <= {times}:\n    raise type({error!r}, (Exception,), {{}})('no ' + str(n))\n"
+            "    n = len(f.readlines())\n"
+            f"if n <= {times}:\n    raise type({error!r}, (Exception,), {{}})('no ' + str(n))\n"
             "return {'calls': n}"
         )
         return self.function(name, body), calls

@@ -104,6 +104,33 @@ class TaskTest(EngineTestCase):
         self.assertLessEqual({"createdAt", "startedAt", "stoppedAt", "taskDefinitionArn", "version"}, set(detail))
         self.assertNotIn("stopCode", received["RUNNING"]["detail"])
 
+    def test_output_is_forwarded_to_the_log_stream_that_ecs_would_name(self):
+        options = {"awslogs-group": "/tasks", "awslogs-stream-prefix": "p", "awslogs-create-group": "true"}
+        self.define("logging", logConfiguration={"logDriver": "awslogs", "options": options})
+        arn = self.run_task("logging", "echo one; printf 'two\nlast'")["taskArn"]
+        self.task_is(arn, "STOPPED")
+        stream = f"p/runner/{arn.rsplit('/', 1)[-1]}"
+        logs = self.engine.client("logs")
+
+        def look() -> bool:
+            streams = logs.describe_log_streams(logGroupName="/tasks")["logStreams"]
+            if not any(item["logStreamName"] == stream for item in streams):
+                return False
+            events = logs.get_log_events(logGroupName="/tasks", logStreamName=stream)["events"]
+            return [event["message"] for event in events] == ["one", "two", "last"]
+
+        until("the lines", look)
+
+    def test_tags_of_the_task_definition_are_propagated_and_shown_on_request(self):
+        arn = self.define("tagged")
+        self.ecs.tag_resource(resourceArn=arn, tags=[{"key": "a", "value": "definition"}, {"key": "b", "value": "2"}])
+        request = {"tags": [{"key": "a", "value": "request"}], "propagateTags": "TASK_DEFINITION"}
+        task = self.run_task("tagged", "exit 0", **request, enableECSManagedTags=True)["taskArn"]
+        self.assertEqual(self.task(task)["tags"], [])
+        shown = self.ecs.describe_tasks(cluster="c", tasks=[task], include=["TAGS"])["tasks"][0]["tags"]
+        values = {tag["key"]: tag["value"] for tag in shown}
+        self.assertEqual(values, {"a": "request", "b": "2", "aws:ecs:clusterName": "c"})
+
     def test_a_task_role_credential_is_for_the_holder_of_the_task_token_alone(self):
         self.define("role", role="arn:aws:iam::000000000000:role/runner")
         code = (
