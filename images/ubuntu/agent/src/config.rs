@@ -1,0 +1,140 @@
+//! The agent's own configuration.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use registration::ParameterPath;
+use settings::{Settings, Variable, shared};
+
+const PARAMETER: Variable = Variable::required(
+    "AGENT_PARAMETER",
+    "path of the SSM parameter that holds this runner's registration; `launch` sets it",
+);
+const RUNNER: Variable = Variable::optional(
+    "AGENT_RUNNER",
+    "the runner's name, for the log; read off the path if not set",
+);
+const EXECUTION: Variable = Variable::optional(
+    "AGENT_EXECUTION",
+    "the execution this runner was started for, for the log",
+);
+const IDLE_LIMIT: Variable = Variable::with_default(
+    "AGENT_IDLE_LIMIT_SECONDS",
+    "900",
+    "how long the listener may run without a job before the agent shuts it down",
+);
+const STOP_LIMIT: Variable = Variable::with_default(
+    "AGENT_STOP_LIMIT_SECONDS",
+    "110",
+    "how long an orderly shutdown may take before the listener is killed; keep it under the container's stopTimeout",
+);
+const RUNNER_HOME: Variable = Variable::with_default(
+    "AGENT_RUNNER_HOME",
+    "/home/runner",
+    "directory that `bin/Runner.Listener` lies in; the image sets it",
+);
+
+/// Every variable the agent reads.
+pub const VARIABLES: &[Variable] = &[
+    PARAMETER,
+    RUNNER,
+    EXECUTION,
+    IDLE_LIMIT,
+    STOP_LIMIT,
+    RUNNER_HOME,
+    shared::AWS_REGION,
+    shared::AWS_ENDPOINT_URL,
+];
+
+/// What one run of the agent is told.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) parameter: ParameterPath,
+    pub(crate) idle_limit: Duration,
+    pub(crate) stop_limit: Duration,
+    pub(crate) home: PathBuf,
+    pub(crate) region: String,
+    pub(crate) endpoint: Option<String>,
+}
+
+impl Config {
+    pub(crate) fn read(settings: &Settings) -> Result<Self, settings::Error> {
+        Ok(Self {
+            parameter: settings.parsed(&PARAMETER)?,
+            idle_limit: settings.seconds(&IDLE_LIMIT)?,
+            stop_limit: settings.seconds(&STOP_LIMIT)?,
+            home: settings.text(&RUNNER_HOME)?.into(),
+            region: settings.text(&shared::AWS_REGION)?,
+            endpoint: settings.maybe(&shared::AWS_ENDPOINT_URL),
+        })
+    }
+
+    pub(crate) fn listener(&self) -> PathBuf {
+        self.home.join("bin/Runner.Listener")
+    }
+
+    pub(crate) fn configurator(&self) -> PathBuf {
+        self.home.join("config.sh")
+    }
+
+    pub(crate) fn diagnostics(&self) -> PathBuf {
+        self.home.join("_diag")
+    }
+}
+
+/// Who is speaking, as far as it is known before the configuration has been read.
+pub(crate) fn speaker(settings: &Settings) -> (Option<String>, Option<String>) {
+    let named = || {
+        settings
+            .parsed::<ParameterPath>(&PARAMETER)
+            .ok()
+            .map(|path| path.runner().to_string())
+    };
+    (
+        settings.maybe(&RUNNER).or_else(named),
+        settings.maybe(&EXECUTION),
+    )
+}
+
+/// Whether a path is a file that somebody may execute.
+pub(crate) fn executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "/fargate-runners/runners/fr-hello-42/0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn defaults_suit_the_image() {
+        let settings =
+            Settings::from_pairs([("AGENT_PARAMETER", PATH), ("AWS_REGION", "eu-central-1")]);
+        let config = Config::read(&settings).unwrap();
+        assert_eq!(
+            config.listener(),
+            Path::new("/home/runner/bin/Runner.Listener")
+        );
+        assert_eq!(
+            (config.idle_limit.as_secs(), config.stop_limit.as_secs()),
+            (900, 110)
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_no_registration_is_refused_by_name() {
+        let settings =
+            Settings::from_pairs([("AGENT_PARAMETER", "/fargate-runners/github/private-key")]);
+        let error = Config::read(&settings).unwrap_err().to_string();
+        assert!(error.contains("AGENT_PARAMETER"), "{error}");
+    }
+
+    #[test]
+    fn the_log_names_the_runner_even_where_only_the_path_does() {
+        let settings = Settings::from_pairs([("AGENT_PARAMETER", PATH)]);
+        assert_eq!(speaker(&settings), (Some("fr-hello-42".to_owned()), None));
+    }
+}

@@ -1,0 +1,129 @@
+//! What the listener, and so the job, gets to see of the task's environment.
+
+use std::ffi::{OsStr, OsString};
+
+use registration::{Registration, TokenRegistration};
+
+/// Arguments of the listener may come as variables of this prefix; it takes them out of its
+/// environment and masks the secret ones
+/// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.cs)).
+const INPUT: &str = "ACTIONS_RUNNER_INPUT_";
+/// The agent's own variables.
+const OURS: &str = "AGENT_";
+/// The one variable under our prefix that belongs to the runner: where tools are cached.
+const TOOLS: &str = "AGENT_TOOLSDIRECTORY";
+
+/// The environment a child of the agent starts from: everything but the agent's own variables, and
+/// but arguments that a task definition tries to give to the listener behind the agent's back.
+///
+/// What is kept on purpose: the address of the task role's credentials, because a job may be meant
+/// to use that role, and the region and endpoint that go with it.
+pub fn cleaned(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    environment
+        .into_iter()
+        .filter(|(name, _)| !removed(name))
+        .collect()
+}
+
+fn removed(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name != TOOLS && (name.starts_with(OURS) || name.to_ascii_uppercase().starts_with(INPUT))
+}
+
+/// What the listener is given besides, for `run`.
+pub fn for_listener(registration: &Registration) -> Vec<(String, String)> {
+    match registration {
+        Registration::Jit(config) => vec![input("JITCONFIG", config.expose())],
+        // `config.sh` has written down all it needs.
+        Registration::Token(_) => Vec::new(),
+    }
+}
+
+/// What `config.sh` is given. Not on the command line: other processes could read the token there.
+pub fn for_config(registration: &TokenRegistration) -> Vec<(String, String)> {
+    let mut inputs = vec![
+        input("URL", &registration.url),
+        input("TOKEN", registration.token.expose()),
+        input("NAME", &registration.name),
+        input("LABELS", &registration.labels),
+    ];
+    if let Some(group) = &registration.group {
+        inputs.push(input("RUNNERGROUP", group));
+    }
+    inputs
+}
+
+fn input(name: &str, value: &str) -> (String, String) {
+    (format!("{INPUT}{name}"), value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use registration::Secret;
+
+    use super::*;
+
+    fn names_kept(names: &[&str]) -> Vec<String> {
+        let environment = names
+            .iter()
+            .map(|name| (OsString::from(name), OsString::from("x")));
+        cleaned(environment)
+            .into_iter()
+            .map(|(name, _)| name.into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_the_agents_does_not_reach_the_job() {
+        assert!(
+            names_kept(&[
+                "AGENT_PARAMETER",
+                "AGENT_RUNNER",
+                "AGENT_OF_A_LATER_VERSION"
+            ])
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_task_definition_cannot_slip_the_listener_arguments() {
+        assert!(
+            names_kept(&["ACTIONS_RUNNER_INPUT_JITCONFIG", "actions_runner_input_url"]).is_empty()
+        );
+    }
+
+    #[test]
+    fn what_is_the_jobs_reaches_it() {
+        let kept = [
+            "PATH",
+            "HOME",
+            "AWS_REGION",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AGENT_TOOLSDIRECTORY",
+            "ACTIONS_RUNNER_HOOK_JOB_STARTED",
+        ];
+        assert_eq!(names_kept(&kept), kept);
+    }
+
+    #[test]
+    fn a_runner_group_is_given_only_where_there_is_one() {
+        let mut token = TokenRegistration {
+            url: "https://github.com/octo".into(),
+            token: Secret::new("AABF3JGZDX3P5PMEXLND6TS6FCWO6"),
+            name: "fr-hello-42".into(),
+            labels: "linux,self-hosted".into(),
+            group: None,
+        };
+        assert_eq!(for_config(&token).len(), 4);
+        token.group = Some("Big machines".into());
+        assert_eq!(
+            for_config(&token)[4],
+            (
+                "ACTIONS_RUNNER_INPUT_RUNNERGROUP".to_owned(),
+                "Big machines".to_owned()
+            )
+        );
+    }
+}

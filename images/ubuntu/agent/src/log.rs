@@ -1,0 +1,88 @@
+//! What reaches the container's log: the agent's own messages as JSON lines, and the listener's
+//! lines as it wrote them. Both go through the [`Mask`].
+
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::mask::Mask;
+
+/// Writes to standard output. Cloned freely; all clones share one mask.
+#[derive(Clone, Debug)]
+pub(crate) struct Log(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    runner: Option<String>,
+    execution: Option<String>,
+    mask: OnceLock<Mask>,
+}
+
+impl Log {
+    pub(crate) fn new((runner, execution): (Option<String>, Option<String>)) -> Self {
+        Self(Arc::new(Shared {
+            runner,
+            execution,
+            mask: OnceLock::new(),
+        }))
+    }
+
+    /// From here on nothing of this is written. There is one registration, so one mask.
+    pub(crate) fn hide(&self, mask: Mask) {
+        let _ = self.0.mask.set(mask);
+    }
+
+    pub(crate) fn info(&self, message: &str, fields: Value) {
+        self.message("INFO", message, fields);
+    }
+
+    pub(crate) fn error(&self, message: &str, fields: Value) {
+        self.message("ERROR", message, fields);
+    }
+
+    /// Passes a line on.
+    pub(crate) fn line(&self, line: &str) {
+        let masked = match self.0.mask.get() {
+            Some(mask) => mask.apply(line),
+            None => line.into(),
+        };
+        // A log nobody reads any more is no reason to end a job.
+        let _ = writeln!(std::io::stdout().lock(), "{masked}");
+    }
+
+    fn message(&self, level: &str, message: &str, fields: Value) {
+        let fields = match fields {
+            Value::Object(fields) => fields
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
+            _ => Map::new(),
+        };
+        let (runner, execution) = (self.0.runner.as_deref(), self.0.execution.as_deref());
+        // Text and numbers always become JSON.
+        if let Ok(entry) = serde_json::to_string(&Entry {
+            level,
+            message,
+            runner,
+            execution,
+            fields,
+        }) {
+            self.line(&entry);
+        }
+    }
+}
+
+/// A message, with its fields in the order in which a person reads them.
+#[derive(Serialize)]
+struct Entry<'a> {
+    level: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<&'a str>,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}

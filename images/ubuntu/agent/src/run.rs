@@ -1,0 +1,222 @@
+//! From the task's environment to the agent's exit.
+
+use std::time::Instant as Clock;
+
+use outcome::AgentExit;
+use registration::{Registration, TokenRegistration};
+use serde_json::json;
+use settings::Settings;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::{self, Config};
+use crate::failure::Failure;
+use crate::listener::{Listener, Next};
+use crate::log::Log;
+use crate::mask::Mask;
+use crate::process::{self, Signals};
+use crate::verdict::{End, Seen, Stop, is_update, verdict};
+use crate::watch::{Action, Watch};
+use crate::{diagnostics, environment, parameter, update};
+
+/// Runs one runner from its registration to its end, and says what became of it. The last line of
+/// the log names the outcome.
+pub async fn run(settings: &Settings) -> AgentExit {
+    let started = Clock::now();
+    process::settle();
+    let log = Log::new(config::speaker(settings));
+    let (exit, seen) = match serve(settings, &log, started).await {
+        Ok((end, seen)) => (verdict(end, &seen), seen),
+        Err(failure) => {
+            log.error(&failure.to_string(), json!({}));
+            (failure.exit(), Seen::default())
+        }
+    };
+    log.info(
+        "outcome",
+        json!({
+            "outcome": exit.name(),
+            "exitCode": exit.code(),
+            "job": seen.job,
+            "result": seen.result.as_ref().map(crate::event::JobResult::as_str),
+            "seconds": started.elapsed().as_secs(),
+        }),
+    );
+    exit
+}
+
+async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<(End, Seen), Failure> {
+    let config = Config::read(settings)?;
+    let mut signals = Signals::listen().map_err(Failure::Signals)?;
+    // Before the registration is taken: in an image without a listener it would be lost.
+    if !config::executable(&config.listener()) {
+        return Err(Failure::NoProgram(config.listener()));
+    }
+    let client = parameter::client(settings, &config.region, config.endpoint.as_deref())?;
+    let registration = tokio::select! {
+        registration = parameter::take(&client, &config.parameter) => registration?,
+        () = signals.stop() => return Err(Failure::Stopped),
+    };
+    drop(client);
+    log.hide(Mask::of(&registration));
+    if let Registration::Token(token) = &registration {
+        register(&config, token, log, &mut signals).await?;
+    }
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    log.info(
+        "starting the listener",
+        json!({ "milliseconds": milliseconds }),
+    );
+    let (end, seen) = listen(&config, &registration, log, &mut signals).await?;
+    if is_worth_explaining(verdict(end, &seen)) {
+        diagnostics::show(&config.diagnostics(), log);
+    }
+    Ok((end, seen))
+}
+
+/// A job that ran and a stop that was asked for explain themselves.
+fn is_worth_explaining(exit: AgentExit) -> bool {
+    !matches!(exit, AgentExit::RanJob | AgentExit::Stopped)
+}
+
+/// Lets `config.sh` register the runner, where the server gives no just-in-time configuration.
+async fn register(
+    config: &Config,
+    registration: &TokenRegistration,
+    log: &Log,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let mut command = command(config, config.configurator());
+    command
+        .args([
+            "--unattended",
+            "--ephemeral",
+            "--disableupdate",
+            "--no-default-labels",
+            "--replace",
+        ])
+        .envs(environment::for_config(registration));
+    let mut configurator = start(&mut command, config.configurator(), log)?;
+    let pid = configurator.pid();
+    let end = loop {
+        tokio::select! {
+            next = configurator.next() => if let Next::Ended(end) = next { break end },
+            () = signals.stop_while_reaping(Some(pid)) => {
+                configurator.kill();
+                return Err(Failure::Stopped);
+            }
+        }
+    };
+    configurator.last_words().await;
+    match end {
+        End::Code(0) => Ok(()),
+        End::Code(code) => Err(Failure::Refused(Some(code))),
+        End::Killed => Err(Failure::Refused(None)),
+    }
+}
+
+/// Runs the listener, twice if it updates itself, and ends it where it does not end by itself.
+async fn listen(
+    config: &Config,
+    registration: &Registration,
+    log: &Log,
+    signals: &mut Signals,
+) -> Result<(End, Seen), Failure> {
+    let mut watch = Watch::new(Instant::now(), config.idle_limit, config.stop_limit);
+    let mut updated = false;
+    loop {
+        let mut command = command(config, config.listener());
+        command
+            .arg("run")
+            .envs(environment::for_listener(registration));
+        let mut listener = start(&mut command, config.listener(), log)?;
+        let end = attend(&mut listener, &mut watch, log, signals).await;
+        let updating = is_update(end, watch.seen()) && !updated;
+        if !updating && listener.kill() {
+            log.info(
+                "processes that the listener left behind were ended",
+                json!({}),
+            );
+        }
+        for event in listener.last_words().await {
+            watch.heard(event, Instant::now());
+        }
+        log.info("the listener ended", json!({ "code": end.code() }));
+        process::reap(None);
+        if !updating {
+            return Ok((end, watch.seen().clone()));
+        }
+        updated = true;
+        tokio::select! {
+            finished = update::finished(&config.home, update::LIMIT) => if !finished {
+                log.error("the runner's update of itself did not finish; build the image with a newer runner", json!({}));
+                return Ok((End::Killed, watch.seen().clone()));
+            },
+            () = signals.stop_while_reaping(None) => {
+                watch.stopped(Instant::now());
+                return Ok((end, watch.seen().clone()));
+            }
+        }
+        log.info(
+            "the runner has updated itself and is started again",
+            json!({}),
+        );
+    }
+}
+
+/// Stays with one listener until it has ended.
+async fn attend(
+    listener: &mut Listener,
+    watch: &mut Watch,
+    log: &Log,
+    signals: &mut Signals,
+) -> End {
+    let pid = listener.pid();
+    loop {
+        let deadline = watch.deadline();
+        let action = tokio::select! {
+            // What was said before a deadline or a signal counts before it.
+            biased;
+            next = listener.next() => match next {
+                Next::Said(event) => {
+                    watch.heard(event, Instant::now());
+                    None
+                }
+                Next::Ended(end) => return end,
+            },
+            () = signals.stop_while_reaping(Some(pid)) => watch.stopped(Instant::now()),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                watch.expired(Instant::now())
+            }
+        };
+        let Some(action) = action else { continue };
+        log.info(
+            action.name(),
+            json!({ "reason": watch.seen().stop.map(Stop::name) }),
+        );
+        match action {
+            Action::Interrupt => listener.interrupt(),
+            Action::Kill => {
+                listener.kill();
+            }
+        }
+    }
+}
+
+/// A command in the runner's directory, with the environment that is a job's to see.
+fn command(config: &Config, program: std::path::PathBuf) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(&config.home)
+        .env_clear()
+        .envs(environment::cleaned(std::env::vars_os()));
+    command
+}
+
+fn start(
+    command: &mut Command,
+    program: std::path::PathBuf,
+    log: &Log,
+) -> Result<Listener, Failure> {
+    Listener::start(command, log).map_err(|error| Failure::NotStarted { program, error })
+}

@@ -1,0 +1,263 @@
+//! What a listener's end means.
+//!
+//! | listener | before a job | during a job | after a job |
+//! |---|---|---|---|
+//! | ended with 0 | `EndedWithoutJob` | `ListenerFailed` | `RanJob` |
+//! | ended with 1 | `Refused`; once it had listened, `EndedWithoutJob` | `ListenerFailed` | `RanJob` |
+//! | ended with 3 or 4 (after an update that was waited for) | `VersionTooOld` | `ListenerFailed` | `RanJob` |
+//! | ended with 5 | `SessionConflict` | `ListenerFailed` | `RanJob` |
+//! | ended with 7, or said that it is deprecated | `VersionTooOld` | `ListenerFailed` | `RanJob` |
+//! | ended otherwise, or was killed | `ListenerFailed` | `ListenerFailed` | `RanJob` |
+//! | … after a stop signal | `Stopped` | `StoppedInJob` | `RanJob` if the job had ended before the signal or succeeded, else `StoppedInJob` |
+//! | … after the idle limit | `Idle` | `StoppedInJob` | the same |
+//!
+//! The codes are those of the runner
+//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Constants.cs)).
+
+use outcome::AgentExit;
+
+use crate::event::{Event, JobResult};
+
+/// How the listener's process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal.
+    Killed,
+}
+
+impl End {
+    /// The exit code, where there is one.
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Killed => None,
+        }
+    }
+}
+
+/// Why the agent asked the listener to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The task is being stopped.
+    Signal,
+    /// No job came in time.
+    Idle,
+    /// The job had ended and the listener had not.
+    Lingering,
+}
+
+impl Stop {
+    /// For the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "the task is being stopped",
+            Self::Idle => "no job came within the idle limit",
+            Self::Lingering => "the listener did not end after its job",
+        }
+    }
+}
+
+/// What the agent saw of one runner, over all starts of its listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// It listened for jobs.
+    pub listening: bool,
+    /// GitHub called its version too old.
+    pub deprecated: bool,
+    /// It took the job of this name.
+    pub job: Option<String>,
+    /// That job ended.
+    pub result: Option<JobResult>,
+    /// That job ended before anything was asked to stop.
+    pub undisturbed: bool,
+    /// The first reason for which it was asked to end.
+    pub stop: Option<Stop>,
+}
+
+impl Seen {
+    /// Takes note of a line.
+    pub fn note(&mut self, event: Event) {
+        match event {
+            Event::Listening => self.listening = true,
+            Event::Deprecated => self.deprecated = true,
+            Event::Started(name) => self.job = Some(name),
+            Event::Completed(result) => {
+                self.undisturbed = self.stop.is_none();
+                self.result = Some(result);
+            }
+        }
+    }
+}
+
+/// Whether the listener ended in order to be replaced by a newer one (3, and 4 for a runner that
+/// runs one job only). One that has had its job is not needed again.
+pub fn is_update(end: End, seen: &Seen) -> bool {
+    matches!(end, End::Code(3 | 4)) && seen.job.is_none() && seen.stop.is_none()
+}
+
+/// The outcome.
+pub fn verdict(end: End, seen: &Seen) -> AgentExit {
+    match (&seen.job, &seen.result) {
+        (None, _) => without_job(end, seen),
+        (Some(_), None) if seen.stop.is_some() => AgentExit::StoppedInJob,
+        (Some(_), None) => AgentExit::ListenerFailed,
+        (Some(_), Some(result)) if seen.undisturbed || result.is_success() => AgentExit::RanJob,
+        (Some(_), Some(_)) => AgentExit::StoppedInJob,
+    }
+}
+
+fn without_job(end: End, seen: &Seen) -> AgentExit {
+    match seen.stop {
+        Some(Stop::Signal) => return AgentExit::Stopped,
+        Some(Stop::Idle | Stop::Lingering) => return AgentExit::Idle,
+        None => {}
+    }
+    match end {
+        _ if seen.deprecated => AgentExit::VersionTooOld,
+        End::Code(0) => AgentExit::EndedWithoutJob,
+        // A session that GitHub had opened and then ended: the runner was deleted or dropped there.
+        End::Code(1) if seen.listening => AgentExit::EndedWithoutJob,
+        End::Code(1) => AgentExit::Refused,
+        End::Code(3 | 4 | 7) => AgentExit::VersionTooOld,
+        End::Code(5) => AgentExit::SessionConflict,
+        End::Code(_) | End::Killed => AgentExit::ListenerFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AgentExit::{
+        EndedWithoutJob, Idle, ListenerFailed, RanJob, Refused, SessionConflict, Stopped,
+        StoppedInJob, VersionTooOld,
+    };
+
+    fn seen(listening: bool, stop: Option<Stop>) -> Seen {
+        Seen {
+            listening,
+            stop,
+            ..Seen::default()
+        }
+    }
+
+    fn in_job(stop: Option<Stop>) -> Seen {
+        Seen {
+            job: Some("build".into()),
+            ..seen(true, stop)
+        }
+    }
+
+    fn after_job(result: &str, undisturbed: bool, stop: Option<Stop>) -> Seen {
+        Seen {
+            result: Some(result.into()),
+            undisturbed,
+            ..in_job(stop)
+        }
+    }
+
+    #[test]
+    fn before_a_job_the_code_decides() {
+        for (end, listening, exit) in [
+            (End::Code(0), false, EndedWithoutJob),
+            (End::Code(0), true, EndedWithoutJob),
+            (End::Code(1), false, Refused),
+            (End::Code(1), true, EndedWithoutJob),
+            (End::Code(2), true, ListenerFailed),
+            (End::Code(3), true, VersionTooOld),
+            (End::Code(4), true, VersionTooOld),
+            (End::Code(5), false, SessionConflict),
+            (End::Code(7), false, VersionTooOld),
+            (End::Code(134), true, ListenerFailed),
+            (End::Killed, true, ListenerFailed),
+        ] {
+            assert_eq!(
+                verdict(end, &seen(listening, None)),
+                exit,
+                "{end:?} {listening}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_version_called_deprecated_is_too_old_whatever_the_code() {
+        for end in [End::Code(0), End::Code(1), End::Code(7)] {
+            let seen = Seen {
+                deprecated: true,
+                ..seen(true, None)
+            };
+            assert_eq!(verdict(end, &seen), VersionTooOld);
+        }
+    }
+
+    #[test]
+    fn before_a_job_a_reason_to_stop_outweighs_the_code() {
+        for end in [End::Code(0), End::Code(1), End::Code(3), End::Killed] {
+            assert_eq!(verdict(end, &seen(true, Some(Stop::Signal))), Stopped);
+            assert_eq!(verdict(end, &seen(true, Some(Stop::Idle))), Idle);
+        }
+    }
+
+    #[test]
+    fn a_job_that_never_ended_was_stopped_or_lost() {
+        for end in [End::Code(0), End::Code(1), End::Code(4), End::Killed] {
+            assert_eq!(verdict(end, &in_job(None)), ListenerFailed);
+            assert_eq!(verdict(end, &in_job(Some(Stop::Signal))), StoppedInJob);
+            assert_eq!(verdict(end, &in_job(Some(Stop::Idle))), StoppedInJob);
+        }
+    }
+
+    #[test]
+    fn a_job_that_ended_by_itself_was_run_whatever_its_result_and_the_code() {
+        for result in ["Succeeded", "Failed", "Canceled"] {
+            for stop in [None, Some(Stop::Signal), Some(Stop::Lingering)] {
+                for end in [End::Code(0), End::Code(1), End::Code(4), End::Killed] {
+                    assert_eq!(verdict(end, &after_job(result, true, stop)), RanJob);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_that_ended_during_a_shutdown_was_run_only_if_it_succeeded() {
+        for stop in [Stop::Signal, Stop::Idle] {
+            for (result, exit) in [
+                ("Succeeded", RanJob),
+                ("Canceled", StoppedInJob),
+                ("Failed", StoppedInJob),
+            ] {
+                assert_eq!(
+                    verdict(End::Code(0), &after_job(result, false, Some(stop))),
+                    exit
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_listener_that_may_still_serve_is_started_again() {
+        assert!(
+            is_update(End::Code(3), &seen(true, None))
+                && is_update(End::Code(4), &seen(false, None))
+        );
+        for (end, seen) in [
+            (End::Code(0), seen(true, None)),
+            (End::Killed, seen(true, None)),
+            (End::Code(4), seen(true, Some(Stop::Signal))),
+            (End::Code(4), after_job("Succeeded", true, None)),
+        ] {
+            assert!(!is_update(end, &seen), "{end:?} {seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_undisturbed_only_before_a_stop() {
+        let mut calm = in_job(None);
+        calm.note(Event::Completed("Failed".into()));
+        assert!(calm.undisturbed);
+        let mut stopped = in_job(Some(Stop::Signal));
+        stopped.note(Event::Completed("Canceled".into()));
+        assert!(!stopped.undisturbed);
+    }
+}

@@ -1,0 +1,430 @@
+//! The agent's whole way, with a shell script for a listener.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "the lint knows test functions, not what they call"
+)]
+
+mod support;
+
+use std::sync::atomic::AtomicUsize;
+
+use outcome::AgentExit;
+use registration::{Registration, Secret, TokenRegistration};
+use support::{Agent, Aws, Home, Mood, PARAMETER, exists, jit, jit_config, until};
+
+/// Waits until it is interrupted; `wait` gives way to the trap at once.
+const UNTIL_INTERRUPTED: &str = "sleep 600 & wait $!";
+const LISTENING: &str = "echo '2026-03-01 10:00:00Z: Listening for Jobs'";
+const RUNNING: &str = "echo '2026-03-01 10:00:01Z: Running job: build'";
+
+fn completed(result: &str) -> String {
+    format!("echo '2026-03-01 10:00:02Z: Job build completed with result: {result}'")
+}
+
+fn script(lines: &[&str]) -> Home {
+    Home::with_listener(&lines.join("\n"))
+}
+
+#[test]
+fn deletes_the_parameter_before_it_starts_the_listener() {
+    let (aws, home) = (
+        Aws::holding(&jit()),
+        script(&[LISTENING, RUNNING, &completed("Succeeded")]),
+    );
+    assert_eq!(Agent::start(&aws, &home).outcome(), AgentExit::RanJob);
+    assert_eq!(
+        aws.calls(),
+        [
+            "credentials",
+            "GetParameter",
+            "DeleteParameter",
+            "bin/Runner.Listener"
+        ]
+    );
+}
+
+#[test]
+fn a_jobs_environment_holds_neither_path_nor_configuration() {
+    // As the real listener does, which takes its inputs out of its environment.
+    let job = "env >job; tr '\\0' ' ' </proc/$$/cmdline >cmdline; unset ${!ACTIONS_RUNNER_INPUT_*}; env >job";
+    let home = script(&[
+        "env >listener",
+        job,
+        LISTENING,
+        RUNNING,
+        &completed("Succeeded"),
+    ]);
+    let aws = Aws::holding(&jit());
+    Agent::start(&aws, &home).outcome();
+    assert!(
+        home.read("listener")
+            .contains(&format!("ACTIONS_RUNNER_INPUT_JITCONFIG={}", jit_config()))
+    );
+    let job = home.read("job");
+    assert!(
+        job.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI="),
+        "the task role is the job's to use: {job}"
+    );
+    for text in [
+        jit_config().as_str(),
+        PARAMETER,
+        "AGENT_",
+        "ACTIONS_RUNNER_INPUT",
+    ] {
+        assert!(!job.contains(text), "{text} in {job}");
+        assert!(!home.read("cmdline").contains(text));
+    }
+    assert!(
+        home.read("cmdline")
+            .trim_end()
+            .ends_with("bin/Runner.Listener run")
+    );
+}
+
+#[test]
+fn a_job_that_ran_ends_well_whatever_its_result() {
+    let aws = Aws::holding(&jit());
+    for result in ["Succeeded", "Failed", "Canceled"] {
+        let home = script(&[LISTENING, RUNNING, &completed(result)]);
+        let mut agent = Agent::start(&aws, &home);
+        assert_eq!(agent.outcome(), AgentExit::RanJob, "{result}");
+        assert_eq!(
+            (&agent.last()["job"], &agent.last()["result"]),
+            (&"build".into(), &result.into())
+        );
+    }
+}
+
+#[test]
+fn sigterm_while_idle_shuts_the_listener_down_in_order() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "trap 'echo Exiting...; exit 0' INT",
+        LISTENING,
+        UNTIL_INTERRUPTED,
+    ]);
+    let mut agent = Agent::start(&aws, &home);
+    agent.wait_for("Listening for Jobs");
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::Stopped);
+    assert!(agent.log().contains("Exiting..."));
+}
+
+#[test]
+fn sigterm_during_a_job_lets_the_listener_cancel_it() {
+    let aws = Aws::holding(&jit());
+    let trap = format!("trap \"{}; exit 0\" INT", completed("Canceled"));
+    let home = script(&[&trap, LISTENING, RUNNING, UNTIL_INTERRUPTED]);
+    let mut agent = Agent::start(&aws, &home);
+    agent.wait_for("Running job");
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::StoppedInJob);
+    assert!(agent.log().contains("completed with result: Canceled"));
+}
+
+#[test]
+fn sigterm_before_the_listener_has_started_ends_at_once() {
+    let aws = Aws::in_mood(
+        &jit(),
+        Mood {
+            silent: true,
+            ..Mood::default()
+        },
+    );
+    let home = script(&[LISTENING]);
+    let mut agent = Agent::start(&aws, &home);
+    until(
+        || aws.calls().contains(&"GetParameter".to_owned()),
+        || "the first call".to_owned(),
+    );
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::Stopped);
+    assert!(!aws.calls().contains(&"bin/Runner.Listener".to_owned()));
+}
+
+#[test]
+fn a_listener_that_does_not_end_is_killed_with_all_it_has_started() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "trap '' INT",
+        "sleep 600 & echo $! >worker",
+        LISTENING,
+        "while :; do wait; done",
+    ]);
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_STOP_LIMIT_SECONDS", "1")]);
+    agent.wait_for("Listening for Jobs");
+    let worker = home.read("worker");
+    assert!(exists(&worker));
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::Stopped);
+    until(
+        || !exists(&worker),
+        || format!("process {worker} to be gone"),
+    );
+}
+
+#[test]
+fn a_listener_without_a_job_is_ended_by_the_watchdog() {
+    let aws = Aws::holding(&jit());
+    let home = script(&["trap 'exit 0' INT", LISTENING, UNTIL_INTERRUPTED]);
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_IDLE_LIMIT_SECONDS", "1")]);
+    assert_eq!(agent.outcome(), AgentExit::Idle);
+    assert!(agent.log().contains("no job came within the idle limit"));
+}
+
+#[test]
+fn a_job_that_starts_during_the_watchdogs_shutdown_decides() {
+    let aws = Aws::holding(&jit());
+    for (result, exit) in [
+        ("Succeeded", AgentExit::RanJob),
+        ("Canceled", AgentExit::StoppedInJob),
+    ] {
+        // It goes on for longer than the stop limit.
+        let trap = format!(
+            "trap \"{RUNNING}; sleep 1.5; {}; exit 0\" INT",
+            completed(result)
+        );
+        let home = script(&[&trap, LISTENING, UNTIL_INTERRUPTED]);
+        let limits = [
+            ("AGENT_IDLE_LIMIT_SECONDS", "1"),
+            ("AGENT_STOP_LIMIT_SECONDS", "1"),
+        ];
+        let mut agent = Agent::start_with(&aws, &home, &limits);
+        assert_eq!(agent.outcome(), exit, "{}", agent.log());
+    }
+}
+
+#[test]
+fn a_listener_that_updates_itself_is_started_again_once() {
+    let aws = Aws::holding(&jit());
+    // The update's script waits for the listener to be gone from /proc, as the real one does.
+    let update = "(while [ -e /proc/$$ ]; do sleep 0.02; done; touch update.finished) &";
+    let starts = "echo >>starts; starts=$(wc -l <starts)";
+    let serve = [
+        "[ $starts = 2 ] && {",
+        LISTENING,
+        RUNNING,
+        &completed("Succeeded"),
+        "exit 0; }",
+    ]
+    .join("\n");
+    let home = script(&[starts, &serve, update, "exit 4"]);
+    assert_eq!(Agent::start(&aws, &home).outcome(), AgentExit::RanJob);
+    assert!(!home.path("update.finished").exists());
+
+    let home = script(&[starts, update, "exit 3"]);
+    assert_eq!(
+        Agent::start(&aws, &home).outcome(),
+        AgentExit::VersionTooOld
+    );
+    assert_eq!(home.read("starts").lines().count(), 2);
+}
+
+#[test]
+fn sigterm_during_an_update_stops_waiting_for_it() {
+    let aws = Aws::holding(&jit());
+    let home = script(&["echo updating", "exit 3"]);
+    let mut agent = Agent::start(&aws, &home);
+    agent.wait_for("the listener ended");
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::Stopped);
+}
+
+#[test]
+fn a_refused_listener_leaves_the_tail_of_its_diagnostics_without_secrets() {
+    let aws = Aws::holding(&jit());
+    let diagnostics = "echo \"config $ACTIONS_RUNNER_INPUT_JITCONFIG key the-private-exponent-of-it\" >_diag/Runner_1.log";
+    let home = script(&[
+        diagnostics,
+        "echo 'the reason' >>_diag/Runner_1.log",
+        "echo \"no: $ACTIONS_RUNNER_INPUT_JITCONFIG\" >&2",
+        "exit 1",
+    ]);
+    let mut agent = Agent::start(&aws, &home);
+    assert_eq!(agent.outcome(), AgentExit::Refused);
+    let log = agent.log();
+    assert!(
+        log.contains("the reason") && log.contains("config *** key ***") && log.contains("no: ***"),
+        "{log}"
+    );
+    assert!(!log.contains(&jit_config()));
+}
+
+#[test]
+fn a_job_that_ran_leaves_no_diagnostics() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "echo 'the details' >_diag/Runner_1.log",
+        LISTENING,
+        RUNNING,
+        &completed("Failed"),
+    ]);
+    let mut agent = Agent::start(&aws, &home);
+    agent.outcome();
+    assert!(!agent.log().contains("the details"));
+}
+
+#[test]
+fn a_token_reaches_config_by_environment_and_the_listener_not_at_all() {
+    let token = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
+    let registration = Registration::Token(TokenRegistration {
+        url: "https://github.com/octo/hello".into(),
+        token: Secret::new(token),
+        name: "fr-hello-42".into(),
+        labels: "linux,self-hosted".into(),
+        group: Some("Big machines".into()),
+    });
+    let (aws, home) = (
+        Aws::holding(&registration),
+        script(&["env >listener", LISTENING, RUNNING, &completed("Succeeded")]),
+    );
+    home.program(
+        "config.sh",
+        "env >config; echo \"$@\" >arguments; echo \"token $ACTIONS_RUNNER_INPUT_TOKEN\"",
+    );
+    let mut agent = Agent::start(&aws, &home);
+    assert_eq!(agent.outcome(), AgentExit::RanJob);
+    assert_eq!(
+        aws.calls()[1..],
+        [
+            "GetParameter",
+            "DeleteParameter",
+            "config.sh",
+            "bin/Runner.Listener"
+        ]
+    );
+    assert!(
+        home.read("config")
+            .contains(&format!("ACTIONS_RUNNER_INPUT_TOKEN={token}\n"))
+    );
+    assert!(
+        home.read("config")
+            .contains("ACTIONS_RUNNER_INPUT_RUNNERGROUP=Big machines\n")
+    );
+    let arguments = home.read("arguments");
+    assert!(
+        arguments.starts_with("--unattended --ephemeral --disableupdate")
+            && !arguments.contains(token),
+        "{arguments}"
+    );
+    assert!(!home.read("listener").contains("ACTIONS_RUNNER_INPUT"));
+    assert!(agent.log().contains("token ***") && !agent.log().contains(token));
+}
+
+#[test]
+fn a_refused_token_ends_before_the_listener() {
+    let registration = Registration::Token(TokenRegistration {
+        url: "https://github.com/octo/hello".into(),
+        token: Secret::new("AABF3JGZDX3P5PMEXLND6TS6FCWO6"),
+        name: "fr-hello-42".into(),
+        labels: "self-hosted".into(),
+        group: None,
+    });
+    let (aws, home) = (Aws::holding(&registration), script(&[LISTENING]));
+    home.program("config.sh", "exit 1");
+    assert_eq!(Agent::start(&aws, &home).outcome(), AgentExit::Refused);
+    assert!(!aws.calls().contains(&"bin/Runner.Listener".to_owned()));
+}
+
+#[test]
+fn throttled_calls_are_repeated() {
+    let aws = Aws::in_mood(
+        &jit(),
+        Mood {
+            throttled: AtomicUsize::new(3),
+            ..Mood::default()
+        },
+    );
+    let home = script(&[LISTENING, RUNNING, &completed("Succeeded")]);
+    assert_eq!(Agent::start(&aws, &home).outcome(), AgentExit::RanJob);
+    assert_eq!(
+        aws.calls()
+            .iter()
+            .filter(|call| call.ends_with("Parameter"))
+            .count(),
+        5
+    );
+}
+
+#[test]
+fn a_missing_parameter_is_said_with_its_name_and_starts_nothing() {
+    let aws = Aws::in_mood(
+        &jit(),
+        Mood {
+            failing: Some("ParameterNotFound"),
+            ..Mood::default()
+        },
+    );
+    let home = script(&[LISTENING]);
+    let mut agent = Agent::start(&aws, &home);
+    assert_eq!(agent.outcome(), AgentExit::RegistrationUnavailable);
+    assert_eq!(aws.calls(), ["credentials", "GetParameter"]);
+    assert!(
+        agent
+            .log()
+            .contains(&format!("ssm:GetParameter on {PARAMETER} failed")),
+        "{}",
+        agent.log()
+    );
+}
+
+#[test]
+fn an_image_without_a_listener_does_not_use_up_the_registration() {
+    let (aws, home) = (Aws::holding(&jit()), script(&[]));
+    std::fs::remove_file(home.path("bin/Runner.Listener")).unwrap();
+    let mut agent = Agent::start(&aws, &home);
+    assert_eq!(agent.outcome(), AgentExit::Misconfigured);
+    assert!(
+        agent
+            .log()
+            .contains("bin/Runner.Listener is no executable file"),
+        "{}",
+        agent.log()
+    );
+    assert!(aws.calls().is_empty());
+}
+
+#[test]
+fn a_missing_variable_is_named() {
+    let (aws, home) = (Aws::holding(&jit()), script(&[]));
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_PARAMETER", "")]);
+    assert_eq!(agent.outcome(), AgentExit::Misconfigured);
+    assert!(
+        agent
+            .log()
+            .contains("environment variable AGENT_PARAMETER is not set"),
+        "{}",
+        agent.log()
+    );
+}
+
+#[test]
+fn credentials_that_are_late_are_asked_for_again() {
+    let aws = Aws::in_mood(
+        &jit(),
+        Mood {
+            without_credentials: AtomicUsize::new(1),
+            ..Mood::default()
+        },
+    );
+    let home = script(&[LISTENING, RUNNING, &completed("Succeeded")]);
+    assert_eq!(Agent::start(&aws, &home).outcome(), AgentExit::RanJob);
+    assert_eq!(aws.calls()[..2], ["credentials", "credentials"]);
+}
+
+#[test]
+fn orphans_are_buried_while_the_listener_runs() {
+    let aws = Aws::holding(&jit());
+    let orphan = "(sleep 0 & echo $! >orphan)";
+    let home = script(&["trap 'exit 0' INT", orphan, LISTENING, UNTIL_INTERRUPTED]);
+    let mut agent = Agent::start(&aws, &home);
+    agent.wait_for("Listening for Jobs");
+    let orphan = home.read("orphan");
+    until(
+        || !exists(&orphan),
+        || format!("process {orphan} to be buried"),
+    );
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::Stopped);
+}
