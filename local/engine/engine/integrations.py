@@ -114,11 +114,11 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorb
     @hooks.around(sfn, "_call_lambda")
     def call_lambda(original, func_ref, event):
         # The function's own answer stays out of `call`: an error of the function is no error of the call.
-        request = {"FunctionName": func_ref}
+        request = {"FunctionName": func_ref, "Payload": event}
         status, _, body = call("lambda", "Invoke", func_ref, request, lambda: ecs.json_response({}))
         if status >= 400:
             raise _lambda_refusal(json.loads(body), status)
-        lost = faults.take("lambda", "Invoke", {LOST}, func_ref)
+        lost = faults.take("lambda", "Invoke", {LOST}, json.dumps(request))
         try:
             result = original(func_ref, event)
         except sfn._ExecutionError as error:

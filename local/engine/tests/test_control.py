@@ -37,11 +37,12 @@ class FaultTest(EngineTestCase):
 
     def test_a_function_called_by_a_state_machine_can_be_throttled(self):
         function = self.function("throttled", "return 1")
-        self.order(service="lambda", operation="Invoke", error="TooManyRequestsException")
+        self.order(service="lambda", operation="Invoke", error="TooManyRequestsException", match='"job": 2')
         task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
-        task["Arguments"] = {"FunctionName": function, "Payload": {}}
-        ended = self.end(self.start(self.machine({"T": task})))
-        self.assertEqual(ended["error"], "Lambda.TooManyRequestsException")
+        task["Arguments"] = {"FunctionName": function, "Payload": "{% $states.input %}"}
+        machine = self.machine({"T": task})
+        self.assertEqual(self.end(self.start(machine, job=1))["status"], "SUCCEEDED")
+        self.assertEqual(self.end(self.start(machine, job=2))["error"], "Lambda.TooManyRequestsException")
 
     def test_a_lost_answer_leaves_the_call_carried_out(self):
         self.order(service="ssm", operation="PutParameter", effect="lost", error="InternalServerError", status=500)
