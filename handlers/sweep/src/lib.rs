@@ -1,1 +1,148 @@
-//! Being written.
+//! Finds what no event told us about, and repairs it. Runs every five minutes.
+//!
+//! [`world`] looks once at what AWS and GitHub have; then each duty in its room:
+//!
+//! | room | duty |
+//! |---|---|
+//! | [`runners`] | retires runners that idle, deregisters those that neither run nor will |
+//! | [`tasks`] | ends tasks whose execution is closed and whose runner GitHub let go |
+//! | [`registrations`] | deletes registrations without a living execution |
+//! | [`waiting`] | asks GitHub about the jobs of the oldest executions that wait |
+//! | [`deliveries`] | has GitHub repeat webhooks that it could not deliver |
+//! | [`offers`] | publishes the catalogue of task definitions for `match` |
+//!
+//! A duty that fails is reported and tried again next time; it never keeps the others from theirs.
+//! Calls at GitHub grow with pages of a hundred runners, plus a fixed number.
+
+pub mod deliveries;
+pub mod offers;
+pub mod registrations;
+pub mod runners;
+pub mod settings;
+pub mod tasks;
+pub mod waiting;
+pub mod world;
+
+use fleet::Fleet;
+use github::GitHub;
+use lambda_runtime::Diagnostic;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+pub use settings::Config;
+pub use world::World;
+
+/// What `sweep` works with.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The deployment's executions, tasks and registrations.
+    pub fleet: Fleet,
+    /// GitHub.
+    pub github: GitHub,
+    /// What the operator decided.
+    pub config: Config,
+}
+
+/// What one sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Runners deleted at GitHub.
+    pub runners_retired: usize,
+    /// Tasks stopped.
+    pub tasks_stopped: usize,
+    /// Registrations deleted.
+    pub registrations_deleted: usize,
+    /// Jobs that got a check of their own.
+    pub checks_started: usize,
+    /// Executions stopped whose job no longer waits.
+    pub waits_ended: usize,
+    /// Webhooks that GitHub was asked to repeat.
+    pub redelivered: usize,
+    /// Duties that failed, by name, and why.
+    pub failed: Vec<String>,
+}
+
+/// Why a sweep did not do all of its duty. The message names each part.
+#[derive(Debug, thiserror::Error)]
+#[error("sweep left undone: {}", .0.failed.join("; "))]
+pub struct Incomplete(pub Box<Report>);
+
+impl From<Incomplete> for Diagnostic {
+    fn from(error: Incomplete) -> Self {
+        Self {
+            error_type: "Incomplete".to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+/// Sweeps once.
+pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomplete> {
+    let mut report = Report::default();
+    // The catalogue and the webhooks need no look at the world, and are worth most when it fails.
+    note(
+        &mut report,
+        "offers",
+        offers::publish(deps, now).await,
+        |_, ()| {},
+    );
+    note(
+        &mut report,
+        "deliveries",
+        deliveries::redeliver(deps, now).await,
+        |r, n| r.redelivered = n,
+    );
+    match World::look(deps, now).await {
+        Ok(world) => {
+            report.failed.extend(world.unseen.iter().cloned());
+            note(
+                &mut report,
+                "runners",
+                runners::retire_all(deps, &world).await,
+                |r, done| {
+                    r.runners_retired = done.runners;
+                    r.tasks_stopped = done.tasks;
+                },
+            );
+            note(
+                &mut report,
+                "tasks",
+                tasks::end_orphans(deps, &world).await,
+                |r, n| r.tasks_stopped += n,
+            );
+            let deleted = registrations::delete_stale(deps, &world).await;
+            note(&mut report, "registrations", deleted, |r, n| {
+                r.registrations_deleted = n
+            });
+            note(
+                &mut report,
+                "waiting",
+                waiting::check_oldest(deps, &world).await,
+                |r, done| {
+                    r.checks_started = done.checks;
+                    r.waits_ended = done.ended;
+                },
+            );
+        }
+        Err(error) => report.failed.push(format!("world: {error}")),
+    }
+    tracing::info!(report = %serde_json::to_string(&report).unwrap_or_default(), "swept");
+    if report.failed.is_empty() {
+        Ok(report)
+    } else {
+        Err(Incomplete(Box::new(report)))
+    }
+}
+
+fn note<T>(
+    report: &mut Report,
+    duty: &str,
+    result: Result<T, fleet::Error>,
+    keep: impl FnOnce(&mut Report, T),
+) {
+    match result {
+        Ok(done) => keep(report, done),
+        Err(error) => report.failed.push(format!("{duty}: {error}")),
+    }
+}

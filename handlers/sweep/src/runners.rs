@@ -1,0 +1,65 @@
+//! Runners that idle, and runners that neither run nor will.
+
+use std::time::Duration;
+
+use fleet::{Retired, retire};
+use outcome::{Retire, RunnerSeen};
+
+use crate::Deps;
+use crate::world::{SeenRunner, World};
+
+/// What was retired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Runners deleted at GitHub.
+    pub runners: usize,
+    /// Their tasks, stopped.
+    pub tasks: usize,
+}
+
+/// Retires every runner that the rules allow to.
+pub async fn retire_all(deps: &Deps, world: &World) -> Result<Done, fleet::Error> {
+    let mut done = Done::default();
+    for seen in &world.runners {
+        if outcome::retire(facts(world, seen), deps.config.idle) == Retire::Leave {
+            continue;
+        }
+        let id = (seen.runner.id, &seen.name);
+        if let Retired::Stopped(tasks) = retire(
+            &deps.fleet,
+            &seen.installation,
+            &seen.scope,
+            id,
+            "it was idle",
+        )
+        .await?
+        {
+            done.runners += 1;
+            done.tasks += tasks;
+        }
+    }
+    Ok(done)
+}
+
+fn facts(world: &World, seen: &SeenRunner) -> RunnerSeen {
+    let task = world.task_of(&seen.name);
+    let written = world
+        .registrations
+        .iter()
+        .find(|(path, _)| *path.runner() == seen.name)
+        .map(|(_, at)| *at);
+    let age = match (task, written) {
+        (Some(task), _) => task.started_at.map_or(Duration::ZERO, |at| world.since(at)),
+        (None, Some(at)) => world.since(at),
+        // Without a task and without a registration its execution is between two steps, if it lives.
+        (None, None) if world.runs(seen.name.execution()) => Duration::ZERO,
+        (None, None) => Duration::MAX,
+    };
+    RunnerSeen {
+        busy: seen.runner.busy,
+        online: seen.runner.online,
+        has_task: task.is_some(),
+        age,
+        cancelled: false,
+    }
+}
