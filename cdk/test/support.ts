@@ -10,13 +10,17 @@ import { FargateRunners, FargateRunnersProps } from "../src";
 import { HANDLERS } from "../src/names";
 
 /** A directory laid out like `target/lambda`, so that no test needs the handlers compiled. */
-export function dummyHandlers(): string {
+export function dummyHandlers(salt = ""): string {
   const directory = mkdtempSync(join(tmpdir(), "handlers-"));
   for (const handler of HANDLERS) {
     mkdirSync(join(directory, handler));
-    writeFileSync(join(directory, handler, "bootstrap"), `#!/bin/sh\n# ${handler}\nexit 1\n`, {
-      mode: 0o755,
-    });
+    writeFileSync(
+      join(directory, handler, "bootstrap"),
+      `#!/bin/sh\n# ${handler}${salt}\nexit 1\n`,
+      {
+        mode: 0o755,
+      },
+    );
   }
   return directory;
 }

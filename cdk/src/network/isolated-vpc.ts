@@ -1,6 +1,6 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
-import { newVpc, NewVpcProps } from "./new-vpc";
+import { DEFAULT_CIDR, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /** A VPC without a way to the internet. */
@@ -49,14 +49,13 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
     });
     this.vpc = vpc;
     this.subnets = vpc.isolatedSubnets;
-    const runners = runnerSecurityGroup(this, vpc);
-    this.securityGroups = [runners];
+    this.securityGroups = [runnerSecurityGroup(this, vpc)];
     const endpoints = new ec2.SecurityGroup(this, "EndpointSecurityGroup", {
       vpc,
-      description: "Endpoints of AWS services: HTTPS from runners",
+      description: "Endpoints of AWS services: HTTPS from inside the VPC",
       allowAllOutbound: false,
     });
-    endpoints.addIngressRule(runners, ec2.Port.HTTPS);
+    endpoints.addIngressRule(ec2.Peer.ipv4(props.cidr ?? DEFAULT_CIDR), ec2.Port.HTTPS);
     const wanted = {
       ...RUNNER_ENDPOINTS,
       ...((props.handlerEndpoints ?? false) ? HANDLER_ENDPOINTS : {}),

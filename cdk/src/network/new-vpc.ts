@@ -1,6 +1,14 @@
+import { Stack } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
+import { invalidProp } from "../invalid-prop";
+
+/** Addresses of a VPC that isn't told. */
+export const DEFAULT_CIDR = "10.0.0.0/16";
+
+/** For how many zones each subnet leaves addresses. */
+const ZONES = 4;
 
 /** What every VPC that we create can be told. */
 export interface NewVpcProps {
@@ -10,8 +18,8 @@ export interface NewVpcProps {
    */
   readonly cidr?: string;
   /**
-   * In how many availability zones there are subnets. More zones mean more Spot capacity to
-   * choose from. A stack without a fixed region sees two.
+   * In how many availability zones there are subnets, up to four. More zones mean more Spot
+   * capacity to choose from. A stack without a fixed region sees two.
    * @default 2
    */
   readonly maxAzs?: number;
@@ -28,10 +36,17 @@ export function newVpc(
   props: NewVpcProps,
   shape: Pick<ec2.VpcProps, "natGateways" | "subnetConfiguration">,
 ): ec2.Vpc {
+  const maxAzs = props.maxAzs ?? 2;
+  if (!(Number.isInteger(maxAzs) && maxAzs >= 1 && maxAzs <= ZONES)) {
+    throw invalidProp("maxAzs", maxAzs, `1 to ${ZONES}`);
+  }
+  const zones = Math.min(maxAzs, Stack.of(scope).availabilityZones.length);
   const vpc = new ec2.Vpc(scope, "Vpc", {
     ...shape,
-    ipAddresses: ec2.IpAddresses.cidr(props.cidr ?? "10.0.0.0/16"),
-    maxAzs: props.maxAzs ?? 2,
+    ipAddresses: ec2.IpAddresses.cidr(props.cidr ?? DEFAULT_CIDR),
+    maxAzs,
+    // A zone that is added later must not move the subnets that are there.
+    reservedAzs: ZONES - zones,
     // It would need a custom resource, thus a function in another language; nothing of ours is
     // ever in the default group.
     restrictDefaultSecurityGroup: false,

@@ -1,0 +1,208 @@
+import { App, Stack } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+import * as iam from "aws-cdk-lib/aws-iam";
+import * as kms from "aws-cdk-lib/aws-kms";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FargateRunner, FargateRunners, FargateRunnersProps } from "../src";
+import { HANDLERS_DIRECTORY, IMAGE } from "./support";
+
+interface Statement {
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Condition?: Record<string, Record<string, unknown>>;
+}
+
+/** All statements of all policies, by the role's place in the deployment, for example `Token`. */
+function statements(template: Template): Map<string, Statement[]> {
+  const found = new Map<string, Statement[]>();
+  for (const policy of Object.values(template.findResources("AWS::IAM::Policy"))) {
+    const { PolicyDocument, Roles } = policy.Properties as {
+      PolicyDocument: { Statement: Statement[] };
+      Roles: { Ref: string }[];
+    };
+    for (const { Ref } of Roles) {
+      const role = Ref.replace(/^Runners/, "").replace(/(Role)?[0-9A-F]{8}$/, "");
+      found.set(role, [...(found.get(role) ?? []), ...PolicyDocument.Statement]);
+    }
+  }
+  return found;
+}
+
+/** An ARN with its references as `${Name}`. */
+function flat(value: unknown): string {
+  if (typeof value === "string") {
+    return value;
+  }
+  const node = value as { Ref?: string; "Fn::Join"?: [string, unknown[]]; "Fn::GetAtt"?: string[] };
+  if (node["Fn::Join"] !== undefined) {
+    return node["Fn::Join"][1].map(flat).join(node["Fn::Join"][0]);
+  }
+  return `\${${node.Ref ?? node["Fn::GetAtt"]?.join(".")}}`;
+}
+
+const many = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
+
+/** Whether an IAM pattern covers an ARN. */
+function covers(pattern: string, arn: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`).test(arn);
+}
+
+/** The roles that may do something with a resource. */
+function whoMay(template: Template, action: string, resource: string): string[] {
+  const arn = resource.startsWith("parameter/")
+    ? `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:${resource}`
+    : resource;
+  return [...statements(template)]
+    .filter(([, all]) =>
+      all.some(
+        (statement) =>
+          many(statement.Action).some((pattern) => covers(pattern, action)) &&
+          many(statement.Resource).some((pattern) => covers(flat(pattern), arn)),
+      ),
+    )
+    .map(([role]) => role)
+    .sort();
+}
+
+function template(props: (stack: Stack) => FargateRunnersProps = () => ({})): Template {
+  const stack = new Stack(new App(), "Test");
+  new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: { image: IMAGE },
+    ...props(stack),
+  });
+  return Template.fromStack(stack);
+}
+
+const DEFAULT = template();
+const read = (parameter: string) => whoMay(DEFAULT, "ssm:GetParameter", `parameter/${parameter}`);
+
+test("the App's private key is readable by the three that talk to GitHub, and by nobody else", () => {
+  assert.deepEqual(read("fargate-runners/github/private-key"), ["Cleanup", "Sweep", "Token"]);
+  assert.deepEqual(read("fargate-runners/github/app-id"), ["Cleanup", "Sweep", "Token"]);
+});
+
+test("the webhook's secret is readable by the public-facing function alone", () => {
+  assert.deepEqual(read("fargate-runners/github/webhook-secret"), ["Verify"]);
+});
+
+test("a runner's registration is written by token and read by the runner", () => {
+  const parameter = "parameter/fargate-runners/runners/fr-hello-1/0123456789abcdef";
+  assert.deepEqual(whoMay(DEFAULT, "ssm:GetParameter", parameter), ["UbuntuRolesTask"]);
+  assert.deepEqual(whoMay(DEFAULT, "ssm:PutParameter", parameter), ["Token"]);
+  assert.deepEqual(whoMay(DEFAULT, "ssm:DeleteParameter", parameter), [
+    "Cleanup",
+    "Sweep",
+    "UbuntuRolesTask",
+  ]);
+});
+
+test("nothing but cleanup and sweep can list parameters, and nobody can read many at once", () => {
+  const anything = "parameter/fargate-runners/runners/x";
+  assert.deepEqual(whoMay(DEFAULT, "ssm:DescribeParameters", "*"), ["Cleanup", "Sweep"]);
+  assert.deepEqual(whoMay(DEFAULT, "ssm:GetParametersByPath", anything), []);
+  assert.deepEqual(whoMay(DEFAULT, "ssm:GetParameters", anything), []);
+});
+
+test("another deployment's secrets are out of reach", () => {
+  assert.deepEqual(read("fargate-runners-2/github/private-key"), []);
+  assert.deepEqual(read("fargate-runners-2/runners/x/0123"), []);
+});
+
+test("only the state machine starts tasks, of our task definitions, in our cluster", () => {
+  const ours =
+    "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/fargate-runners-ubuntu-x64:1";
+  assert.deepEqual(whoMay(DEFAULT, "ecs:RunTask", ours), ["Machine"]);
+  assert.deepEqual(whoMay(DEFAULT, "ecs:RunTask", ours.replace("fargate-runners-", "else-")), []);
+  for (const [, all] of statements(DEFAULT)) {
+    for (const statement of all.filter(({ Action }) => many(Action).includes("ecs:RunTask"))) {
+      assert.match(
+        flat(statement.Condition?.ArnEquals?.["ecs:cluster"]),
+        /:cluster\/fargate-runners$/,
+      );
+    }
+  }
+});
+
+test("only roles of tasks may be passed, to ECS alone, by the state machine alone", () => {
+  const role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/fargate-runners/tasks/x";
+  assert.deepEqual(whoMay(DEFAULT, "iam:PassRole", role), ["Machine"]);
+  assert.deepEqual(whoMay(DEFAULT, "iam:PassRole", role.replace("tasks/", "")), []);
+  const machine = statements(DEFAULT).get("Machine") ?? [];
+  for (const statement of machine.filter(({ Action }) => many(Action).includes("iam:PassRole"))) {
+    assert.deepEqual(statement.Condition, {
+      StringEquals: { "iam:PassedToService": "ecs-tasks.amazonaws.com" },
+    });
+  }
+});
+
+test("a task role of one's own gets the agent's permissions, and alone may be passed besides", () => {
+  const stack = new Stack(new App(), "Test");
+  const runners = new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: false,
+  });
+  const taskRole = new iam.Role(stack, "Own", {
+    assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+  });
+  new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole });
+  const synthesized = Template.fromStack(stack);
+  const roleId = Object.keys(synthesized.findResources("AWS::IAM::Role")).find((id) =>
+    id.startsWith("Own"),
+  );
+  assert.deepEqual(whoMay(synthesized, "iam:PassRole", `\${${roleId}.Arn}`), ["Machine"]);
+  assert.deepEqual(
+    whoMay(synthesized, "ssm:GetParameter", "parameter/fargate-runners/runners/x/0123"),
+    ["Own"],
+  );
+});
+
+test("a key of one's own is usable only through Parameter Store and only for one's own secrets", () => {
+  const keyArn = "arn:aws:kms:us-east-1:111111111111:key/x";
+  const synthesized = template((stack) => ({
+    parameterKey: kms.Key.fromKeyArn(stack, "Key", keyArn),
+  }));
+  const contexts = new Map<string, string[]>();
+  for (const [role, all] of statements(synthesized)) {
+    for (const { Action, Resource, Condition } of all) {
+      if (many(Action).some((action) => action.startsWith("kms:"))) {
+        assert.equal(Resource, keyArn);
+        assert.match(flat(Condition?.StringEquals?.["kms:ViaService"]), /^ssm\./);
+        const context = Condition?.StringLike?.["kms:EncryptionContext:PARAMETER_ARN"];
+        const paths = many(context).map((arn) => flat(arn).replace(/^.*:parameter/, ""));
+        contexts.set(role, [...(contexts.get(role) ?? []), ...paths].sort());
+      }
+    }
+  }
+  const appKey = ["/fargate-runners/github/app-id", "/fargate-runners/github/private-key"];
+  assert.deepEqual(Object.fromEntries(contexts), {
+    Verify: ["/fargate-runners/github/webhook-secret"],
+    Token: [...appKey, "/fargate-runners/runners/*"],
+    Cleanup: appKey,
+    Sweep: appKey,
+    UbuntuRolesTask: ["/fargate-runners/runners/*"],
+  });
+});
+
+test("launch may call nothing at all", () => {
+  const actions = (statements(DEFAULT).get("Launch") ?? []).flatMap(({ Action }) => many(Action));
+  assert.deepEqual(actions, ["logs:CreateLogStream", "logs:PutLogEvents"]);
+});
+
+test("no role brings a managed policy", () => {
+  for (const role of Object.values(DEFAULT.findResources("AWS::IAM::Role"))) {
+    assert.equal(role.Properties.ManagedPolicyArns, undefined);
+  }
+});
+
+test("no environment holds a secret, only paths to it", () => {
+  for (const { Properties } of Object.values(DEFAULT.findResources("AWS::Lambda::Function"))) {
+    const names = Object.keys(Properties.Environment.Variables as object);
+    assert.deepEqual(
+      names.filter((name) => /SECRET|TOKEN|PASSWORD|PRIVATE|PEM/.test(name)),
+      [],
+    );
+  }
+});

@@ -1,0 +1,458 @@
+import { App, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as iam from "aws-cdk-lib/aws-iam";
+import * as kms from "aws-cdk-lib/aws-kms";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
+import * as sns from "aws-cdk-lib/aws-sns";
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  AlarmsOptions,
+  Capacity,
+  Ec2Capacity,
+  Ec2CapacityProps,
+  Ec2Runner,
+  Ec2RunnerProps,
+  ExistingVpc,
+  ExistingVpcProps,
+  FargateRunner,
+  FargateRunnerProps,
+  FargateRunners,
+  FargateRunnersProps,
+  GitHubProps,
+  IsolatedVpc,
+  IsolatedVpcProps,
+  MonitoringOptions,
+  NatVpc,
+  NatVpcProps,
+  NewVpcProps,
+  PublicVpc,
+} from "../src";
+import { dummyHandlers, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { changes, replacements, Resources, show, unexpected } from "./template-diff";
+
+/** A value of a prop that isn't its default, and what differs when it is given. */
+interface Effect<T> {
+  readonly value: (stack: Stack) => T;
+  /** Everything that changes, `*` for anything. */
+  readonly changes: string[];
+  /** What CloudFormation replaces or removes for it. */
+  readonly replaces?: string[];
+}
+
+/** One entry per prop: the compiler refuses a table that leaves one out. */
+type Effects<P> = { readonly [K in keyof Required<P>]: Effect<P[K]> };
+
+function check<P>(
+  subject: string,
+  effects: Effects<P>,
+  build: (stack: Stack, props: Partial<P>) => void,
+): void {
+  const resources = (props: (stack: Stack) => Partial<P>): Resources => {
+    const stack = new Stack(new App(), "Test");
+    build(stack, props(stack));
+    return Template.fromStack(stack).toJSON().Resources as Resources;
+  };
+  const before = resources(() => ({}));
+  for (const [prop, effect] of Object.entries(effects) as [keyof P & string, Effect<unknown>][]) {
+    test(`${subject}: ${prop} changes what it says, and nothing else`, () => {
+      const after = resources((stack) => ({ [prop]: effect.value(stack) }) as Partial<P>);
+      const found = changes(before, after);
+      assert.deepEqual(unexpected(found, effect.changes), []);
+      assert.deepEqual(
+        unexpected(replacements(found), effect.replaces ?? []),
+        [],
+        `replaced: ${replacements(found).map(show).join(", ")}`,
+      );
+    });
+  }
+}
+
+const base = { handlersDirectory: HANDLERS_DIRECTORY, defaultRunner: { image: IMAGE } };
+const withRunners = (stack: Stack, props: FargateRunnersProps = {}) =>
+  new FargateRunners(stack, "Runners", { ...base, ...props });
+
+function otherDefinition(): string {
+  const file = join(tmpdir(), `definition-${process.pid}.json`);
+  const states = { Done: { Type: "Succeed" } };
+  writeFileSync(
+    file,
+    JSON.stringify({ QueryLanguage: "JSONata", StartAt: "Done", States: states }),
+  );
+  return file;
+}
+
+check<FargateRunnersProps>(
+  "FargateRunners",
+  {
+    prefix: {
+      value: () => "other",
+      changes: [
+        "*.FunctionName",
+        "*.LogGroupName",
+        "*Function.Environment",
+        "*.PolicyDocument",
+        "*.Path",
+        "Cluster.ClusterName",
+        "MachineStateMachine.StateMachineName",
+        "*.AlarmName",
+        "*.DashboardName",
+        "*SavedQueries*.Name",
+        "UbuntuTaskDefinition.Family",
+      ],
+      // It is in every name: another prefix is another deployment.
+      replaces: [
+        "*.FunctionName",
+        "*.LogGroupName",
+        "*.Path",
+        "Cluster.ClusterName",
+        "MachineStateMachine.StateMachineName",
+        "*.AlarmName",
+        "*.DashboardName",
+      ],
+    },
+    deployment: {
+      value: () => "x",
+      changes: ["*.Tags", "*Function.Environment", "*.Dimensions", "*.DashboardBody"],
+    },
+    github: {
+      value: () => ({ apiUrl: "https://github.example.org/api/v3" }),
+      changes: [
+        "TokenFunction.Environment",
+        "CleanupFunction.Environment",
+        "SweepFunction.Environment",
+      ],
+    },
+    defaultRunner: {
+      value: () => false as const,
+      changes: ["-Ubuntu*"],
+      replaces: ["-Ubuntu*"],
+    },
+    capacity: { value: () => Capacity.SPOT, changes: ["LaunchFunction.Environment"] },
+    network: {
+      value: (stack) => new NatVpc(stack, "Other"),
+      changes: ["-Network*", "+Other*", "LaunchFunction.Environment"],
+      replaces: ["-Network*"],
+    },
+    architecture: {
+      value: () => lambda.Architecture.X86_64,
+      changes: ["*Function.Architectures"],
+    },
+    handlersDirectory: { value: () => dummyHandlers("other"), changes: ["*Function.Code"] },
+    definitionFile: {
+      value: otherDefinition,
+      changes: ["MachineStateMachine.DefinitionString"],
+    },
+    handlerEnvironment: {
+      value: () => ({ sweep: { SWEEP_IDLE_SECONDS: "900" } }),
+      changes: ["SweepFunction.Environment"],
+    },
+    reservedConcurrency: {
+      value: () => ({ sweep: 1 }),
+      changes: ["SweepFunction.ReservedConcurrentExecutions"],
+    },
+    logLevel: { value: () => "debug", changes: ["*Function.Environment"] },
+    logRetention: { value: () => RetentionDays.ONE_DAY, changes: ["*Log.RetentionInDays"] },
+    logRemovalPolicy: { value: () => RemovalPolicy.RETAIN, changes: ["*Log.DeletionPolicy"] },
+    parameterKey: {
+      value: (stack) =>
+        kms.Key.fromKeyArn(stack, "Key", "arn:aws:kms:us-east-1:111111111111:key/x"),
+      changes: [
+        "VerifyRoleDefaultPolicy.PolicyDocument",
+        "TokenRoleDefaultPolicy.PolicyDocument",
+        "TokenFunction.Environment",
+        "CleanupRoleDefaultPolicy.PolicyDocument",
+        "SweepRoleDefaultPolicy.PolicyDocument",
+        "UbuntuRolesTaskDefaultPolicy.PolicyDocument",
+      ],
+    },
+    permissionsBoundary: {
+      value: (stack) => iam.ManagedPolicy.fromManagedPolicyName(stack, "Boundary", "b"),
+      changes: ["*Role.PermissionsBoundary", "UbuntuRoles*.PermissionsBoundary"],
+    },
+    rolePath: {
+      value: () => "/other/",
+      changes: ["*Role.Path", "UbuntuRoles*.Path", "MachineRoleDefaultPolicy.PolicyDocument"],
+      replaces: ["*Role.Path", "UbuntuRoles*.Path"],
+    },
+    tracing: {
+      value: () => true,
+      changes: [
+        "MachineStateMachine.TracingConfiguration",
+        "MachineRoleDefaultPolicy.PolicyDocument",
+      ],
+    },
+    containerInsights: { value: () => true, changes: ["Cluster.ClusterSettings"] },
+    monitoring: {
+      value: () => ({ dashboard: false }),
+      changes: ["-MonitoringDashboard"],
+      replaces: ["-MonitoringDashboard"],
+    },
+  },
+  withRunners,
+);
+
+check<GitHubProps>(
+  "github",
+  {
+    apiUrl: {
+      value: () => "https://api.octo.ghe.com",
+      changes: [
+        "TokenFunction.Environment",
+        "CleanupFunction.Environment",
+        "SweepFunction.Environment",
+      ],
+    },
+    scope: {
+      value: () => "organization",
+      changes: [
+        "TokenFunction.Environment",
+        "CleanupFunction.Environment",
+        "SweepFunction.Environment",
+      ],
+    },
+    runnerGroup: { value: () => "Fargate", changes: ["TokenFunction.Environment"] },
+    registration: { value: () => "token", changes: ["TokenFunction.Environment"] },
+    allowedOwners: { value: () => ["octo"], changes: ["VerifyFunction.Environment"] },
+    allowedRepositories: { value: () => ["octo/hello"], changes: ["VerifyFunction.Environment"] },
+    allowPublicRepositories: { value: () => true, changes: ["VerifyFunction.Environment"] },
+    requiredLabels: { value: () => ["linux"], changes: ["VerifyFunction.Environment"] },
+    insideNetwork: {
+      value: () => true,
+      changes: [
+        "TokenFunction.VpcConfig",
+        "CleanupFunction.VpcConfig",
+        "SweepFunction.VpcConfig",
+        "TokenRoleDefaultPolicy.PolicyDocument",
+        "CleanupRoleDefaultPolicy.PolicyDocument",
+        "SweepRoleDefaultPolicy.PolicyDocument",
+      ],
+    },
+  },
+  (stack, github) => {
+    withRunners(stack, { github, network: new IsolatedVpc(stack, "Network") });
+  },
+);
+
+const task = "RunnerTaskDefinition";
+check<Omit<FargateRunnerProps, "runners">>(
+  "FargateRunner",
+  {
+    name: {
+      value: () => "big",
+      changes: [`${task}.Family`, `${task}.ContainerDefinitions`],
+    },
+    labels: { value: () => ["self-hosted", "gpu"], changes: [`${task}.Tags`] },
+    architecture: {
+      value: () => "arm64",
+      changes: [
+        `${task}.RuntimePlatform`,
+        `${task}.Family`,
+        `${task}.Tags`,
+        `${task}.ContainerDefinitions`,
+      ],
+    },
+    image: {
+      value: () => ecs.ContainerImage.fromRegistry("example.org/other:1"),
+      changes: [`${task}.ContainerDefinitions`],
+    },
+    cpu: { value: () => 1024, changes: [`${task}.Cpu`] },
+    memoryMiB: { value: () => 8192, changes: [`${task}.Memory`] },
+    ephemeralStorageGiB: { value: () => 100, changes: [`${task}.EphemeralStorage`] },
+    capacity: { value: () => Capacity.SPOT_WITH_FALLBACK, changes: [`${task}.Tags`] },
+    taskRole: {
+      value: (stack) =>
+        new iam.Role(stack, "Own", {
+          assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+        }),
+      changes: [
+        "-RunnerRolesTask*",
+        "+Own*",
+        "MachineRoleDefaultPolicy.PolicyDocument",
+        `${task}.TaskRoleArn`,
+      ],
+      replaces: ["-RunnerRolesTask*"],
+    },
+    environment: {
+      value: () => ({ HTTPS_PROXY: "http://proxy.example.org" }),
+      changes: [`${task}.ContainerDefinitions`],
+    },
+    extraContainers: {
+      value: () => ({ postgres: { image: IMAGE } }),
+      changes: [`${task}.ContainerDefinitions`],
+    },
+  },
+  (stack, props) => {
+    const runners = withRunners(stack, { defaultRunner: false });
+    new FargateRunner(stack, "Runner", { image: IMAGE, ...props, runners });
+  },
+);
+
+check<Omit<Ec2CapacityProps, "runners">>(
+  "Ec2Capacity",
+  {
+    name: {
+      value: () => "big",
+      changes: ["CapacityProvider.Name"],
+      replaces: ["CapacityProvider.Name"],
+    },
+    architecture: {
+      value: () => "arm64",
+      changes: ["CapacityLaunchTemplate.LaunchTemplateData"],
+    },
+    instanceType: {
+      value: () => new ec2.InstanceType("c7i.2xlarge"),
+      changes: ["CapacityLaunchTemplate.LaunchTemplateData"],
+    },
+    minInstances: { value: () => 1, changes: ["CapacityInstancesASG.MinSize"] },
+    maxInstances: { value: () => 3, changes: ["CapacityInstancesASG.MaxSize"] },
+    diskGiB: { value: () => 200, changes: ["CapacityLaunchTemplate.LaunchTemplateData"] },
+  },
+  (stack, props) => {
+    new Ec2Capacity(stack, "Capacity", { ...props, runners: withRunners(stack) });
+  },
+);
+
+check<Pick<Ec2RunnerProps, "docker" | "dockerImage">>(
+  "Ec2Runner",
+  {
+    docker: {
+      value: () => false,
+      changes: [
+        `${task}.ContainerDefinitions`,
+        `${task}.Family`,
+        `${task}.Tags`,
+        `${task}.Volumes`,
+      ],
+    },
+    dockerImage: { value: () => IMAGE, changes: [`${task}.ContainerDefinitions`] },
+  },
+  (stack, props) => {
+    const runners = withRunners(stack, { defaultRunner: false });
+    const capacity = new Ec2Capacity(stack, "Capacity", { runners });
+    new Ec2Runner(stack, "Runner", { image: IMAGE, ...props, capacity, runners });
+  },
+);
+
+check<MonitoringOptions>(
+  "monitoring",
+  {
+    alarms: {
+      value: () => false as const,
+      changes: ["-MonitoringAlarms*", "MonitoringDashboard.DashboardBody"],
+      replaces: ["-MonitoringAlarms*"],
+    },
+    dashboard: {
+      value: () => false,
+      changes: ["-MonitoringDashboard"],
+      replaces: ["-MonitoringDashboard"],
+    },
+    savedQueries: {
+      value: () => false,
+      changes: ["-MonitoringSavedQueries*"],
+      replaces: ["-MonitoringSavedQueries*"],
+    },
+  },
+  (stack, monitoring) => void withRunners(stack, { monitoring }),
+);
+
+check<AlarmsOptions>(
+  "alarms",
+  {
+    topic: {
+      value: (stack) =>
+        sns.Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:111111111111:alarms"),
+      changes: ["MonitoringAlarms*.AlarmActions", "MonitoringAlarms*.OKActions"],
+    },
+    webhookErrors: { value: () => 1, changes: ["MonitoringAlarmsWebhookErrors.Threshold"] },
+    rateLimitRemaining: {
+      value: () => 1,
+      changes: ["MonitoringAlarmsGitHubRateLimit.Threshold"],
+    },
+    runnerVersionAgeDays: {
+      value: () => 1,
+      changes: ["MonitoringAlarmsRunnerVersionAge.Threshold"],
+    },
+  },
+  (stack, alarms) => void withRunners(stack, { monitoring: { dashboard: false, alarms } }),
+);
+
+const newVpc: Effects<NewVpcProps> = {
+  cidr: {
+    value: () => "10.1.0.0/16",
+    changes: ["NetworkVpc.CidrBlock", "*Subnet.CidrBlock"],
+    replaces: ["NetworkVpc.CidrBlock", "*Subnet.CidrBlock"],
+  },
+  maxAzs: {
+    value: () => 1,
+    changes: ["-Network*Subnet2*", "LaunchFunction.Environment", "*.RouteTableIds"],
+    replaces: ["-Network*Subnet2*"],
+  },
+  flowLogs: { value: () => true, changes: ["+NetworkVpcFlowLog*"] },
+};
+
+check<NewVpcProps>("PublicVpc", newVpc, (stack, props) => {
+  withRunners(stack, { network: new PublicVpc(stack, "Network", props) });
+});
+
+check<NatVpcProps>(
+  "NatVpc",
+  {
+    ...newVpc,
+    natGateways: {
+      value: () => 2,
+      changes: ["+NetworkVpcPublicSubnet2*", "NetworkVpcRunnersSubnet2DefaultRoute.NatGatewayId"],
+    },
+  },
+  (stack, props) => void withRunners(stack, { network: new NatVpc(stack, "Network", props) }),
+);
+
+check<IsolatedVpcProps>(
+  "IsolatedVpc",
+  {
+    ...newVpc,
+    cidr: {
+      ...newVpc.cidr,
+      changes: [...newVpc.cidr.changes, "NetworkEndpointSecurityGroup.SecurityGroupIngress"],
+    },
+    maxAzs: { ...newVpc.maxAzs, changes: [...newVpc.maxAzs.changes, "NetworkVpc*.SubnetIds"] },
+    handlerEndpoints: {
+      value: () => true,
+      changes: ["+NetworkVpcEcs", "+NetworkVpcStates", "+NetworkVpcLambda"],
+    },
+  },
+  (stack, props) => void withRunners(stack, { network: new IsolatedVpc(stack, "Network", props) }),
+);
+
+const importVpc = (stack: Stack, id: string) =>
+  ec2.Vpc.fromVpcAttributes(stack, id, {
+    vpcId: `vpc-${id.toLowerCase()}`,
+    availabilityZones: ["us-east-1a"],
+    privateSubnetIds: ["subnet-private"],
+  });
+
+check<Omit<ExistingVpcProps, "vpc">>(
+  "ExistingVpc",
+  {
+    subnets: {
+      value: (stack) => [ec2.Subnet.fromSubnetId(stack, "Subnet", "subnet-other")],
+      changes: ["LaunchFunction.Environment"],
+    },
+    securityGroups: {
+      value: (stack) => [ec2.SecurityGroup.fromSecurityGroupId(stack, "Group", "sg-other")],
+      changes: ["LaunchFunction.Environment", "-NetworkSecurityGroup"],
+      replaces: ["-NetworkSecurityGroup"],
+    },
+    assignPublicIp: { value: () => true, changes: ["LaunchFunction.Environment"] },
+  },
+  (stack, props) => {
+    const vpc = importVpc(stack, "Vpc");
+    withRunners(stack, { network: new ExistingVpc(stack, "Network", { ...props, vpc }) });
+  },
+);

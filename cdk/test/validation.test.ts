@@ -1,0 +1,126 @@
+import { App, Stack } from "aws-cdk-lib";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  Capacity,
+  Ec2Capacity,
+  FargateRunner,
+  FargateRunnerProps,
+  FargateRunnersProps,
+  PublicVpc,
+} from "../src";
+import { deployment, IMAGE } from "./support";
+
+const REFUSED_RUNNERS: [string, Omit<FargateRunnerProps, "runners">, RegExp][] = [
+  ["5 vCPU", { cpu: 5120 }, /Invalid cpu: 5120\. Allowed: 256, 512, 1024, 2048, 4096, 8192, 16384/],
+  [
+    "1 vCPU with 16 GiB",
+    { cpu: 1024, memoryMiB: 16384 },
+    /Invalid memoryMiB: 16384\. Allowed: 2048 to 8192 in steps of 1024 with cpu 1024/,
+  ],
+  [
+    "a quarter vCPU with 1.5 GiB",
+    { cpu: 256, memoryMiB: 1536 },
+    /Invalid memoryMiB: 1536\. Allowed: 512, 1024 or 2048 with cpu 256/,
+  ],
+  [
+    "8 vCPU with 17 GiB",
+    { cpu: 8192, memoryMiB: 17408 },
+    /Invalid memoryMiB: 17408\. Allowed: 16384 to 61440 in steps of 4096/,
+  ],
+  [
+    "300 GiB of disk",
+    { ephemeralStorageGiB: 300 },
+    /Invalid ephemeralStorageGiB: 300\. Allowed: 21 to 200/,
+  ],
+  ["20 GiB of disk", { ephemeralStorageGiB: 20 }, /leave it out for the 20 that Fargate gives/],
+  ["no labels", { labels: [] }, /Invalid labels: \[\]\. Allowed: at least one label/],
+  ["a label with a space", { labels: ["big runner"] }, /Invalid labels: "big runner"/],
+  ["an empty label", { labels: ["linux", ""] }, /Invalid labels: ""/],
+  ["a label twice", { labels: ["gpu", "GPU"] }, /each label once, compared without case/],
+  ["self-hosted alone", { labels: ["self-hosted"] }, /which alone matches nothing/],
+  [
+    "more labels than a tag holds",
+    { labels: Array.from({ length: 40 }, (_, index) => `label-${index}`) },
+    /Allowed: 256 characters/,
+  ],
+  ["a name with a slash", { name: "a/b" }, /Invalid name: "a\/b"\. Allowed: 1 to 40 characters/],
+  [
+    "a second container called runner",
+    { extraContainers: { runner: { image: IMAGE } } },
+    /Invalid extraContainers: "runner"/,
+  ],
+];
+
+for (const [what, props, message] of REFUSED_RUNNERS) {
+  test(`a runner with ${what} is refused`, () => {
+    const { stack, runners } = deployment({ defaultRunner: false });
+    assert.throws(
+      () => new FargateRunner(stack, "Runner", { image: IMAGE, ...props, runners }),
+      message,
+    );
+  });
+}
+
+test("every size in Fargate's table is taken", () => {
+  const { stack, runners } = deployment({ defaultRunner: false });
+  const sizes: [number, number[]][] = [
+    [256, [512, 1024, 2048]],
+    [512, [1024, 4096]],
+    [1024, [2048, 8192]],
+    [2048, [4096, 16384]],
+    [4096, [8192, 30720]],
+    [8192, [16384, 61440]],
+    [16384, [32768, 122880]],
+  ];
+  for (const [cpu, memories] of sizes) {
+    for (const memoryMiB of memories) {
+      const name = `size-${cpu}-${memoryMiB}`;
+      new FargateRunner(stack, name, { runners, name, image: IMAGE, cpu, memoryMiB });
+    }
+  }
+});
+
+const REFUSED: [string, FargateRunnersProps, RegExp][] = [
+  ["a prefix with an underscore", { prefix: "a_b" }, /Invalid prefix: "a_b"/],
+  ["an upper-case prefix", { prefix: "Runners" }, /Invalid prefix/],
+  ["a prefix that SSM reserves", { prefix: "ssm-runners" }, /Parameter Store reserves/],
+  ["a prefix that AWS reserves", { prefix: "aws-runners" }, /Parameter Store reserves/],
+  ["a prefix that ends with a dash", { prefix: "runners-" }, /ending without '-'/],
+  ["a prefix too long for a function's name", { prefix: "a".repeat(41) }, /2 to 40 characters/],
+  ["a deployment id too long", { deployment: "abcdef" }, /Invalid deployment: "abcdef"/],
+  ["a deployment id with a dash", { deployment: "a-b" }, /1 to 5 characters/],
+  ["an API without TLS", { github: { apiUrl: "http://ghe.example.org/api/v3" } }, /https:\/\//],
+  ["an API that is no URL", { github: { apiUrl: "ghe.example.org" } }, /github\.apiUrl/],
+  ["an owner with a slash", { github: { allowedOwners: ["octo/hello"] } }, /allowedOwners/],
+  ["a repository without owner", { github: { allowedRepositories: ["hello"] } }, /owner\/name/],
+  ["a role path without a slash", { rolePath: "runners" }, /Invalid rolePath: "runners"/],
+  [
+    "functions in public subnets",
+    { github: { insideNetwork: true } },
+    /Invalid github\.insideNetwork: true\. Allowed: true only in private subnets/,
+  ],
+];
+
+for (const [what, props, message] of REFUSED) {
+  test(`a deployment with ${what} is refused`, () => {
+    assert.throws(() => deployment(props), message);
+  });
+}
+
+test("capacity without a provider is refused", () => {
+  assert.throws(() => Capacity.of(), /at least one capacity provider/);
+});
+
+test("five zones are refused", () => {
+  const stack = new Stack(new App(), "Test");
+  assert.throws(() => new PublicVpc(stack, "Network", { maxAzs: 5 }), /Invalid maxAzs: 5.*1 to 4/);
+});
+
+test("fewer instances at most than at least are refused", () => {
+  const { stack, runners } = deployment();
+  assert.throws(
+    () => new Ec2Capacity(stack, "C", { runners, minInstances: 3, maxInstances: 2 }),
+    /Invalid minInstances: 3\. Allowed: 0 to maxInstances \(2\)/,
+  );
+});
