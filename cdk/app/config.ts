@@ -104,6 +104,8 @@ export interface Config {
 
   /** Where alarms are sent. */
   readonly alarmTopicArn?: string;
+  /** How many seconds a job may be queued before it counts as waiting too long. */
+  readonly waitingLimitSeconds?: number;
   /** Whether there are alarms. */
   readonly alarms?: boolean;
   /** Whether there is a dashboard. */
@@ -165,6 +167,7 @@ const CONFIG: Parsers<Config> = {
   permissionsBoundaryArn: text,
   rolePath: text,
   alarmTopicArn: text,
+  waitingLimitSeconds: int,
   alarms: boolean,
   dashboard: boolean,
   savedQueries: boolean,

@@ -1,4 +1,4 @@
-import { CfnOutput, RemovalPolicy, Stack, StackProps } from "aws-cdk-lib";
+import { CfnOutput, Duration, RemovalPolicy, Stack, StackProps } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
@@ -67,6 +67,10 @@ export class FargateRunnersStack extends Stack {
             ? sns.Topic.fromTopicArn(this, "AlarmTopic", alarmTopicArn)
             : undefined,
         },
+        waitingLimit:
+          config.waitingLimitSeconds === undefined
+            ? undefined
+            : Duration.seconds(config.waitingLimitSeconds),
         dashboard: config.dashboard,
         savedQueries: config.savedQueries,
       },

@@ -212,6 +212,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       network: this.network,
       capacity: props.capacity ?? Capacity.ON_DEMAND,
       logLevel: props.logLevel ?? "info",
+      waitingLimit: props.monitoring?.waitingLimit,
       architecture: props.architecture ?? lambda.Architecture.ARM_64,
       directory: props.handlersDirectory ?? repositoryFile("target", "lambda"),
       environment: props.handlerEnvironment ?? {},

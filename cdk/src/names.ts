@@ -25,6 +25,8 @@ export class Names {
   readonly runnerParameters: string;
   /** SSM parameter in which `sweep` publishes the catalogue of task definitions. */
   readonly catalogueParameter: string;
+  /** SSM parameter in which `sweep` remembers how far back it has seen GitHub's deliveries. */
+  readonly sweepMark: string;
   /** Name of the state machine. */
   readonly stateMachine: string;
   /** Name of the ECS cluster. */
@@ -58,6 +60,7 @@ export class Names {
     this.githubParameters = `/${prefix}/github`;
     this.runnerParameters = `/${prefix}/runners`;
     this.catalogueParameter = `/${prefix}/catalogue`;
+    this.sweepMark = `/${prefix}/sweep/deliveries-seen`;
     this.stateMachine = prefix;
     this.cluster = prefix;
     this.runnerLogGroup = `/ecs/${prefix}`;

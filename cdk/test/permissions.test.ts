@@ -77,7 +77,11 @@ function template(props: (stack: Stack) => FargateRunnersProps = () => ({})): Te
 }
 
 const DEFAULT = template();
-const read = (parameter: string) => whoMay(DEFAULT, "ssm:GetParameter", `parameter/${parameter}`);
+/** Who may read a parameter, one at a time or together with others. */
+const read = (parameter: string) =>
+  ["ssm:GetParameter", "ssm:GetParameters"].flatMap((action) =>
+    whoMay(DEFAULT, action, `parameter/${parameter}`),
+  );
 
 test("the App's private key is readable by the three that talk to GitHub, and by nobody else", () => {
   assert.deepEqual(read("fargate-runners/github/private-key"), ["Cleanup", "Sweep", "Token"]);
@@ -99,11 +103,10 @@ test("a runner's registration is written by token and read by the runner", () =>
   ]);
 });
 
-test("nothing but cleanup and sweep can list parameters, and nobody can read many at once", () => {
+test("nothing but cleanup and sweep can list parameters, and nobody can read by path", () => {
   const anything = "parameter/fargate-runners/runners/x";
   assert.deepEqual(whoMay(DEFAULT, "ssm:DescribeParameters", "*"), ["Cleanup", "Sweep"]);
   assert.deepEqual(whoMay(DEFAULT, "ssm:GetParametersByPath", anything), []);
-  assert.deepEqual(whoMay(DEFAULT, "ssm:GetParameters", anything), []);
 });
 
 test("another deployment's secrets are out of reach", () => {

@@ -1,4 +1,4 @@
-import { App, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as ecs from "aws-cdk-lib/aws-ecs";
@@ -352,6 +352,10 @@ check<MonitoringOptions>(
       value: () => false,
       changes: ["-MonitoringDashboard"],
       replaces: ["-MonitoringDashboard"],
+    },
+    waitingLimit: {
+      value: () => Duration.minutes(5),
+      changes: ["SweepFunction.Environment"],
     },
     savedQueries: {
       value: () => false,

@@ -1,3 +1,4 @@
+import { Duration } from "aws-cdk-lib";
 import { Capacity } from "../runners/capacity";
 import { GitHubProps } from "../github-props";
 import { HandlerName, Names } from "../names";
@@ -15,6 +16,8 @@ export interface HandlerEnvironmentProps {
   readonly capacity: Capacity;
   /** How much the functions log. */
   readonly logLevel: string;
+  /** How long a job may be queued before it counts as waiting too long; the program's default else. */
+  readonly waitingLimit?: Duration;
   /** Customer-managed key of the SecureStrings, if there is one. */
   readonly permissions: { readonly parameterKeyArn?: string };
 }
@@ -66,6 +69,14 @@ export function handlerEnvironment(
       ...(props.permissions.parameterKeyArn && { KMS_KEY_ID: props.permissions.parameterKeyArn }),
     },
     cleanup: { ...common, ...gitHub, ...ending, RUNNER_LOG_GROUP: names.runnerLogGroup },
-    sweep: { ...common, ...gitHub, ...ending, FAMILY_PREFIX: names.familyPrefix },
+    sweep: {
+      ...common,
+      ...gitHub,
+      ...ending,
+      FAMILY_PREFIX: names.familyPrefix,
+      ...(props.waitingLimit && {
+        WAITING_LIMIT_SECONDS: String(props.waitingLimit.toSeconds()),
+      }),
+    },
   };
 }

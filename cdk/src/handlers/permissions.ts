@@ -26,7 +26,7 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
   switch (handler) {
     case "verify":
       return [
-        ...readSecrets(props, `${names.githubParameters}/webhook-secret`),
+        ...readSecrets(props, "ssm:GetParameter", `${names.githubParameters}/webhook-secret`),
         allow(["states:StartExecution"], [names.stateMachineArn]),
         allow(["states:DescribeExecution"], [names.executionArns], { wildcard: EXECUTIONS }),
         allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
@@ -50,6 +50,8 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
         allow(["states:ListExecutions"], [names.stateMachineArn]),
         readTaskDefinitions(),
         allow(["ssm:PutParameter"], [names.parameterArn(names.catalogueParameter)]),
+        // How far back it has looked through GitHub's deliveries.
+        allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
       ];
   }
@@ -64,7 +66,7 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
 export function agentPermissions(props: PermissionsProps): Permission[] {
   const { names } = props;
   return [
-    ...readSecrets(props, `${names.runnerParameters}/*`),
+    ...readSecrets(props, "ssm:GetParameter", `${names.runnerParameters}/*`),
     allow(["ssm:DeleteParameter"], [names.parameterArn(`${names.runnerParameters}/*`)], {
       wildcard: RUNNERS,
     }),
@@ -76,13 +78,18 @@ const RUNNERS = "Runners are named after jobs, and each parameter's path ends in
 
 function readAppKey(props: PermissionsProps): Permission[] {
   const path = props.names.githubParameters;
-  return readSecrets(props, `${path}/app-id`, `${path}/private-key`);
+  // Both at once: one call out of Parameter Store's 40 a second.
+  return readSecrets(props, "ssm:GetParameters", `${path}/app-id`, `${path}/private-key`);
 }
 
-function readSecrets(props: PermissionsProps, ...parameters: string[]): Permission[] {
+function readSecrets(
+  props: PermissionsProps,
+  action: string,
+  ...parameters: string[]
+): Permission[] {
   const arns = parameters.map((name) => props.names.parameterArn(name));
   const wildcard = parameters.some((name) => name.endsWith("*")) ? RUNNERS : undefined;
-  return [allow(["ssm:GetParameter"], arns, { wildcard }), ...useKey(props, ["kms:Decrypt"], arns)];
+  return [allow([action], arns, { wildcard }), ...useKey(props, ["kms:Decrypt"], arns)];
 }
 
 function writeRunnerParameters(props: PermissionsProps): Permission[] {

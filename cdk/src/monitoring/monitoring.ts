@@ -1,3 +1,4 @@
+import { Duration } from "aws-cdk-lib";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
@@ -15,6 +16,11 @@ export interface MonitoringOptions {
    * @default - all alarms, without a topic
    */
   readonly alarms?: AlarmsOptions | false;
+  /**
+   * How long a job may be queued before it counts as waiting too long.
+   * @default Duration.minutes(15)
+   */
+  readonly waitingLimit?: Duration;
   /**
    * Whether there is a dashboard; beyond an account's first three it costs 3 USD a month.
    * @default true

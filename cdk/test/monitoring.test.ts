@@ -1,0 +1,134 @@
+import { Match, Template } from "aws-cdk-lib/assertions";
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { METRICS, NAMESPACE } from "../src";
+import { repositoryFile } from "../src/repository-files";
+import { deployment, templateOf } from "./support";
+
+interface Emitted {
+  readonly name: string;
+  readonly unit: string;
+  readonly dimensions: string[];
+}
+
+const EMITTED = JSON.parse(
+  readFileSync(repositoryFile("crates", "telemetry", "metrics.json"), "utf8"),
+) as Emitted[];
+
+const TEMPLATE = templateOf();
+
+/** The dashboard's JSON, with tokens as text. */
+function dashboard(template: Template): { widgets: { properties: Widget }[] } {
+  const [found] = Object.values(template.findResources("AWS::CloudWatch::Dashboard"));
+  const body = found!.Properties.DashboardBody as { "Fn::Join": [string, unknown[]] };
+  const text = body["Fn::Join"][1].map((part) => (typeof part === "string" ? part : "token"));
+  return JSON.parse(text.join(""));
+}
+
+interface Widget {
+  readonly title?: string;
+  readonly metrics?: unknown[][];
+}
+
+test("the handlers' metrics are those that the telemetry crate lists, alike in unit and dimension", () => {
+  const ours = Object.entries(METRICS).map(([name, metric]) => ({
+    name,
+    unit: metric.unit as string,
+    dimensions: "dimension" in metric ? [metric.dimension] : [],
+  }));
+  const theirs = EMITTED.map(({ name, unit, dimensions }) => ({ name, unit, dimensions }));
+  const byName = (a: Emitted, b: Emitted) => a.name.localeCompare(b.name);
+  assert.deepEqual(ours.sort(byName), theirs.sort(byName));
+});
+
+test("every alarm watches a metric that somebody emits", () => {
+  const names = new Set(EMITTED.map(({ name }) => name));
+  const alarms = Object.values(TEMPLATE.findResources("AWS::CloudWatch::Alarm"));
+  const ours = alarms.filter(({ Properties }) => Properties.Namespace === NAMESPACE);
+  assert.equal(alarms.length, 10);
+  assert.equal(ours.length, 7);
+  for (const { Properties } of ours) {
+    assert.ok(names.has(Properties.MetricName), `${Properties.MetricName} is emitted by nobody`);
+    // A metric that is split has no series without its dimension: such an alarm would stay silent.
+    assert.deepEqual(Properties.Dimensions, [{ Name: "Deployment", Value: "fr" }]);
+  }
+  const others = alarms.filter(({ Properties }) => Properties.Namespace !== NAMESPACE);
+  assert.deepEqual(others.map(({ Properties }) => Properties.MetricName).sort(), [
+    "ApproximateNumberOfMessagesVisible",
+    "Errors",
+    "Url5xxCount",
+  ]);
+});
+
+test("every widget shows metrics that somebody emits, split as they are emitted", () => {
+  const shown = new Set<string>();
+  for (const { properties } of dashboard(TEMPLATE).widgets) {
+    for (const metric of properties.metrics ?? []) {
+      const text = JSON.stringify(metric);
+      const search = /MetricName=\\+"(\w+)\\+"/.exec(text);
+      if (metric[0] === NAMESPACE) {
+        const name = metric[1] as string;
+        const emitted = EMITTED.find((candidate) => candidate.name === name);
+        assert.ok(emitted, `${name} is emitted by nobody`);
+        assert.deepEqual(emitted.dimensions, [], `${name} is split`);
+        shown.add(name);
+      } else if (search !== null) {
+        const emitted = EMITTED.find((candidate) => candidate.name === search[1]);
+        assert.ok(emitted, `${search[1]} is emitted by nobody`);
+        assert.ok(text.includes(`{${NAMESPACE},Deployment,${emitted.dimensions[0]}}`));
+        shown.add(emitted.name);
+      }
+    }
+  }
+  assert.deepEqual([...shown].sort(), EMITTED.map(({ name }) => name).sort());
+});
+
+test("saved queries ask for metrics that somebody emits", () => {
+  const names = new Set(EMITTED.map(({ name }) => name));
+  const queries = Object.values(TEMPLATE.findResources("AWS::Logs::QueryDefinition"));
+  const asked = queries.flatMap(({ Properties }) =>
+    [...String(Properties.QueryString).matchAll(/ispresent\(([A-Z]\w+)\)/g)].map(
+      ([, name]) => name!,
+    ),
+  );
+  assert.deepEqual(asked.sort(), ["EstimatedCost", "Outcomes", "QueuedToStartedSeconds"]);
+  assert.deepEqual(
+    asked.filter((name) => !names.has(name)),
+    [],
+  );
+});
+
+test("an alarm that nothing feeds is quiet", () => {
+  for (const { Properties } of Object.values(TEMPLATE.findResources("AWS::CloudWatch::Alarm"))) {
+    assert.equal(Properties.TreatMissingData, "notBreaching");
+  }
+});
+
+test("dead letters come from the queue, from the rules and from cleanup's own failures", () => {
+  const dead = { "Fn::GetAtt": [Match.stringLikeRegexp("DeadLetters"), "Arn"] };
+  TEMPLATE.hasResourceProperties("AWS::SQS::Queue", {
+    RedrivePolicy: { deadLetterTargetArn: dead },
+  });
+  TEMPLATE.resourcePropertiesCountIs(
+    "AWS::Events::Rule",
+    { Targets: [Match.objectLike({ DeadLetterConfig: { Arn: dead } })] },
+    2,
+  );
+  TEMPLATE.hasResourceProperties("AWS::Lambda::EventInvokeConfig", {
+    DestinationConfig: { OnFailure: { Destination: dead } },
+  });
+});
+
+test("execution logging tells every event and no data", () => {
+  TEMPLATE.hasResourceProperties("AWS::StepFunctions::StateMachine", {
+    LoggingConfiguration: { Level: "ALL", IncludeExecutionData: false },
+  });
+});
+
+test("two deployments' metrics stay apart", () => {
+  const { runners } = deployment({ deployment: "other" });
+  assert.equal(runners.names.deployment, "other");
+  const text = JSON.stringify(templateOf({ deployment: "other" }).toJSON());
+  assert.ok(!text.includes('{"Name":"Deployment","Value":"fr"}'));
+});
