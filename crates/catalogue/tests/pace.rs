@@ -1,5 +1,10 @@
 //! How the catalogue is read from an ECS that takes its time and throttles.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of a test fail as the test does"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -100,21 +100,21 @@ async fn a_family_deregistered_meanwhile_costs_only_itself() {
     assert_eq!(catalogue.offers.len(), 1);
 }
 
-/// The JSON protocol's error body.
-fn throttled() -> Option<String> {
-    Some(r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#.to_owned())
+/// An error as the JSON protocol writes it.
+fn error_body(code: &str) -> String {
+    format!(r#"{{"__type":"{code}","message":"no"}}"#)
 }
 
 #[tokio::test(start_paused = true)]
 async fn throttled_calls_are_made_again() {
     let list = mock!(Client::list_task_definition_families)
         .sequence()
-        .http_status(400, throttled())
+        .http_status(400, Some(error_body("ThrottlingException")))
         .output(|| families(&["fr-a"]))
         .build();
     let describe = mock!(Client::describe_task_definition)
         .sequence()
-        .http_status(400, throttled())
+        .http_status(400, Some(error_body("ThrottlingException")))
         .times(2)
         .output(|| described("linux"))
         .build();
@@ -131,7 +131,7 @@ async fn throttling_that_lasts_is_a_passing_fault_that_names_the_family() {
     let list = mock!(Client::list_task_definition_families).then_output(|| families(&["fr-a"]));
     let describe = mock!(Client::describe_task_definition)
         .sequence()
-        .http_status(400, throttled())
+        .http_status(400, Some(error_body("ThrottlingException")))
         .repeatedly()
         .build();
     let ecs = client(&[&list, &describe]);
@@ -151,10 +151,7 @@ async fn throttling_that_lasts_is_a_passing_fault_that_names_the_family() {
 async fn denied_is_a_lasting_fault() {
     let list = mock!(Client::list_task_definition_families)
         .sequence()
-        .http_status(
-            400,
-            Some(r#"{"__type":"AccessDeniedException","message":"not authorized"}"#.to_owned()),
-        )
+        .http_status(400, Some(error_body("AccessDeniedException")))
         .build();
 
     let error = catalogue::read(&client(&[&list]), "fr-", NOW)

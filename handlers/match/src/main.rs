@@ -1,2 +1,18 @@
-//! Being written.
-fn main() {}
+//! The `match` Lambda.
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use matching::{Deps, handle};
+use serde_json::Value;
+use settings::Settings;
+use time::OffsetDateTime;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let settings = Settings::from_env();
+    telemetry::init(&settings)?;
+    let deps = &Deps::from_settings(&settings)?;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        handle(deps, event.payload, OffsetDateTime::now_utc())
+    }))
+    .await
+}

@@ -1,0 +1,248 @@
+//! Which task definition serves a job. Pure.
+
+use std::fmt;
+
+use catalogue::Offer;
+use labels::LabelSet;
+
+/// How many offers an unmatched job is shown.
+const NEAREST: usize = 3;
+
+/// The offer that serves a job with the labels `wanted`: of those that carry them all, the one with
+/// the fewest labels that the job did not ask for; of equals, the first by family name.
+///
+/// A job that asks for `self-hosted` alone, or for nothing, names no kind of runner: any offer
+/// would do, so none is chosen for it.
+pub fn select<'a>(offers: &'a [Offer], wanted: &LabelSet) -> Result<&'a Offer, Unmatched> {
+    offers
+        .iter()
+        .filter(|offer| wanted.is_specific() && offer.labels.carries(wanted))
+        .min_by_key(|&offer| (wanted.lacking(&offer.labels).len(), &offer.family))
+        .ok_or_else(|| Unmatched::new(offers, wanted))
+}
+
+/// No task definition offers all of a job's labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    wanted: LabelSet,
+    nearest: Vec<Near>,
+}
+
+/// An offer that comes near.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Near {
+    family: String,
+    lacking: LabelSet,
+}
+
+impl Unmatched {
+    fn new(offers: &[Offer], wanted: &LabelSet) -> Self {
+        let mut nearest: Vec<_> = offers
+            .iter()
+            .map(|offer| (offer.labels.lacking(wanted), offer))
+            .collect();
+        nearest.sort_by_key(|(lacking, offer)| {
+            let surplus = wanted.lacking(&offer.labels).len();
+            (lacking.len(), surplus, offer.family.clone())
+        });
+        Self {
+            wanted: wanted.clone(),
+            nearest: nearest
+                .into_iter()
+                .take(NEAREST)
+                .map(|(lacking, offer)| Near {
+                    family: offer.family.clone(),
+                    lacking,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl std::error::Error for Unmatched {}
+
+impl fmt::Display for Unmatched {
+    /// The whole of what a person needs: what was asked, what comes near, what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.wanted.is_specific() {
+            return write!(
+                f,
+                "the job asks for [{}], which names no kind of runner; add a label to `runs-on` \
+                 that a task definition offers",
+                self.wanted
+            );
+        }
+        write!(
+            f,
+            "no task definition offers all of the job's labels [{}]. ",
+            self.wanted
+        )?;
+        if self.nearest.is_empty() {
+            return write!(
+                f,
+                "There is none that offers labels at all: give one the tag `{}`",
+                catalogue::LABELS_TAG
+            );
+        }
+        f.write_str("Nearest: ")?;
+        for (index, near) in self.nearest.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{} lacks [{}]", near.family, near.lacking)?;
+        }
+        write!(
+            f,
+            ". Change the job's `runs-on`, or add what is lacking to a task definition's tag `{}`",
+            catalogue::LABELS_TAG
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn offer(family: &str, labels: &str) -> Offer {
+        Offer {
+            family: family.to_owned(),
+            labels: LabelSet::parse(labels),
+            capacity: Vec::new(),
+            cpu: None,
+            memory: None,
+            architecture: None,
+            containers: vec![job::CONTAINER.to_owned()],
+        }
+    }
+
+    fn offers() -> Vec<Offer> {
+        vec![
+            offer("ubuntu", "self-hosted linux x64 fargate"),
+            offer("ubuntu-large", "self-hosted linux x64 fargate large"),
+            offer("arm", "self-hosted linux arm64 fargate"),
+            offer("bare", "self-hosted linux x64"),
+        ]
+    }
+
+    #[test]
+    fn the_most_specific_offer_serves() {
+        for (wanted, family) in [
+            ("self-hosted linux x64", Some("bare")),
+            ("linux", Some("bare")),
+            ("LINUX Fargate", Some("arm")),
+            ("self-hosted x64 fargate", Some("ubuntu")),
+            ("self-hosted large", Some("ubuntu-large")),
+            ("arm64", Some("arm")),
+            ("self-hosted", None),
+            ("", None),
+            ("self-hosted windows", None),
+            ("arm64 large", None),
+        ] {
+            let offers = offers();
+            let found = select(&offers, &LabelSet::parse(wanted));
+            assert_eq!(
+                found.ok().map(|offer| offer.family.as_str()),
+                family,
+                "{wanted:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn equals_go_by_family_name_whatever_their_order() {
+        let (a, b) = (offer("a", "linux one"), offer("b", "linux two"));
+        for offers in [vec![a.clone(), b.clone()], vec![b, a]] {
+            let found = select(&offers, &LabelSet::parse("linux")).unwrap();
+            assert_eq!(found.family, "a");
+        }
+    }
+
+    #[test]
+    fn a_label_with_odd_characters_matches_nothing_and_harms_nothing() {
+        let wanted = LabelSet::new(["linux", "a b", "ü/🦀", "\"'{%"]);
+        let error = select(&offers(), &wanted).unwrap_err().to_string();
+        assert!(error.contains("ü/🦀"), "{error}");
+    }
+
+    #[test]
+    fn unmatched_names_the_three_nearest_and_what_each_lacks() {
+        let error = select(&offers(), &LabelSet::parse("self-hosted linux x64 gpu")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no task definition offers all of the job's labels [gpu linux self-hosted x64]. \
+             Nearest: bare lacks [gpu]; ubuntu lacks [gpu]; ubuntu-large lacks [gpu]. \
+             Change the job's `runs-on`, or add what is lacking to a task definition's tag `GH:labels`"
+        );
+    }
+
+    #[test]
+    fn unmatched_says_so_where_nothing_is_offered() {
+        let error = select(&[], &LabelSet::parse("linux")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no task definition offers all of the job's labels [linux]. There is none that offers \
+             labels at all: give one the tag `GH:labels`"
+        );
+    }
+
+    #[test]
+    fn self_hosted_alone_is_told_to_say_more() {
+        let error = select(&offers(), &LabelSet::parse("self-hosted")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the job asks for [self-hosted], which names no kind of runner; add a label to \
+             `runs-on` that a task definition offers"
+        );
+    }
+
+    fn any_labels() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop::sample::select(&["self-hosted", "a", "b", "c", "d"]),
+            0..5,
+        )
+        .prop_map(|labels| labels.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn what_serves_carries_every_label_and_nothing_fits_better(
+            offered in prop::collection::vec(any_labels(), 0..6),
+            wanted in any_labels(),
+        ) {
+            let offers: Vec<_> = offered
+                .iter()
+                .enumerate()
+                .map(|(index, labels)| offer(&format!("family-{index}"), labels))
+                .collect();
+            let wanted = LabelSet::parse(&wanted);
+            match select(&offers, &wanted) {
+                Ok(found) => {
+                    prop_assert!(wanted.is_specific() && found.labels.carries(&wanted));
+                    for other in offers.iter().filter(|other| other.labels.carries(&wanted)) {
+                        // Both carry what is wanted, so the smaller set is the more specific one.
+                        prop_assert!(found.labels.len() <= other.labels.len());
+                    }
+                }
+                Err(_) => prop_assert!(
+                    !wanted.is_specific() || offers.iter().all(|offer| !offer.labels.carries(&wanted))
+                ),
+            }
+        }
+
+        #[test]
+        fn the_order_of_offers_does_not_matter(
+            offered in prop::collection::vec(any_labels(), 1..6),
+            wanted in any_labels(),
+        ) {
+            let mut offers: Vec<_> = offered
+                .iter()
+                .enumerate()
+                .map(|(index, labels)| offer(&format!("family-{index}"), labels))
+                .collect();
+            let wanted = LabelSet::parse(&wanted);
+            let forward = select(&offers, &wanted).cloned();
+            offers.reverse();
+            prop_assert_eq!(select(&offers, &wanted).cloned(), forward);
+        }
+    }
+}

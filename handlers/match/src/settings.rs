@@ -1,0 +1,71 @@
+//! What the operator decides about matching.
+
+use std::time::Duration;
+
+use ::settings::{Error, Settings, Variable, shared};
+use job::DeploymentId;
+
+const FAMILY_PREFIX: Variable = Variable::optional(
+    "FAMILY_PREFIX",
+    "what a task definition's family begins with to be offered; `<PREFIX>-` where it is not set",
+);
+const CATALOGUE_TTL_SECONDS: Variable = Variable::with_default(
+    "CATALOGUE_TTL_SECONDS",
+    "60",
+    "how long the catalogue of task definitions is used before it is looked at again",
+);
+
+/// Every variable that `match` reads.
+pub const VARIABLES: &[&Variable] = &[
+    &shared::DEPLOYMENT,
+    &shared::PREFIX,
+    &FAMILY_PREFIX,
+    &CATALOGUE_TTL_SECONDS,
+    &shared::AWS_REGION,
+    &shared::AWS_ENDPOINT_URL,
+    &shared::LOG_LEVEL,
+];
+
+/// The configuration of `match`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The deployment's id.
+    pub deployment: DeploymentId,
+    /// The first segment of SSM paths.
+    pub prefix: String,
+    /// What the families of this deployment begin with.
+    pub family_prefix: String,
+    /// How long a catalogue is used without a look at SSM.
+    pub ttl: Duration,
+}
+
+impl Config {
+    /// Reads the configuration.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let prefix = settings.text(&shared::PREFIX)?;
+        Ok(Self {
+            deployment: settings.parsed(&shared::DEPLOYMENT)?,
+            family_prefix: settings
+                .maybe(&FAMILY_PREFIX)
+                .unwrap_or_else(|| format!("{prefix}-")),
+            prefix,
+            ttl: settings.seconds(&CATALOGUE_TTL_SECONDS)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_begin_with_the_prefix_unless_told_otherwise() {
+        let read = |pairs: &[(&str, &str)]| {
+            Config::from_settings(&Settings::from_pairs(pairs.iter().copied())).unwrap()
+        };
+        let set = [("DEPLOYMENT", "fr"), ("PREFIX", "fargate-runners")];
+        assert_eq!(read(&set).family_prefix, "fargate-runners-");
+        let told = [set[0], set[1], ("FAMILY_PREFIX", "ci-")];
+        assert_eq!(read(&told).family_prefix, "ci-");
+    }
+}

@@ -1,0 +1,338 @@
+//! The handler over mocked AWS: what it answers, and how many calls that takes.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of a test fail as the test does"
+)]
+
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
+use aws_sdk_ecs::operation::list_task_definition_families::ListTaskDefinitionFamiliesOutput;
+use aws_sdk_ecs::types::{ContainerDefinition, Tag, TaskDefinition};
+use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
+use aws_sdk_ssm::types::Parameter;
+use aws_sdk_ssm::types::error::ParameterNotFound;
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use catalogue::{Catalogue, Offer};
+use job::Matched;
+use labels::LabelSet;
+use lambda_runtime::Diagnostic;
+use matching::{Config, Deps, Error, Shelf, handle};
+use serde_json::{Value, json};
+use settings::Settings;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+fn order(labels: &[&str]) -> Value {
+    json!({
+        "job": {
+            "id": 4242, "runId": 99, "runAttempt": 1, "name": "build", "workflow": "CI",
+            "repository": "octo/hello", "ownerType": "Organization", "private": true,
+            "labels": labels, "installationId": null, "queuedAt": "1970-01-01T00:00:00Z"
+        },
+        "recheck": false,
+        "notBefore": null
+    })
+}
+
+fn offer(family: &str, labels: &str) -> Offer {
+    Offer {
+        family: family.to_owned(),
+        labels: LabelSet::parse(labels),
+        capacity: Vec::new(),
+        cpu: None,
+        memory: None,
+        architecture: None,
+        containers: vec!["runner".to_owned()],
+    }
+}
+
+/// ECS with families of the given labels and one container each, and how often it was asked.
+struct Ecs {
+    list: Rule,
+    describe: Rule,
+    client: aws_sdk_ecs::Client,
+}
+
+fn ecs(families: &'static [(&'static str, &'static str)], container: &'static str) -> Ecs {
+    let list = mock!(aws_sdk_ecs::Client::list_task_definition_families).then_output(move || {
+        ListTaskDefinitionFamiliesOutput::builder()
+            .set_families(Some(
+                families
+                    .iter()
+                    .map(|(name, _)| (*name).to_owned())
+                    .collect(),
+            ))
+            .build()
+    });
+    let describe =
+        mock!(aws_sdk_ecs::Client::describe_task_definition).then_compute_output(move |request| {
+            let (_, labels) = families
+                .iter()
+                .find(|(name, _)| request.task_definition() == Some(name))
+                .unwrap();
+            DescribeTaskDefinitionOutput::builder()
+                .task_definition(
+                    TaskDefinition::builder()
+                        .container_definitions(
+                            ContainerDefinition::builder().name(container).build(),
+                        )
+                        .build(),
+                )
+                .tags(Tag::builder().key("GH:labels").value(*labels).build())
+                .build()
+        });
+    let client = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&list, &describe]);
+    Ecs {
+        list,
+        describe,
+        client,
+    }
+}
+
+impl Ecs {
+    /// How often families were listed and definitions described.
+    fn calls(&self) -> (usize, usize) {
+        (self.list.num_calls(), self.describe.num_calls())
+    }
+}
+
+fn ssm(rule: &Rule) -> aws_sdk_ssm::Client {
+    mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [rule])
+}
+
+fn published(catalogue: &Catalogue) -> Rule {
+    holds(catalogue.encode().unwrap())
+}
+
+fn holds(text: String) -> Rule {
+    mock!(aws_sdk_ssm::Client::get_parameter)
+        .match_requests(|request| request.name() == Some("/fargate-runners/catalogue"))
+        .then_output(move || {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value(&text).build())
+                .build()
+        })
+}
+
+fn nothing_published() -> Rule {
+    mock!(aws_sdk_ssm::Client::get_parameter)
+        .then_error(|| GetParameterError::ParameterNotFound(ParameterNotFound::builder().build()))
+}
+
+/// An error as the JSON protocol writes it.
+fn error_body(code: &str) -> String {
+    format!(r#"{{"__type":"{code}","message":"no"}}"#)
+}
+
+fn deps(ecs: &Ecs, ssm_rule: &Rule) -> Deps {
+    let settings = Settings::from_pairs([("DEPLOYMENT", "fr"), ("PREFIX", "fargate-runners")]);
+    let config = Config::from_settings(&settings).unwrap();
+    Deps {
+        shelf: Shelf::new(&config, ecs.client.clone(), ssm(ssm_rule)),
+        deployment: config.deployment,
+    }
+}
+
+async fn family(deps: &Deps, labels: &[&str], now: OffsetDateTime) -> Result<String, Error> {
+    handle(deps, order(labels), now)
+        .await
+        .map(|matched| matched.family)
+}
+
+#[tokio::test]
+async fn a_warm_sandbox_makes_no_call() {
+    let (ecs, ssm) = (
+        ecs(&[("f-a", "linux a"), ("f-b", "linux b")], "runner"),
+        nothing_published(),
+    );
+    let deps = deps(&ecs, &ssm);
+    for second in 0..60 {
+        let now = NOW + Duration::seconds(second);
+        assert_eq!(family(&deps, &["linux", "b"], now).await.unwrap(), "f-b");
+    }
+    assert_eq!((ssm.num_calls(), ecs.calls()), (1, (1, 2)));
+}
+
+#[tokio::test]
+async fn an_expired_catalogue_is_refreshed_once_by_all_who_ask_together() {
+    let (ecs, ssm) = (ecs(&[("f-a", "linux a")], "runner"), nothing_published());
+    let deps = deps(&ecs, &ssm);
+    family(&deps, &["a"], NOW).await.unwrap();
+    let later = NOW + Duration::seconds(60);
+    let (one, two, three) = tokio::join!(
+        family(&deps, &["a"], later),
+        family(&deps, &["a"], later),
+        family(&deps, &["a"], later),
+    );
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    assert_eq!((ssm.num_calls(), ecs.calls()), (2, (2, 2)));
+}
+
+#[tokio::test]
+async fn a_published_catalogue_spares_ecs() {
+    let ecs = ecs(&[], "runner");
+    let mut spot = offer("f-spot", "linux");
+    spot.capacity = vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()];
+    spot.cpu = Some(1024);
+    let catalogue = Catalogue {
+        read_at: NOW - Duration::minutes(14),
+        offers: vec![spot],
+    };
+    let ssm = published(&catalogue);
+    let matched = handle(&deps(&ecs, &ssm), order(&["LINUX"]), NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        matched,
+        Matched {
+            family: "f-spot".to_owned(),
+            offered: LabelSet::parse("linux"),
+            capacity: vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()],
+            cpu: Some(1024),
+            memory: None,
+            architecture: None,
+        }
+    );
+    assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_publication_too_old_or_unreadable_or_denied_is_passed_over() {
+    let old = Catalogue {
+        read_at: NOW - Duration::minutes(15),
+        offers: vec![offer("f-old", "linux")],
+    };
+    let denied = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .http_status(400, Some(error_body("AccessDeniedException")))
+        .build();
+    for ssm in [published(&old), holds("v9:nonsense".to_owned()), denied] {
+        let ecs = ecs(&[("f-now", "linux")], "runner");
+        let found = family(&deps(&ecs, &ssm), &["linux"], NOW).await.unwrap();
+        assert_eq!(found, "f-now");
+        assert_eq!(ecs.calls(), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_ssm_is_waited_out_instead_of_turned_on_ecs() {
+    let throttled = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .repeatedly()
+        .build();
+    let ecs = ecs(&[("f-a", "linux")], "runner");
+    let error = family(&deps(&ecs, &throttled), &["linux"], NOW)
+        .await
+        .unwrap_err();
+    assert_eq!(Diagnostic::from(error).error_type, "Throttled");
+    assert_eq!(ecs.calls(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_failed_read_is_not_kept() {
+    let unavailable = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .http_status(400, Some(error_body("AccessDeniedException")))
+        .times(2)
+        .build();
+    let list = mock!(aws_sdk_ecs::Client::list_task_definition_families)
+        .sequence()
+        .http_status(400, Some(error_body("AccessDeniedException")))
+        .output(|| {
+            ListTaskDefinitionFamiliesOutput::builder()
+                .families("f-a")
+                .build()
+        })
+        .build();
+    let good = ecs(&[("f-a", "linux")], "runner");
+    let ecs = Ecs {
+        client: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&list, &good.describe]),
+        list,
+        describe: good.describe.clone(),
+    };
+    let deps = deps(&ecs, &unavailable);
+    let error = family(&deps, &["linux"], NOW).await.unwrap_err();
+    assert_eq!(Diagnostic::from(error).error_type, "AwsRefused");
+    assert_eq!(family(&deps, &["linux"], NOW).await.unwrap(), "f-a");
+}
+
+#[tokio::test]
+async fn a_definition_registered_after_the_publication_is_found() {
+    let ecs = ecs(&[("f-new", "linux new"), ("f-old", "linux")], "runner");
+    let catalogue = Catalogue {
+        read_at: NOW - Duration::minutes(1),
+        offers: vec![offer("f-old", "linux")],
+    };
+    let ssm = published(&catalogue);
+    let deps = deps(&ecs, &ssm);
+    assert_eq!(family(&deps, &["new"], NOW).await.unwrap(), "f-new");
+    assert_eq!(ecs.calls(), (1, 2));
+
+    // What was read directly outlives the publication that is older than it.
+    let later = NOW + Duration::seconds(61);
+    assert_eq!(family(&deps, &["new"], later).await.unwrap(), "f-new");
+    assert_eq!((ssm.num_calls(), ecs.calls()), (2, (1, 2)));
+}
+
+#[tokio::test]
+async fn unmatched_jobs_in_a_row_read_ecs_once() {
+    let (ecs, ssm) = (ecs(&[("f-a", "linux")], "runner"), nothing_published());
+    let deps = deps(&ecs, &ssm);
+    for second in 0..10 {
+        let error = family(&deps, &["gpu"], NOW + Duration::seconds(second))
+            .await
+            .unwrap_err();
+        let answer = Diagnostic::from(error);
+        assert_eq!(answer.error_type, "Unmatched");
+        assert!(
+            answer.error_message.contains("f-a lacks [gpu]"),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(ecs.calls(), (1, 1));
+    family(&deps, &["gpu"], NOW + Duration::seconds(10))
+        .await
+        .unwrap_err();
+    assert_eq!(ecs.calls(), (2, 2));
+}
+
+#[tokio::test]
+async fn self_hosted_alone_is_answered_without_a_second_look() {
+    let (ecs, ssm) = (
+        ecs(&[("f-a", "self-hosted linux")], "runner"),
+        nothing_published(),
+    );
+    let deps = deps(&ecs, &ssm);
+    for now in [NOW, NOW + Duration::seconds(30)] {
+        let error = family(&deps, &["self-hosted"], now).await.unwrap_err();
+        assert_eq!(Diagnostic::from(error).error_type, "Unmatched");
+    }
+    assert_eq!(ecs.calls(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_definition_without_the_container_is_named_with_those_it_has() {
+    let (ecs, ssm) = (ecs(&[("f-a", "linux")], "web"), nothing_published());
+    let error = family(&deps(&ecs, &ssm), &["linux"], NOW)
+        .await
+        .unwrap_err();
+    let answer = Diagnostic::from(error);
+    assert_eq!(answer.error_type, "ContainerMissing");
+    assert_eq!(
+        answer.error_message,
+        "task definition f-a would serve the job but has no container `runner`; it has [web]. \
+         Rename the one that runs the agent"
+    );
+}
+
+#[tokio::test]
+async fn an_input_that_is_no_order_is_told_so() {
+    let (ecs, ssm) = (ecs(&[], "runner"), nothing_published());
+    for input in [Value::Null, json!({}), json!({"job": {"id": "x"}})] {
+        let error = handle(&deps(&ecs, &ssm), input, NOW).await.unwrap_err();
+        assert_eq!(Diagnostic::from(error).error_type, "BadInput");
+    }
+    assert_eq!(ssm.num_calls(), 0);
+}
