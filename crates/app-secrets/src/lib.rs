@@ -1,6 +1,6 @@
 //! The GitHub App's credentials, out of SSM.
 //!
-//! Two SecureStrings, read by one call: `/<prefix>/github/app-id` and `/<prefix>/github/private-key`.
+//! Two encrypted parameters, read by one call: `/<prefix>/github/app-id` and `/<prefix>/github/private-key`.
 //! They are kept for five minutes; a failed read is never kept. When GitHub refuses the key, they
 //! are read at once, so that a key is rotated by writing the new one, waiting for nothing, and
 //! deleting the old one at GitHub.
@@ -22,7 +22,7 @@ pub const VARIABLES: &[&Variable] = &[&shared::PREFIX, &shared::GITHUB_API_URL];
 
 /// How long credentials are used before they are read again. A rotation does not wait for it, so it
 /// only bounds how long a sandbox may go on with an App that was replaced but still works.
-const TTL: Duration = Duration::from_secs(5 * 60);
+const TTL: Duration = Duration::from_mins(5);
 
 /// GitHub as the App whose credentials lie in SSM. Makes no call yet. Must be called inside a tokio
 /// runtime.

@@ -10,7 +10,7 @@ use registration::Secret;
 use time::OffsetDateTime;
 
 use crate::tokens::{Token, Tokens};
-use crate::transport::{Answer, Call, Transport};
+use crate::transport::{Answer, Call, Transport, unavailable};
 use crate::{ApiUrl, AppSource, Error, Scope, jwt, limit};
 
 /// Stands for "no answer has told yet".
@@ -156,7 +156,7 @@ impl Installation {
             // Right after it was issued, a token may be unknown to part of GitHub for a moment.
             inner.tokens.forget(self.id, &token).await;
             let reason = format!("a new installation token was refused: {}", answer.message());
-            return Err(answer.unusable(call, reason));
+            return Err(unavailable(call, reason));
         }
         Ok(answer)
     }

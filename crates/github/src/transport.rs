@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{ACCEPT, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, LOCATION};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use octocrab::Octocrab;
@@ -118,7 +118,7 @@ impl Answer {
         self.success(call)?;
         // The parser's own words may quote the body, and some bodies are secrets.
         serde_json::from_slice(&self.body).map_err(|error| {
-            self.unusable(
+            unavailable(
                 call,
                 format!(
                     "the answer does not fit at line {}, column {}",
@@ -149,14 +149,6 @@ impl Answer {
         })
     }
 
-    /// An answer that cannot be worked with.
-    pub(crate) fn unusable(&self, call: &Call, reason: String) -> Error {
-        Error::Unavailable {
-            call: call.to_string(),
-            reason,
-        }
-    }
-
     /// GitHub's words about an error.
     pub(crate) fn message(&self) -> String {
         #[derive(Deserialize)]
@@ -183,17 +175,7 @@ pub(crate) struct Transport {
 impl Transport {
     /// Must be called inside a tokio runtime: octocrab starts a task of its own.
     pub(crate) fn new(url: ApiUrl) -> Result<Self, Error> {
-        let agent = concat!("fargate-runners/", env!("CARGO_PKG_VERSION"));
-        let octocrab = Octocrab::builder()
-            .base_uri(url.to_string())
-            .map(|builder| {
-                builder
-                    .set_connect_timeout(Some(CONNECT_TIMEOUT))
-                    .add_header(USER_AGENT, agent.to_owned())
-                    .add_header(ACCEPT, "application/vnd.github+json".to_owned())
-            })
-            .and_then(|builder| builder.build())
-            .map_err(|error| Error::Client(chain(&error)))?;
+        let octocrab = connect(&url).map_err(|error| Error::Client(chain(&error)))?;
         Ok(Self { octocrab, url })
     }
 
@@ -239,6 +221,14 @@ impl Transport {
     }
 }
 
+fn connect(url: &ApiUrl) -> octocrab::Result<Octocrab> {
+    Octocrab::builder()
+        .base_uri(url.to_string())?
+        .set_connect_timeout(Some(CONNECT_TIMEOUT))
+        .add_header(ACCEPT, "application/vnd.github+json".to_owned())
+        .build()
+}
+
 /// Sends one request and reads its whole answer. The target is a path without a host: octocrab
 /// sends the token to no other host but its own.
 async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer, Error> {
@@ -276,7 +266,7 @@ fn judge(call: &Call, answer: Answer) -> Result<Answer, Error> {
     Ok(answer)
 }
 
-fn unavailable(call: &Call, reason: String) -> Error {
+pub(crate) fn unavailable(call: &Call, reason: String) -> Error {
     Error::Unavailable {
         call: call.to_string(),
         reason,

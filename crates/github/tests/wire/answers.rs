@@ -1,0 +1,232 @@
+//! Answers that are none, and what they mean.
+
+use std::time::Duration;
+
+use crate::stub::{KEY, Reply, Stub, reply};
+use fault::Fault;
+use github::{ApiUrl, App, Error, GitHub, JitRequest, JobState, Scope};
+use job::{JobId, Repository};
+use serde_json::json;
+
+const JOB: &str = "GET /repos/octo/hello/actions/jobs/1";
+
+fn repository() -> Repository {
+    "octo/hello".parse().unwrap()
+}
+
+async fn job(stub: &Stub) -> Result<JobState, Error> {
+    stub.installation().job(&repository(), JobId(1)).await
+}
+
+async fn register(stub: &Stub) -> Error {
+    let request = JitRequest {
+        name: "fr-hello-1".to_owned(),
+        runner_group_id: 1,
+        labels: Vec::new(),
+        work_folder: "_work".to_owned(),
+    };
+    let scope = Scope::Repository(repository());
+    stub.installation()
+        .jit_config(&scope, &request)
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn a_post_is_never_repeated() {
+    for status in [500, 502, 503, 429] {
+        let stub =
+            Stub::start(move |seen| seen.line.contains("jitconfig").then(|| reply(status, "")))
+                .await;
+        register(&stub).await;
+        assert_eq!(stub.hits("POST /repos"), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_githubs_own_passes() {
+    let stub =
+        Stub::start(|seen| (seen.line == JOB).then(|| reply(502, "<html>oops</html>"))).await;
+    let error = job(&stub).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert!(error.to_string().contains("502"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_listening_passes() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: ApiUrl = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    drop(listener);
+    let github = GitHub::new(url, App::new("1234", KEY).unwrap()).unwrap();
+    let error = github
+        .installation(77)
+        .job(&repository(), JobId(1))
+        .await
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_given_up() {
+    let stub = Stub::start(|seen| seen.line.contains("jitconfig").then(Reply::never)).await;
+    let error = register(&stub).await;
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert_eq!(stub.hits("POST /repos"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_another_shape_passes_and_is_not_quoted() {
+    let stub = Stub::start(|seen| {
+        seen.line
+            .contains("jitconfig")
+            .then(|| reply(201, r#"{"encoded_jit_config":"hunter2"}"#))
+    })
+    .await;
+    let error = register(&stub).await;
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_spent_rate_limit_says_for_how_long() {
+    let stub = Stub::start(|seen| {
+        (seen.line == JOB).then(|| {
+            reply(
+                403,
+                r#"{"message":"API rate limit exceeded for installation ID 77."}"#,
+            )
+            .header("x-ratelimit-remaining", 0)
+            .header("x-ratelimit-reset", 4_000_000_000_u64)
+        })
+    })
+    .await;
+    let error = job(&stub).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubRateLimited);
+    // A reset in the next century is held for a mistake.
+    assert_eq!(error.retry_after(), Some(Duration::from_hours(1)));
+}
+
+#[tokio::test]
+async fn a_secondary_limit_says_for_how_long() {
+    let stub =
+        Stub::start(|seen| (seen.line == JOB).then(|| reply(429, "").header("retry-after", 17)))
+            .await;
+    let error = job(&stub).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(17)));
+}
+
+#[tokio::test]
+async fn what_is_left_of_the_limit_is_known_from_the_last_answer() {
+    let stub = Stub::start(|seen| {
+        (seen.line == JOB).then(|| {
+            reply(
+                200,
+                json!({ "id": 1, "run_id": 2, "status": "waiting", "conclusion": null }),
+            )
+            .header("x-ratelimit-remaining", 4_321)
+        })
+    })
+    .await;
+    let github = stub.github();
+    assert_eq!(github.rate_limit_remaining(), None);
+    let state = github
+        .installation(77)
+        .job(&repository(), JobId(1))
+        .await
+        .unwrap();
+    assert_eq!(state, JobState::Waiting);
+    assert_eq!(github.rate_limit_remaining(), Some(4_321));
+}
+
+#[tokio::test]
+async fn a_job_that_github_does_not_know_is_absent() {
+    let stub = Stub::start(|_| None).await;
+    assert_eq!(job(&stub).await.unwrap(), JobState::Absent);
+}
+
+#[tokio::test]
+async fn a_renamed_repository_is_followed_with_the_token() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        JOB => {
+            let host = seen.header("host");
+            Some(reply(301, "").header(
+                "location",
+                format!("http://{host}/repositories/9/actions/jobs/1"),
+            ))
+        }
+        "GET /repositories/9/actions/jobs/1" => Some(reply(
+            200,
+            json!({ "id": 1, "run_id": 2, "status": "queued", "conclusion": null }),
+        )),
+        _ => None,
+    })
+    .await;
+    assert!(job(&stub).await.unwrap().is_queued());
+    assert_eq!(
+        stub.seen().pop().unwrap().header("authorization"),
+        "Bearer ghs_77"
+    );
+}
+
+#[tokio::test]
+async fn no_redirect_leads_away_or_round_in_circles() {
+    let away = Stub::start(|seen| {
+        (seen.line == JOB).then(|| reply(301, "").header("location", "http://127.0.0.1:1/x"))
+    })
+    .await;
+    assert_eq!(job(&away).await.unwrap_err().refused_status(), Some(301));
+    let circle = Stub::start(|seen| {
+        (seen.line == JOB).then(|| reply(307, "").header("location", &JOB[4..]))
+    })
+    .await;
+    assert_eq!(
+        job(&circle).await.unwrap_err().fault(),
+        Fault::GitHubUnavailable
+    );
+    assert_eq!(circle.hits(JOB), 3);
+}
+
+#[tokio::test]
+async fn an_enterprise_servers_path_stands_before_every_calls() {
+    let stub = Stub::start(|_| None).await;
+    let url: ApiUrl = format!("{}/api/v3/", stub.url).parse().unwrap();
+    let github = GitHub::new(url, App::new("1234", KEY).unwrap()).unwrap();
+    github
+        .installation(77)
+        .job(&repository(), JobId(1))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        stub.hits("POST /api/v3/app/installations/77/access_tokens"),
+        1
+    );
+}
+
+#[tokio::test]
+async fn runs_and_their_jobs_are_listed() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        "GET /repos/octo/hello/actions/runs?status=queued&per_page=100&page=1" => Some(reply(
+            200,
+            json!({ "total_count": 1, "workflow_runs": [{ "id": 9, "run_attempt": 2, "status": "queued", "created_at": "2026-01-01T00:00:00Z" }] }),
+        )),
+        "GET /repos/octo/hello/actions/runs/9/jobs?per_page=100&page=1" => Some(reply(
+            200,
+            json!({ "total_count": 1, "jobs": [{
+                "id": 1, "run_id": 9, "run_attempt": 2, "name": "build", "workflow_name": "CI",
+                "labels": ["Self-Hosted", "x64"], "status": "queued", "conclusion": null,
+                "runner_name": null, "created_at": "2026-01-01T00:00:00Z",
+                "started_at": "2026-01-01T00:00:00Z", "completed_at": null
+            }] }),
+        )),
+        _ => None,
+    })
+    .await;
+    let installation = stub.installation();
+    let runs = installation.runs(&repository(), "queued", 1).await.unwrap();
+    assert_eq!((runs.items[0].id, runs.items[0].attempt), (9, 2));
+    let jobs = installation.run_jobs(&repository(), 9, 1).await.unwrap();
+    assert!(!jobs.more && jobs.items[0].state.is_queued());
+    assert_eq!(jobs.items[0].labels.to_string(), "self-hosted x64");
+}
