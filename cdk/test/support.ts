@@ -1,7 +1,7 @@
 import { App, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import * as ecs from "aws-cdk-lib/aws-ecs";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Config } from "../app/config";
@@ -50,10 +50,15 @@ export function deployment(props: FargateRunnersProps = {}): {
   return { stack, runners };
 }
 
+/** The feature flags that the app is deployed with. */
+const { context } = JSON.parse(readFileSync(join(__dirname, "..", "cdk.json"), "utf8")) as {
+  context: Record<string, unknown>;
+};
+
 /** The template of the app's stack. */
 export function appTemplate(config: Config = {}): Template {
   return Template.fromStack(
-    new FargateRunnersStack(new App(), config.prefix ?? "fargate-runners", {
+    new FargateRunnersStack(new App({ context }), config.prefix ?? "fargate-runners", {
       handlersDirectory: HANDLERS_DIRECTORY,
       image: "example.org/runner:1",
       ...config,

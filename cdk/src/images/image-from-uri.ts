@@ -1,4 +1,3 @@
-import { Stack } from "aws-cdk-lib";
 import * as ecr from "aws-cdk-lib/aws-ecr";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
@@ -15,16 +14,15 @@ export function imageFromUri(scope: Construct, id: string, uri: string): ecs.Con
   if (parts === undefined) {
     return ecs.ContainerImage.fromRegistry(uri);
   }
-  const repository = ecr.Repository.fromRepositoryArn(
-    scope,
-    id,
-    Stack.of(scope).formatArn({
-      service: "ecr",
-      account: parts.account,
-      region: parts.region,
-      resource: "repository",
-      resourceName: parts.name,
-    }),
-  );
-  return ecs.ContainerImage.fromEcrRepository(repository, parts.digest ?? parts.tag ?? "latest");
+  const { account, region, name, tag, digest } = parts;
+  const arn = `arn:${partitionOf(region!)}:ecr:${region}:${account}:repository/${name}`;
+  const repository = ecr.Repository.fromRepositoryArn(scope, id, arn);
+  return ecs.ContainerImage.fromEcrRepository(repository, digest ?? tag ?? "latest");
+}
+
+function partitionOf(region: string): string {
+  if (region.startsWith("cn-")) {
+    return "aws-cn";
+  }
+  return region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
 }

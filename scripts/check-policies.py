@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Checks the IAM policies of synthesized CloudFormation templates with parliament.
+
+    python scripts/check-policies.py TEMPLATE...
+
+Needs local/engine/requirements-checks.txt. Exits 1 when a finding is neither repaired nor explained.
+"""
+
+import json
+import sys
+
+from parliament import analyze_policy_string
+
+# Findings that stay, with the reason.
+EXPLAINED = {
+    # Its data calls every kind of resource of these calls required; an execution of a Standard machine is just one.
+    ("RESOURCE_MISMATCH", "states:DescribeExecution"): "there are no express executions",
+    ("RESOURCE_MISMATCH", "states:ListExecutions"): "there are no map runs",
+    # The call's resource is a container instance, of which Fargate has none; its condition names the cluster.
+    ("RESOURCE_STAR", "ecs:ListTasks"): "limited by the condition on the cluster",
+    # Lambda makes a function's interfaces under the function's role, and checks that it may do so anywhere.
+    ("RESOURCE_STAR", "ec2:CreateNetworkInterface"): "asked for by Lambda",
+    ("RESOURCE_STAR", "ec2:DeleteNetworkInterface"): "asked for by Lambda",
+    ("RESOURCE_STAR", "ec2:AssignPrivateIpAddresses"): "asked for by Lambda",
+    ("RESOURCE_STAR", "ec2:UnassignPrivateIpAddresses"): "asked for by Lambda",
+}
+
+# What a reference stands for, so that an ARN reads as one.
+PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
+ARNS = {
+    "AWS::ECR::Repository": "arn:aws:ecr:us-east-1:123456789012:repository/x",
+    "AWS::ECS::Cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/x",
+    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/x",
+    "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:123456789012:function:x",
+    "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:x:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::x",
+    "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:123456789012:x",
+}
+
+
+def main(paths: list[str]) -> int:
+    """Prints what is wrong in each template and returns the exit status."""
+    if not paths:
+        print(__doc__, file=sys.stderr)
+        return 2
+    wrong = 0
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            resources = json.load(file)["Resources"]
+        policies = 0
+        for logical_id, resource in resources.items():
+            if resource["Type"] != "AWS::IAM::Policy":
+                continue
+            policies += 1
+            document = plain(resource["Properties"]["PolicyDocument"], resources)
+            for finding in analyze_policy_string(json.dumps(document)).findings:
+                if not explained(finding):
+                    wrong += 1
+                    print(f"{path}: {logical_id}: {finding.issue}: {finding.detail}")
+        print(f"{path}: {policies} policies checked")
+    return 1 if wrong else 0
+
+
+def explained(finding) -> bool:
+    """Whether every call that a finding names is in the table above."""
+    details = finding.detail if isinstance(finding.detail, list) else [finding.detail]
+    calls = [detail.get("action") if isinstance(detail, dict) else detail for detail in details]
+    return bool(calls) and all((finding.issue, call) in EXPLAINED for call in calls)
+
+
+def plain(value, resources: dict):
+    """A policy with its references replaced by something that they could be."""
+    if isinstance(value, list):
+        return [plain(item, resources) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "Ref" in value:
+        name = value["Ref"]
+        return PSEUDO_PARAMETERS.get(name) or arn(name, resources)
+    if "Fn::GetAtt" in value:
+        return arn(value["Fn::GetAtt"][0], resources)
+    if "Fn::Join" in value:
+        delimiter, parts = value["Fn::Join"]
+        return delimiter.join(plain(part, resources) for part in parts)
+    return {key: plain(item, resources) for key, item in value.items()}
+
+
+def arn(logical_id: str, resources: dict) -> str:
+    """An ARN of the kind that a resource has."""
+    kind = resources[logical_id]["Type"]
+    if kind not in ARNS:
+        raise SystemExit(f"{kind} is referred to by a policy; add its ARN's form to scripts/check-policies.py")
+    return ARNS[kind]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
