@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One try at getting the job a runner. `cleanup` makes the next one, `launch` follows it, the
 /// state machine only carries it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// Its number inside the execution, from 1.

@@ -4,19 +4,28 @@
 //! - [`Ended`] reads an attempt's [`Outcome`] from its task's end or its error.
 //! - [`judge`] decides from the outcome and GitHub's word about the job whether the execution ends,
 //!   goes on with another [`Attempt`], or gives up.
-//! - [`retire`](retire()) and [`restart`](restart()) decide what may be ended, and what is begun again.
+//! - [`on_queued`], [`check_displaced`], [`attend`] and [`restart`](restart()) decide who works for a
+//!   job.
+//! - [`retire`](retire()), [`may_stop`], [`on_cancel`] and [`cleans_after_task`] decide what may be
+//!   ended.
+//!
+//! The handlers fetch what a decision asks for and do what it says; `tests/model` explores the
+//! decisions over every interleaving of small worlds.
 
 mod attempt;
+mod custody;
+mod ending;
 mod exit;
 mod outcome;
 mod rules;
 mod task;
 
 pub use attempt::Attempt;
+pub use custody::{Attend, OnQueued, Restart, Status, attend, check_displaced, on_queued, restart};
+pub use ending::{
+    Deletion, OnCancel, Retire, RunnerSeen, cleans_after_task, may_stop, on_cancel, retire,
+};
 pub use exit::AgentExit;
 pub use outcome::{Ended, Kind, Outcome, StepError};
-pub use rules::{
-    Budget, JobStatus, Restart, Retire, RunnerSeen, Situation, Verdict, check_displaced, judge,
-    restart, retire,
-};
-pub use task::{EndedTask, Overrides};
+pub use rules::{Budget, JobStatus, Situation, Verdict, judge};
+pub use task::{EndedContainer, EndedTask, Overrides};

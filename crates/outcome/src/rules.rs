@@ -1,23 +1,18 @@
-//! The decisions, as pure functions. `tests/model` explores them over every interleaving of small
-//! worlds; the handlers only fetch what they ask for and do what they say.
+//! What follows an attempt.
 
 use std::time::Duration;
 
-use fault::{Class, Fault};
+use fault::Fault;
 
 use crate::attempt::Attempt;
 use crate::outcome::{Ended, Kind, Outcome};
 
 /// After so many runners in a row that nobody gave a job, waiting longer helps nobody.
 const UNPICKED_LIMIT: u32 = 3;
-/// Executions begun again by ourselves for one job; a person may begin more.
-const RESTART_LIMIT: u32 = 3;
 /// The longest back-off for want of capacity. Fargate's bottlenecks pass within minutes.
 const CAPACITY_BACKOFF: Duration = Duration::from_mins(10);
 /// The longest back-off after a fault.
 const FAULT_BACKOFF: Duration = Duration::from_mins(15);
-/// A runner may take this long from its task's start until it listens; nothing younger is idle.
-const BOOT_LIMIT: Duration = Duration::from_mins(10);
 
 /// Where a job stands at GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,95 +218,6 @@ fn spent_cause(faults: u32, ended: &Ended) -> String {
     )
 }
 
-/// What is seen of a runner that somebody would like to be rid of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // Four facts, each seen on its own.
-pub struct RunnerSeen {
-    /// GitHub says that it runs a job.
-    pub busy: bool,
-    /// GitHub says that it is connected.
-    pub online: bool,
-    /// Whether a task of ours runs it.
-    pub has_task: bool,
-    /// How long ago its task was created, or its registration issued.
-    pub age: Duration,
-    /// Whether its own job was cancelled before any runner took it.
-    pub cancelled: bool,
-}
-
-/// What may be done about a runner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retire {
-    /// Nothing.
-    Leave,
-    /// Delete it at GitHub, and stop its task only where GitHub says that it is deleted (204).
-    Delete,
-}
-
-/// Decides whether a runner may be retired. `idle` is how long a runner may listen without a job; it
-/// is never less than two minutes, because somebody may be counting on a runner whose own job ran
-/// elsewhere.
-pub fn retire(seen: RunnerSeen, idle: Duration) -> Retire {
-    let idle = idle.max(Duration::from_mins(2));
-    let surplus = match (seen.online, seen.has_task) {
-        (true, _) => seen.age >= idle,
-        // Registered, no longer running and not about to: a leftover.
-        (false, false) => seen.age >= BOOT_LIMIT,
-        // Still booting, or ended by its own watchdog: the task's end cleans up.
-        (false, true) => false,
-    };
-    if !seen.busy && (seen.cancelled || surplus) {
-        Retire::Delete
-    } else {
-        Retire::Leave
-    }
-}
-
-/// Whether a closed execution is followed by another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// It is not.
-    Leave,
-    /// It is, if GitHub says that the job is still queued.
-    IfQueued,
-}
-
-/// Decides whether a closed execution is begun again by us. `status` is Step Functions' word,
-/// `error` the execution's error name, `restart` which execution of the job it was.
-pub fn restart(status: &str, error: Option<&str>, restart: u32) -> Restart {
-    let passing = match status {
-        "TIMED_OUT" => true,
-        "FAILED" => error.is_none_or(passes),
-        // A person's abort is a person's word.
-        _ => false,
-    };
-    if passing && restart < RESTART_LIMIT {
-        Restart::IfQueued
-    } else {
-        Restart::Leave
-    }
-}
-
-/// Whether an execution's error may be gone next time.
-fn passes(error: &str) -> bool {
-    let never = [
-        "NeverPickedUp",
-        "QueueLimit",
-        "Unmatched",
-        "States.Permissions",
-        "JobCancelled",
-    ];
-    let by_fault = Fault::from_name(error).is_none_or(|fault| fault.class() == Class::Passing);
-    let lasting = |outcome: &&Outcome| outcome.name() == error && outcome.kind() == Kind::Lasting;
-    by_fault && !never.contains(&error) && !Outcome::ALL.iter().any(|outcome| lasting(&outcome))
-}
-
-/// Whether a job whose runner was given another job needs a check of its own: only if nobody took it
-/// yet. Where GitHub could not be asked, it does.
-pub fn check_displaced(job: Option<&JobStatus>) -> bool {
-    job.is_none_or(|job| *job == JobStatus::Queued)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -493,84 +399,5 @@ mod tests {
             budget: BUDGET,
         };
         assert_eq!(judge(&situation, 0.0), Verdict::End);
-    }
-
-    #[test]
-    fn retirement_follows_its_table() {
-        let idle = Duration::from_mins(10);
-        let seen = |busy, online, has_task, age, cancelled| RunnerSeen {
-            busy,
-            online,
-            has_task,
-            age: Duration::from_secs(age),
-            cancelled,
-        };
-        let cases = [
-            (
-                "busy is left alone, whatever else",
-                seen(true, true, true, 90_000, true),
-                Retire::Leave,
-            ),
-            (
-                "idle for long is deleted",
-                seen(false, true, true, 601, false),
-                Retire::Delete,
-            ),
-            (
-                "idle for less is left",
-                seen(false, true, true, 599, false),
-                Retire::Leave,
-            ),
-            (
-                "booting is left",
-                seen(false, false, true, 3_000, false),
-                Retire::Leave,
-            ),
-            (
-                "a leftover is deleted",
-                seen(false, false, false, 601, false),
-                Retire::Delete,
-            ),
-            (
-                "one that may yet start is left",
-                seen(false, false, false, 60, false),
-                Retire::Leave,
-            ),
-            (
-                "a cancelled job's runner is deleted at once",
-                seen(false, false, true, 5, true),
-                Retire::Delete,
-            ),
-        ];
-        for (name, seen, expected) in cases {
-            assert_eq!(retire(seen, idle), expected, "{name}");
-        }
-        assert_eq!(
-            retire(seen(false, true, true, 119, false), Duration::ZERO),
-            Retire::Leave
-        );
-    }
-
-    #[test]
-    fn restarts_follow_their_table() {
-        let cases = [
-            ("TIMED_OUT", None, 1, Restart::IfQueued),
-            ("FAILED", Some("AwsUnavailable"), 1, Restart::IfQueued),
-            ("FAILED", Some("Lambda.Unknown"), 2, Restart::IfQueued),
-            ("FAILED", Some("BudgetSpent"), 1, Restart::IfQueued),
-            ("FAILED", Some("BudgetSpent"), 3, Restart::Leave),
-            ("FAILED", Some("AppNotInstalled"), 1, Restart::Leave),
-            ("FAILED", Some("ImageMissing"), 1, Restart::Leave),
-            ("FAILED", Some("Unmatched"), 1, Restart::Leave),
-            ("FAILED", Some("NeverPickedUp"), 1, Restart::Leave),
-            ("ABORTED", None, 1, Restart::Leave),
-        ];
-        for (status, error, number, expected) in cases {
-            assert_eq!(
-                restart(status, error, number),
-                expected,
-                "{status} {error:?} {number}"
-            );
-        }
     }
 }

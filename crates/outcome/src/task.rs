@@ -156,7 +156,10 @@ mod tests {
         for task in [pascal, camel] {
             let task: EndedTask = serde_json::from_value(task).unwrap();
             assert_eq!(task.runner().unwrap().exit_code, Some(20));
-            assert_eq!(task.overrides.agent_variable("AGENT_RUNNER"), Some("fr-x-1"));
+            assert_eq!(
+                task.overrides.agent_variable("AGENT_RUNNER"),
+                Some("fr-x-1")
+            );
             assert_eq!(task.billed_seconds(), Some(60.5));
         }
     }

@@ -1,0 +1,220 @@
+//! What may be ended: runners, their tasks, what they leave behind.
+
+use std::time::Duration;
+
+use fault::Fault;
+
+use crate::custody::Status;
+use crate::outcome::{Ended, Outcome};
+
+/// A runner may take this long from its task's start until it listens; nothing younger is idle.
+const BOOT_LIMIT: Duration = Duration::from_mins(10);
+
+/// What is seen of a runner that somebody would like to be rid of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // Four facts, each seen on its own.
+pub struct RunnerSeen {
+    /// GitHub says that it runs a job.
+    pub busy: bool,
+    /// GitHub says that it is connected.
+    pub online: bool,
+    /// Whether a task of ours runs it.
+    pub has_task: bool,
+    /// How long ago its task was created, or its registration issued.
+    pub age: Duration,
+    /// Whether its own job was cancelled before any runner took it.
+    pub cancelled: bool,
+}
+
+/// What may be done about a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// Nothing.
+    Leave,
+    /// Delete it at GitHub, and stop its task only where [`may_stop`] allows it then.
+    Delete,
+}
+
+/// Decides whether a runner may be retired. `idle` is how long a runner may listen without a job; it
+/// is never less than two minutes, because somebody may be counting on a runner whose own job ran
+/// elsewhere.
+pub fn retire(seen: RunnerSeen, idle: Duration) -> Retire {
+    let idle = idle.max(Duration::from_mins(2));
+    let surplus = match (seen.online, seen.has_task) {
+        (true, _) => seen.age >= idle,
+        // Registered, no longer running and not about to: a leftover.
+        (false, false) => seen.age >= BOOT_LIMIT,
+        // Still booting, or ended by its own watchdog: the task's end cleans up.
+        (false, true) => false,
+    };
+    if !seen.busy && (seen.cancelled || surplus) {
+        Retire::Delete
+    } else {
+        Retire::Leave
+    }
+}
+
+/// GitHub's answer to the deletion of a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// 204: it is deleted and gets no job any more.
+    Granted,
+    /// 404: it ended, or ends by itself.
+    Absent,
+    /// 422: it runs somebody's job.
+    Refused,
+}
+
+/// Whether a runner's task may be stopped. Whatever was seen of the runner before may be out of date;
+/// GitHub's word that it is deleted cannot be.
+pub fn may_stop(answer: Deletion) -> bool {
+    answer == Deletion::Granted
+}
+
+/// What is done about an execution whose job was cancelled before any runner took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCancel {
+    /// It has no task: it is stopped.
+    Stop,
+    /// It has a task, and stopping it would stop that, busy or not: its runner is retired, and it
+    /// ends by itself when the task does.
+    RetireRunner,
+    /// It ends by itself.
+    Leave,
+    /// It is on its way to a task: look again.
+    LookAgain,
+}
+
+/// Decides that by the state that the execution entered last.
+pub fn on_cancel(state: Option<&str>) -> OnCancel {
+    match state {
+        Some("Wait") => OnCancel::Stop,
+        Some("Runner") => OnCancel::RetireRunner,
+        Some("Cleanup" | "WaitForGitHub" | "Failed" | "Unmatched") => OnCancel::Leave,
+        _ => OnCancel::LookAgain,
+    }
+}
+
+/// Whether the event of a task's end is followed by removing what *that task's* runner left. An
+/// execution that runs does it itself, and its present attempt may be a later one.
+pub fn cleans_after_task(execution: Option<Status>) -> bool {
+    execution.is_some_and(|status| status != Status::Running)
+}
+
+impl Ended {
+    /// Whether the attempt may have left its registration in SSM. An agent deletes it before the
+    /// listener starts, so one that ran a job left none. A call saved for every happy job counts:
+    /// SSM's rate limit is the first that a burst meets.
+    pub fn leaves_a_registration(&self) -> bool {
+        !matches!(
+            self.outcome,
+            Outcome::RanJob | Outcome::LostInJob | Outcome::NotNeeded
+        )
+    }
+
+    /// Whether the attempt may have left its runner registered at GitHub.
+    pub fn leaves_a_runner(&self) -> bool {
+        !matches!(self.outcome, Outcome::RanJob | Outcome::EndedWithoutJob)
+    }
+
+    /// Whether GitHub is asked about the job. It is not where it has just answered, where it has
+    /// asked to be left alone, and where what is wrong would only be wrong again.
+    pub fn asks_github(&self) -> bool {
+        let lasting_step =
+            self.outcome == Outcome::StepRefused && self.fault != Some(Fault::AwsRefused);
+        self.outcome != Outcome::NotNeeded
+            && self.fault != Some(Fault::GitHubRateLimited)
+            && !lasting_step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retirement_follows_its_table() {
+        let idle = Duration::from_mins(10);
+        let seen = |busy, online, has_task, age, cancelled| RunnerSeen {
+            busy,
+            online,
+            has_task,
+            age: Duration::from_secs(age),
+            cancelled,
+        };
+        let cases = [
+            (
+                "busy is left alone, whatever else",
+                seen(true, true, true, 90_000, true),
+                Retire::Leave,
+            ),
+            (
+                "idle for long is deleted",
+                seen(false, true, true, 601, false),
+                Retire::Delete,
+            ),
+            (
+                "idle for less is left",
+                seen(false, true, true, 599, false),
+                Retire::Leave,
+            ),
+            (
+                "booting is left",
+                seen(false, false, true, 3_000, false),
+                Retire::Leave,
+            ),
+            (
+                "a leftover is deleted",
+                seen(false, false, false, 601, false),
+                Retire::Delete,
+            ),
+            (
+                "one that may yet start is left",
+                seen(false, false, false, 60, false),
+                Retire::Leave,
+            ),
+            (
+                "a cancelled job's runner is deleted at once",
+                seen(false, false, true, 5, true),
+                Retire::Delete,
+            ),
+        ];
+        for (name, seen, expected) in cases {
+            assert_eq!(retire(seen, idle), expected, "{name}");
+        }
+        assert_eq!(
+            retire(seen(false, true, true, 119, false), Duration::ZERO),
+            Retire::Leave
+        );
+    }
+
+    #[test]
+    fn only_what_github_has_deleted_is_stopped() {
+        assert!(may_stop(Deletion::Granted));
+        assert!(!may_stop(Deletion::Absent));
+        assert!(!may_stop(Deletion::Refused));
+    }
+
+    #[test]
+    fn only_an_execution_that_waits_is_stopped() {
+        for state in [
+            "Match",
+            "Launch",
+            "Token",
+            "Runner",
+            "Cleanup",
+            "WaitForGitHub",
+        ] {
+            assert_ne!(on_cancel(Some(state)), OnCancel::Stop, "{state}");
+        }
+        assert_eq!(on_cancel(Some("Wait")), OnCancel::Stop);
+        assert_eq!(on_cancel(None), OnCancel::LookAgain);
+    }
+
+    #[test]
+    fn an_execution_that_runs_cleans_up_itself() {
+        assert!(!cleans_after_task(Some(Status::Running)));
+        assert!(cleans_after_task(Some(Status::Aborted)));
+        assert!(!cleans_after_task(None));
+    }
+}
