@@ -1,0 +1,314 @@
+//! Webhooks: signed, sent, recorded.
+//! <https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries>,
+//! <https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers>
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::sync::oneshot;
+
+use crate::clock::fine_stamp;
+use crate::deliveries::{Delivery, Hook};
+use crate::faults::DeliveryFaultKind;
+use crate::jobs::Via;
+use crate::payload::job_event;
+use crate::random;
+use crate::state::{Shared, World};
+
+/// Kept of what a receiver answers.
+const ANSWER_LIMIT: usize = 4096;
+
+/// The value of `X-Hub-Signature-256`: `sha256=` and the HMAC-SHA256 of the body in hexadecimal.
+pub fn sign(secret: &str, body: &[u8]) -> String {
+    // HMAC takes keys of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(body);
+    let digest = mac.finalize().into_bytes();
+    digest.iter().fold("sha256=".to_owned(), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A webhook on its way.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    delivery: Delivery,
+    url: String,
+    host: Option<String>,
+    limit: Duration,
+    /// What does not arrive, and the status GitHub notes for it.
+    lost: Option<u16>,
+    delay: Duration,
+    copies: u32,
+    /// The one before it about the same job.
+    previous: Option<oneshot::Receiver<()>>,
+    /// Dropped when this one is done.
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl World {
+    /// Tells about a job, on each of its webhooks.
+    pub(crate) fn tell(&mut self, job: u64, action: &str) {
+        let Some(entry) = self.jobs.get(&job) else {
+            return;
+        };
+        let hooks: &[Hook] = match entry.job.via {
+            Via::App => &[Hook::App],
+            Via::Repository => &[Hook::Repository],
+            Via::Organization => &[Hook::Organization],
+            Via::AppAndRepository => &[Hook::App, Hook::Repository],
+        };
+        let job_now = entry.job.clone();
+        for hook in hooks {
+            let Some(event) = job_event(self, &job_now, action, *hook) else {
+                continue;
+            };
+            let fault = self.take_delivery_fault(action, job);
+            let delivery = Delivery {
+                id: self.delivery_id(),
+                guid: random::uuid(),
+                delivered_at: String::new(),
+                redelivery: false,
+                duration: 0.0,
+                status: String::new(),
+                status_code: 0,
+                event: "workflow_job".to_owned(),
+                action: Some(action.to_owned()),
+                installation_id: event.installation,
+                repository_id: Some(event.repository),
+                hook: *hook,
+                hook_target: event.target,
+                job: Some(job),
+                request_headers: BTreeMap::new(),
+                payload: event.payload.to_string(),
+                response_headers: BTreeMap::new(),
+                response: String::new(),
+            };
+            self.send(delivery, Some(job), fault.as_ref());
+        }
+    }
+
+    /// GitHub's first webhook after an App was set up.
+    pub(crate) fn ping(&mut self) {
+        let payload = serde_json::json!({
+            "zen": "Keep it logically awesome.",
+            "hook_id": self.app.id,
+            "hook": { "type": "App", "id": self.app.id, "active": true, "events": ["workflow_job"], "app_id": self.app.id },
+        });
+        let delivery = Delivery {
+            id: self.delivery_id(),
+            guid: random::uuid(),
+            delivered_at: String::new(),
+            redelivery: false,
+            duration: 0.0,
+            status: String::new(),
+            status_code: 0,
+            event: "ping".to_owned(),
+            action: None,
+            installation_id: None,
+            repository_id: None,
+            hook: Hook::App,
+            hook_target: self.app.id,
+            job: None,
+            request_headers: BTreeMap::new(),
+            payload: payload.to_string(),
+            response_headers: BTreeMap::new(),
+            response: String::new(),
+        };
+        self.send(delivery, None, None);
+    }
+
+    /// Sends a recorded delivery again. Whether there is such a one.
+    pub(crate) fn redeliver(&mut self, id: u64) -> bool {
+        let Some(old) = self.deliveries.get(&id) else {
+            return false;
+        };
+        let again = Delivery {
+            redelivery: true,
+            ..old.clone()
+        };
+        let delivery = Delivery {
+            id: self.delivery_id(),
+            ..again
+        };
+        self.send(delivery, None, None);
+        true
+    }
+
+    /// Puts a delivery into the outbox. Those of one job leave one after the other, except what a
+    /// fault delays.
+    fn send(
+        &mut self,
+        mut delivery: Delivery,
+        in_order_of: Option<u64>,
+        fault: Option<&DeliveryFaultKind>,
+    ) {
+        let Some(target) = self.webhook.clone() else {
+            return;
+        };
+        delivery.request_headers = self.delivery_headers(&delivery);
+        let mut outgoing = Outgoing {
+            delivery,
+            url: target.url,
+            host: target.host,
+            limit: Duration::from_millis(self.settings.delivery_timeout_ms),
+            lost: None,
+            delay: Duration::ZERO,
+            copies: 0,
+            previous: None,
+            done: None,
+        };
+        match fault {
+            None => {}
+            Some(DeliveryFaultKind::NeverSend) => return,
+            Some(DeliveryFaultKind::Fail { status }) => outgoing.lost = Some(*status),
+            Some(DeliveryFaultKind::Duplicate { copies }) => outgoing.copies = *copies,
+            Some(DeliveryFaultKind::Delay { milliseconds }) => {
+                outgoing.delay = Duration::from_millis(*milliseconds);
+            }
+        }
+        if outgoing.delay.is_zero()
+            && let Some(entry) = in_order_of.and_then(|job| self.jobs.get_mut(&job))
+        {
+            let (done, next) = oneshot::channel();
+            outgoing.done = Some(done);
+            outgoing.previous = entry.last_delivery.replace(next);
+        }
+        self.outbox.push(outgoing);
+    }
+
+    fn delivery_headers(&self, delivery: &Delivery) -> BTreeMap<String, String> {
+        let target_type = match delivery.hook {
+            Hook::App => "integration",
+            Hook::Repository => "repository",
+            Hook::Organization => "organization",
+        };
+        [
+            ("Accept", "*/*".to_owned()),
+            ("Content-Type", "application/json".to_owned()),
+            ("User-Agent", "GitHub-Hookshot/1a2b3c4".to_owned()),
+            ("X-GitHub-Delivery", delivery.guid.clone()),
+            ("X-GitHub-Event", delivery.event.clone()),
+            ("X-GitHub-Hook-ID", delivery.hook_target.to_string()),
+            (
+                "X-GitHub-Hook-Installation-Target-ID",
+                delivery.hook_target.to_string(),
+            ),
+            (
+                "X-GitHub-Hook-Installation-Target-Type",
+                target_type.to_owned(),
+            ),
+            (
+                "X-Hub-Signature-256",
+                sign(&self.webhook_secret, delivery.payload.as_bytes()),
+            ),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+}
+
+impl Outgoing {
+    /// Sends it, and its copies after it.
+    pub(crate) async fn send(mut self, shared: Arc<Shared>) {
+        tokio::time::sleep(self.delay).await;
+        if let Some(previous) = self.previous.take() {
+            // Its sender only ever vanishes: that is the sign.
+            let _ = previous.await;
+        }
+        for _ in 0..=self.copies {
+            self.attempt(&shared).await;
+        }
+        drop(self.done.take());
+        shared.change(|world| world.sending = world.sending.saturating_sub(1));
+    }
+
+    async fn attempt(&self, shared: &Arc<Shared>) {
+        let begun = Instant::now();
+        let mut delivery = self.delivery.clone();
+        delivery.delivered_at = fine_stamp(shared.read(World::now));
+        match self.lost {
+            Some(status) => {
+                delivery.status_code = status;
+                let words = if status == 504 {
+                    "timed out"
+                } else {
+                    "failed to connect to host"
+                };
+                words.clone_into(&mut delivery.status);
+            }
+            None => self.post(shared, &mut delivery).await,
+        }
+        delivery.duration = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
+        shared.change(|world| {
+            // A copy is the same delivery, received twice and recorded once.
+            world.deliveries.insert(delivery.id, delivery);
+        });
+    }
+
+    async fn post(&self, shared: &Shared, delivery: &mut Delivery) {
+        let mut request = shared
+            .http
+            .post(&self.url)
+            .timeout(self.limit)
+            .body(delivery.payload.clone());
+        for (name, value) in &delivery.request_headers {
+            request = request.header(name, value);
+        }
+        if let Some(host) = &self.host {
+            request = request.header("host", host);
+        }
+        let outcome = async {
+            let response = request.send().await?;
+            let status = response.status();
+            let headers = response.headers().clone();
+            Ok::<_, reqwest::Error>((status, headers, response.text().await?))
+        };
+        match outcome.await {
+            Ok((status, headers, body)) => {
+                delivery.status_code = status.as_u16();
+                status
+                    .canonical_reason()
+                    .unwrap_or("Unknown")
+                    .clone_into(&mut delivery.status);
+                delivery.response_headers = headers
+                    .iter()
+                    .filter_map(|(name, value)| {
+                        Some((name.to_string(), value.to_str().ok()?.to_owned()))
+                    })
+                    .collect();
+                delivery.response = body.chars().take(ANSWER_LIMIT).collect();
+            }
+            Err(error) if error.is_timeout() => {
+                delivery.status_code = 504;
+                "timed out".clone_into(&mut delivery.status);
+            }
+            Err(_) => {
+                delivery.status_code = 502;
+                "failed to connect to host".clone_into(&mut delivery.status);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_github_s_documentation() {
+        assert_eq!(
+            sign("It's a Secret to Everybody", b"Hello, World!"),
+            "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+        );
+    }
+}
