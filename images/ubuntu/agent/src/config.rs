@@ -31,7 +31,7 @@ const STOP_LIMIT: Variable = Variable::with_default(
 const RUNNER_HOME: Variable = Variable::with_default(
     "AGENT_RUNNER_HOME",
     "/home/runner",
-    "directory that `bin/Runner.Listener` lies in; the image sets it",
+    "directory that `bin/Runner.Listener` lies in",
 );
 
 /// Every variable the agent reads.
@@ -130,6 +130,29 @@ mod tests {
             Settings::from_pairs([("AGENT_PARAMETER", "/fargate-runners/github/private-key")]);
         let error = Config::read(&settings).unwrap_err().to_string();
         assert!(error.contains("AGENT_PARAMETER"), "{error}");
+    }
+
+    #[test]
+    fn the_readme_says_what_is_read() {
+        let readme = include_str!("../../README.md");
+        let rows: Vec<&str> = readme
+            .lines()
+            .filter(|line| line.starts_with("| `A"))
+            .collect();
+        let variables = rows
+            .iter()
+            .filter(|row| VARIABLES.iter().any(|variable| row.contains(variable.name)));
+        assert_eq!(variables.count(), VARIABLES.len());
+        for variable in VARIABLES {
+            let default = match variable.default {
+                settings::Default::Required => "required".to_owned(),
+                settings::Default::Absent => String::new(),
+                settings::Default::Value(value) => format!("`{value}`"),
+            };
+            let row = format!("| `{}` | {default} | {} |", variable.name, variable.meaning)
+                .replace("|  |", "| |");
+            assert!(rows.contains(&row.as_str()), "the README lacks {row}");
+        }
     }
 
     #[test]
