@@ -28,7 +28,10 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
         deps.fleet.delete_registration(&runner.parameter).await?;
     }
     let state = if asks_github(&ended) {
-        let named = over.registration.map(|r| r.installation_id).or(job.installation_id);
+        let named = over
+            .registration
+            .map(|r| r.installation_id)
+            .or(job.installation_id);
         let installation = deps.github.serving(&job.repository, named).await?;
         deregister(deps, over, &ended, &installation).await?;
         Some(installation.job(&job.repository, job.id).await?)
@@ -71,30 +74,56 @@ fn what_ended(over: &AttemptOver) -> Ended {
 /// An agent deletes its registration before the listener starts, so one that ran a job left none. A
 /// call saved for every happy job counts: SSM's rate limit is the first that a burst meets.
 fn leaves_a_registration(ended: &Ended) -> bool {
-    !matches!(ended.outcome, Outcome::RanJob | Outcome::LostInJob | Outcome::NotNeeded)
+    !matches!(
+        ended.outcome,
+        Outcome::RanJob | Outcome::LostInJob | Outcome::NotNeeded
+    )
 }
 
 /// GitHub is not asked where it has just answered, where it has asked to be left alone, and where
 /// what is wrong would only be wrong again.
 fn asks_github(ended: &Ended) -> bool {
-    let lasting_step = ended.outcome == Outcome::StepRefused && ended.fault != Some(Fault::AwsRefused);
-    ended.outcome != Outcome::NotNeeded && ended.fault != Some(Fault::GitHubRateLimited) && !lasting_step
+    let lasting_step =
+        ended.outcome == Outcome::StepRefused && ended.fault != Some(Fault::AwsRefused);
+    ended.outcome != Outcome::NotNeeded
+        && ended.fault != Some(Fault::GitHubRateLimited)
+        && !lasting_step
 }
 
 /// Deletes the runner at GitHub where it did not end by itself. Its task is over, so nothing is left
 /// to be stopped; a runner that GitHub calls busy is somebody's job and is left alone.
-async fn deregister(deps: &Deps, over: &AttemptOver, ended: &Ended, installation: &Installation) -> Result<(), Error> {
-    let Some(runner) = &over.runner else { return Ok(()) };
+async fn deregister(
+    deps: &Deps,
+    over: &AttemptOver,
+    ended: &Ended,
+    installation: &Installation,
+) -> Result<(), Error> {
+    let Some(runner) = &over.runner else {
+        return Ok(());
+    };
     if matches!(ended.outcome, Outcome::RanJob | Outcome::EndedWithoutJob) {
         return Ok(());
     }
     let scope = deps.config.scope.at(&over.order.job);
-    let id = match over.registration.and_then(|registered| registered.runner_id) {
+    let id = match over
+        .registration
+        .and_then(|registered| registered.runner_id)
+    {
         Some(id) => Some(id),
-        None => installation.find_runner(&scope, &runner.name.to_string()).await?.map(|found| found.id),
+        None => installation
+            .find_runner(&scope, &runner.name.to_string())
+            .await?
+            .map(|found| found.id),
     };
     if let Some(id) = id {
-        retire(&deps.fleet, installation, &scope, (id, &runner.name), "its attempt is over").await?;
+        retire(
+            &deps.fleet,
+            installation,
+            &scope,
+            (id, &runner.name),
+            "its attempt is over",
+        )
+        .await?;
     }
     Ok(())
 }
@@ -112,7 +141,9 @@ async fn verdict(
         ended,
         attempt,
         job: job.as_ref(),
-        queued_for: (now - over.order.job.queued_at).try_into().unwrap_or(Duration::ZERO),
+        queued_for: (now - over.order.job.queued_at)
+            .try_into()
+            .unwrap_or(Duration::ZERO),
         successor: false,
         budget: deps.config.budget,
     };
@@ -121,12 +152,20 @@ async fn verdict(
         return Ok(verdict);
     }
     // Only a job that would be launched for again is worth the question who else works for it.
-    Ok(judge(&Situation { successor: has_successor(deps, over).await?, ..situation }, jitter()))
+    Ok(judge(
+        &Situation {
+            successor: has_successor(deps, over).await?,
+            ..situation
+        },
+        jitter(),
+    ))
 }
 
 /// Whether a later execution of the same job is at work: a displaced job's check, or a restart.
 async fn has_successor(deps: &Deps, over: &AttemptOver) -> Result<bool, Error> {
-    let Ok(next) = over.execution.next() else { return Ok(false) };
+    let Ok(next) = over.execution.next() else {
+        return Ok(false);
+    };
     let found = deps.fleet.execution(&next).await?;
     Ok(found.is_some_and(|execution| execution.status == Status::Running))
 }

@@ -35,7 +35,9 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
         match position.state.as_deref() {
             Some("Wait") => {
                 let cause = "the job was cancelled at GitHub while it waited for its next attempt";
-                deps.fleet.stop_execution(name, "JobCancelled", cause).await?;
+                deps.fleet
+                    .stop_execution(name, "JobCancelled", cause)
+                    .await?;
                 return Ok("stopped");
             }
             Some("Runner") => {
@@ -46,7 +48,12 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
             Some("Cleanup" | "WaitForGitHub" | "Failed" | "Unmatched") => return Ok("ending"),
             _ => {}
         }
-        if deps.fleet.execution(name).await?.is_none_or(|execution| execution.status != Status::Running) {
+        if deps
+            .fleet
+            .execution(name)
+            .await?
+            .is_none_or(|execution| execution.status != Status::Running)
+        {
             return Ok("ended");
         }
         tokio::time::sleep(PAUSE).await;
@@ -56,20 +63,42 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
 
 /// Deletes the runner at GitHub and stops its task if that was granted. None where the task is not
 /// there yet to be stopped.
-async fn end_runner(deps: &Deps, job: &Job, position: &Position) -> Result<Option<&'static str>, Error> {
-    let Some(name) = &position.runner else { return Ok(None) };
+async fn end_runner(
+    deps: &Deps,
+    job: &Job,
+    position: &Position,
+) -> Result<Option<&'static str>, Error> {
+    let Some(name) = &position.runner else {
+        return Ok(None);
+    };
     let scope = deps.config.scope.at(job);
-    let installation = deps.github.serving(&job.repository, job.installation_id).await?;
+    let installation = deps
+        .github
+        .serving(&job.repository, job.installation_id)
+        .await?;
     if let Some(found) = installation.find_runner(&scope, &name.to_string()).await? {
-        return Ok(match retire(&deps.fleet, &installation, &scope, (found.id, name), "its job was cancelled").await? {
-            Retired::Stopped(0) => None,
-            Retired::Stopped(_) => Some("retired"),
-            Retired::Busy => Some("busy"),
-            Retired::Absent => Some("ending"),
-        });
+        return Ok(
+            match retire(
+                &deps.fleet,
+                &installation,
+                &scope,
+                (found.id, name),
+                "its job was cancelled",
+            )
+            .await?
+            {
+                Retired::Stopped(0) => None,
+                Retired::Stopped(_) => Some("retired"),
+                Retired::Busy => Some("busy"),
+                Retired::Absent => Some("ending"),
+            },
+        );
     }
     // Not registered: in token mode a runner registers only once its task runs. Otherwise it was
     // deleted by an earlier look whose task had not appeared yet.
-    let stopped = deps.fleet.stop_tasks_of(name, "its job was cancelled").await?;
+    let stopped = deps
+        .fleet
+        .stop_tasks_of(name, "its job was cancelled")
+        .await?;
     Ok((stopped > 0).then_some("retired"))
 }

@@ -2,6 +2,7 @@
 //!
 //! An execution that lives cleans up after its tasks itself. These are for one that no longer does.
 
+use fault::Class;
 use fleet::{Status, retire};
 use job::{ExecutionName, Order, RunnerName};
 use outcome::{AgentExit, EndedTask, Restart, restart};
@@ -15,7 +16,8 @@ use crate::{Deps, Error, status};
 /// touches the next one's.
 pub async fn task_stopped(deps: &Deps, task: &EndedTask) -> Result<Value, Error> {
     let variable = |name| task.overrides.agent_variable(name);
-    let Some(runner) = variable("AGENT_RUNNER").and_then(|name| name.parse::<RunnerName>().ok()) else {
+    let Some(runner) = variable("AGENT_RUNNER").and_then(|name| name.parse::<RunnerName>().ok())
+    else {
         return Ok(json!({ "result": "notOurs" }));
     };
     if *runner.deployment() != deps.fleet.deployment {
@@ -39,8 +41,12 @@ pub async fn task_stopped(deps: &Deps, task: &EndedTask) -> Result<Value, Error>
 /// An execution was aborted, failed or timed out: what its last attempt left is removed, and where
 /// the reason passes and the job is still queued, another execution follows.
 pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<Value, Error> {
-    let Ok(name) = closed.name.parse::<ExecutionName>() else { return Ok(json!({ "result": "notOurs" })) };
-    let Some(execution) = deps.fleet.execution(&name).await? else { return Ok(json!({ "result": "executionUnknown" })) };
+    let Ok(name) = closed.name.parse::<ExecutionName>() else {
+        return Ok(json!({ "result": "notOurs" }));
+    };
+    let Some(execution) = deps.fleet.execution(&name).await? else {
+        return Ok(json!({ "result": "executionUnknown" }));
+    };
     if execution.status == Status::Running {
         // A redrive has reopened it.
         return Ok(json!({ "result": "running" }));
@@ -49,15 +55,26 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
     if let Some(runner) = &position.runner {
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }
-    if restart(execution.status.name(), execution.error.as_deref(), name.restart()) == Restart::Leave {
+    if restart(
+        execution.status.name(),
+        execution.error.as_deref(),
+        name.restart(),
+    ) == Restart::Leave
+    {
         return Ok(json!({ "result": "removed" }));
     }
     let job = &execution.order.job;
-    let installation = deps.github.serving(&job.repository, job.installation_id).await?;
+    let installation = deps
+        .github
+        .serving(&job.repository, job.installation_id)
+        .await?;
     if status(&installation.job(&job.repository, job.id).await?) != outcome::JobStatus::Queued {
         return Ok(json!({ "result": "removed" }));
     }
-    let (next, started) = deps.fleet.start_check(&name, &execution.order, None).await?;
+    let (next, started) = deps
+        .fleet
+        .start_check(&name, &execution.order, None)
+        .await?;
     tracing::info!(execution = %name, next = %next, ?started, error = execution.error, "a failed execution is begun again");
     Ok(json!({ "result": "restarted", "execution": next }))
 }
@@ -75,9 +92,31 @@ async fn remove(
     }
     let job = &order.job;
     let scope = deps.config.scope.at(job);
-    let installation = deps.github.serving(&job.repository, job.installation_id).await?;
-    if let Some(found) = installation.find_runner(&scope, &runner.to_string()).await? {
-        retire(&deps.fleet, &installation, &scope, (found.id, runner), "its execution is closed").await?;
+    let installation = match deps
+        .github
+        .serving(&job.repository, job.installation_id)
+        .await
+    {
+        Ok(installation) => installation,
+        // The execution has failed over just this, most likely; there is nobody to ask.
+        Err(error) if error.fault().class() == Class::Lasting => {
+            tracing::warn!(%error, %runner, "the runner cannot be looked up at GitHub");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(found) = installation
+        .find_runner(&scope, &runner.to_string())
+        .await?
+    {
+        retire(
+            &deps.fleet,
+            &installation,
+            &scope,
+            (found.id, runner),
+            "its execution is closed",
+        )
+        .await?;
     }
     Ok(())
 }

@@ -38,14 +38,24 @@ mod tests {
 
     #[test]
     fn an_hour_of_one_cpu_and_two_gigabytes_costs_the_list_price() {
-        let size = Size { cpu: 1_024.0, memory: 2_048.0, arm: false, spot: false };
+        let size = Size {
+            cpu: 1_024.0,
+            memory: 2_048.0,
+            arm: false,
+            spot: false,
+        };
         assert!((estimate(size, 3_600.0) - 0.049_37).abs() < 1e-9);
         assert!((estimate(Size { spot: true, ..size }, 3_600.0) - 0.049_37 * 0.3).abs() < 1e-9);
     }
 
     #[test]
     fn a_second_costs_a_minute() {
-        let size = Size { cpu: 256.0, memory: 512.0, arm: true, spot: false };
+        let size = Size {
+            cpu: 256.0,
+            memory: 512.0,
+            arm: true,
+            spot: false,
+        };
         assert!((estimate(size, 1.0) - estimate(size, 60.0)).abs() < f64::EPSILON);
     }
 }

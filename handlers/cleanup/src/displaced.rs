@@ -16,19 +16,33 @@ use crate::event::AttemptOver;
 use crate::{Deps, Error, status};
 
 /// Sees to the job that `runner` was started for, now that it runs `taken`.
-pub async fn check(deps: &Deps, runner: &RunnerName, taken: &Job, now: OffsetDateTime) -> Result<Value, Error> {
+pub async fn check(
+    deps: &Deps,
+    runner: &RunnerName,
+    taken: &Job,
+    now: OffsetDateTime,
+) -> Result<Value, Error> {
     let left = runner.execution();
     if *runner.deployment() != deps.fleet.deployment || left.job() == taken.id {
         return Ok(json!({ "result": "notDisplaced" }));
     }
-    telemetry::emit(&deps.fleet.deployment.to_string(), Metric::Thefts, 1.0, None);
+    telemetry::emit(
+        &deps.fleet.deployment.to_string(),
+        Metric::Thefts,
+        1.0,
+        None,
+    );
     let Some(execution) = deps.fleet.execution(left).await? else {
         tracing::warn!(%runner, "the execution of a displaced job is not known");
         return Ok(json!({ "result": "executionUnknown" }));
     };
     let job = &execution.order.job;
     // A rate limit or an outage must not cost the check: where GitHub cannot be asked, it is due.
-    let state = match deps.github.serving(&job.repository, job.installation_id).await {
+    let state = match deps
+        .github
+        .serving(&job.repository, job.installation_id)
+        .await
+    {
         Ok(installation) => installation.job(&job.repository, job.id).await.ok(),
         Err(_) => None,
     };
@@ -36,7 +50,10 @@ pub async fn check(deps: &Deps, runner: &RunnerName, taken: &Job, now: OffsetDat
         return Ok(json!({ "result": "served" }));
     }
     let not_before = now + deps.config.check_after();
-    let (name, started) = deps.fleet.start_check(left, &execution.order, Some(not_before)).await?;
+    let (name, started) = deps
+        .fleet
+        .start_check(left, &execution.order, Some(not_before))
+        .await?;
     tracing::info!(%runner, displaced = %job.id, taken = %taken.id, check = %name, ?started, "a displaced job gets a check");
     Ok(json!({ "result": "checked", "execution": name }))
 }
@@ -44,7 +61,12 @@ pub async fn check(deps: &Deps, runner: &RunnerName, taken: &Job, now: OffsetDat
 /// The other side: an execution ends and finds its job run by another job's runner. It has ended
 /// well itself, so a failure here is only logged; `verify` has asked for the same check.
 pub async fn by_state(deps: &Deps, over: &AttemptOver, state: &JobState, now: OffsetDateTime) {
-    let Some(other) = state.runner().and_then(|name| name.parse::<RunnerName>().ok()) else { return };
+    let Some(other) = state
+        .runner()
+        .and_then(|name| name.parse::<RunnerName>().ok())
+    else {
+        return;
+    };
     if other.execution().job() == over.order.job.id {
         return;
     }

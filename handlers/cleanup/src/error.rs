@@ -18,7 +18,9 @@ pub enum Error {
     #[error("{0}")]
     GitHubRateLimited(u64),
     /// What was given cannot be read.
-    #[error("cleanup cannot read what it was given: {0}. Only the state machine, EventBridge and verify call it")]
+    #[error(
+        "cleanup cannot read what it was given: {0}. Only the state machine, EventBridge and verify call it"
+    )]
     BadInput(#[from] serde_json::Error),
     /// The fleet or GitHub failed.
     #[error(transparent)]
@@ -76,7 +78,10 @@ impl Error {
         match &self {
             Self::Fleet(error) => match error.retry_after() {
                 Some(after) => {
-                    tracing::warn!(seconds = after.as_secs(), "GitHub's rate limit is waited out");
+                    tracing::warn!(
+                        seconds = after.as_secs(),
+                        "GitHub's rate limit is waited out"
+                    );
                     Self::GitHubRateLimited(after.as_secs().max(1))
                 }
                 None => self,
@@ -88,6 +93,9 @@ impl Error {
 
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self { error_type: error.fault().name().to_owned(), error_message: error.to_string() }
+        Self {
+            error_type: error.fault().name().to_owned(),
+            error_message: error.to_string(),
+        }
     }
 }

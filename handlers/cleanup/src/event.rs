@@ -88,7 +88,9 @@ impl Event {
     pub fn parse(event: Value) -> Result<Self, serde_json::Error> {
         let detail = || event.get("detail").cloned().unwrap_or_default();
         match event.get("detail-type").and_then(Value::as_str) {
-            Some("ECS Task State Change") => Ok(Self::TaskStopped(serde_json::from_value(detail())?)),
+            Some("ECS Task State Change") => {
+                Ok(Self::TaskStopped(serde_json::from_value(detail())?))
+            }
             Some("Step Functions Execution Status Change") => {
                 Ok(Self::ExecutionClosed(serde_json::from_value(detail())?))
             }

@@ -48,7 +48,9 @@ pub struct Deps {
 /// callers don't look at it.
 pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Value, Error> {
     match Event::parse(event)? {
-        Event::Attempt(over) => attempt::end(deps, &over, now).await.map_err(Error::for_the_machine),
+        Event::Attempt(over) => attempt::end(deps, &over, now)
+            .await
+            .map_err(Error::for_the_machine),
         Event::TaskStopped(task) => closed::task_stopped(deps, &task).await,
         Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed).await,
         Event::Cancelled(job) => cancelled::end(deps, &job).await,
@@ -61,8 +63,12 @@ fn status(state: &JobState) -> JobStatus {
     match state {
         JobState::Queued => JobStatus::Queued,
         JobState::Waiting => JobStatus::Waiting,
-        JobState::InProgress { runner, .. } => JobStatus::InProgress { runner: runner.clone() },
-        JobState::Completed { runner, .. } => JobStatus::Completed { runner: runner.clone() },
+        JobState::InProgress { runner, .. } => JobStatus::InProgress {
+            runner: runner.clone(),
+        },
+        JobState::Completed { runner, .. } => JobStatus::Completed {
+            runner: runner.clone(),
+        },
         JobState::Absent => JobStatus::Absent,
     }
 }

@@ -16,7 +16,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(&settings)?;
     let fleet = Fleet::from_settings(&settings, &aws::sdk_config(&settings, AWS_ATTEMPTS)?)?;
     let github = app_secrets::connect(&settings, fleet.ssm.clone())?;
-    let deps = &Deps { fleet, github, config: Config::from_settings(&settings)? };
+    let deps = &Deps {
+        fleet,
+        github,
+        config: Config::from_settings(&settings)?,
+    };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         handle(deps, event.payload, OffsetDateTime::now_utc())
     }))

@@ -2,7 +2,7 @@
 
 use github::JobState;
 use job::Job;
-use outcome::{Attempt, EndedTask, Ended, Kind, Verdict};
+use outcome::{Attempt, Ended, EndedTask, Kind, Verdict};
 use serde_json::{Value, json};
 use telemetry::Metric;
 
@@ -27,7 +27,12 @@ pub fn attempt(deps: &Deps, over: &AttemptOver, attempt: &Attempt, ended: &Ended
         let repository = over.order.job.repository.to_string();
         emit(deps, Metric::RunnerSeconds, seconds, Some(&repository));
         if let Some(size) = size(over, ended) {
-            emit(deps, Metric::EstimatedCost, estimate(size, seconds), Some(&repository));
+            emit(
+                deps,
+                Metric::EstimatedCost,
+                estimate(size, seconds),
+                Some(&repository),
+            );
         }
     }
 }
@@ -44,13 +49,21 @@ pub fn verdict(deps: &Deps, verdict: &Verdict) {
 /// How long the job waited, where GitHub tells when it started.
 pub fn served(deps: &Deps, job: &Job, state: &JobState) {
     if let Some(started) = state.started_at() {
-        emit(deps, Metric::QueuedToStartedSeconds, (started - job.queued_at).as_seconds_f64().max(0.0), None);
+        emit(
+            deps,
+            Metric::QueuedToStartedSeconds,
+            (started - job.queued_at).as_seconds_f64().max(0.0),
+            None,
+        );
     }
 }
 
 /// The execution's output: where a person looks next.
 pub fn output(deps: &Deps, over: &AttemptOver, ended: &Ended, state: Option<&JobState>) -> Value {
-    let task = ended.task.as_ref().and_then(|task| task.task_arn.as_deref());
+    let task = ended
+        .task
+        .as_ref()
+        .and_then(|task| task.task_arn.as_deref());
     let task_id = task.and_then(|arn| arn.rsplit('/').next());
     json!({
         "outcome": ended.outcome.name(),
@@ -68,9 +81,10 @@ fn describe(state: &JobState) -> String {
         JobState::Queued => "queued".to_owned(),
         JobState::Waiting => "waiting".to_owned(),
         JobState::InProgress { .. } => "in progress".to_owned(),
-        JobState::Completed { conclusion, .. } => {
-            conclusion.as_ref().map_or_else(|| "completed".to_owned(), |conclusion| format!("completed: {conclusion}"))
-        }
+        JobState::Completed { conclusion, .. } => conclusion.as_ref().map_or_else(
+            || "completed".to_owned(),
+            |conclusion| format!("completed: {conclusion}"),
+        ),
         JobState::Absent => "gone from GitHub".to_owned(),
     }
 }
@@ -82,7 +96,10 @@ fn size(over: &AttemptOver, ended: &Ended) -> Option<Size> {
     if !provider.is_none_or(|name| name.starts_with("FARGATE")) {
         return None;
     }
-    let architecture = over.matched.as_ref().and_then(|matched| matched.architecture.as_deref());
+    let architecture = over
+        .matched
+        .as_ref()
+        .and_then(|matched| matched.architecture.as_deref());
     Some(Size {
         cpu: task.cpu.as_deref()?.parse().ok()?,
         memory: task.memory.as_deref()?.parse().ok()?,

@@ -6,8 +6,11 @@ use github::RunnerScope;
 use outcome::Budget;
 use settings::{Error, Settings, Variable, shared};
 
-const FAULT_BUDGET: Variable =
-    Variable::with_default("FAULT_BUDGET", "5", "attempts an execution may spend on faults before it gives up");
+const FAULT_BUDGET: Variable = Variable::with_default(
+    "FAULT_BUDGET",
+    "5",
+    "attempts an execution may spend on faults before it gives up",
+);
 const QUEUE_LIMIT_SECONDS: Variable = Variable::with_default(
     "QUEUE_LIMIT_SECONDS",
     "86400",
@@ -18,8 +21,10 @@ const RELAUNCH_GRACE_SECONDS: Variable = Variable::with_default(
     "90",
     "the least pause before a job is launched for again",
 );
-const RUNNER_LOG_GROUP: Variable =
-    Variable::optional("RUNNER_LOG_GROUP", "log group of the runners, named in an execution's output");
+const RUNNER_LOG_GROUP: Variable = Variable::optional(
+    "RUNNER_LOG_GROUP",
+    "log group of the runners, named in an execution's output",
+);
 
 /// Every variable that `cleanup` reads.
 pub const VARIABLES: &[&Variable] = &[

@@ -1,0 +1,186 @@
+//! The end of an attempt, as the state machine asks for it.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use cleanup::Error;
+use github_standin::{Fault, FaultKind};
+use serde_json::json;
+use support::{PATIENCE, World, attempt, execution_of, exited, order, parameter_of};
+
+#[tokio::test]
+async fn a_job_that_ran_ends_well_with_one_github_call_and_no_aws_call() {
+    let world = World::new().await;
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
+    let (id, mut runner) = world.listening(&name).await;
+    runner.take(PATIENCE).await.unwrap();
+    runner.finish("failure");
+    world.server.clear_requests();
+
+    let output = world
+        .handle(attempt(&job, &parameter_of(&name), Some(id), exited(0)))
+        .await
+        .unwrap();
+
+    assert_eq!(output["outcome"], "RanJob");
+    assert_eq!(output["job"], "completed: failure");
+    assert_eq!(output["servedBy"], name);
+    assert_eq!(
+        output["log"],
+        json!({ "group": "/ecs/runners", "stream": "runner/runner/0123" })
+    );
+    assert_eq!(world.github_calls(), 1);
+    assert_eq!(world.aws.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_job_that_is_still_queued_is_launched_for_again_after_the_grace() {
+    let world = World::new().await;
+    let job = world.job();
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
+    let error = world
+        .handle(attempt(&job, &parameter, None, exited(0)))
+        .await
+        .unwrap_err();
+    let Error::StillQueued(again) = error else {
+        panic!("{error}")
+    };
+    assert!(again.wait_seconds >= 90);
+    assert_eq!((again.attempt.number, again.attempt.faults), (2, 1));
+}
+
+#[tokio::test]
+async fn what_a_failed_start_left_is_removed_before_the_next_attempt() {
+    let world = World::new().await;
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
+    // Registered for other labels' sake only: it must not take the job before the test looks.
+    world.server.cancel_job(job.id).unwrap();
+    let (id, _runner) = world.listening(&name).await;
+    let parameter = parameter_of(&name);
+    world
+        .aws
+        .add_parameter(&parameter.to_string(), time::OffsetDateTime::now_utc());
+
+    let failed = json!({ "Error": "ECS.AmazonECSException", "Cause": "Capacity is unavailable at this time." });
+    let output = world
+        .handle(attempt(&job, &parameter, Some(id), ("error", failed)))
+        .await
+        .unwrap();
+
+    assert_eq!(output["outcome"], "NoCapacity");
+    assert!(world.aws.state().parameters.is_empty());
+    assert!(world.server.runners().is_empty());
+}
+
+#[tokio::test]
+async fn a_lasting_fault_gives_up_at_once_and_asks_nobody() {
+    let world = World::new().await;
+    let job = world.job();
+    let cause =
+        json!({ "errorType": "AppNotInstalled", "errorMessage": "install the App on octo/hello" })
+            .to_string();
+    let failed = json!({ "Error": "AppNotInstalled", "Cause": cause });
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
+    let error = world
+        .handle(attempt(&job, &parameter, None, ("error", failed)))
+        .await
+        .unwrap_err();
+    let Error::GaveUp(reason) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(reason.error, "AppNotInstalled");
+    assert!(
+        reason.cause.contains("install the App on octo/hello"),
+        "{}",
+        reason.cause
+    );
+    assert_eq!(world.github_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_told_to_the_machine_in_bare_seconds() {
+    let world = World::new().await;
+    let job = world.job();
+    world.server.fault(
+        Fault::new(FaultKind::SecondaryLimit { retry_after: 61 })
+            .on("GET", "actions/jobs")
+            .times(1),
+    );
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
+    let error = world
+        .handle(attempt(&job, &parameter, None, exited(0)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::GitHubRateLimited(_)));
+    assert_eq!(error.to_string(), "61");
+}
+
+#[tokio::test]
+async fn a_runner_that_github_calls_busy_is_left_alone() {
+    let world = World::new().await;
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
+    let (id, mut runner) = world.listening(&name).await;
+    runner.take(PATIENCE).await.unwrap();
+    // The task is gone for ECS while GitHub still sees the runner at work.
+    let output = world
+        .handle(attempt(&job, &parameter_of(&name), Some(id), exited(137)))
+        .await
+        .unwrap();
+    assert_eq!(output["job"], "in progress");
+    assert_eq!(world.server.runners().len(), 1);
+    assert!(
+        world
+            .aws
+            .calls()
+            .iter()
+            .all(|call| !call.starts_with("ecs:StopTask"))
+    );
+}
+
+#[tokio::test]
+async fn a_job_run_by_anothers_runner_has_that_ones_job_checked() {
+    let world = World::new().await;
+    // A label that the runner below lacks: GitHub cannot give it this job.
+    let left = world.job_for(&["self-hosted", "gpu"]);
+    let other = format!("fr-{}", execution_of(&left));
+    world
+        .aws
+        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    let (_, mut runner) = world.listening(&other).await;
+    let taken = world.job();
+    runner.take(PATIENCE).await.unwrap();
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&taken)));
+    world
+        .handle(attempt(&taken, &parameter, None, exited(21)))
+        .await
+        .unwrap();
+    assert!(
+        world
+            .aws
+            .state()
+            .executions
+            .contains_key(&format!("{}-r2", execution_of(&left)))
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_a_later_execution_serves_is_handed_over() {
+    let world = World::new().await;
+    let job = world.job();
+    world.aws.add_execution(
+        &format!("{}-r2", execution_of(&job)),
+        &order(&job),
+        "RUNNING",
+        None,
+    );
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
+    assert!(
+        world
+            .handle(attempt(&job, &parameter, None, exited(0)))
+            .await
+            .is_ok()
+    );
+}

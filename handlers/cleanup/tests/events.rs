@@ -1,0 +1,277 @@
+//! What EventBridge and `verify` ask of `cleanup`.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use fleet_standin::Aws;
+use serde_json::{Value, json};
+use support::{PATIENCE, World, execution_of, order, parameter_of};
+use time::OffsetDateTime;
+
+fn stopped(runner: &str, parameter: &str, code: i32) -> Value {
+    json!({ "detail-type": "ECS Task State Change", "detail": {
+        "lastStatus": "STOPPED", "stopCode": "EssentialContainerExited",
+        "containers": [{ "name": "runner", "exitCode": code }],
+        "overrides": { "containerOverrides": [{ "name": "runner", "environment": [
+            { "name": "AGENT_RUNNER", "value": runner }, { "name": "AGENT_PARAMETER", "value": parameter },
+        ]}]}
+    }})
+}
+
+fn closed(execution: &str, status: &str) -> Value {
+    json!({ "detail-type": "Step Functions Execution Status Change", "detail": { "name": execution, "status": status } })
+}
+
+#[tokio::test]
+async fn a_late_stop_of_one_attempt_leaves_the_next_ones_registration() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "ABORTED", None);
+    let (first, second) = (
+        parameter_of(&format!("fr-{execution}")),
+        parameter_of(&format!("fr-{execution}-a2")),
+    );
+    for path in [&first, &second] {
+        world
+            .aws
+            .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
+    }
+    let output = world
+        .handle(stopped(&format!("fr-{execution}"), &first.to_string(), 25))
+        .await
+        .unwrap();
+    assert_eq!(output["result"], "removed");
+    let left: Vec<_> = world.aws.state().parameters.keys().cloned().collect();
+    assert_eq!(left, [second.to_string()]);
+}
+
+#[tokio::test]
+async fn a_stop_is_left_to_the_execution_while_that_lives() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "RUNNING", None);
+    let path = parameter_of(&format!("fr-{execution}"));
+    world
+        .aws
+        .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
+    let output = world
+        .handle(stopped(&format!("fr-{execution}"), &path.to_string(), 25))
+        .await
+        .unwrap();
+    assert_eq!(output["result"], "executionCleansUp");
+    assert_eq!(world.aws.state().parameters.len(), 1);
+}
+
+#[tokio::test]
+async fn tasks_of_others_are_not_ours() {
+    let world = World::new().await;
+    for runner in ["somebody", "xx-hello-1"] {
+        assert_eq!(
+            world.handle(stopped(runner, "/x", 1)).await.unwrap()["result"],
+            "notOurs"
+        );
+    }
+    assert_eq!(world.github_calls(), 0);
+}
+
+#[tokio::test]
+async fn an_aborted_execution_is_cleaned_up_after_and_not_begun_again() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    let name = format!("fr-{execution}");
+    let path = parameter_of(&name);
+    world.server.cancel_job(job.id).unwrap();
+    let (_, _runner) = world.listening(&name).await;
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "ABORTED", None);
+    world
+        .aws
+        .enter(&execution, "Runner", Aws::planned(&name, &path.to_string()));
+    world
+        .aws
+        .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
+    world
+        .aws
+        .add_task(&name, "octo/hello", OffsetDateTime::now_utc());
+
+    let output = world.handle(closed(&execution, "ABORTED")).await.unwrap();
+
+    assert_eq!(output["result"], "removed");
+    assert!(world.server.runners().is_empty());
+    let state = world.aws.state();
+    assert!(state.parameters.is_empty() && state.tasks.is_empty());
+    assert_eq!(state.executions.len(), 1);
+}
+
+#[tokio::test]
+async fn an_execution_that_failed_for_a_passing_reason_is_begun_again_while_its_job_is_queued() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "FAILED", Some("AwsUnavailable"));
+    let output = world.handle(closed(&execution, "FAILED")).await.unwrap();
+    assert_eq!(output["execution"], format!("{execution}-r2"));
+    let input = world.aws.state().executions[&format!("{execution}-r2")]
+        .input
+        .clone();
+    assert_eq!(
+        serde_json::from_str::<Value>(&input).unwrap()["recheck"],
+        true
+    );
+
+    world.server.cancel_job(job.id).unwrap();
+    assert_eq!(
+        world.handle(closed(&execution, "FAILED")).await.unwrap()["result"],
+        "removed"
+    );
+}
+
+#[tokio::test]
+async fn an_execution_that_failed_for_good_is_not_begun_again() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "FAILED", Some("ImageMissing"));
+    assert_eq!(
+        world.handle(closed(&execution, "FAILED")).await.unwrap()["result"],
+        "removed"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_job_that_waits_has_its_wait_ended() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "RUNNING", None);
+    world.aws.enter(&execution, "Wait", json!({}));
+    let event = json!({ "kind": "cancelled", "job": order(&job).job });
+    assert_eq!(
+        world.handle(event).await.unwrap()["executions"][0]["result"],
+        "stopped"
+    );
+    assert_eq!(
+        world.aws.state().executions[&execution].error.as_deref(),
+        Some("JobCancelled")
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_jobs_runner_is_deleted_first_and_its_task_stopped_then() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    let name = format!("fr-{execution}-r2");
+    world.server.cancel_job(job.id).unwrap();
+    let (_, _runner) = world.listening(&name).await;
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "FAILED", None);
+    world
+        .aws
+        .add_execution(&format!("{execution}-r2"), &order(&job), "RUNNING", None);
+    world.aws.enter(
+        &format!("{execution}-r2"),
+        "Runner",
+        Aws::planned(&name, &parameter_of(&name).to_string()),
+    );
+    let task = world
+        .aws
+        .add_task(&name, "octo/hello", OffsetDateTime::now_utc());
+
+    let event = json!({ "kind": "cancelled", "job": order(&job).job });
+    let output = world.handle(event).await.unwrap();
+
+    assert_eq!(
+        output["executions"],
+        json!([{ "execution": format!("{execution}-r2"), "result": "retired" }])
+    );
+    assert!(world.aws.calls().contains(&format!("ecs:StopTask {task}")));
+    assert!(world.server.runners().is_empty());
+    // The machine sees the task end and finishes by itself.
+    assert_eq!(
+        world.aws.state().executions[&format!("{execution}-r2")].status,
+        "RUNNING"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_jobs_runner_that_took_another_job_is_left_alone() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    let name = format!("fr-{execution}");
+    world.server.cancel_job(job.id).unwrap();
+    let _other = world.job();
+    let (_, mut runner) = world.listening(&name).await;
+    runner.take(PATIENCE).await.unwrap();
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "RUNNING", None);
+    world.aws.enter(
+        &execution,
+        "Runner",
+        Aws::planned(&name, &parameter_of(&name).to_string()),
+    );
+    world
+        .aws
+        .add_task(&name, "octo/hello", OffsetDateTime::now_utc());
+
+    let event = json!({ "kind": "cancelled", "job": order(&job).job });
+    assert_eq!(
+        world.handle(event).await.unwrap()["executions"][0]["result"],
+        "busy"
+    );
+    assert!(
+        world
+            .aws
+            .calls()
+            .iter()
+            .all(|call| !call.starts_with("ecs:StopTask"))
+    );
+}
+
+#[tokio::test]
+async fn a_displaced_job_gets_one_check_however_often_it_is_asked_for() {
+    let world = World::new().await;
+    let left = world.job();
+    let taken = world.job();
+    world
+        .aws
+        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    let runner = format!("fr-{}", execution_of(&left));
+    let event = json!({ "kind": "displaced", "job": order(&taken).job, "runner": runner });
+    for _ in 0..2 {
+        let output = world.handle(event.clone()).await.unwrap();
+        assert_eq!(output["execution"], format!("{}-r2", execution_of(&left)));
+    }
+    assert_eq!(world.aws.state().executions.len(), 2);
+}
+
+#[tokio::test]
+async fn a_displaced_job_that_is_served_gets_no_check() {
+    let world = World::new().await;
+    let left = world.job();
+    let taken = world.job();
+    world.server.cancel_job(left.id).unwrap();
+    world
+        .aws
+        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    let runner = format!("fr-{}", execution_of(&left));
+    let event = json!({ "kind": "displaced", "job": order(&taken).job, "runner": runner });
+    assert_eq!(world.handle(event).await.unwrap()["result"], "served");
+}

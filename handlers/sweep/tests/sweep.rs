@@ -1,0 +1,236 @@
+//! What one sweep finds and repairs.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration as StdDuration;
+
+use fleet_standin::Aws;
+use github::{App, GitHub, JitRequest, Scope};
+use github_standin::{
+    APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, Server, SimulatedRunner,
+};
+use job::Order;
+use registration::ParameterPath;
+use serde_json::json;
+use settings::Settings;
+use sweep::{Config, Deps, Report, handle};
+use time::{Duration, OffsetDateTime};
+
+const LABELS: [&str; 2] = ["self-hosted", "linux"];
+
+struct World {
+    aws: Aws,
+    server: Server,
+    deps: Deps,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = Server::start(GitHubConfig::default()).await.unwrap();
+        let aws = Aws::new();
+        let app = App::new(&server.app_id().to_string(), APP_PRIVATE_KEY).unwrap();
+        let settings = Settings::from_pairs([
+            ("RUNNER_SCOPE", "repository"),
+            ("FAMILY_PREFIX", "fargate-runners-"),
+        ]);
+        let deps = Deps {
+            fleet: aws.fleet(),
+            github: GitHub::new(server.url().parse().unwrap(), app).unwrap(),
+            config: Config::from_settings(&settings).unwrap(),
+        };
+        Self { aws, server, deps }
+    }
+
+    fn job(&self) -> Job {
+        let labels = LABELS.map(str::to_owned).to_vec();
+        self.server
+            .create_job(NewJob {
+                repository: "octo/hello".into(),
+                labels,
+                ..NewJob::default()
+            })
+            .unwrap()
+    }
+
+    /// A job whose execution has a runner registered at GitHub, with a task that came up `minutes` ago.
+    async fn runner(
+        &self,
+        job: &Job,
+        status: &str,
+        minutes: i64,
+    ) -> (ParameterPath, SimulatedRunner) {
+        let (path, config) = self.registered(job, status).await;
+        self.aws
+            .add_task(&path.runner().to_string(), "octo/hello", ago(minutes));
+        (path, self.server.connect(&config).unwrap())
+    }
+
+    async fn registered(&self, job: &Job, status: &str) -> (ParameterPath, String) {
+        let execution = format!("hello-{}", job.id);
+        let name = format!("fr-{execution}");
+        self.aws
+            .add_execution(&execution, &order(job), status, None);
+        let repository: job::Repository = "octo/hello".parse().unwrap();
+        let installation = self.deps.github.serving(&repository, None).await.unwrap();
+        let request = JitRequest {
+            name: name.clone(),
+            runner_group_id: 1,
+            labels: LABELS.map(str::to_owned).to_vec(),
+            work_folder: "_work".into(),
+        };
+        let runner = installation
+            .jit_config(&Scope::Repository(repository), &request)
+            .await
+            .unwrap();
+        let path = ParameterPath::mint("fargate-runners", name.parse().unwrap()).unwrap();
+        (path, runner.config.expose().to_owned())
+    }
+
+    async fn sweep(&self) -> Report {
+        handle(&self.deps, OffsetDateTime::now_utc()).await.unwrap()
+    }
+}
+
+fn ago(minutes: i64) -> OffsetDateTime {
+    OffsetDateTime::now_utc() - Duration::minutes(minutes)
+}
+
+fn order(job: &Job) -> Order {
+    let at = ago(5)
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap();
+    serde_json::from_value(json!({ "job": {
+        "id": job.id, "runId": job.run_id, "runAttempt": 1, "name": job.name, "workflow": "CI",
+        "repository": "octo/hello", "ownerType": "Organization", "private": true, "labels": LABELS,
+        "installationId": null, "queuedAt": at
+    }}))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_runner_that_idles_beyond_the_limit_is_deleted_and_then_its_task_stopped() {
+    let world = World::new().await;
+    let job = world.job();
+    world.server.cancel_job(job.id).unwrap();
+    let (_, _runner) = world.runner(&job, "RUNNING", 11).await;
+    let report = world.sweep().await;
+    assert_eq!((report.runners_retired, report.tasks_stopped), (1, 1));
+    assert!(world.server.runners().is_empty());
+}
+
+#[tokio::test]
+async fn a_runner_that_idles_for_less_is_left() {
+    let world = World::new().await;
+    let job = world.job();
+    world.server.cancel_job(job.id).unwrap();
+    let (_, _runner) = world.runner(&job, "RUNNING", 9).await;
+    assert_eq!(world.sweep().await.runners_retired, 0);
+    assert_eq!(world.server.runners().len(), 1);
+}
+
+#[tokio::test]
+async fn a_busy_runner_is_left_however_old_and_whatever_became_of_its_execution() {
+    for status in ["RUNNING", "ABORTED"] {
+        let world = World::new().await;
+        let job = world.job();
+        let (_, mut runner) = world.runner(&job, status, 3_000).await;
+        runner.take(StdDuration::from_secs(10)).await.unwrap();
+        let report = world.sweep().await;
+        assert_eq!(
+            (report.runners_retired, report.tasks_stopped),
+            (0, 0),
+            "{status}"
+        );
+        assert_eq!(world.aws.state().tasks.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_an_abort_left_of_a_registration_is_removed_when_it_is_old() {
+    let world = World::new().await;
+    let job = world.job();
+    let (path, _) = world.registered(&job, "ABORTED").await;
+    world.aws.add_parameter(&path.to_string(), ago(5));
+    assert_eq!(world.sweep().await.registrations_deleted, 0);
+
+    world.aws.add_parameter(&path.to_string(), ago(16));
+    let report = world.sweep().await;
+    assert_eq!(
+        (report.registrations_deleted, report.runners_retired),
+        (1, 1)
+    );
+    assert!(world.server.runners().is_empty());
+}
+
+#[tokio::test]
+async fn a_task_whose_execution_is_closed_and_whose_runner_github_let_go_is_ended() {
+    let world = World::new().await;
+    let job = world.job();
+    let (path, runner) = world.runner(&job, "ABORTED", 20).await;
+    drop(runner);
+    let id = world.server.runners()[0].id;
+    world.server.drop_runner(id).unwrap();
+    assert_eq!(world.sweep().await.tasks_stopped, 1, "{path}");
+    assert!(world.aws.state().tasks.is_empty());
+}
+
+#[tokio::test]
+async fn a_job_that_left_the_queue_ends_its_executions_wait() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = format!("hello-{}", job.id);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "RUNNING", None);
+    world.aws.enter(&execution, "Wait", json!({}));
+    world.server.cancel_job(job.id).unwrap();
+    assert_eq!(world.sweep().await.waits_ended, 1);
+    assert_eq!(world.aws.state().executions[&execution].status, "ABORTED");
+}
+
+#[tokio::test]
+async fn a_queued_job_whose_runner_is_busy_elsewhere_gets_a_check() {
+    let world = World::new().await;
+    let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
+    let left = world
+        .server
+        .create_job(NewJob {
+            repository: "octo/hello".into(),
+            labels,
+            ..NewJob::default()
+        })
+        .unwrap();
+    let (_, mut runner) = world.runner(&left, "RUNNING", 1).await;
+    let _taken = world.job();
+    runner.take(StdDuration::from_secs(10)).await.unwrap();
+    assert_eq!(world.sweep().await.checks_started, 1);
+    assert!(
+        world
+            .aws
+            .state()
+            .executions
+            .contains_key(&format!("hello-{}-r2", left.id))
+    );
+    assert_eq!(world.sweep().await.checks_started, 0, "once is enough");
+}
+
+#[tokio::test]
+async fn runners_of_others_are_not_touched() {
+    let world = World::new().await;
+    let job = world.job();
+    world.server.cancel_job(job.id).unwrap();
+    let (_, _ours) = world.runner(&job, "RUNNING", 1).await;
+    let repository: job::Repository = "octo/hello".parse().unwrap();
+    let installation = world.deps.github.serving(&repository, None).await.unwrap();
+    let request = JitRequest {
+        name: "or-hello-1".into(),
+        runner_group_id: 1,
+        labels: vec!["self-hosted".into()],
+        work_folder: "_work".into(),
+    };
+    installation
+        .jit_config(&Scope::Repository(repository), &request)
+        .await
+        .unwrap();
+    assert_eq!(world.sweep().await.runners_retired, 0);
+    assert_eq!(world.server.runners().len(), 2);
+}

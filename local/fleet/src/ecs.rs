@@ -1,0 +1,75 @@
+//! ECS.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
+use aws_sdk_ecs::operation::list_task_definition_families::ListTaskDefinitionFamiliesOutput;
+use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
+use aws_sdk_ecs::operation::stop_task::StopTaskOutput;
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::{Tag, Task};
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+use crate::Aws;
+
+pub(crate) fn client(aws: &Aws) -> Client {
+    let here = aws.clone();
+    let list = mock!(Client::list_tasks).then_compute_output(move |request| {
+        here.note("ecs:ListTasks", request.started_by().unwrap_or_default());
+        let state = here.state();
+        let arns = state
+            .tasks
+            .iter()
+            .filter(|task| {
+                request
+                    .started_by()
+                    .is_none_or(|name| name == task.started_by)
+            })
+            .map(|task| task.arn.clone());
+        ListTasksOutput::builder()
+            .set_task_arns(Some(arns.collect()))
+            .build()
+    });
+    let here = aws.clone();
+    let describe = mock!(Client::describe_tasks).then_compute_output(move |request| {
+        here.note("ecs:DescribeTasks", &request.tasks().len().to_string());
+        let state = here.state();
+        let tasks = state
+            .tasks
+            .iter()
+            .filter(|task| request.tasks().contains(&task.arn))
+            .map(|task| {
+                Task::builder()
+                    .task_arn(&task.arn)
+                    .started_by(&task.started_by)
+                    .created_at(DateTime::from_secs(task.created_at.unix_timestamp()))
+                    .set_started_at(
+                        task.started_at
+                            .map(|at| DateTime::from_secs(at.unix_timestamp())),
+                    )
+                    .tags(
+                        Tag::builder()
+                            .key(job::REPOSITORY_TAG)
+                            .value(&task.repository)
+                            .build(),
+                    )
+                    .build()
+            });
+        DescribeTasksOutput::builder()
+            .set_tasks(Some(tasks.collect()))
+            .build()
+    });
+    let here = aws.clone();
+    let stop = mock!(Client::stop_task).then_compute_output(move |request| {
+        let arn = request.task().unwrap_or_default().to_owned();
+        here.note("ecs:StopTask", &arn);
+        here.state().tasks.retain(|task| task.arn != arn);
+        StopTaskOutput::builder().build()
+    });
+    let families = mock!(Client::list_task_definition_families)
+        .then_output(|| ListTaskDefinitionFamiliesOutput::builder().build());
+    mock_client!(
+        aws_sdk_ecs,
+        RuleMode::MatchAny,
+        [&list, &describe, &stop, &families]
+    )
+}
