@@ -1,0 +1,155 @@
+import { SSMClient } from "@aws-sdk/client-ssm";
+import { KeyObject, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { checkApp, checkHook, checkInstallations, Finding } from "./checks";
+import { GitHubApp, GitHubError, parsePrivateKey } from "./github-app";
+import { Options } from "./options";
+import { Parameters, SECRET_NAMES, Secrets } from "./parameters";
+
+/** How long `verify` may go on with the secret that it has read: its SECRET_TTL_SECONDS. */
+const SECRET_TTL_SECONDS = 300;
+
+/** How the script talks to a person. */
+export interface Terminal {
+  /** Prints a line. */
+  say(line: string): void;
+  /** Asks for something that isn't secret; nothing when nobody is there to answer. */
+  ask(question: string): Promise<string | undefined>;
+  /** Lets time pass. */
+  wait(seconds: number): Promise<void>;
+}
+
+/**
+ * Does what the options say.
+ *
+ * @returns whether everything is as it should be
+ * @throws when something is missing or can't be reached; the message says what to do
+ */
+export async function run(
+  options: Options,
+  client: SSMClient,
+  terminal: Terminal,
+): Promise<boolean> {
+  const parameters = new Parameters(client, options.prefix, options.kmsKeyId);
+  if (options.remove) {
+    for (const name of await parameters.removeAll()) {
+      terminal.say(`deleted ${name}`);
+    }
+    return true;
+  }
+  const there = await parameters.read();
+  const changed =
+    options.check || options.rotateWebhookSecret ? {} : await collect(options, there, terminal);
+  if (options.rotateWebhookSecret) {
+    changed["webhook-secret"] = rotated(there["webhook-secret"]);
+  }
+  const secrets = { ...there, ...changed };
+  const missing = SECRET_NAMES.filter((name) => !secrets[name]);
+  if (missing.length > 0) {
+    throw new Error(
+      `${missing.map((name) => parameters.name(name)).join(", ")} not in Parameter Store; ` +
+        "run: scripts/setup --app-id ID --private-key FILE",
+    );
+  }
+  const github = new GitHubApp(options.apiUrl, secrets["app-id"]!, keyOf(secrets as Secrets));
+  let well = report(terminal, await checkAtGitHub(github, options, secrets["app-id"]!));
+  for (const name of SECRET_NAMES.filter((candidate) => changed[candidate] !== undefined)) {
+    await parameters.write(name, changed[name]!);
+    terminal.say(`✓ written: ${parameters.name(name)}`);
+  }
+  if (options.webhookUrl !== undefined) {
+    const [current, previous] = secrets["webhook-secret"]!.split("\n");
+    if (options.rotateWebhookSecret && previous !== undefined) {
+      terminal.say("  waiting five minutes, until no function remembers the old secret alone");
+      await terminal.wait(SECRET_TTL_SECONDS);
+    }
+    if (options.configureWebhook || options.rotateWebhookSecret) {
+      await github.configureHook(options.webhookUrl, current!);
+    }
+    well = report(terminal, checkHook(await github.hookConfig(), options.webhookUrl)) && well;
+  }
+  return well;
+}
+
+/** The secrets from the command line, or from the person, as far as they aren't there already. */
+async function collect(
+  options: Options,
+  there: Partial<Secrets>,
+  terminal: Terminal,
+): Promise<{ -readonly [K in keyof Secrets]?: Secrets[K] }> {
+  const appId =
+    options.appId ?? (there["app-id"] ? undefined : await terminal.ask("App id (a number): "));
+  const keyFile =
+    options.privateKeyFile ??
+    (there["private-key"] ? undefined : await terminal.ask("File with its private key (.pem): "));
+  const secret =
+    options.webhookSecretFile !== undefined
+      ? readSecret(options.webhookSecretFile)
+      : there["webhook-secret"]
+        ? undefined
+        : newSecret();
+  return {
+    ...(appId && { "app-id": appId.trim() }),
+    ...(keyFile && { "private-key": readSecret(keyFile) }),
+    ...(secret && { "webhook-secret": secret }),
+  };
+}
+
+function keyOf(secrets: Secrets): KeyObject {
+  try {
+    return parsePrivateKey(secrets["private-key"]);
+  } catch (error) {
+    throw new Error(`The private key can't be used: ${(error as Error).message}`);
+  }
+}
+
+/** Asks GitHub whether id and key belong together, and whether the App may do what it must. */
+async function checkAtGitHub(
+  github: GitHubApp,
+  { scope, apiUrl }: Options,
+  appId: string,
+): Promise<Finding[]> {
+  const app = await github.app().catch((error: unknown) => {
+    if (error instanceof GitHubError && (error.status === 401 || error.status === 404)) {
+      throw new Error(
+        `GitHub does not know App ${appId} with this key (${error.message}). ` +
+          "Take the id from App settings → About, and a key from the same page.",
+      );
+    }
+    throw error;
+  });
+  return [
+    { ok: true, text: `App ${app.slug} (${app.id}) at ${apiUrl}` },
+    ...checkApp(app, scope),
+    ...checkInstallations(app, await github.installations(), scope),
+  ];
+}
+
+/** A new secret, with the one that was current still accepted behind it. */
+function rotated(current: string | undefined): string {
+  const [previous] = current?.split("\n") ?? [];
+  return previous ? `${newSecret()}\n${previous}` : newSecret();
+}
+
+function newSecret(): string {
+  return randomBytes(32).toString("hex");
+}
+
+function readSecret(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new Error(`${file} can't be read: ${(error as Error).message}`);
+  }
+}
+
+/** Tells the findings; answers whether all is as it should be. */
+export function report(terminal: Terminal, findings: readonly Finding[]): boolean {
+  for (const { ok, text, fix } of findings) {
+    terminal.say(`${ok ? "✓" : "✗"} ${text}`);
+    if (fix !== undefined) {
+      terminal.say(`  → ${fix}`);
+    }
+  }
+  return findings.every(({ ok }) => ok);
+}
