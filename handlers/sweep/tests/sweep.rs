@@ -165,6 +165,7 @@ async fn what_an_abort_left_of_a_registration_is_removed_when_it_is_old() {
 async fn a_task_whose_execution_is_closed_and_whose_runner_github_let_go_is_ended() {
     let world = World::new().await;
     let job = world.job();
+    world.server.cancel_job(job.id).unwrap();
     let (path, runner) = world.runner(&job, "ABORTED", 20).await;
     drop(runner);
     let id = world.server.runners()[0].id;
