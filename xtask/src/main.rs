@@ -1,2 +1,63 @@
-//! Being written.
-fn main() {}
+//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`.
+
+mod local;
+mod prepare;
+mod prerequisites;
+mod test;
+mod zips;
+
+use clap::{Parser, Subcommand};
+use workshop::Architecture;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, shows and tests Fargate Runners"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Builds the handlers for deployment into target/lambda
+    Zips {
+        /// Processor of the functions: arm64 or x86_64
+        #[arg(long, default_value = "arm64")]
+        arch: Architecture,
+    },
+    /// Prepares what the tests and the local stack need, and nothing else
+    Prepare,
+    /// Runs everything on this machine: AWS engine, deployment, GitHub stand-in, one job
+    Local(local::Options),
+    /// Queues a job on the local stack that is running
+    Job {
+        /// What `local-stack job` takes; see --help there
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Runs every check
+    Test {
+        /// Leave out what needs the AWS engine
+        #[arg(long)]
+        fast: bool,
+    },
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().command {
+        Command::Zips { arch } => zips::for_deployment(arch),
+        Command::Prepare => prepare::everything(),
+        Command::Local(options) => local::run(&options),
+        Command::Job { arguments } => local::job(&arguments),
+        Command::Test { fast } => test::run(fast),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `cargo xtask test`: every check, in the order in which they fail soonest.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use workshop::{Progress, Step, Workshop, run as run_quietly, seconds, shown};
+
+use crate::prepare::{self, cargo};
+
+/// How a check is shown while it runs.
+#[derive(Clone, Copy)]
+enum Check {
+    /// One line; what its programs say is shown only when it fails.
+    Quiet(fn(&Workshop, &Step) -> anyhow::Result<()>),
+    /// A test runner, whose own words say more than we could.
+    Loud(fn(&Workshop) -> Command),
+}
+
+const FAST: [(&str, Check); 7] = [
+    ("Format", Check::Quiet(format)),
+    ("Clippy", Check::Quiet(clippy)),
+    ("Unit and contract tests", Check::Loud(unit_and_contract)),
+    ("State machine", Check::Quiet(state_machine)),
+    ("CDK app: types and format", Check::Quiet(cdk_lint)),
+    ("CDK app: tests", Check::Loud(cdk_tests)),
+    (
+        "CloudFormation template and its policies",
+        Check::Quiet(template),
+    ),
+];
+const WITH_ENGINE: [(&str, Check); 2] = [
+    ("AWS engine's tests", Check::Loud(engine_tests)),
+    ("End to end on the local stack", Check::Loud(end_to_end)),
+];
+
+/// Runs the checks; fails after the last one if any failed.
+pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
+    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let begun = Instant::now();
+    nextest_is_there()?;
+    progress.say("Preparing");
+    let mut pieces = prepare::FAST.to_vec();
+    let mut checks = FAST.to_vec();
+    if !fast {
+        pieces.extend(
+            prepare::STACK
+                .into_iter()
+                .filter(|piece| !pieces.contains(piece))
+                .collect::<Vec<_>>(),
+        );
+        checks.extend(WITH_ENGINE);
+    }
+    prepare::pieces(&progress, &workshop, &pieces)?;
+
+    let mut results = Vec::new();
+    for (name, check) in checks {
+        let since = Instant::now();
+        let result = match check {
+            Check::Quiet(check) => quietly(&progress, &workshop, name, check),
+            Check::Loud(check) => loudly(&progress, name, &mut check(&workshop)),
+        };
+        if let Err(error) = &result {
+            progress.say(&format!("{error:#}"));
+        }
+        results.push((name, since.elapsed(), result.is_ok()));
+    }
+    report(&results, begun.elapsed())
+}
+
+fn quietly(
+    progress: &Progress,
+    workshop: &Workshop,
+    name: &str,
+    check: fn(&Workshop, &Step) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let step = progress.step(name);
+    let result = check(workshop, &step);
+    match &result {
+        Ok(()) => step.done(""),
+        Err(_) => step.failed(""),
+    }
+    result
+}
+
+fn loudly(progress: &Progress, name: &str, command: &mut Command) -> anyhow::Result<()> {
+    progress.say(&format!("── {name}: {}", shown(command)));
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("`{}` could not be started", shown(command)))?;
+    ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}
+
+fn report(results: &[(&str, Duration, bool)], total: Duration) -> anyhow::Result<()> {
+    println!("\nChecks, {} in all:", seconds(total));
+    for (name, time, passed) in results {
+        let mark = if *passed { '✔' } else { '✘' };
+        println!("  {mark} {name} ({})", seconds(*time));
+    }
+    let passed = results.iter().filter(|(.., passed)| *passed).count();
+    let failed = results.len() - passed;
+    println!("\nchecks: {passed} passed, {failed} failed");
+    ensure!(failed == 0, "not everything passed; what failed is above");
+    Ok(())
+}
+
+fn nextest_is_there() -> anyhow::Result<()> {
+    let found = Command::new(cargo())
+        .args(["nextest", "--version"])
+        .output();
+    if found.is_ok_and(|found| found.status.success()) {
+        return Ok(());
+    }
+    bail!(
+        "cargo-nextest runs the tests and is not installed: cargo install --locked cargo-nextest"
+    );
+}
+
+fn format(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+    quiet(workshop, step, &cargo(), &["fmt", "--all", "--check"])
+}
+
+fn clippy(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny=warnings",
+    ];
+    quiet(workshop, step, &cargo(), &arguments)
+}
+
+fn unit_and_contract(workshop: &Workshop) -> Command {
+    // The tests that share one engine are no business of nextest: it gives each test a process.
+    let arguments = [
+        "nextest",
+        "run",
+        "--workspace",
+        "--status-level=slow",
+        "--no-fail-fast",
+    ];
+    in_directory(workshop.root(), &cargo(), &arguments)
+}
+
+fn state_machine(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+    let validator = workshop.path("cdk/node_modules/.bin/asl-validator");
+    let arguments = ["--json-path", "statemachine/runner.asl.json"];
+    quiet(workshop, step, validator, &arguments)
+}
+
+fn cdk_lint(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+    let mut npm = in_directory(&workshop.path("cdk"), "npm", &["run", "lint"]);
+    run_quietly(step, &mut npm).map(drop)
+}
+
+fn cdk_tests(workshop: &Workshop) -> Command {
+    in_directory(&workshop.path("cdk"), "npm", &["test"])
+}
+
+/// Synthesizes the default app and has its template and its roles checked.
+fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+    let output = workshop.local().join("synth");
+    let handlers = placeholders(workshop)?;
+    let mut synth = in_directory(&workshop.path("cdk"), "npx", &["cdk", "synth", "--quiet"]);
+    synth
+        .args(["-c", "image=registry.example/ubuntu-runner:1", "-c"])
+        .arg(format!("handlersDirectory={}", handlers.display()))
+        .arg("--output")
+        .arg(&output)
+        .env("CDK_DISABLE_CLI_TELEMETRY", "1");
+    run_quietly(step, &mut synth)?;
+    let template = output.join("fargate-runners.template.json");
+    let mut lint = Command::new(workshop.venv_program("checks", "cfn-lint"));
+    run_quietly(step, lint.arg(&template))?;
+    let mut policies = Command::new(workshop.venv_program("checks", "python"));
+    policies
+        .arg(workshop.path("scripts/check-policies.py"))
+        .arg(&template);
+    run_quietly(step, &mut policies).map(drop)
+}
+
+/// Handlers that are never run, so that a template can be made without building any.
+fn placeholders(workshop: &Workshop) -> anyhow::Result<PathBuf> {
+    let directory = workshop.local().join("placeholders");
+    for name in crate::zips::HANDLERS {
+        let handler = directory.join(name);
+        fs::create_dir_all(&handler).with_context(|| format!("making {}", handler.display()))?;
+        fs::write(handler.join("bootstrap"), "#!/bin/false\n")?;
+    }
+    Ok(directory)
+}
+
+fn engine_tests(workshop: &Workshop) -> Command {
+    let python = workshop.venv_program("engine", "python");
+    let arguments = ["-m", "unittest", "discover", "-s", "local/engine/tests"];
+    in_directory(workshop.root(), python, &arguments)
+}
+
+fn end_to_end(workshop: &Workshop) -> Command {
+    // The whole workspace, so that nothing is compiled again with other features.
+    let arguments = ["test", "--workspace", "--test", "end_to_end"];
+    in_directory(workshop.root(), &cargo(), &arguments)
+}
+
+fn quiet(
+    workshop: &Workshop,
+    step: &Step,
+    program: impl AsRef<OsStr>,
+    arguments: &[&str],
+) -> anyhow::Result<()> {
+    run_quietly(step, &mut in_directory(workshop.root(), program, arguments)).map(drop)
+}
+
+fn in_directory(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(directory);
+    command
+}

@@ -1,0 +1,59 @@
+//! Handlers and agent, as they are deployed.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::ensure;
+use workshop::{Architecture, Progress, Workshop, run};
+
+use crate::{prepare, prerequisites};
+
+/// The functions; the agent is built with them, because it is the same target.
+pub(crate) const HANDLERS: [&str; 6] = ["verify", "match", "launch", "token", "cleanup", "sweep"];
+
+/// `cargo xtask zips`: into target/lambda, where the CDK app looks for them.
+pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
+    let (progress, workshop) = (Progress::new(), Workshop::here());
+    prepare::build_tools(&progress, &workshop, &prerequisites::python()?)?;
+    let directory = workshop.target().join("lambda");
+    build(&progress, &workshop, architecture, &directory)?;
+    println!("{}", directory.display());
+    Ok(())
+}
+
+/// Builds `NAME/bootstrap` for each handler into a directory, and the agent into the target
+/// directory. Cargo builds only what has changed.
+pub(crate) fn build(
+    progress: &Progress,
+    workshop: &Workshop,
+    architecture: Architecture,
+    directory: &Path,
+) -> anyhow::Result<()> {
+    let step = progress.step(format!("Handlers and agent for {architecture}"));
+    let triple = architecture.triple();
+    prerequisites::rust_target(triple)?;
+    let tools = workshop.venv("build").join("bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(tools.clone()).chain(std::env::split_paths(&path));
+    let mut build = Command::new(tools.join("cargo-lambda"));
+    build
+        .args([
+            "lambda",
+            "build",
+            "--release",
+            "--target",
+            triple,
+            "--lambda-dir",
+        ])
+        .arg(directory)
+        // It finds Zig beside itself, and says on the way when it doesn't.
+        .env("PATH", std::env::join_paths(paths)?)
+        .current_dir(workshop.root());
+    run(&step, &mut build)?;
+    for name in HANDLERS {
+        let program = directory.join(name).join("bootstrap");
+        ensure!(program.is_file(), "the build left no {}", program.display());
+    }
+    step.done("");
+    Ok(())
+}
