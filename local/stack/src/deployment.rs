@@ -1,0 +1,207 @@
+//! The CDK app, deployed into the engine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use github_standin::{Server, WebhookTarget};
+use serde_json::Value;
+use workshop::{Architecture, Step, Workshop, run};
+
+use crate::engine::cdk;
+use crate::observer::Observer;
+use crate::{Aws, Engine};
+
+/// What is deployed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the deployment's names begin with; one engine holds one deployment of a prefix.
+    pub prefix: String,
+    /// The deployment's id in runners' names.
+    pub id: String,
+    /// Further keys of the CDK app's configuration.
+    pub context: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// A deployment with the app's defaults.
+    pub fn new(prefix: &str, id: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            id: id.to_owned(),
+            context: Vec::new(),
+        }
+    }
+
+    /// With another configuration value.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.context.push((key.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A deployment in the engine, with the GitHub that it serves.
+#[derive(Debug)]
+pub struct Deployment {
+    /// The GitHub stand-in.
+    pub github: Server,
+    /// What the stack says of itself, by name.
+    pub outputs: BTreeMap<String, String>,
+    prefix: String,
+    aws: Aws,
+    tasks: PathBuf,
+}
+
+/// Makes the template for a plan, with GitHub at that address; returns the directory that it is in.
+/// Needs no engine.
+pub fn synthesize(
+    workshop: &Workshop,
+    step: &Step,
+    plan: &Plan,
+    github: &str,
+) -> anyhow::Result<PathBuf> {
+    let directory = workshop.local().join("cdk").join(&plan.prefix);
+    let architecture = Architecture::here();
+    let mut context = vec![
+        ("prefix", plan.prefix.clone()),
+        ("deployment", plan.id.clone()),
+        ("architecture", architecture.to_string()),
+        ("runnerArchitecture", architecture.label().to_owned()),
+        (
+            "handlersDirectory",
+            workshop.handlers().display().to_string(),
+        ),
+        ("githubApiUrl", github.to_owned()),
+        ("image", "local/ubuntu-runner".to_owned()),
+    ];
+    if plan.context.iter().any(|(key, _)| key == "runners") {
+        context.retain(|(key, _)| *key != "runnerArchitecture");
+    }
+    context.extend(
+        plan.context
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.clone())),
+    );
+    let mut synth = Command::new(workshop.path("cdk/node_modules/.bin/cdk"));
+    synth
+        .args(["synth", "--quiet", "--output"])
+        .arg(&directory)
+        .env("CDK_DISABLE_CLI_TELEMETRY", "1")
+        .current_dir(workshop.path("cdk"));
+    for (key, value) in context {
+        synth.arg("-c").arg(format!("{key}={value}"));
+    }
+    run(step, &mut synth)?;
+    Ok(directory)
+}
+
+impl Deployment {
+    /// Deploys what was synthesized, and points the stand-in's webhook at it. No secret is written.
+    pub fn deploy(
+        workshop: &Workshop,
+        step: &Step,
+        engine: &Engine,
+        plan: &Plan,
+        github: Server,
+    ) -> anyhow::Result<Self> {
+        let directory = workshop.local().join("cdk").join(&plan.prefix);
+        let said = directory.join("outputs.json");
+        let mut deploy = cdk(workshop, engine.endpoint());
+        deploy
+            .args([
+                "deploy",
+                "--all",
+                "--require-approval",
+                "never",
+                "--progress",
+                "events",
+            ])
+            .arg("--app")
+            .arg(&directory)
+            .arg("--outputs-file")
+            .arg(&said)
+            .current_dir(engine.directory());
+        run(step, &mut deploy)?;
+        let text =
+            fs::read_to_string(&said).with_context(|| format!("reading {}", said.display()))?;
+        let mut stacks: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
+        let outputs = stacks
+            .remove(&plan.prefix)
+            .with_context(|| format!("{} has no outputs of {}", said.display(), plan.prefix))?;
+        let deployment = Self {
+            github,
+            outputs,
+            prefix: plan.prefix.clone(),
+            aws: engine.aws()?,
+            tasks: engine.directory().join("logs"),
+        };
+        deployment.github.set_webhook(Some(deployment.webhook()?));
+        Ok(deployment)
+    }
+
+    /// What the stack says of itself.
+    pub fn output(&self, name: &str) -> anyhow::Result<&str> {
+        self.outputs
+            .get(name)
+            .map(String::as_str)
+            .with_context(|| format!("the stack has no output {name}"))
+    }
+
+    /// The function URL, and how the engine is told which one is meant.
+    pub fn webhook(&self) -> anyhow::Result<WebhookTarget> {
+        let url = self.output("WebhookUrl")?;
+        let host = url.split("://").nth(1).unwrap_or(url).split('/').next();
+        Ok(WebhookTarget {
+            url: format!("{}/", self.aws.endpoint()),
+            host: host.map(str::to_owned),
+        })
+    }
+
+    /// The name of one of the App's parameters.
+    pub fn secret_name(&self, name: &str) -> String {
+        format!("/{}/github/{name}", self.prefix)
+    }
+
+    /// Writes the stand-in's App id, key and webhook secret where the deployment looks for them.
+    pub async fn write_secrets(&self) -> anyhow::Result<()> {
+        let app_id = self.github.app_id().to_string();
+        let webhook_secret = self.github.webhook_secret();
+        let secrets = [
+            ("app-id", app_id.as_str()),
+            ("private-key", github_standin::APP_PRIVATE_KEY),
+            ("webhook-secret", &webhook_secret),
+        ];
+        for (name, value) in secrets {
+            self.aws.put_secret(&self.secret_name(name), value).await?;
+        }
+        Ok(())
+    }
+
+    /// Invokes one of the deployment's functions, as a schedule or an event would, and returns what
+    /// it answered.
+    pub async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<Value> {
+        let url = format!(
+            "{}/2015-03-31/functions/{}-{function}/invocations",
+            self.aws.endpoint(),
+            self.prefix
+        );
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let answer = client.post(url).body(event.to_string()).send().await?;
+        Ok(serde_json::from_slice(&answer.bytes().await?)?)
+    }
+
+    /// What looks at it from outside.
+    pub fn observer(&self) -> anyhow::Result<Observer> {
+        Ok(Observer {
+            aws: self.aws.clone(),
+            github: self.github.url().to_owned(),
+            machine: self.output("StateMachineArn")?.to_owned(),
+            cluster: self.output("ClusterName")?.to_owned(),
+            prefix: self.prefix.clone(),
+            tasks: self.tasks.clone(),
+        })
+    }
+}

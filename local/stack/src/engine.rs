@@ -1,0 +1,218 @@
+//! The AWS engine as a child process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use workshop::{Step, Workshop, run};
+
+use crate::{ACCOUNT, Aws, REGION};
+
+/// It starts within two seconds; on a machine that compiles meanwhile it may take longer.
+const START: Duration = Duration::from_secs(60);
+/// It promises ten seconds; then its guardian is killed, and with it everything.
+const STOP: Duration = Duration::from_secs(15);
+/// The engine's exit status for a port that is taken.
+const PORT_TAKEN: i32 = 3;
+
+/// How the engine is started.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Its port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// What waits and retry delays are multiplied by.
+    pub wait_scale: f64,
+    /// Whether it has a control endpoint, for faults and the log of calls.
+    pub control: bool,
+    /// Whether it refuses what roles don't allow.
+    pub enforce_iam: bool,
+    /// Where it keeps logs and homes of tasks; emptied at the start.
+    pub directory: PathBuf,
+}
+
+/// The running engine. It ends when this is dropped, and when this process ends in any way.
+#[derive(Debug)]
+pub struct Engine {
+    child: Child,
+    ready: Ready,
+    directory: PathBuf,
+}
+
+/// The engine's only line on stdout.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready {
+    endpoint: String,
+    control_port: Option<u16>,
+}
+
+impl Engine {
+    /// Starts the engine and waits until it answers.
+    pub async fn start(workshop: &Workshop, options: &EngineOptions) -> anyhow::Result<Self> {
+        let directory = &options.directory;
+        if directory.exists() {
+            fs::remove_dir_all(directory)
+                .with_context(|| format!("emptying {}", directory.display()))?;
+        }
+        fs::create_dir_all(directory)?;
+        let home = runner_home(workshop, directory)?;
+        let python = workshop.venv_program("engine", "python");
+        ensure!(
+            python.is_file() && workshop.agent().is_file(),
+            "the engine's environment or the agent is missing; make them: cargo xtask prepare"
+        );
+        let mut command = Command::new(python);
+        command
+            .arg(workshop.path("local/engine/launch.py"))
+            .args(["--port", &options.port.to_string()])
+            .args(["--wait-scale", &options.wait_scale.to_string()])
+            .arg("--state-dir")
+            .arg(directory)
+            .arg("--agent")
+            .arg(workshop.agent())
+            .arg("--runner-home")
+            .arg(home);
+        if options.control {
+            command.args(["--control-port", "0"]);
+        }
+        if options.enforce_iam {
+            command.arg("--enforce-iam");
+        }
+        // A group of its own: Ctrl-C in the terminal is for us, who then end it in order.
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .context("the AWS engine could not be started")?;
+        let ready = tokio::time::timeout(START, ready_line(&mut child, options.port))
+            .await
+            .with_context(|| {
+                format!("the AWS engine was not ready within {} s", START.as_secs())
+            })??;
+        Ok(Self {
+            child,
+            ready,
+            directory: directory.clone(),
+        })
+    }
+
+    /// Where AWS is.
+    pub fn endpoint(&self) -> &str {
+        &self.ready.endpoint
+    }
+
+    /// Where its control endpoint is, if it has one.
+    pub fn control(&self) -> Option<String> {
+        self.ready
+            .control_port
+            .map(|port| format!("http://127.0.0.1:{port}"))
+    }
+
+    /// Where its logs are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A caller of it.
+    pub fn aws(&self) -> anyhow::Result<Aws> {
+        Aws::new(self.endpoint())
+    }
+
+    /// Makes what the CDK needs in an account before it can deploy.
+    pub fn bootstrap(&self, workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+        let mut cdk = cdk(workshop, self.endpoint());
+        // Outside the app's directory: it needs none, and synthesizing it takes seconds.
+        cdk.args(["bootstrap", &format!("aws://{ACCOUNT}/{REGION}")])
+            .current_dir(&self.directory);
+        run(step, &mut cdk).map(drop)
+    }
+
+    /// Stops the engine, its functions and its tasks, and waits until they are gone.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) else {
+            return Ok(());
+        };
+        let pid = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
+            .context("stopping the AWS engine")?;
+        match tokio::time::timeout(STOP, self.child.wait()).await {
+            Ok(ended) => ended.map(drop).context("waiting for the AWS engine"),
+            Err(_) => {
+                self.child.kill().await.context("killing the AWS engine")?;
+                bail!(
+                    "the AWS engine did not end within {} s and was killed",
+                    STOP.as_secs()
+                )
+            }
+        }
+    }
+}
+
+/// The CDK's command line, for the engine.
+pub(crate) fn cdk(workshop: &Workshop, endpoint: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(workshop.path("cdk/node_modules/.bin/cdk"));
+    command
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", REGION)
+        // A profile would win over the credentials given here.
+        .env_remove("AWS_PROFILE")
+        .env_remove("AWS_SESSION_TOKEN")
+        .env("CDK_DISABLE_CLI_TELEMETRY", "1");
+    command
+}
+
+async fn ready_line(child: &mut Child, port: u16) -> anyhow::Result<Ready> {
+    let stdout = child.stdout.take().context("the engine's stdout")?;
+    let line = BufReader::new(stdout).lines().next_line().await?;
+    if let Some(line) = line {
+        return serde_json::from_str(&line).with_context(|| format!("the engine said {line:?}"));
+    }
+    let mut said = String::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        stderr.read_to_string(&mut said).await?;
+    }
+    let status = child.wait().await?;
+    let advice = if status.code() == Some(PORT_TAKEN) {
+        format!(
+            "\n`ss -ltnp 'sport = :{port}'` shows who has the port. Stop that, or take another one: \
+             cargo xtask local --port 4666"
+        )
+    } else {
+        String::new()
+    };
+    bail!(
+        "the AWS engine did not start ({status}): {}{advice}",
+        said.trim()
+    )
+}
+
+/// The template of a task's home: the listener stand-in where the real listener would be.
+fn runner_home(workshop: &Workshop, directory: &Path) -> anyhow::Result<PathBuf> {
+    let home = directory.join("runner-home");
+    fs::create_dir_all(home.join("bin"))?;
+    let files = [
+        (
+            workshop.program("listener-standin"),
+            home.join("bin/Runner.Listener"),
+        ),
+        (
+            workshop.path("local/listener/home/config.sh"),
+            home.join("config.sh"),
+        ),
+    ];
+    for (from, to) in files {
+        fs::copy(&from, &to)
+            .with_context(|| format!("copying {}; make it: cargo xtask prepare", from.display()))?;
+    }
+    Ok(home)
+}

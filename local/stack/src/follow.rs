@@ -1,0 +1,188 @@
+//! Shows a job's way while it takes it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use github_standin::{Job, JobStatus};
+use local_stack::{Execution, Observer, Task, Visit};
+use tokio::time::Instant;
+use workshop::{Progress, Step, seconds};
+
+const LOOK: Duration = Duration::from_millis(100);
+/// A webhook is answered within a second; then its execution is there.
+const START: Duration = Duration::from_secs(20);
+/// A failed execution's successor is started by an event.
+const SUCCESSOR: Duration = Duration::from_secs(3);
+/// The widest outcome shown; the rest is in the history.
+const OUTCOME: usize = 100;
+
+/// What became of a job.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The job as GitHub sees it.
+    pub(crate) job: Job,
+    /// The last execution's name and what it was.
+    pub(crate) execution: Option<(String, Execution)>,
+    /// The task of the last runner.
+    pub(crate) task: Option<Task>,
+}
+
+impl Report {
+    /// Whether the execution did its duty: whatever the job's script did, GitHub has its result.
+    pub(crate) fn served(&self) -> bool {
+        let succeeded = self
+            .execution
+            .as_ref()
+            .is_some_and(|(_, execution)| execution.status == "SUCCEEDED");
+        succeeded && self.job.status == JobStatus::Completed
+    }
+
+    /// What GitHub says of the job.
+    pub(crate) fn conclusion(&self) -> &str {
+        self.job
+            .conclusion
+            .as_deref()
+            .unwrap_or(self.job.status.as_str())
+    }
+}
+
+/// The head of the table that [`follow`] fills.
+pub(crate) fn heading(progress: &Progress) {
+    progress.say(&row(
+        "execution",
+        "state",
+        "attempt",
+        "start",
+        "took",
+        "outcome",
+    ));
+}
+
+/// Shows a job's way, state by state, until nobody works for it any more.
+pub(crate) async fn follow(
+    observer: &Observer,
+    progress: &Progress,
+    job: &Job,
+) -> anyhow::Result<Report> {
+    let mut name = observer.execution_name(job)?;
+    let step = progress.step(format!("{name}: {}", job.labels.join(" ")));
+    let mut shown = 0;
+    let mut task = None;
+    let mut last = None;
+    let mut patience = Instant::now() + START;
+    loop {
+        if let Some(execution) = observer.execution(&name.to_string()).await? {
+            shown = show(progress, &step, &name.to_string(), &execution, shown);
+            task = execution.visits.iter().rev().find_map(Visit::task).or(task);
+            let over = execution.is_over();
+            if last.is_none() || !over {
+                patience = Instant::now() + SUCCESSOR;
+            }
+            last = Some((name.to_string(), execution));
+            if over {
+                let next = name.next().context("the next execution's name")?;
+                if observer.execution(&next.to_string()).await?.is_some() {
+                    (name, shown, last) = (next, 0, None);
+                    continue;
+                }
+            }
+        }
+        let now = observer.job(job.id).await?;
+        let over = last
+            .as_ref()
+            .is_some_and(|(_, execution)| execution.is_over());
+        let done = over && now.status == JobStatus::Completed;
+        if done || (Instant::now() >= patience && (over || last.is_none())) {
+            let report = Report {
+                job: now,
+                execution: last,
+                task: task.map(|arn| observer.task(&arn)),
+            };
+            close(observer, step, &report).await?;
+            return Ok(report);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Shows the states that have been left since, and what the newest is at.
+fn show(
+    progress: &Progress,
+    step: &Step,
+    name: &str,
+    execution: &Execution,
+    shown: usize,
+) -> usize {
+    let left = execution
+        .visits
+        .iter()
+        .filter(|visit| visit.left.is_some())
+        .count();
+    for visit in &execution.visits[shown.min(left)..left] {
+        let took = visit.left.unwrap_or(visit.entered) - visit.entered;
+        let tries = if visit.tries > 1 {
+            format!(" ({} tries)", visit.tries)
+        } else {
+            String::new()
+        };
+        let outcome: String = visit.outcome().chars().take(OUTCOME).collect();
+        progress.say(&row(
+            name,
+            &visit.state,
+            &visit.attempt.to_string(),
+            &format!("{:.2} s", visit.entered - execution.began),
+            &format!("{took:.2} s"),
+            &format!("{}{tries}", outcome.replace('\n', " ")),
+        ));
+    }
+    if let Some(visit) = execution.visits.get(left) {
+        step.note(&format!("{}, attempt {}", visit.state, visit.attempt));
+    }
+    left
+}
+
+async fn close(observer: &Observer, step: Step, report: &Report) -> anyhow::Result<()> {
+    let Some((_, execution)) = &report.execution else {
+        let deliveries = observer.github().await?.deliveries;
+        let answers: Vec<_> = deliveries
+            .iter()
+            .filter(|delivery| delivery.job == Some(report.job.id))
+            .map(|delivery| format!("{} ({})", delivery.status_code, delivery.status))
+            .collect();
+        step.failed(&format!(
+            "no execution was started; its webhooks were answered {}",
+            answers.join(", ")
+        ));
+        return Ok(());
+    };
+    if report.served() {
+        let waited = report.job.started_at.map_or(Duration::ZERO, |started| {
+            (started - report.job.created_at)
+                .try_into()
+                .unwrap_or_default()
+        });
+        step.done(&format!(
+            "{}; a runner had it after {}",
+            report.conclusion(),
+            seconds(waited)
+        ));
+    } else {
+        let error = execution.error.as_deref().unwrap_or(&execution.status);
+        step.failed(&format!(
+            "{error}: {}",
+            execution.cause.as_deref().unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+fn row(
+    execution: &str,
+    state: &str,
+    attempt: &str,
+    start: &str,
+    took: &str,
+    outcome: &str,
+) -> String {
+    format!("  {execution:<24} {state:<10} {attempt:<7} {start:>9} {took:>9}   {outcome}")
+}

@@ -1,0 +1,52 @@
+//! The program behind `cargo xtask local` and `cargo xtask job`.
+
+mod follow;
+mod job;
+mod state_file;
+mod up;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "local-stack",
+    about = "The local stack; `cargo xtask local` prepares and starts it"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts everything, queues jobs and shows them
+    Up(up::Options),
+    /// Queues a job on the stack that is running
+    Job(job::Options),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let result = runtime.block_on(run(Cli::parse().command));
+            // What is still being prepared when something else failed is not waited for.
+            runtime.shutdown_background();
+            result
+        });
+    match result {
+        Ok(true) => std::process::ExitCode::SUCCESS,
+        Ok(false) => std::process::ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Up(options) => up::run(&options).await,
+        Command::Job(options) => job::run(&options).await,
+    }
+}

@@ -1,0 +1,268 @@
+//! What can be seen of a deployment from outside.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use github_standin::{Job, JobStatus, NewJob, Snapshot};
+use job::{ExecutionName, JobId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Aws, AwsError, Execution};
+
+/// How often something is looked at that somebody waits for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A look at one deployment, its engine and its GitHub.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    /// The engine.
+    pub aws: Aws,
+    /// The GitHub stand-in's address.
+    pub github: String,
+    /// The state machine's ARN.
+    pub machine: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The deployment's prefix.
+    pub prefix: String,
+    /// Where the tasks' logs are.
+    pub tasks: PathBuf,
+}
+
+/// A runner's task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Its ARN.
+    pub arn: String,
+    /// What it printed.
+    pub log: PathBuf,
+}
+
+impl Observer {
+    /// An execution of the deployment, if there is one of that name.
+    pub async fn execution(&self, name: &str) -> anyhow::Result<Option<Execution>> {
+        let arn = self.execution_arn(name);
+        let described = self
+            .aws
+            .states("DescribeExecution", json!({ "executionArn": arn }))
+            .await;
+        let status = match described {
+            Ok(execution) => execution["status"].as_str().unwrap_or_default().to_owned(),
+            Err(error) if is(&error, "ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut events = Vec::new();
+        let mut token = Value::Null;
+        loop {
+            let mut input = json!({ "executionArn": arn, "maxResults": 1000 });
+            if token.is_string() {
+                input["nextToken"] = token;
+            }
+            let page = self.aws.states("GetExecutionHistory", input).await?;
+            events.extend(page["events"].as_array().cloned().unwrap_or_default());
+            token = page["nextToken"].clone();
+            if !token.is_string() {
+                break;
+            }
+        }
+        Ok(Some(Execution::read(&status, events)))
+    }
+
+    /// The ARN of an execution.
+    pub fn execution_arn(&self, name: &str) -> String {
+        format!(
+            "{}:{name}",
+            self.machine.replace(":stateMachine:", ":execution:")
+        )
+    }
+
+    /// The name of a job's first execution.
+    pub fn execution_name(&self, job: &Job) -> anyhow::Result<ExecutionName> {
+        Ok(ExecutionName::first(
+            &job.repository.parse()?,
+            JobId(job.id),
+        ))
+    }
+
+    /// Waits until a job's first execution is over.
+    pub async fn first_execution(&self, job: &Job, limit: Duration) -> anyhow::Result<Execution> {
+        self.ended(&self.execution_name(job)?.to_string(), limit)
+            .await
+    }
+
+    /// Waits until an execution is over.
+    pub async fn ended(&self, name: &str, limit: Duration) -> anyhow::Result<Execution> {
+        let mut last = None;
+        let found = self
+            .wait(limit, async || {
+                last = self.execution(name).await?;
+                Ok(last.clone().filter(Execution::is_over))
+            })
+            .await?;
+        found.with_context(|| {
+            format!(
+                "execution {name} was not over within {} s: {last:#?}",
+                limit.as_secs()
+            )
+        })
+    }
+
+    /// Looks until there is something to be seen, or the limit is over.
+    pub async fn wait<T>(
+        &self,
+        limit: Duration,
+        mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        let until = tokio::time::Instant::now() + limit;
+        loop {
+            if let Some(seen) = look().await? {
+                return Ok(Some(seen));
+            }
+            if tokio::time::Instant::now() >= until {
+                return Ok(None);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Queues a job at GitHub.
+    pub async fn create_job(&self, new: &NewJob) -> anyhow::Result<Job> {
+        self.standin(
+            reqwest::Method::POST,
+            "jobs",
+            Some(serde_json::to_value(new)?),
+        )
+        .await
+    }
+
+    /// Everything that GitHub knows.
+    pub async fn github(&self) -> anyhow::Result<Snapshot> {
+        self.standin(reqwest::Method::GET, "state", None).await
+    }
+
+    /// A job as GitHub sees it.
+    pub async fn job(&self, id: u64) -> anyhow::Result<Job> {
+        self.standin(reqwest::Method::GET, &format!("jobs/{id}"), None)
+            .await
+    }
+
+    async fn standin<T: DeserializeOwned>(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<T> {
+        let url = format!("{}/_standin/{path}", self.github);
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let mut request = client.request(method, &url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("asking {url}"))?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if !status.is_success() {
+            bail!("the GitHub stand-in answered {status}: {text}");
+        }
+        serde_json::from_str(&text).with_context(|| format!("{url} answered {text}"))
+    }
+
+    /// The task that an ARN means.
+    pub fn task(&self, arn: &str) -> Task {
+        let id = arn.rsplit('/').next().unwrap_or(arn);
+        Task {
+            arn: arn.to_owned(),
+            log: self.tasks.join(format!("{id}.log")),
+        }
+    }
+
+    /// What should not be there when all jobs are done: parameters of runners, registered runners,
+    /// tasks, executions. A line for each.
+    pub async fn leftovers(&self) -> anyhow::Result<Vec<String>> {
+        let mut left = self.parameters().await?;
+        left.extend(
+            self.tasks()
+                .await?
+                .into_iter()
+                .map(|arn| format!("task {arn}")),
+        );
+        left.extend(
+            self.running()
+                .await?
+                .into_iter()
+                .map(|name| format!("execution {name}")),
+        );
+        for runner in self.github().await?.runners {
+            left.push(format!(
+                "runner {} registered at {}",
+                runner.name, runner.scope
+            ));
+        }
+        Ok(left)
+    }
+
+    /// Waits until nothing is left over; what still is when the limit is over.
+    pub async fn settled(&self, limit: Duration) -> anyhow::Result<Vec<String>> {
+        let mut left = Vec::new();
+        self.wait(limit, async || {
+            left = self.leftovers().await?;
+            Ok(left.is_empty().then_some(()))
+        })
+        .await?;
+        Ok(left)
+    }
+
+    async fn parameters(&self) -> anyhow::Result<Vec<String>> {
+        let path = format!("/{}/runners", self.prefix);
+        let input = json!({ "Path": path, "Recursive": true });
+        let found = self.aws.ssm("GetParametersByPath", input).await?;
+        // The path's last part is what protects a parameter; it is nobody's business.
+        let names = found["Parameters"].as_array().into_iter().flatten();
+        Ok(names
+            .filter_map(|parameter| parameter["Name"].as_str()?.rsplit_once('/'))
+            .map(|(runner, _)| format!("parameter {runner}/…"))
+            .collect())
+    }
+
+    /// The ARNs of the tasks that are not stopped.
+    pub async fn tasks(&self) -> anyhow::Result<Vec<String>> {
+        let found = self
+            .aws
+            .ecs("ListTasks", json!({ "cluster": self.cluster }))
+            .await?;
+        Ok(texts(&found["taskArns"]))
+    }
+
+    async fn running(&self) -> anyhow::Result<Vec<String>> {
+        let input = json!({ "stateMachineArn": self.machine, "statusFilter": "RUNNING" });
+        let found = self.aws.states("ListExecutions", input).await?;
+        let executions = found["executions"].as_array().into_iter().flatten();
+        Ok(executions
+            .filter_map(|execution| execution["name"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Whether GitHub is done with a job.
+    pub async fn is_completed(&self, job: u64) -> anyhow::Result<bool> {
+        Ok(self.job(job).await?.status == JobStatus::Completed)
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items
+        .filter_map(|item| item.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn is(error: &anyhow::Error, code: &str) -> bool {
+    error
+        .downcast_ref::<AwsError>()
+        .is_some_and(|error| error.code == code)
+}

@@ -1,0 +1,76 @@
+//! How a second terminal finds the running stack.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use local_stack::{Aws, Observer};
+use serde::{Deserialize, Serialize};
+use workshop::Workshop;
+
+/// Where the running stack is reached.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StateFile {
+    pid: u32,
+    endpoint: String,
+    github: String,
+    state_machine: String,
+    cluster: String,
+    prefix: String,
+    tasks: PathBuf,
+}
+
+/// The file, as long as the stack runs.
+#[derive(Debug)]
+pub(crate) struct Published(PathBuf);
+
+impl StateFile {
+    /// Writes down where a stack is reached.
+    pub(crate) fn publish(workshop: &Workshop, observer: &Observer) -> anyhow::Result<Published> {
+        let file = workshop.stack_file();
+        let content = Self {
+            pid: std::process::id(),
+            endpoint: observer.aws.endpoint().to_owned(),
+            github: observer.github.clone(),
+            state_machine: observer.machine.clone(),
+            cluster: observer.cluster.clone(),
+            prefix: observer.prefix.clone(),
+            tasks: observer.tasks.clone(),
+        };
+        fs::write(&file, serde_json::to_vec_pretty(&content)?)
+            .with_context(|| format!("writing {}", file.display()))?;
+        Ok(Published(file))
+    }
+
+    /// Finds the stack that is running.
+    pub(crate) fn find(workshop: &Workshop) -> anyhow::Result<Observer> {
+        let file = workshop.stack_file();
+        let found = fs::read(&file)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Self>(&text).ok());
+        // A stack that was killed leaves its file.
+        let Some(state) =
+            found.filter(|state| Path::new("/proc").join(state.pid.to_string()).exists())
+        else {
+            bail!(
+                "no local stack is running here; start one in another terminal: cargo xtask local"
+            );
+        };
+        Ok(Observer {
+            aws: Aws::new(&state.endpoint)?,
+            github: state.github,
+            machine: state.state_machine,
+            cluster: state.cluster,
+            prefix: state.prefix,
+            tasks: state.tasks,
+        })
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        // A file left behind names a process that is gone, and is then ignored.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,251 @@
+//! `cargo xtask local`: everything, started in order, shown, and stopped.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use github_standin::{Config, NewJob, OwnerType, Server};
+use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, REGION, synthesize};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use workshop::{Architecture, Progress, Workshop, seconds};
+
+use crate::follow::{Report, follow, heading};
+use crate::state_file::StateFile;
+
+const REPOSITORY: &str = "octo/hello";
+/// What follows a job's end by event, such as a cancelled runner's task, may take this long.
+const SETTLE: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How the stack is started.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// End after the jobs
+    #[arg(long)]
+    once: bool,
+    /// How many jobs are queued
+    #[arg(long, default_value_t = 1)]
+    jobs: u32,
+    /// Port of the AWS engine; 0 takes a free one
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+}
+
+/// Runs the stack; true if all jobs succeeded and nothing was left over.
+pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
+    let (progress, workshop) = (Progress::new(), Workshop::here());
+    progress.say("Starting");
+    // Ctrl-C at any moment: dropping the future drops what it has started.
+    let (engine, deployment) = tokio::select! {
+        started = start(&progress, &workshop, options.port) => started?,
+        signal = tokio::signal::ctrl_c() => { signal?; return Ok(false); }
+    };
+    let well = tokio::select! {
+        shown = show(&progress, &workshop, &deployment, options) => shown,
+        signal = tokio::signal::ctrl_c() => signal.map(|()| !options.once).context("waiting for Ctrl-C"),
+    };
+    let step = progress.step("Stop everything");
+    deployment.github.stop().await;
+    engine.stop().await?;
+    step.done("");
+    well
+}
+
+async fn start(
+    progress: &Progress,
+    workshop: &Workshop,
+    port: u16,
+) -> anyhow::Result<(Engine, Deployment)> {
+    let plan = Plan::new("fargate-runners", "fr");
+    let github = Server::start(Config::default())
+        .await
+        .context("starting the GitHub stand-in")?;
+    github.add_repository(REPOSITORY, OwnerType::Organization, true)?;
+
+    let step = progress.step("cdk synth");
+    let synthesis = tokio::task::spawn_blocking({
+        let (workshop, plan, url) = (workshop.clone(), plan.clone(), github.url().to_owned());
+        move || {
+            synthesize(&workshop, &step, &plan, &url)?;
+            step.done("");
+            anyhow::Ok(())
+        }
+    });
+    let step = progress.step("AWS engine");
+    let engine = Engine::start(
+        workshop,
+        &EngineOptions {
+            port,
+            wait_scale: 1.0,
+            control: false,
+            enforce_iam: false,
+            directory: workshop.local().join("engine"),
+        },
+    )
+    .await?;
+    step.done(engine.endpoint());
+    let step = progress.step("cdk bootstrap");
+    let engine = blocking({
+        let workshop = workshop.clone();
+        move || {
+            engine.bootstrap(&workshop, &step)?;
+            step.done("");
+            Ok(engine)
+        }
+    })
+    .await?;
+    synthesis.await??;
+    let step = progress.step("cdk deploy");
+    let (engine, deployment) = blocking({
+        let workshop = workshop.clone();
+        move || {
+            let deployment = Deployment::deploy(&workshop, &step, &engine, &plan, github)?;
+            step.done(deployment.output("WebhookUrl")?);
+            Ok((engine, deployment))
+        }
+    })
+    .await?;
+    let step = progress.step("App's secrets in Parameter Store");
+    deployment.write_secrets().await?;
+    step.done(&deployment.secret_name("…"));
+    Ok((engine, deployment))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("a preparation crashed")?
+}
+
+/// Queues the jobs and shows them; then, unless once, everything that others queue.
+async fn show(
+    progress: &Progress,
+    workshop: &Workshop,
+    deployment: &Deployment,
+    options: &Options,
+) -> anyhow::Result<bool> {
+    let observer = deployment.observer()?;
+    let _published = StateFile::publish(workshop, &observer)?;
+    let begun = Instant::now();
+    progress.say("\nJobs");
+    heading(progress);
+    let mut followed = JoinSet::new();
+    let mut known = BTreeSet::new();
+    for number in 1..=options.jobs {
+        let job = deployment.github.create_job(NewJob {
+            repository: REPOSITORY.to_owned(),
+            labels: labels(),
+            run: format!("echo hello from job {number}"),
+            ..NewJob::default()
+        })?;
+        known.insert(job.id);
+        let (observer, progress) = (observer.clone(), progress.clone());
+        followed.spawn(async move { follow(&observer, &progress, &job).await });
+    }
+    let mut reports = Vec::new();
+    while let Some(report) = followed.join_next().await {
+        reports.push(report??);
+    }
+    let well = summary(&observer, &reports, begun.elapsed()).await?;
+    if !options.once {
+        urls(&observer, deployment)?;
+        more(&observer, progress, known).await?;
+    }
+    Ok(well)
+}
+
+fn labels() -> Vec<String> {
+    ["self-hosted", "linux", Architecture::here().label()]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+async fn summary(observer: &Observer, reports: &[Report], took: Duration) -> anyhow::Result<bool> {
+    let left = observer.settled(SETTLE).await?;
+    let served = reports.iter().filter(|report| report.served()).count();
+    println!("\nSummary");
+    for report in reports {
+        let Some((name, execution)) = &report.execution else {
+            continue;
+        };
+        let runner = execution
+            .output
+            .as_ref()
+            .and_then(|output| output["runner"].as_str());
+        println!(
+            "  {name}  {}, {}",
+            execution.status.to_lowercase(),
+            report.conclusion()
+        );
+        println!("    runner  {}", runner.unwrap_or("none"));
+        if let Some(task) = &report.task {
+            println!(
+                "    task    {}\n    log     {}",
+                task.arn,
+                task.log.display()
+            );
+        }
+        if reports.len() == 1 && !report.job.output.is_empty() {
+            println!(
+                "    output  {}",
+                report.job.output.trim_end().replace('\n', "\n            ")
+            );
+        }
+    }
+    println!(
+        "  {served} of {} jobs succeeded in {}",
+        reports.len(),
+        seconds(took)
+    );
+    if left.is_empty() {
+        println!(
+            "  left over: nothing (no parameter, no registered runner, no task, no execution)"
+        );
+    } else {
+        println!("  left over:\n    {}", left.join("\n    "));
+    }
+    let succeeded = reports
+        .iter()
+        .all(|report| report.served() && report.conclusion() == "success");
+    Ok(succeeded && left.is_empty())
+}
+
+fn urls(observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {
+    println!("\nEverything stays up until Ctrl-C.");
+    println!(
+        "  AWS       {}  (region {REGION}, any credentials)",
+        observer.aws.endpoint()
+    );
+    println!("  webhook   {}", deployment.output("WebhookUrl")?);
+    println!(
+        "  GitHub    {0}  (what it knows: {0}/_standin/state)",
+        observer.github
+    );
+    println!("  logs      {}", observer.tasks.display());
+    println!(
+        "\nAnother job, from a second terminal:\n  cargo xtask job --labels {} --run 'echo hello'",
+        labels().join(",")
+    );
+    Ok(())
+}
+
+/// Shows the jobs that others queue, for ever.
+async fn more(
+    observer: &Observer,
+    progress: &Progress,
+    mut known: BTreeSet<u64>,
+) -> anyhow::Result<()> {
+    loop {
+        for job in observer.github().await?.jobs {
+            if known.insert(job.id) {
+                let (observer, progress) = (observer.clone(), progress.clone());
+                tokio::spawn(async move { follow(&observer, &progress, &job).await });
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
