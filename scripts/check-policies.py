@@ -7,6 +7,7 @@ Needs local/engine/requirements-checks.txt. Exits 1 when a finding is neither re
 """
 
 import json
+import re
 import sys
 
 from parliament import analyze_policy_string
@@ -28,6 +29,7 @@ EXPLAINED = {
 # What a reference stands for, so that an ARN reads as one.
 PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
 ARNS = {
+    "AWS::CodeBuild::Project": "arn:aws:codebuild:us-east-1:123456789012:project/x",
     "AWS::ECR::Repository": "arn:aws:ecr:us-east-1:123456789012:repository/x",
     "AWS::ECS::Cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/x",
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/x",
@@ -75,8 +77,10 @@ def plain(value, resources: dict):
     if not isinstance(value, dict):
         return value
     if "Ref" in value:
-        name = value["Ref"]
-        return PSEUDO_PARAMETERS.get(name) or arn(name, resources)
+        # Of what policies refer to, a name.
+        return PSEUDO_PARAMETERS.get(value["Ref"], "x")
+    if "Fn::Sub" in value:
+        return re.sub(r"\$\{([^}]*)\}", lambda name: PSEUDO_PARAMETERS.get(name[1], "x"), value["Fn::Sub"])
     if "Fn::GetAtt" in value:
         return arn(value["Fn::GetAtt"][0], resources)
     if "Fn::Join" in value:

@@ -13,6 +13,8 @@ export interface RunnerConfig {
   readonly architecture?: "x64" | "arm64";
   /** Image by URI, instead of building images/ubuntu. */
   readonly image?: string;
+  /** Whether the image is built inside AWS, after each deployment and every week. */
+  readonly rebuildWeekly?: boolean;
   /** CPU units; 1024 is one vCPU. */
   readonly cpu?: number;
   /** Memory in MiB. */
@@ -56,6 +58,8 @@ export interface Config {
   readonly runners?: RunnerConfig[];
   /** Image, by URI, of the runners that name none. */
   readonly image?: string;
+  /** Whether the default runner's image is built inside AWS, instead of by `cdk deploy`. */
+  readonly rebuildWeekly?: boolean;
   /** Labels of the default runner. */
   readonly labels?: string[];
   /** Processor of the default runner. */
@@ -125,6 +129,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   labels: list,
   architecture: oneOf("x64", "arm64"),
   image: text,
+  rebuildWeekly: boolean,
   cpu: int,
   memoryMiB: int,
   ephemeralStorageGiB: int,
@@ -145,6 +150,7 @@ const CONFIG: Parsers<Config> = {
   requiredLabels: list,
   runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
   image: text,
+  rebuildWeekly: boolean,
   labels: list,
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: list,
@@ -245,6 +251,7 @@ function refuseContradictions(config: Config): void {
     ["flowLogs", "no vpcId", config.vpcId === undefined],
     ["natGateways", "network=nat", config.network === "nat"],
     ["labels", "no runners, which have labels of their own", config.runners === undefined],
+    ["rebuildWeekly", "no runners, which say it themselves", config.runners === undefined],
     ["runnerArchitecture", "no runners, which say it themselves", config.runners === undefined],
     ["alarmTopicArn", "alarms", config.alarms !== false],
   ];

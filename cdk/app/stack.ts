@@ -46,6 +46,7 @@ export class FargateRunnersStack extends Stack {
           labels: config.labels,
           architecture: config.runnerArchitecture,
           image: config.image,
+          rebuildWeekly: config.rebuildWeekly,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
       network: networkOf(this, config),
@@ -88,8 +89,10 @@ export class FargateRunnersStack extends Stack {
   }
 
   private runnerProps(id: string, config: RunnerConfig) {
+    const { rebuildWeekly: rebuild, ...rest } = config;
     return {
-      ...config,
+      ...rest,
+      rebuild,
       image: config.image ? imageFromUri(this, `${id}Image`, config.image) : undefined,
       capacity: config.capacity && Capacity.of(...config.capacity),
     };

@@ -2,6 +2,7 @@ export * from "./fargate-runners";
 export * from "./github-props";
 export * from "./handlers/handler";
 export * from "./images/image-from-uri";
+export * from "./images/rebuilt-image";
 export * from "./monitoring/alarms";
 export * from "./monitoring/dashboard";
 export * from "./monitoring/metrics";

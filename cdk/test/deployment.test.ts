@@ -1,11 +1,11 @@
 import { Match } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { repositoryFile } from "../src/repository-files";
-import { appTemplate, templateOf } from "./support";
+import { appTemplate, dummyHandlers, templateOf } from "./support";
 
 test("the state machine is the file, unchanged", () => {
   const machines = Object.values(templateOf().findResources("AWS::StepFunctions::StateMachine"));
@@ -56,4 +56,17 @@ test("the task definition offers its labels by the tag", () => {
     ContainerDefinitions: [Match.objectLike({ Name: "runner", StopTimeout: 120 })],
     Tags: Match.arrayWith([{ Key: "GH:labels", Value: "self-hosted linux x64 ubuntu" }]),
   });
+});
+
+test("programs built for another processor are refused, with both ways out", () => {
+  const directory = dummyHandlers();
+  const header = Buffer.alloc(64);
+  header.write("\x7fELF", "latin1");
+  header.writeUInt16LE(0x3e, 18);
+  writeFileSync(join(directory, "token", "bootstrap"), header);
+  assert.throws(
+    () => templateOf({ handlersDirectory: directory }),
+    /token\/bootstrap is built for x86_64, but the functions run on arm64\. Build it again: cargo xtask zips --arch arm64; or deploy with architecture x86_64/,
+  );
+  appTemplate({ handlersDirectory: directory, architecture: "x86_64" });
 });

@@ -1,9 +1,13 @@
 import { App, Stack } from "aws-cdk-lib";
-import { Template } from "aws-cdk-lib/assertions";
+import { Match, Template } from "aws-cdk-lib/assertions";
+import { AssetManifestArtifact } from "aws-cdk-lib/cx-api";
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { FargateRunners, imageFromUri } from "../src";
-import { HANDLERS_DIRECTORY } from "./support";
+import { FargateRunners, FargateRunnersProps, imageFromUri } from "../src";
+import { prebuiltContext } from "../src/images/build-context";
+import { repositoryFile } from "../src/repository-files";
+import { dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 function templateWith(uri: string): Template {
   const stack = new Stack(new App(), "Test");
@@ -45,4 +49,84 @@ test("an image of a public registry needs no permission", () => {
   const template = templateWith("ghcr.io/octo/runner:1");
   assert.equal(imageOf(template), "ghcr.io/octo/runner:1");
   assert.doesNotMatch(JSON.stringify(template.findResources("AWS::IAM::Policy")), /ecr:/);
+});
+
+test("what the image is built from is the Dockerfile and the agent, and nothing else", () => {
+  const context = prebuiltContext("arm64", dummyAgent())!;
+  assert.deepEqual(readdirSync(context, { recursive: true }).sort(), [
+    "Dockerfile",
+    "dist",
+    "dist/agent-arm64",
+  ]);
+});
+
+test("without an image of its own a runner gets one that cdk deploy builds; synth needs no Docker", () => {
+  const app = new App();
+  const stack = new Stack(app, "Test");
+  new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: { architecture: "arm64" },
+  });
+  const { artifacts } = app.synth();
+  const manifest = artifacts.find(({ id }) => id === "Test.assets") as AssetManifestArtifact;
+  const { dockerImages } = JSON.parse(readFileSync(manifest.file, "utf8")) as {
+    dockerImages: Record<string, { source: { platform: string } }>;
+  };
+  const images = Object.values(dockerImages);
+  assert.deepEqual(
+    images.map(({ source }) => source.platform),
+    ["linux/arm64"],
+  );
+});
+
+test("a rebuilt image takes runner and checksum from GitHub's newest release", () => {
+  const stack = new Stack(new App(), "Test");
+  const runners = new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: { rebuild: { agentFile: dummyAgent() } },
+  });
+  assert.ok(runners.defaultRunner);
+  const template = Template.fromStack(stack);
+  const [project] = Object.values(template.findResources("AWS::CodeBuild::Project"));
+  const { Source, Environment } = project!.Properties as {
+    Source: { BuildSpec: string };
+    Environment: { EnvironmentVariables: { Name: string; Value: unknown }[] };
+  };
+  const dockerfile = readFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), "utf8");
+  const asked = [...Source.BuildSpec.matchAll(/--build-arg (\w+)=/g)].map(([, name]) => name!);
+  assert.deepEqual(asked, ["BASE_IMAGE", "RUNNER_VERSION", "RUNNER_SHA256"]);
+  for (const argument of asked) {
+    assert.match(dockerfile, new RegExp(`^ARG ${argument}\\b`, "m"));
+  }
+  const named = Environment.EnvironmentVariables.find(({ Name }) => Name === "PACKAGE");
+  assert.equal(named?.Value, "actions-runner-linux-x64");
+  // Once a week, and when the stack has been deployed.
+  template.resourcePropertiesCountIs(
+    "AWS::Events::Rule",
+    {
+      Targets: [
+        Match.objectLike({ Arn: { "Fn::GetAtt": [Match.stringLikeRegexp("Image"), "Arn"] } }),
+      ],
+    },
+    2,
+  );
+});
+
+test("rebuilding an image of one's own, or without the agent, is refused", () => {
+  const refused = (defaultRunner: FargateRunnersProps["defaultRunner"], message: RegExp) => {
+    const stack = new Stack(new App(), "Test");
+    assert.throws(
+      () =>
+        new FargateRunners(stack, "Runners", {
+          handlersDirectory: HANDLERS_DIRECTORY,
+          defaultRunner,
+        }),
+      message,
+    );
+  };
+  refused({ image: IMAGE, rebuild: true }, /Invalid rebuild: true/);
+  refused(
+    { rebuild: { agentFile: "/nowhere/agent" } },
+    /isn't compiled for x64: cargo xtask zips --arch x86_64/,
+  );
 });

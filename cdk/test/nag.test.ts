@@ -14,7 +14,7 @@ import {
   NatVpc,
   PublicVpc,
 } from "../src";
-import { deployment, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { deployment, dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 function findings(stack: Stack): string[] {
   const report = new AwsSolutionsChecks().validateScope(stack);
@@ -71,6 +71,11 @@ test("more runners, on Fargate and on EC2, leave no AwsSolutions finding unexpla
     architecture: "arm64",
     image: IMAGE,
     environment: { HTTPS_PROXY: "http://proxy.example.org:3128" },
+  });
+  new FargateRunner(stack, "Weekly", {
+    runners,
+    name: "weekly",
+    rebuild: { agentFile: dummyAgent() },
   });
   const capacity = new Ec2Capacity(stack, "Capacity", { runners });
   new Ec2Runner(stack, "Docker", { runners, capacity, image: IMAGE });

@@ -2,6 +2,7 @@ import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as ecs from "aws-cdk-lib/aws-ecs";
+import { Schedule } from "aws-cdk-lib/aws-events";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
@@ -33,8 +34,10 @@ import {
   NatVpcProps,
   NewVpcProps,
   PublicVpc,
+  RebuiltImage,
+  RebuiltImageProps,
 } from "../src";
-import { dummyHandlers, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { dummyAgent, dummyHandlers, HANDLERS_DIRECTORY, IMAGE } from "./support";
 import { changes, replacements, Resources, show, unexpected } from "./template-diff";
 
 /** A value of a prop that isn't its default, and what differs when it is given. */
@@ -262,6 +265,14 @@ check<Omit<FargateRunnerProps, "runners">>(
       value: () => ecs.ContainerImage.fromRegistry("example.org/other:1"),
       changes: [`${task}.ContainerDefinitions`],
     },
+    rebuild: {
+      value: () => ({ agentFile: dummyAgent() }),
+      changes: [
+        "+RunnerImage*",
+        "RunnerRolesExecutionDefaultPolicy.PolicyDocument",
+        `${task}.ContainerDefinitions`,
+      ],
+    },
     cpu: { value: () => 1024, changes: [`${task}.Cpu`] },
     memoryMiB: { value: () => 8192, changes: [`${task}.Memory`] },
     ephemeralStorageGiB: { value: () => 100, changes: [`${task}.EphemeralStorage`] },
@@ -290,7 +301,34 @@ check<Omit<FargateRunnerProps, "runners">>(
   },
   (stack, props) => {
     const runners = withRunners(stack, { defaultRunner: false });
-    new FargateRunner(stack, "Runner", { image: IMAGE, ...props, runners });
+    const image = props.rebuild === undefined ? IMAGE : undefined;
+    new FargateRunner(stack, "Runner", { image, ...props, runners });
+  },
+);
+
+check<Omit<RebuiltImageProps, "runners">>(
+  "RebuiltImage",
+  {
+    name: {
+      value: () => "other",
+      changes: ["ImageProject.Description", "ImageProject.LogsConfig"],
+    },
+    architecture: {
+      value: () => "arm64",
+      changes: ["ImageProject.Environment", "ImageProject.Source", "ImageRoleDefaultPolicy.*"],
+    },
+    schedule: {
+      value: () => Schedule.rate(Duration.days(1)),
+      changes: ["ImageWeekly.ScheduleExpression"],
+    },
+    agentFile: {
+      value: () => dummyAgent("other"),
+      changes: ["ImageProject.Source", "ImageRoleDefaultPolicy.PolicyDocument"],
+    },
+  },
+  (stack, props) => {
+    const runners = withRunners(stack);
+    new RebuiltImage(stack, "Image", { name: "x", agentFile: dummyAgent(), ...props, runners });
   },
 );
 

@@ -25,6 +25,13 @@ export function dummyHandlers(salt = ""): string {
   return directory;
 }
 
+/** Something to take along as the agent. */
+export function dummyAgent(salt = ""): string {
+  const file = join(mkdtempSync(join(tmpdir(), "agent-")), "agent");
+  writeFileSync(file, `#!/bin/sh\n# ${salt}\n`, { mode: 0o755 });
+  return file;
+}
+
 /** Programs for tests that build their own stack. */
 export const HANDLERS_DIRECTORY = dummyHandlers();
 

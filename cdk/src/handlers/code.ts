@@ -1,7 +1,13 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import * as lambda from "aws-cdk-lib/aws-lambda";
-import { HANDLERS, HandlerName } from "../names";
+import { HandlerName, HANDLERS } from "../names";
+
+/** How the linker's header (ELF, e_machine) spells a processor. */
+const MACHINES: ReadonlyMap<number, string> = new Map([
+  [0x3e, "x86_64"],
+  [0xb7, "arm64"],
+]);
 
 /**
  * The handlers' compiled programs, one directory each with a `bootstrap` in it, as
@@ -10,19 +16,30 @@ import { HANDLERS, HandlerName } from "../names";
 export class HandlerCode {
   /**
    * @param directory holds `<handler>/bootstrap` for each of the six
-   * @throws when one is missing: the message lists them and names the command that makes them
+   * @throws when one is missing or built for another processor: the message names the command that
+   * makes them
    */
   constructor(
     private readonly directory: string,
     architecture: lambda.Architecture,
   ) {
+    const wanted = architecture.name;
+    const command = `cargo xtask zips --arch ${wanted}`;
     const missing = HANDLERS.filter((handler) => !existsSync(this.bootstrap(handler)));
     if (missing.length > 0) {
-      const target = architecture.name === lambda.Architecture.ARM_64.name ? "arm64" : "x86_64";
       throw new Error(
         `No program for ${missing.join(", ")} in ${directory} (expected ${missing[0]}/bootstrap). ` +
-          `Build the handlers first: cargo xtask zips --arch ${target}`,
+          `Build the handlers first: ${command}`,
       );
+    }
+    for (const handler of HANDLERS) {
+      const built = machineOf(this.bootstrap(handler));
+      if (built !== undefined && built !== wanted) {
+        throw new Error(
+          `${this.bootstrap(handler)} is built for ${built}, but the functions run on ${wanted}. ` +
+            `Build it again: ${command}; or deploy with architecture ${built}.`,
+        );
+      }
     }
   }
 
@@ -34,4 +51,18 @@ export class HandlerCode {
   private bootstrap(handler: HandlerName): string {
     return join(this.directory, handler, "bootstrap");
   }
+}
+
+/** The processor a program was built for; nothing where it is a script. */
+function machineOf(program: string): string | undefined {
+  const header = Buffer.alloc(20);
+  const file = openSync(program, "r");
+  try {
+    readSync(file, header, 0, header.length, 0);
+  } finally {
+    closeSync(file);
+  }
+  return header.toString("latin1", 0, 4) === "\x7fELF"
+    ? (MACHINES.get(header.readUInt16LE(18)) ?? "another processor")
+    : undefined;
 }

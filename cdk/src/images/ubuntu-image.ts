@@ -2,10 +2,27 @@ import { Platform } from "aws-cdk-lib/aws-ecr-assets";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { repositoryFile } from "../repository-files";
 import { RunnerArchitecture } from "../runners/runner";
+import { agentSource, prebuiltContext } from "./build-context";
 
-/** The image of `images/ubuntu`, built and pushed by `cdk deploy`; synthesis needs no Docker. */
+/**
+ * The image of `images/ubuntu`, built and pushed by `cdk deploy`; synthesis needs no Docker.
+ *
+ * With the compiled agent where there is one for the processor, otherwise Docker compiles it,
+ * which takes some minutes.
+ */
 export function ubuntuImage(architecture: RunnerArchitecture): ecs.ContainerImage {
+  const platform = architecture === "arm64" ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64;
+  const context = prebuiltContext(architecture);
+  if (context !== undefined) {
+    return ecs.ContainerImage.fromAsset(context, { platform });
+  }
+  const { repository, hash } = agentSource();
   return ecs.ContainerImage.fromAsset(repositoryFile("images", "ubuntu"), {
-    platform: architecture === "arm64" ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
+    platform,
+    buildArgs: { AGENT: "source" },
+    buildContexts: { repository },
+    // The second context counts by its content, not by where it lies.
+    extraHash: hash,
+    invalidation: { buildContexts: false },
   });
 }

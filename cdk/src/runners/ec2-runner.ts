@@ -1,7 +1,6 @@
 import { Duration, Stack } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
-import { ubuntuImage } from "../images/ubuntu-image";
 import { Ec2Capacity } from "./ec2-capacity";
 import { Runner, RunnerProps } from "./runner";
 
@@ -47,7 +46,6 @@ export class Ec2Runner extends Runner {
       {
         flavour: docker ? "docker" : "ec2",
         capacity: props.capacity.capacity,
-        image: ubuntuImage,
         container: {
           environment: {
             // Fargate tells a task its region; ECS on EC2 doesn't.

@@ -1,6 +1,5 @@
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
-import { ubuntuImage } from "../images/ubuntu-image";
 import { Capacity } from "./capacity";
 import { checkFargateSize } from "./fargate-size";
 import { Runner, RunnerProps } from "./runner";
@@ -24,7 +23,6 @@ export class FargateRunner extends Runner {
   constructor(scope: Construct, id: string, props: FargateRunnerProps) {
     super(scope, id, props, {
       capacity: props.capacity,
-      image: ubuntuImage,
       taskDefinition: (self, basics) => {
         const { ephemeralStorageGiB } = props;
         checkFargateSize({ ...basics, ephemeralStorageGiB });

@@ -3,6 +3,8 @@ import * as ecs from "aws-cdk-lib/aws-ecs";
 import * as iam from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
+import { RebuildOptions, RebuiltImage } from "../images/rebuilt-image";
+import { ubuntuImage } from "../images/ubuntu-image";
 import { invalidProp } from "../invalid-prop";
 import { DEPLOYMENT_TAG } from "../names";
 import { Capacity, CAPACITY_TAG } from "./capacity";
@@ -42,6 +44,12 @@ export interface RunnerProps {
    */
   readonly image?: ecs.ContainerImage;
   /**
+   * Whether the image is built inside AWS, after each deployment and every week, see
+   * RebuiltImage. Goes only without `image`.
+   * @default false
+   */
+  readonly rebuild?: boolean | RebuildOptions;
+  /**
    * CPU units; 1024 is one vCPU.
    * @default 2048
    */
@@ -79,8 +87,6 @@ export interface RunnerKind {
   readonly taskDefinition: (scope: Construct, props: TaskDefinitionBasics) => ecs.TaskDefinition;
   /** What the runner's container is told besides. */
   readonly container?: Partial<ecs.ContainerDefinitionOptions>;
-  /** The image where the props name none. */
-  readonly image: (architecture: RunnerArchitecture) => ecs.ContainerImage;
 }
 
 /** What every kind of task definition is made from. */
@@ -147,7 +153,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     });
     this.container = this.taskDefinition.addContainer(RUNNER_CONTAINER, {
       ...kind.container,
-      image: props.image ?? kind.image(architecture),
+      image: this.imageOf(props, name, architecture),
       essential: true,
       environment: { ...kind.container?.environment, ...props.environment },
       // The longest that Fargate allows; Spot gives a task the same two minutes.
@@ -166,6 +172,22 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       "AwsSolutions-ECS2": "Settings that every job may read; a registration comes by parameter.",
     });
     runners.addOffer({ construct: this, family, labels });
+  }
+
+  private imageOf(
+    props: RunnerProps,
+    name: string,
+    architecture: RunnerArchitecture,
+  ): ecs.ContainerImage {
+    const { image, rebuild = false, runners } = props;
+    if (rebuild === false) {
+      return image ?? ubuntuImage(architecture);
+    }
+    if (image !== undefined) {
+      throw invalidProp("rebuild", rebuild, "nothing beside an image of one's own");
+    }
+    const options = rebuild === true ? {} : rebuild;
+    return new RebuiltImage(this, "Image", { ...options, runners, name, architecture }).image;
   }
 
   private addExtraContainers(containers: Record<string, ecs.ContainerDefinitionOptions>): void {

@@ -1,0 +1,189 @@
+import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import * as codebuild from "aws-cdk-lib/aws-codebuild";
+import * as ecr from "aws-cdk-lib/aws-ecr";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as events from "aws-cdk-lib/aws-events";
+import { CodeBuildProject } from "aws-cdk-lib/aws-events-targets";
+import { Asset } from "aws-cdk-lib/aws-s3-assets";
+import { Construct } from "constructs";
+import { acknowledge } from "../acknowledge";
+import { allow, give } from "../permission";
+import { Roles } from "../roles";
+import { RunnerHost } from "../runners/host";
+import { RunnerArchitecture } from "../runners/runner";
+import { agentCommand, prebuiltContext } from "./build-context";
+
+/** How an image is rebuilt. */
+export interface RebuildOptions {
+  /**
+   * When, besides after each deployment.
+   * @default - Sundays at 03:00 UTC
+   */
+  readonly schedule?: events.Schedule;
+  /**
+   * The compiled agent for the runner's processor.
+   * @default - where `cargo xtask zips` leaves it, or what the package carries
+   */
+  readonly agentFile?: string;
+}
+
+/** What an image that is rebuilt by itself is made from. */
+export interface RebuiltImageProps extends RebuildOptions {
+  /** The deployment that the image belongs to. */
+  readonly runners: RunnerHost;
+  /** What the image is called in the log. */
+  readonly name: string;
+  /**
+   * The processor.
+   * @default "x64"
+   */
+  readonly architecture?: RunnerArchitecture;
+}
+
+/**
+ * The image of `images/ubuntu`, built inside AWS: after each deployment and every week, with the
+ * newest runner and the newest packages. GitHub gives no jobs to a runner that is 30 days behind.
+ *
+ * It also spares the deploying machine Docker. Until the first build is done, about five minutes
+ * after the first deployment, runners find no image.
+ */
+export class RebuiltImage extends Construct {
+  /** For the `image` of runners. */
+  readonly image: ecs.ContainerImage;
+  /** Where the images are kept. */
+  readonly repository: ecr.Repository;
+  /** What builds them. */
+  readonly project: codebuild.Project;
+
+  constructor(scope: Construct, id: string, props: RebuiltImageProps) {
+    super(scope, id);
+    const { runners } = props;
+    const architecture = props.architecture ?? "x64";
+    const context = prebuiltContext(architecture, props.agentFile);
+    if (context === undefined) {
+      throw new Error(
+        `An image that is rebuilt takes the agent along, which isn't compiled for ${architecture}: ` +
+          agentCommand(architecture),
+      );
+    }
+    this.repository = new ecr.Repository(this, "Repository", {
+      imageScanOnPush: true,
+      encryption: ecr.RepositoryEncryption.AES_256,
+      removalPolicy: RemovalPolicy.DESTROY,
+      emptyOnDelete: true,
+      // A week's image is kept for as long as somebody might want to go back to it.
+      lifecycleRules: [{ maxImageCount: 8 }],
+    });
+    const source = new Asset(this, "Source", { path: context });
+    const role = runners.roles.service(
+      this,
+      "Role",
+      "codebuild.amazonaws.com",
+      "Builds the runner image",
+    );
+    give(role, [
+      allow(
+        ["s3:GetObject", "s3:GetObjectVersion"],
+        [source.bucket.arnForObjects(source.s3ObjectKey)],
+      ),
+      allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], [source.bucket.bucketArn]),
+      allow(["logs:CreateLogStream", "logs:PutLogEvents"], [runners.runnerLog.logGroupArn]),
+      allow(["ecr:GetAuthorizationToken"], ["*"], {
+        wildcard: "The call that signs in can't be limited to a repository.",
+      }),
+      allow(PUSH, [this.repository.repositoryArn]),
+    ]);
+    const arm = architecture === "arm64";
+    this.project = new codebuild.Project(this, "Project", {
+      description: `Builds the image of ${runners.names.familyPrefix}${props.name}`,
+      // Its permissions are those above: the toolkit would add wildcards on the assets' bucket.
+      role: role.withoutPolicyUpdates(),
+      source: codebuild.Source.s3({ bucket: source.bucket, path: source.s3ObjectKey }),
+      environment: {
+        buildImage: arm
+          ? codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_3_0
+          : codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
+        computeType: codebuild.ComputeType.SMALL,
+        // Docker inside.
+        privileged: true,
+      },
+      environmentVariables: {
+        REPOSITORY: { value: this.repository.repositoryUri },
+        // Docker Hub's own, where CodeBuild's addresses have not used up the anonymous pulls.
+        BASE_IMAGE: { value: "public.ecr.aws/docker/library/ubuntu:24.04" },
+        PACKAGE: { value: `actions-runner-linux-${architecture}` },
+      },
+      buildSpec: codebuild.BuildSpec.fromObject(BUILD),
+      timeout: Duration.minutes(30),
+      grantReportGroupPermissions: false,
+      logging: {
+        cloudWatch: { logGroup: runners.runnerLog, prefix: `image/${props.name}` },
+      },
+    });
+    this.build(
+      props.schedule ?? events.Schedule.cron({ weekDay: "SUN", hour: "3", minute: "0" }),
+      runners.roles,
+    );
+    this.image = ecs.ContainerImage.fromEcrRepository(this.repository, "latest");
+    acknowledge(this.project, {
+      "AwsSolutions-CB3": "Docker builds the image; what it runs is our Dockerfile.",
+      "CloudFormation-Validate::E3050": "The role is referred to by its ARN, as it should be.",
+      "AwsSolutions-CB4": "What the build leaves is an image, which ECR encrypts.",
+    });
+  }
+
+  private build(schedule: events.Schedule, roles: Roles): void {
+    const target = new CodeBuildProject(this.project, {
+      eventRole: roles.service(this, "EventRole", "events.amazonaws.com", "Starts the build"),
+    });
+    new events.Rule(this, "Weekly", {
+      description: "Rebuilds the runner image",
+      schedule,
+      targets: [target],
+    });
+    new events.Rule(this, "Deployed", {
+      description: "Builds the runner image after a deployment",
+      eventPattern: {
+        source: ["aws.cloudformation"],
+        detailType: ["CloudFormation Stack Status Change"],
+        detail: {
+          "stack-id": [Stack.of(this).stackId],
+          "status-details": { status: ["CREATE_COMPLETE", "UPDATE_COMPLETE"] },
+        },
+      },
+      targets: [target],
+    });
+  }
+}
+
+/** https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html */
+const PUSH = [
+  "ecr:BatchCheckLayerAvailability",
+  "ecr:InitiateLayerUpload",
+  "ecr:UploadLayerPart",
+  "ecr:CompleteLayerUpload",
+  "ecr:BatchGetImage",
+  "ecr:PutImage",
+];
+
+/** Asks GitHub for the newest runner and its checksum, builds, and pushes under two names. */
+const SCRIPT = `
+curl --fail --silent --show-error --location --retry 5 --retry-all-errors \\
+  --output release.json https://api.github.com/repos/actions/runner/releases/latest
+version=$(jq --raw-output '.tag_name | ltrimstr("v")' release.json)
+digest=$(jq --raw-output --arg name "$PACKAGE-$version.tar.gz" \\
+  '.assets[] | select(.name == $name) | .digest | ltrimstr("sha256:")' release.json)
+test -n "$digest"
+aws ecr get-login-password | docker login --username AWS --password-stdin "\${REPOSITORY%%/*}"
+docker build --pull --build-arg BASE_IMAGE="$BASE_IMAGE" \\
+  --build-arg RUNNER_VERSION="$version" --build-arg RUNNER_SHA256="$digest" \\
+  --tag "$REPOSITORY:latest" --tag "$REPOSITORY:$version-$(date +%Y%m%d)" .
+docker push --all-tags "$REPOSITORY"
+`;
+
+const BUILD = {
+  version: "0.2",
+  env: { variables: { DOCKER_BUILDKIT: "1" } },
+  // A shell of its own: one that exits at the first failure, which CodeBuild's must not.
+  phases: { build: { commands: [`bash -euo pipefail <<'SCRIPT'${SCRIPT}SCRIPT`] } },
+};
