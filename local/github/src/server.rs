@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::accounts::{Access, OwnerType, RunnerGroup};
+use crate::accounts::{Access, DEFAULT_GROUP, OwnerType, RunnerGroup, Scope};
 use crate::answer::Refusal;
 use crate::config::{Config, Settings, WebhookTarget};
 use crate::control::Rejected;
@@ -21,7 +21,7 @@ use crate::deliveries::Delivery;
 use crate::faults::{DeliveryFault, Fault};
 use crate::jobs::{Job, NewJob};
 use crate::jwt::public_half;
-use crate::runners::Runner;
+use crate::runners::{Registration, Runner};
 use crate::simulated::SimulatedRunner;
 use crate::state::{Shared, Snapshot, World};
 use crate::traffic::{ENTERPRISE_PREFIX, RequestRecord, meter};
@@ -366,6 +366,48 @@ impl Server {
         self.shared.change(|world| world.update_runner(id))
     }
 
+    /// Registers a runner at `owner/name` or at an organization, as an App's call does: its number
+    /// and its just-in-time configuration.
+    ///
+    /// # Errors
+    ///
+    /// What GitHub would refuse: an unknown place, a name that is taken, no label.
+    pub fn register_runner(
+        &self,
+        scope: &str,
+        name: &str,
+        labels: &[&str],
+    ) -> Result<(u64, String), Rejected> {
+        let registration = Registration {
+            name: name.to_owned(),
+            group_id: DEFAULT_GROUP,
+            labels: labels.iter().map(ToString::to_string).collect(),
+            ephemeral: true,
+        };
+        self.shared.change(|world| {
+            let scope = world.scope_named(scope)?;
+            let id = world.register(&scope, registration).map_err(refused)?;
+            let runner = world
+                .runners
+                .get(&id)
+                .ok_or_else(|| Rejected::absent(format!("there is no runner {id}")))?;
+            let files = world.registration_files(runner, "Default", "_work");
+            Ok((id, files.encoded()))
+        })
+    }
+
+    /// A token by which `config.sh` registers runners at `owner/name` or at an organization.
+    ///
+    /// # Errors
+    ///
+    /// There is no such place.
+    pub fn registration_token(&self, scope: &str) -> Result<String, Rejected> {
+        self.shared.change(|world| {
+            let scope = world.scope_named(scope)?;
+            Ok(world.issue_registration_token(scope).0)
+        })
+    }
+
     /// Connects a runner without a process, by its just-in-time configuration.
     ///
     /// # Errors
@@ -379,6 +421,21 @@ impl Server {
     pub fn reset(&self) {
         self.shared.change(World::reset);
     }
+}
+
+impl World {
+    fn scope_named(&self, name: &str) -> Result<Scope, Rejected> {
+        let scope = match name.split_once('/') {
+            Some((owner, name)) => self.directory.scope(owner, Some(name)),
+            None => self.directory.scope(name, None),
+        };
+        scope
+            .map_err(|_| Rejected::absent(format!("there is no repository or organization {name}")))
+    }
+}
+
+fn refused(refusal: Refusal) -> Rejected {
+    Rejected::invalid(refusal.message)
 }
 
 impl Drop for Server {

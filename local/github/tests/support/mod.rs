@@ -1,6 +1,7 @@
 //! What the tests share: an App that speaks with the stand-in, and a webhook's receiver.
 #![allow(
     dead_code,
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     unreachable_pub

@@ -1,0 +1,19 @@
+//! The listener's exit codes
+//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Constants.cs)).
+
+/// It ended in order, or its runner was deleted.
+pub(crate) const SUCCESS: i32 = 0;
+/// It is of no use to start it again.
+pub(crate) const TERMINATED: i32 = 1;
+/// It may work next time.
+pub(crate) const RETRYABLE: i32 = 2;
+/// It is being replaced by a newer version.
+pub(crate) const UPDATING: i32 = 3;
+/// The same, for a runner of one job.
+pub(crate) const UPDATING_ONCE: i32 = 4;
+/// Another listener has this runner's session.
+pub(crate) const SESSION_CONFLICT: i32 = 5;
+/// GitHub sends no messages to this version any more.
+pub(crate) const VERSION_DEPRECATED: i32 = 7;
+/// SIGTERM, as .NET ends on it.
+pub(crate) const SIGTERM: i32 = 128 + 15;

@@ -1,0 +1,200 @@
+//! The listener's side of its protocol with the GitHub stand-in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::VERSION;
+use crate::home::Settings;
+
+/// Longer than the stand-in keeps a request for messages open.
+const POLL_LIMIT: Duration = Duration::from_secs(50);
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug)]
+pub(crate) struct GitHub {
+    http: reqwest::Client,
+    server: String,
+}
+
+/// A job as it is sent.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    /// The script.
+    pub(crate) run: String,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) repository: String,
+    pub(crate) workflow: String,
+    pub(crate) run_id: u64,
+    pub(crate) run_attempt: u64,
+    pub(crate) server_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", content = "job", rename_all = "lowercase")]
+pub(crate) enum Message {
+    Job(u64),
+    Cancel(u64),
+    Update(Option<u64>),
+}
+
+/// What the listener is doing while it asks for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Idle,
+    Busy,
+    Ending,
+}
+
+impl Doing {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Ending => "ending",
+        }
+    }
+}
+
+/// Why GitHub gives nothing.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The registration or its token is worth nothing (any more).
+    Revoked,
+    /// The runner is not known.
+    NotFound(String),
+    /// The version is too old.
+    Deprecated,
+    /// Another has the session.
+    Conflict,
+    /// It may work next time.
+    Passing(String),
+}
+
+impl GitHub {
+    pub(crate) fn new(server: &str) -> reqwest::Result<Self> {
+        Ok(Self {
+            http: reqwest::Client::builder().no_proxy().build()?,
+            server: server.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Opens a session.
+    pub(crate) async fn open(&self, settings: &Settings) -> Result<String, Trouble> {
+        let body = json!({
+            "client_id": settings.client_id,
+            "secret": settings.secret,
+            "version": VERSION,
+        });
+        let reply: Value = self.call("sessions", &body).await?;
+        reply["session"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Trouble::Passing("no session was answered".to_owned()))
+    }
+
+    /// Waits for a message; nothing if none came for a while.
+    pub(crate) async fn message(
+        &self,
+        session: &str,
+        doing: Doing,
+    ) -> Result<Option<Message>, Trouble> {
+        let url = format!(
+            "{}/sessions/{session}/message?doing={}",
+            self.server,
+            doing.as_str()
+        );
+        let response = send(self.http.get(url).timeout(POLL_LIMIT)).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        read(response).await.map(Some)
+    }
+
+    /// Takes a job.
+    pub(crate) async fn acquire(&self, session: &str, job: u64) -> Result<Job, Trouble> {
+        self.call(
+            &format!("sessions/{session}/jobs/{job}/acquire"),
+            &json!({}),
+        )
+        .await
+    }
+
+    /// Sends what a job has written.
+    pub(crate) async fn output(
+        &self,
+        session: &str,
+        job: u64,
+        text: String,
+    ) -> Result<(), Trouble> {
+        let url = format!("{}/sessions/{session}/jobs/{job}/output", self.server);
+        send(self.http.post(url).timeout(CALL_LIMIT).body(text)).await?;
+        Ok(())
+    }
+
+    /// Says how a job ended.
+    pub(crate) async fn complete(
+        &self,
+        session: &str,
+        job: u64,
+        result: &str,
+    ) -> Result<(), Trouble> {
+        let url = format!("{}/sessions/{session}/jobs/{job}/complete", self.server);
+        let body = json!({ "result": result });
+        send(self.http.post(url).timeout(CALL_LIMIT).json(&body)).await?;
+        Ok(())
+    }
+
+    /// Ends a session.
+    pub(crate) async fn close(&self, session: &str) -> Result<(), Trouble> {
+        let url = format!("{}/sessions/{session}", self.server);
+        send(self.http.delete(url).timeout(CALL_LIMIT)).await?;
+        Ok(())
+    }
+
+    /// Registers a runner; the files that say so.
+    pub(crate) async fn register(&self, body: &Value) -> Result<BTreeMap<String, Value>, Trouble> {
+        self.call("registrations", body).await
+    }
+
+    async fn call<T: for<'a> Deserialize<'a>>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Trouble> {
+        let url = format!("{}/{path}", self.server);
+        read(send(self.http.post(url).timeout(CALL_LIMIT).json(body)).await?).await
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<Response, Trouble> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| Trouble::Passing(error.to_string()))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body: Value = response.json().await.unwrap_or_default();
+    let message = body["message"].as_str().unwrap_or_default().to_owned();
+    Err(match status {
+        StatusCode::UNAUTHORIZED => Trouble::Revoked,
+        StatusCode::FORBIDDEN => Trouble::Deprecated,
+        StatusCode::NOT_FOUND => Trouble::NotFound(message),
+        StatusCode::CONFLICT => Trouble::Conflict,
+        _ => Trouble::Passing(format!("{status} {message}")),
+    })
+}
+
+async fn read<T: for<'a> Deserialize<'a>>(response: Response) -> Result<T, Trouble> {
+    response
+        .json()
+        .await
+        .map_err(|error| Trouble::Passing(error.to_string()))
+}

@@ -1,0 +1,260 @@
+//! Runs a job: the hooks round it and its script, with the output on its way to GitHub.
+
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::files::{Layout, tracking_id};
+use crate::github::{GitHub, Job};
+use crate::home::{Home, Settings};
+use crate::orphans;
+use crate::terminal::Diagnostics;
+
+/// What a cancelled step is given before the next, harder signal
+/// ([source](https://github.com/actions/runner/blob/main/src/Runner.Sdk/ProcessInvoker.cs)).
+const AFTER_INTERRUPT: Duration = Duration::from_millis(7_500);
+const AFTER_TERMINATE: Duration = Duration::from_millis(2_500);
+/// How long the rest of the output may take once the script has ended.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Output is sent in pieces of about this time.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// How a job ended, as the console spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobResult {
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
+impl JobResult {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Canceled => "Canceled",
+        }
+    }
+}
+
+/// Runs the job to its end. It is cancelled once `cancelled` says so.
+pub(crate) async fn execute(
+    home: Home,
+    settings: Settings,
+    github: GitHub,
+    session: String,
+    job: Job,
+    cancelled: watch::Receiver<bool>,
+) -> JobResult {
+    let log = Diagnostics::open(home.path(), "Worker");
+    log.info(&format!("Job {} ({}) begins.", job.name, job.id));
+    let (output, pieces) = mpsc::unbounded_channel();
+    let sending = tokio::spawn(send_output(github, session, job.id, pieces));
+    let nonce = nonce();
+    let result = match Layout::make(home.path(), &settings, &job, &nonce) {
+        Ok(layout) => {
+            Steps {
+                layout,
+                output,
+                cancelled,
+            }
+            .run(&log)
+            .await
+        }
+        Err(error) => {
+            // The other end lives as long as the task above.
+            let _ = output.send(format!(
+                "The job's directories could not be made: {error}\n"
+            ));
+            drop(output);
+            JobResult::Failed
+        }
+    };
+    let orphans = orphans::end_all(&tracking_id(&nonce));
+    log.info(&format!("{orphans} processes were left behind and ended."));
+    // What could not be sent is lost; the result is not.
+    let _ = sending.await;
+    log.info(&format!("Job result: {}", result.as_str()));
+    result
+}
+
+struct Steps {
+    layout: Layout,
+    output: mpsc::UnboundedSender<String>,
+    cancelled: watch::Receiver<bool>,
+}
+
+impl Steps {
+    async fn run(mut self, log: &Diagnostics) -> JobResult {
+        let mut good = self.hook("ACTIONS_RUNNER_HOOK_JOB_STARTED", log).await;
+        if good {
+            let script = self.layout.script.clone();
+            good = self.step("Run", &script, log).await;
+        }
+        // The hook after a job runs whatever became of it.
+        good &= self.hook("ACTIONS_RUNNER_HOOK_JOB_COMPLETED", log).await;
+        match (*self.cancelled.borrow(), good) {
+            (true, _) => JobResult::Canceled,
+            (false, true) => JobResult::Succeeded,
+            (false, false) => JobResult::Failed,
+        }
+    }
+
+    async fn hook(&mut self, variable: &str, log: &Diagnostics) -> bool {
+        let Some(script) = self.layout.environment.get(variable).cloned() else {
+            return true;
+        };
+        self.say(&format!("A job hook is configured: {script}\n"));
+        self.step(variable, Path::new(&script), log).await
+    }
+
+    /// Runs a script; whether it succeeded.
+    async fn step(&mut self, name: &str, script: &Path, log: &Diagnostics) -> bool {
+        let mut child = match self.start(script) {
+            Ok(child) => child,
+            Err(error) => {
+                self.say(&format!("{}: {error}\n", script.display()));
+                return false;
+            }
+        };
+        let readers: Vec<_> = [
+            child
+                .stdout
+                .take()
+                .map(|pipe| tokio::spawn(follow(pipe, self.output.clone()))),
+            child
+                .stderr
+                .take()
+                .map(|pipe| tokio::spawn(follow(pipe, self.output.clone()))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let group = child.id().and_then(|id| i32::try_from(id).ok());
+        let status = attend(&mut child, group, &mut self.cancelled).await;
+        if let Some(group) = group {
+            orphans::signal_group(group, Signal::SIGKILL);
+        }
+        for reader in readers {
+            // Something that has left the group may hold the pipe open; it is not waited for.
+            let _ = timeout(DRAIN, reader).await;
+        }
+        let code = status.ok().and_then(|status| status.code());
+        log.info(&format!("{name} ended with exit code {code:?}."));
+        if *self.cancelled.borrow() {
+            self.say("##[error]The operation was canceled.\n");
+        } else if code != Some(0) {
+            self.say(&format!(
+                "##[error]Process completed with exit code {}.\n",
+                code.unwrap_or(-1)
+            ));
+        }
+        code == Some(0)
+    }
+
+    fn start(&self, script: &Path) -> io::Result<Child> {
+        let shell = if Path::new("/bin/bash").exists() {
+            "/bin/bash"
+        } else {
+            "/bin/sh"
+        };
+        Command::new(shell)
+            .arg("-e")
+            .arg(script)
+            .current_dir(&self.layout.workspace)
+            .env_clear()
+            .envs(&self.layout.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+    }
+
+    fn say(&self, text: &str) {
+        // The other end lives as long as this one.
+        let _ = self.output.send(text.to_owned());
+    }
+}
+
+/// Waits for a step's end, and hastens it once the job is cancelled. A step that begins after that
+/// (the hook after the job) is not disturbed.
+async fn attend(
+    child: &mut Child,
+    group: Option<i32>,
+    cancelled: &mut watch::Receiver<bool>,
+) -> io::Result<std::process::ExitStatus> {
+    if *cancelled.borrow() {
+        return child.wait().await;
+    }
+    tokio::select! {
+        status = child.wait() => return status,
+        // An error means that nobody can cancel any more.
+        Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {}
+    }
+    let begun = Instant::now();
+    for (signal, patience) in [
+        (Signal::SIGINT, AFTER_INTERRUPT),
+        (Signal::SIGTERM, AFTER_INTERRUPT + AFTER_TERMINATE),
+    ] {
+        if let Some(group) = group {
+            orphans::signal_group(group, signal);
+        }
+        tokio::select! {
+            status = child.wait() => return status,
+            () = sleep_until(begun + patience) => {}
+        }
+    }
+    if let Some(group) = group {
+        orphans::signal_group(group, Signal::SIGKILL);
+    }
+    child.wait().await
+}
+
+async fn follow(mut pipe: impl AsyncRead + Unpin, output: mpsc::UnboundedSender<String>) {
+    let mut buffer = vec![0; 8192];
+    while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if output.send(text).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends the output on, in pieces that are not too small. What GitHub does not take is dropped: a
+/// job does not fail for its log.
+async fn send_output(
+    github: GitHub,
+    session: String,
+    job: u64,
+    mut pieces: mpsc::UnboundedReceiver<String>,
+) {
+    while let Some(mut text) = pieces.recv().await {
+        let flush = Instant::now() + FLUSH;
+        loop {
+            tokio::select! {
+                more = pieces.recv() => match more {
+                    Some(more) => text.push_str(&more),
+                    None => break,
+                },
+                () = sleep_until(flush) => break,
+            }
+        }
+        let _ = github.output(&session, job, text).await;
+    }
+}
+
+fn nonce() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness two jobs of one directory share a name; a directory has one job.
+    let _ = getrandom::fill(&mut bytes);
+    format!("{:032x}", u128::from_ne_bytes(bytes))
+}

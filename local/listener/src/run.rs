@@ -1,0 +1,366 @@
+//! `run`: from the registration to the end of its session.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::github::{Doing, GitHub, Job, Message, Trouble};
+use crate::home::{Home, Settings};
+use crate::job::{self, JobResult};
+use crate::signals::{Shutdown, Signals};
+use crate::terminal::{Diagnostics, error, event, line, success};
+use crate::{VERSION, code, command};
+
+/// Before a call is tried again. The real listener waits 30 s.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long another session is waited for. The real listener waits four minutes.
+const CONFLICT_LIMIT: Duration = Duration::from_secs(15);
+/// How often the end of a job is told before the listener gives up.
+const COMPLETE_ATTEMPTS: u32 = 30;
+
+pub(crate) async fn run(home: &Home, jit_config: Option<&str>) -> i32 {
+    let log = Diagnostics::open(home.path(), "Runner");
+    log.info(&format!("Version: {VERSION} (stand-in)"));
+    let code = prepare(home, jit_config, log).await;
+    Diagnostics::open(home.path(), "Runner").info(&format!(
+        "Runner execution has finished with return code {code}"
+    ));
+    code
+}
+
+async fn prepare(home: &Home, jit_config: Option<&str>, log: Diagnostics) -> i32 {
+    // From the first moment on: a signal before the session is a signal, too.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(reason) => {
+            return fail(
+                &log,
+                &format!("An error occurred: {reason}"),
+                code::RETRYABLE,
+            );
+        }
+    };
+    if let Some(encoded) = jit_config
+        && let Err(reason) = home.unpack(encoded)
+    {
+        return fail(&log, &format!("{reason:#}"), code::TERMINATED);
+    }
+    if !home.is_configured() {
+        let code = fail(&log, "Runner is not configured.", code::TERMINATED);
+        line(command::USAGE);
+        return code;
+    }
+    let settings = match home.settings() {
+        Ok(settings) => settings,
+        Err(reason) => {
+            return fail(
+                &log,
+                &format!("An error occurred: {reason:#}"),
+                code::TERMINATED,
+            );
+        }
+    };
+    let github = match GitHub::new(&settings.server) {
+        Ok(github) => github,
+        Err(reason) => {
+            return fail(
+                &log,
+                &format!("An error occurred: {reason}"),
+                code::RETRYABLE,
+            );
+        }
+    };
+    let mut listener = Listener {
+        home,
+        settings,
+        github,
+        signals,
+        shutdown: None,
+        log,
+    };
+    let code = listener.serve().await;
+    match listener.shutdown {
+        Some(Shutdown::Terminate) => code::SIGTERM,
+        Some(Shutdown::Interrupt) | None => code,
+    }
+}
+
+fn fail(log: &Diagnostics, message: &str, code: i32) -> i32 {
+    log.error(message);
+    error(message);
+    code
+}
+
+/// What ends a listener.
+enum End {
+    /// By this exit code.
+    Code(i32),
+    /// Asked to.
+    Shutdown,
+}
+
+struct Listener<'a> {
+    home: &'a Home,
+    settings: Settings,
+    github: GitHub,
+    signals: Signals,
+    shutdown: Option<Shutdown>,
+    log: Diagnostics,
+}
+
+impl Listener<'_> {
+    async fn serve(&mut self) -> i32 {
+        let session = match self.open().await {
+            Ok(session) => session,
+            Err(End::Code(code)) => return code,
+            Err(End::Shutdown) => return code::SUCCESS,
+        };
+        line(&format!("Current runner version: '{VERSION}'"));
+        event("Listening for Jobs");
+        let end = self.listen(&session).await;
+        self.log.info("Deleting Runner Session...");
+        // The registration may be gone with the session; nothing follows from that.
+        let _ = self.github.close(&session).await;
+        match end {
+            End::Code(code) => code,
+            End::Shutdown => code::SUCCESS,
+        }
+    }
+
+    /// Opens a session, however long GitHub can't be reached.
+    async fn open(&mut self) -> Result<String, End> {
+        let begun = Instant::now();
+        let mut troubled = false;
+        loop {
+            let reply = tokio::select! {
+                reply = self.github.open(&self.settings) => reply,
+                shutdown = self.signals.next() => return Err(self.end(shutdown)),
+            };
+            if !matches!(reply, Err(Trouble::Passing(_))) {
+                line("");
+                success("Connected to GitHub");
+                line("");
+            }
+            match reply {
+                Ok(session) => {
+                    if troubled {
+                        event("Runner reconnected.");
+                    }
+                    return Ok(session);
+                }
+                Err(Trouble::Revoked | Trouble::NotFound(_)) => {
+                    let message = "Failed to create a session. The runner registration has been deleted from the server, please re-configure. Runner registrations are automatically deleted for runners that have not connected to the service recently.";
+                    return Err(End::Code(fail(&self.log, message, code::TERMINATED)));
+                }
+                Err(Trouble::Deprecated) => return Err(self.deprecated()),
+                Err(Trouble::Conflict) => {
+                    error("A session for this runner already exists.");
+                    if begun.elapsed() > CONFLICT_LIMIT {
+                        let message = "Stop retry on SessionConflictException.";
+                        return Err(End::Code(fail(&self.log, message, code::SESSION_CONFLICT)));
+                    }
+                }
+                Err(Trouble::Passing(reason)) => self.complain(&mut troubled, &reason),
+            }
+            self.pause().await?;
+        }
+    }
+
+    /// Waits for messages and does what they say.
+    async fn listen(&mut self, session: &str) -> End {
+        let mut troubled = false;
+        loop {
+            let reply = tokio::select! {
+                reply = self.github.message(session, Doing::Idle) => reply,
+                shutdown = self.signals.next() => return self.end(shutdown),
+            };
+            if troubled && reply.is_ok() {
+                event("Runner reconnected.");
+                troubled = false;
+            }
+            match reply {
+                Ok(None | Some(Message::Cancel(_))) => {}
+                Ok(Some(Message::Update(_))) => return self.update(),
+                Ok(Some(Message::Job(id))) => match self.github.acquire(session, id).await {
+                    Ok(job) => {
+                        if let Some(end) = self.work(session, job).await {
+                            return end;
+                        }
+                    }
+                    Err(trouble) => {
+                        self.log.info(&format!("Skipping message Job. {trouble:?}"));
+                        if let Err(end) = self.pause().await {
+                            return end;
+                        }
+                    }
+                },
+                Err(Trouble::Revoked | Trouble::Conflict) => {
+                    self.log
+                        .info("Runner OAuth token has been revoked. Shutting down.");
+                    return End::Code(code::SUCCESS);
+                }
+                Err(Trouble::NotFound(reason)) => {
+                    let message = format!("An error occurred: {reason}");
+                    return End::Code(fail(&self.log, &message, code::TERMINATED));
+                }
+                Err(Trouble::Deprecated) => return self.deprecated(),
+                Err(Trouble::Passing(reason)) => {
+                    self.complain(&mut troubled, &reason);
+                    if let Err(end) = self.pause().await {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a job; nothing if the runner stays for another.
+    async fn work(&mut self, session: &str, job: Job) -> Option<End> {
+        let (id, name) = (job.id, job.name.clone());
+        event(&format!("Running job: {name}"));
+        self.log.info(&format!("Job {name} ({id}) begins."));
+        let (cancel, cancelled) = watch::channel(false);
+        let mut worker = tokio::spawn(job::execute(
+            self.home.clone(),
+            self.settings.clone(),
+            self.github.clone(),
+            session.to_owned(),
+            job,
+            cancelled,
+        ));
+        let result = self.attend(session, &mut worker, &cancel).await;
+        // Before GitHub knows: once it does, the runner may be taken away at any moment.
+        event(&format!(
+            "Job {name} completed with result: {}",
+            result.as_str()
+        ));
+        self.tell(session, id, result).await;
+        if self.settings.ephemeral {
+            self.home.unconfigure();
+            return Some(End::Code(code::SUCCESS));
+        }
+        self.shutdown.map(|_| End::Shutdown)
+    }
+
+    /// Stays with the job until it has ended; cancels it when GitHub or a signal says so.
+    async fn attend(
+        &mut self,
+        session: &str,
+        worker: &mut JoinHandle<JobResult>,
+        cancel: &watch::Sender<bool>,
+    ) -> JobResult {
+        loop {
+            let doing = if *cancel.borrow() {
+                Doing::Ending
+            } else {
+                Doing::Busy
+            };
+            let reply = tokio::select! {
+                biased;
+                result = &mut *worker => return result.unwrap_or(JobResult::Failed),
+                shutdown = self.signals.next() => {
+                    self.end(shutdown);
+                    cancel.send_replace(true);
+                    continue;
+                }
+                reply = self.github.message(session, doing) => reply,
+            };
+            match reply {
+                Ok(Some(Message::Cancel(_))) => {
+                    self.log.info("GitHub has cancelled the job.");
+                    cancel.send_replace(true);
+                }
+                Ok(_) => {}
+                Err(Trouble::Passing(_)) => sleep(RETRY).await,
+                // The job is not this runner's any more.
+                Err(trouble) => {
+                    self.log.error(&format!("The session is over: {trouble:?}"));
+                    cancel.send_replace(true);
+                    return worker.await.unwrap_or(JobResult::Failed);
+                }
+            }
+        }
+    }
+
+    async fn tell(&mut self, session: &str, job: u64, result: JobResult) {
+        for _ in 0..COMPLETE_ATTEMPTS {
+            match self.github.complete(session, job, result.as_str()).await {
+                Err(Trouble::Passing(reason)) => {
+                    self.log
+                        .error(&format!("The job's end was not told: {reason}"));
+                    sleep(RETRY).await;
+                }
+                Ok(()) => return,
+                Err(trouble) => {
+                    self.log
+                        .error(&format!("GitHub gave the job up before: {trouble:?}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Leaves a script behind that finishes the update when this process is gone
+    /// ([source](https://github.com/actions/runner/blob/main/src/Misc/layoutbin/update.sh.template)).
+    fn update(&mut self) -> End {
+        line("Runner update in progress, do not shutdown runner.");
+        line("Downloading 2.336.0 runner");
+        line("Waiting for current job finish running.");
+        line("Generate and execute update script.");
+        line("Runner will exit shortly for update, should be back online within 10 seconds.");
+        let script = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; : > update.finished";
+        let started = Command::new("/bin/sh")
+            .args(["-c", script, "update", &std::process::id().to_string()])
+            .current_dir(self.home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        if let Err(reason) = started {
+            self.log
+                .error(&format!("The update did not start: {reason}"));
+        }
+        End::Code(if self.settings.ephemeral {
+            code::UPDATING_ONCE
+        } else {
+            code::UPDATING
+        })
+    }
+
+    fn deprecated(&self) -> End {
+        // Spelt as the real one spells it.
+        let message = format!(
+            "An error occured: Forbidden Runner version v{VERSION} is deprecated and cannot receive messages."
+        );
+        End::Code(fail(&self.log, &message, code::VERSION_DEPRECATED))
+    }
+
+    fn end(&mut self, shutdown: Shutdown) -> End {
+        if shutdown == Shutdown::Interrupt {
+            line("Exiting...");
+        }
+        self.shutdown = Some(shutdown);
+        End::Shutdown
+    }
+
+    fn complain(&self, troubled: &mut bool, reason: &str) {
+        self.log.error(reason);
+        if !*troubled {
+            error(&format!(
+                "{}: Runner connect error: {reason}. Retrying until reconnected.",
+                crate::terminal::now()
+            ));
+            *troubled = true;
+        }
+    }
+
+    async fn pause(&mut self) -> Result<(), End> {
+        tokio::select! {
+            () = sleep(RETRY) => Ok(()),
+            shutdown = self.signals.next() => Err(self.end(shutdown)),
+        }
+    }
+}

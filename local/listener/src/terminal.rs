@@ -1,0 +1,86 @@
+//! What the listener says, on the console and in `_diag`.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// `2026-01-01 00:00:00Z`, .NET's universal sortable form.
+pub(crate) fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    now.replace_nanosecond(0)
+        .unwrap_or(now)
+        .format(&Rfc3339)
+        .unwrap_or_default()
+        .replace('T', " ")
+}
+
+/// A line of the console.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// A line of the console with the time before it.
+pub(crate) fn event(text: &str) {
+    println!("{}: {text}", now());
+}
+
+/// A green tick in the original.
+pub(crate) fn success(text: &str) {
+    println!("\u{221a} {text}");
+}
+
+/// A line of the console's other half.
+pub(crate) fn error(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A log in `_diag`. A line that can't be written is let go: nobody would be helped if the runner
+/// ended for it.
+#[derive(Debug)]
+pub(crate) struct Diagnostics {
+    file: Option<Mutex<File>>,
+    part: &'static str,
+}
+
+impl Diagnostics {
+    /// `_diag/<part>_<time>-utc.log`.
+    pub(crate) fn open(home: &Path, part: &'static str) -> Self {
+        let directory = home.join("_diag");
+        let stamp: String = now()
+            .chars()
+            .filter_map(|c| match c {
+                '0'..='9' => Some(c),
+                ' ' => Some('-'),
+                _ => None,
+            })
+            .collect();
+        let file = fs::create_dir_all(&directory)
+            .and_then(|()| {
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(directory.join(format!("{part}_{stamp}-utc.log")))
+            })
+            .ok()
+            .map(Mutex::new);
+        Self { file, part }
+    }
+
+    pub(crate) fn info(&self, text: &str) {
+        self.write("INFO", text);
+    }
+
+    pub(crate) fn error(&self, text: &str) {
+        self.write("ERR ", text);
+    }
+
+    fn write(&self, level: &str, text: &str) {
+        if let Some(mut file) = self.file.as_ref().and_then(|file| file.lock().ok()) {
+            let _ = writeln!(file, "[{} {level} {}] {text}", now(), self.part);
+        }
+    }
+}
