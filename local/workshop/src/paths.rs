@@ -56,8 +56,8 @@ impl Workshop {
 
     /// The agent for the local stack.
     pub fn agent(&self) -> PathBuf {
-        let triple = Architecture::here().triple();
-        self.target().join(triple).join("release/agent")
+        // cargo-lambda takes every program for a function's, and moves it there.
+        self.handlers().join("agent/bootstrap")
     }
 
     /// A program of ours as `cargo build` makes it.
