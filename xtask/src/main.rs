@@ -32,8 +32,9 @@ enum Command {
     /// Runs everything on this machine: AWS engine, deployment, GitHub stand-in, one job
     Local(local::Options),
     /// Queues a job on the local stack that is running
+    #[command(disable_help_flag = true)]
     Job {
-        /// What `local-stack job` takes; see --help there
+        /// --labels, --run, --repository; --help explains them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

@@ -89,6 +89,8 @@ fn kind_of(code: &str) -> Kind {
         || code.contains("TooManyRequests")
         || code.contains("RequestLimitExceeded")
         || code.contains("TooManyUpdates")
+        // As many executions are open as the account may have: it passes as they end.
+        || code.contains("ExecutionLimitExceeded")
     {
         Kind::Throttled
     } else if code.contains("NotFound")
@@ -121,6 +123,7 @@ mod tests {
         for (code, kind) in [
             ("ThrottlingException", Kind::Throttled),
             ("TooManyUpdates", Kind::Throttled),
+            ("ExecutionLimitExceeded", Kind::Throttled),
             ("ParameterNotFound", Kind::NotFound),
             ("ExecutionDoesNotExist", Kind::NotFound),
             ("ExecutionAlreadyExists", Kind::AlreadyExists),

@@ -109,7 +109,7 @@ pub mod shared {
     pub const LOG_LEVEL: Variable = Variable::with_default(
         "LOG_LEVEL",
         "info",
-        "`error`, `warn`, `info`, `debug` or `trace`",
+        "`error`, `warn`, `info` or `debug`",
     );
 }
 

@@ -27,7 +27,8 @@ pub fn init(settings: &Settings) -> Result<(), settings::Error> {
         .with_target(false)
         // CloudWatch stamps each line itself.
         .without_time()
-        .with_max_level(level)
+        // No finer: at TRACE the AWS SDK logs whole requests, and some of ours carry secrets.
+        .with_max_level(level.min(LevelFilter::DEBUG))
         .finish();
     // A second subscriber is refused: tests in one process share the first.
     let _ = tracing::subscriber::set_global_default(subscriber);

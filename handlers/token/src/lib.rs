@@ -1,1 +1,158 @@
-//! Being written.
+//! Issues a runner's registration at GitHub and writes it to SSM, where the runner takes it from.
+//!
+//! Last before the runner's task, because a registration expires; first to ask GitHub whether the
+//! job is still queued, where the order is not sure of it. With warm caches it makes one call to
+//! GitHub and one to SSM. The registration appears in nothing but that parameter: not in the answer,
+//! not in an error, not in a log.
+//!
+//! - [`issue`]: the registration, by the two ways GitHub has ([`Mode`])
+//! - [`deposit`]: the parameter
+
+pub mod deposit;
+mod error;
+pub mod issue;
+pub mod settings;
+
+use ::settings::Settings;
+use github::{GitHub, Installation, JobState};
+use job::{Job, Order};
+use outcome::Attempt;
+use registration::PlannedRunner;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use telemetry::Metric;
+use tracing::{Instrument, info_span};
+
+pub use error::Error;
+pub use settings::{Config, Mode};
+
+/// How often one SSM call is tried. `PutParameter` is the first limit that a burst of jobs meets, and
+/// a registration that was issued already is worth a few seconds of patience.
+const ATTEMPTS: u32 = 6;
+
+/// What the state machine gives.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Input {
+    /// The execution's input.
+    pub order: Order,
+    /// The runner that `launch` planned.
+    pub runner: PlannedRunner,
+    /// The attempt.
+    #[serde(default)]
+    pub attempt: Option<Attempt>,
+}
+
+/// What `cleanup` needs to find the runner again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// The runner's id at GitHub; null where it registers itself.
+    pub runner_id: Option<u64>,
+    /// The App's installation that it was registered by.
+    pub installation_id: u64,
+}
+
+/// What `token` works with, made once for each sandbox.
+#[derive(Debug)]
+pub struct Deps {
+    /// The configuration.
+    pub config: Config,
+    /// GitHub.
+    pub github: GitHub,
+    /// SSM.
+    pub ssm: aws_sdk_ssm::Client,
+}
+
+impl Deps {
+    /// Clients and configuration from the environment. Must be called inside a tokio runtime.
+    pub fn from_settings(settings: &Settings) -> Result<Self, app_secrets::Error> {
+        let ssm = aws_sdk_ssm::Client::new(&aws::sdk_config(settings, ATTEMPTS)?);
+        Ok(Self {
+            config: Config::from_settings(settings)?,
+            github: app_secrets::connect(settings, ssm.clone())?,
+            ssm,
+        })
+    }
+}
+
+/// Registers the attempt's runner.
+pub async fn handle(deps: &Deps, payload: Value) -> Result<Output, Error> {
+    let input: Input = serde_json::from_value(payload)?;
+    let job = &input.order.job;
+    let span = info_span!("token", job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %input.runner.name.execution());
+    let result = register(deps, &input).instrument(span).await;
+    if let Some(left) = deps.github.rate_limit_remaining() {
+        // Far below 2^52, where a float would begin to round.
+        #[allow(clippy::cast_precision_loss)]
+        emit(deps, Metric::GitHubRateLimitRemaining, left as f64);
+    }
+    if result.is_ok() {
+        emit(deps, Metric::Launches, 1.0);
+    }
+    result
+}
+
+async fn register(deps: &Deps, input: &Input) -> Result<Output, Error> {
+    let Input { order, runner, .. } = input;
+    let job = &order.job;
+    let installation = deps
+        .github
+        .serving(&job.repository, job.installation_id)
+        .await?;
+    let scope = deps.config.scope.at(job);
+    // Independent of each other; that the job needs no runner weighs more than a missing group.
+    let (wanted, group) = tokio::join!(
+        still_queued(input, &installation),
+        installation.runner_group(&scope, &deps.config.runner_group),
+    );
+    wanted?;
+    let issued = issue::issue(deps, &installation, &scope, runner, group?).await?;
+    if let Err(error) = deposit::deposit(deps, job, runner, &issued.registration).await {
+        if let Some(id) = issued.runner_id {
+            // Nobody will ever start this runner. `cleanup` looks for it too, but may come late.
+            let withdrawn = installation.delete_runner(&scope, id).await;
+            tracing::warn!(runner = %runner.name, id, ?withdrawn, "the registration is withdrawn");
+        }
+        return Err(error);
+    }
+    tracing::info!(runner = %runner.name, id = issued.runner_id, %scope, "runner registered");
+    Ok(Output {
+        runner_id: issued.runner_id,
+        installation_id: installation.id(),
+    })
+}
+
+/// Asks GitHub whether the job still wants a runner, where the order or the attempt doubts it.
+async fn still_queued(input: &Input, installation: &Installation) -> Result<(), Error> {
+    let doubted = input.order.recheck
+        || input
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.recheck);
+    if !doubted {
+        return Ok(());
+    }
+    let Job { id, repository, .. } = &input.order.job;
+    let state = match installation.job(repository, *id).await? {
+        JobState::Queued => return Ok(()),
+        JobState::Waiting => "waiting (its webhook follows when it is queued again)".to_owned(),
+        JobState::InProgress { runner, .. } => {
+            format!(
+                "in progress on {}",
+                runner.as_deref().unwrap_or("another runner")
+            )
+        }
+        JobState::Completed { conclusion, .. } => {
+            format!(
+                "completed ({})",
+                conclusion.as_deref().unwrap_or("no conclusion")
+            )
+        }
+        JobState::Absent => "unknown".to_owned(),
+    };
+    Err(Error::JobNotQueued { job: *id, state })
+}
+
+fn emit(deps: &Deps, metric: Metric, value: f64) {
+    telemetry::emit(&deps.config.deployment.to_string(), metric, value, None);
+}

@@ -1,1 +1,290 @@
-//! Being written.
+//! Takes GitHub's webhooks and has an execution started for each job that wants a runner.
+//!
+//! ```text
+//! request ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
+//!   413 ◀──────┘        401 ◀──┘            400 ◀──┘          │      └ takes no more ─▶ overflow queue
+//!                                                             ├▶ cancelled, taken by another's runner ─▶ cleanup
+//!                                                             └▶ anything else ─▶ 202
+//! overflow queue ─▶ StartExecution
+//! ```
+//!
+//! | step | room |
+//! |---|---|
+//! | what Lambda delivers | [`event`] |
+//! | GitHub's signature, and the secrets it is checked with | [`signature`], [`secret`] |
+//! | what a body means | [`webhook`] |
+//! | whose jobs are served | [`admission`] |
+//! | one execution per job | [`start`] |
+//! | what does not fit now | [`overflow`] |
+//! | what `cleanup` sees to | [`handoff`] |
+//! | the answer | [`respond`] |
+//!
+//! GitHub waits ten seconds for an answer and does not repeat a delivery by itself. So two promises
+//! hold here: what is answered 2xx is started, kept or not needed; what is answered 5xx is neither
+//! started nor kept, and `sweep` has GitHub deliver it again.
+
+pub mod admission;
+pub mod event;
+pub mod handoff;
+pub mod overflow;
+pub mod respond;
+pub mod secret;
+pub mod settings;
+pub mod signature;
+pub mod start;
+pub mod webhook;
+
+use std::time::Duration;
+
+use ::settings::Settings;
+use aws_sdk_sfn::config::retry::RetryConfig;
+use fault::Class;
+use job::{Job, Order, RunnerName};
+use serde::Serialize;
+use telemetry::Metric;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
+
+pub use event::{BatchResponse, Event, Request};
+pub use respond::{Done, Error, Response};
+pub use settings::Config;
+
+use handoff::{Handoff, HandoffError, hand_on};
+use overflow::{KeepError, drain, keep};
+use secret::{CheckError, SecretError, Secrets};
+use signature::{Signature, SignatureError};
+use start::{StartError, Started, start};
+use webhook::Webhook;
+
+/// How long the work on one webhook may take. Of GitHub's ten seconds, this and [`KEEPING`] leave two
+/// for the network and a cold start.
+const WORK: Duration = Duration::from_secs(6);
+
+/// How long keeping a job may take after that.
+const KEEPING: Duration = Duration::from_secs(2);
+
+/// A job older than this when its webhook arrives may be over, or served by an idle runner: GitHub is
+/// asked before anything is launched for it.
+const PROMPT: time::Duration = time::Duration::minutes(1);
+
+/// How often one AWS call is tried; StartExecution has tries of its own.
+const ATTEMPTS: u32 = 3;
+
+/// How often StartExecution is tried: with pauses of up to 0.1, 0.2, 0.4, 0.8 and then a second, this
+/// takes as long as [`WORK`] allows on average. Under a throttling that lasts, the client's own retry
+/// quota ends the tries sooner, and the job is kept sooner.
+const START_ATTEMPTS: u32 = 16;
+const START_PAUSE: Duration = Duration::from_millis(100);
+const START_PAUSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the handler works with, made once per sandbox.
+#[derive(Debug)]
+pub struct Deps {
+    /// The configuration.
+    pub config: Config,
+    /// The webhook's secrets.
+    pub secrets: Secrets,
+    /// Step Functions.
+    pub sfn: aws_sdk_sfn::Client,
+    /// Lambda.
+    pub lambda: aws_sdk_lambda::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+}
+
+impl Deps {
+    /// Reads the configuration and makes the clients.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ::settings::Error> {
+        let config = Config::from_settings(settings)?;
+        let aws = aws::sdk_config(settings, ATTEMPTS)?;
+        let patient = RetryConfig::standard()
+            .with_max_attempts(START_ATTEMPTS)
+            .with_initial_backoff(START_PAUSE)
+            .with_max_backoff(START_PAUSE_LIMIT);
+        Ok(Self {
+            secrets: Secrets::new(
+                aws_sdk_ssm::Client::new(&aws),
+                config.secret_parameter.clone(),
+                config.secret_ttl,
+            ),
+            sfn: aws_sdk_sfn::Client::from_conf(
+                aws_sdk_sfn::config::Builder::from(&aws)
+                    .retry_config(patient)
+                    .build(),
+            ),
+            lambda: aws_sdk_lambda::Client::new(&aws),
+            sqs: aws_sdk_sqs::Client::new(&aws),
+            config,
+        })
+    }
+}
+
+/// What Lambda is given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a request.
+    Http(Response),
+    /// To messages of the overflow queue.
+    Batch(BatchResponse),
+}
+
+/// Takes a webhook, or what the overflow queue kept. It never fails: what went wrong is in the
+/// answer.
+pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
+    let request = match event {
+        Event::Http(request) => request,
+        Event::Queue(messages) => return Answer::Batch(drain(deps, messages).await),
+    };
+    let span = info_span!(
+        "webhook",
+        delivery = Empty,
+        event = Empty,
+        job_id = Empty,
+        run_id = Empty,
+        repository = Empty,
+        execution = Empty
+    );
+    async {
+        let result = take(deps, &request, now).await;
+        match &result {
+            Ok(done) => tracing::info!(status = done.status(), ?done, "webhook taken"),
+            Err(error) => {
+                tracing::warn!(status = error.status(), fault = %error.fault(), %error, "webhook not taken");
+                telemetry::emit(&deps.config.deployment.to_string(), Metric::WebhookErrors, 1.0, None);
+            }
+        }
+        Answer::Http(Response::from(&result))
+    }
+    .instrument(span)
+    .await
+}
+
+async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Done, Error> {
+    let act_by = Instant::now() + WORK;
+    let body = request.bytes()?;
+    let signature: Signature = request
+        .header(signature::HEADER)
+        .ok_or(SignatureError::Missing)?
+        .parse()?;
+    let late = || CheckError::Secret(SecretError::Late);
+    by(act_by, late(), deps.secrets.check(&body, &signature, now)).await?;
+
+    // From here on the request is GitHub's.
+    let span = Span::current();
+    let event = request.header(webhook::EVENT_HEADER);
+    span.record("event", event);
+    span.record("delivery", request.header(webhook::DELIVERY_HEADER));
+    match Webhook::read(event, &body, now)? {
+        Webhook::Ping => Ok(Done::Pong),
+        Webhook::WithoutJob => Ok(Done::NoJob),
+        Webhook::Other(event) => Ok(Done::Ignored(event)),
+        Webhook::Queued(job) => {
+            record(&job);
+            match deps.config.policy.admit(&job) {
+                Ok(()) => start_or_keep(deps, job, now, act_by).await,
+                Err(refusal) => Ok(Done::NotServed(refusal)),
+            }
+        }
+        Webhook::Cancelled(job) => {
+            record(&job);
+            match deps.config.policy.admit(&job) {
+                Ok(()) => tell_cleanup(deps, Handoff::Cancelled { job }, act_by).await,
+                Err(refusal) => Ok(Done::NotServed(refusal)),
+            }
+        }
+        // Whoever's job it is: if a runner of ours runs it, another job of ours may have nobody.
+        Webhook::Started { job, runner } => match taken_from(deps, &job, &runner) {
+            Some(runner) => {
+                record(&job);
+                tell_cleanup(deps, Handoff::Displaced { job, runner }, act_by).await
+            }
+            None => Ok(Done::Ignored("a job in the hands of its runner".to_owned())),
+        },
+    }
+}
+
+fn record(job: &Job) {
+    let span = Span::current();
+    span.record("job_id", job.id.0);
+    span.record("run_id", job.run_id);
+    span.record("repository", tracing::field::display(&job.repository));
+}
+
+/// The runner, where it is one of ours and was started for another job.
+fn taken_from(deps: &Deps, job: &Job, runner: &str) -> Option<RunnerName> {
+    let runner: RunnerName = runner.parse().ok()?;
+    let ours = *runner.deployment() == deps.config.deployment;
+    (ours && runner.execution().job() != job.id).then_some(runner)
+}
+
+/// Has an execution work for the job. Where Step Functions takes no more, the job is kept.
+async fn start_or_keep(
+    deps: &Deps,
+    job: Job,
+    now: OffsetDateTime,
+    act_by: Instant,
+) -> Result<Done, Error> {
+    let order = Order {
+        recheck: now - job.queued_at > PROMPT,
+        not_before: None,
+        job,
+    };
+    let starting = start(&deps.sfn, &deps.config.state_machine, &order);
+    let problem = match by(act_by, StartError::Late, starting).await {
+        Ok(Started::New(execution)) => {
+            Span::current().record("execution", tracing::field::display(&execution));
+            return Ok(Done::Started(execution));
+        }
+        Ok(Started::Already(execution)) => {
+            Span::current().record("execution", tracing::field::display(&execution));
+            return Ok(Done::Running(execution));
+        }
+        Err(problem) if problem.fault().class() == Class::Passing => problem,
+        Err(problem) => return Err(Error::Start(Box::new(problem))),
+    };
+    tracing::warn!(%problem, "Step Functions takes no more");
+    let kept = match &deps.config.overflow_queue {
+        Some(queue) => {
+            let keeping = keep(&deps.sqs, queue, &order);
+            by(act_by + KEEPING, KeepError::Late, keeping).await
+        }
+        None => Err(KeepError::NoQueue),
+    };
+    match kept {
+        Ok(()) => {
+            telemetry::emit(
+                &deps.config.deployment.to_string(),
+                Metric::KeptEvents,
+                1.0,
+                None,
+            );
+            Ok(Done::Kept)
+        }
+        Err(keep) => Err(Error::NotKept {
+            start: Box::new(problem),
+            keep: Box::new(keep),
+        }),
+    }
+}
+
+async fn tell_cleanup(deps: &Deps, handoff: Handoff, act_by: Instant) -> Result<Done, Error> {
+    let telling = hand_on(&deps.lambda, &deps.config.cleanup_function, &handoff);
+    by(act_by, HandoffError::Late, telling)
+        .await
+        .map_err(|error| Error::Handoff(Box::new(error)))?;
+    Ok(Done::HandedOn(handoff.kind()))
+}
+
+/// Gives work until a deadline; what is not done by then is dropped and `late`.
+async fn by<T, E>(
+    deadline: Instant,
+    late: E,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout_at(deadline, work)
+        .await
+        .unwrap_or(Err(late))
+}

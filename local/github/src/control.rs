@@ -66,6 +66,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_standin/settings", get(settings).patch(change_settings))
         .route("/_standin/faults", post(fault).delete(clear_faults))
         .route("/_standin/delivery-faults", post(delivery_fault))
+        .route("/_standin/deliveries/{id}", get(delivery))
         .route("/_standin/deliveries/{id}/redeliver", post(redeliver))
         .route("/_standin/repositories", post(repository))
         .route(
@@ -189,6 +190,15 @@ async fn delivery_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Outco
 async fn clear_faults(State(shared): State<Arc<Shared>>) -> Response {
     shared.note(World::clear_faults);
     nothing()
+}
+
+async fn delivery(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Outcome {
+    shared.read(|world| {
+        let exchange = world.deliveries.get(&id);
+        exchange
+            .map(|exchange| shown(StatusCode::OK, exchange))
+            .ok_or_else(|| Rejected::absent(format!("there is no delivery {id}")))
+    })
 }
 
 async fn redeliver(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Outcome {

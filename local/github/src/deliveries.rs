@@ -58,6 +58,13 @@ pub struct Delivery {
     pub hook_target: u64,
     /// The job it tells about.
     pub job: Option<u64>,
+}
+
+/// A delivery with what went over the wire. Apart, because a list of these is large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The delivery.
+    pub delivery: Delivery,
     /// What was sent with it.
     pub request_headers: BTreeMap<String, String>,
     /// The body, byte for byte.
@@ -125,7 +132,7 @@ async fn list(
             .deliveries
             .range(..below)
             .rev()
-            .map(|(_, delivery)| delivery)
+            .map(|(_, exchange)| &exchange.delivery)
             .filter(|delivery| delivery.hook == Hook::App)
             .filter(|delivery| match wanted.as_deref() {
                 Some("success") => delivery.succeeded(),
@@ -147,19 +154,19 @@ async fn list(
 
 async fn show(_: AppCaller, State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
     shared.read(|world| {
-        let delivery = id
+        let exchange = id
             .parse()
             .ok()
             .and_then(|id: u64| world.deliveries.get(&id))
-            .filter(|delivery| delivery.hook == Hook::App)
+            .filter(|exchange| exchange.delivery.hook == Hook::App)
             .ok_or_else(Refusal::not_found)?;
-        let mut shown = delivery.json();
-        let payload: Value = serde_json::from_str(&delivery.payload).unwrap_or_default();
+        let mut shown = exchange.delivery.json();
+        let payload: Value = serde_json::from_str(&exchange.payload).unwrap_or_default();
         let url = world.webhook.as_ref().map(|webhook| webhook.url.clone());
         shown["url"] = Value::from(url);
-        shown["request"] = json!({ "headers": delivery.request_headers, "payload": payload });
+        shown["request"] = json!({ "headers": exchange.request_headers, "payload": payload });
         shown["response"] =
-            json!({ "headers": delivery.response_headers, "payload": delivery.response });
+            json!({ "headers": exchange.response_headers, "payload": exchange.response });
         Ok(answer(StatusCode::OK, &shown))
     })
 }
@@ -171,8 +178,8 @@ async fn redeliver(
 ) -> Answer {
     let sent = shared.change(|world| {
         let known = id.parse().ok().filter(|id| {
-            let delivery = world.deliveries.get(id);
-            delivery.is_some_and(|delivery| delivery.hook == Hook::App)
+            let exchange = world.deliveries.get(id);
+            exchange.is_some_and(|exchange| exchange.delivery.hook == Hook::App)
         });
         known.is_some_and(|id| world.redeliver(id))
     });

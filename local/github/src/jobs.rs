@@ -1,6 +1,7 @@
 //! Workflow jobs and what may happen to them.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use labels::LabelSet;
 use serde::{Deserialize, Serialize};
@@ -336,6 +337,7 @@ impl World {
                 self.conclude(id, "cancelled");
                 if let Some(runner) = leased_to.and_then(|runner| self.runners.get_mut(&runner)) {
                     runner.job = None;
+                    runner.idle_since = runner.session.is_some().then(Instant::now);
                 }
             }
         }

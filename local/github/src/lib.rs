@@ -28,7 +28,7 @@ mod webhooks;
 pub use accounts::{Access, OwnerType, RunnerGroup};
 pub use config::{Assignment, Config, DeletionNotice, Settings, WebhookTarget};
 pub use control::Rejected;
-pub use deliveries::{Delivery, Hook};
+pub use deliveries::{Delivery, Exchange, Hook};
 pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
 pub use jobs::{Job, JobStatus, NewJob, Via};
 pub use runners::Runner;

@@ -10,14 +10,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::accounts::{Access, DEFAULT_GROUP, OwnerType, RunnerGroup, Scope};
 use crate::answer::Refusal;
 use crate::config::{Config, Settings, WebhookTarget};
 use crate::control::Rejected;
-use crate::deliveries::Delivery;
+use crate::deliveries::{Delivery, Exchange};
 use crate::faults::{DeliveryFault, Fault};
 use crate::jobs::{Job, NewJob};
 use crate::jwt::public_half;
@@ -29,7 +28,7 @@ use crate::{actions, apps, control, deliveries, runners, session};
 
 /// How often limits are looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// How long open requests may take when the stand-in is stopped; requests for messages take longer.
+/// How long open requests may take when the stand-in is stopped.
 const STOP: Duration = Duration::from_millis(500);
 
 /// The stand-in, running until it is dropped.
@@ -37,7 +36,6 @@ const STOP: Duration = Duration::from_millis(500);
 pub struct Server {
     shared: Arc<Shared>,
     url: String,
-    stop: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
 }
 
@@ -55,19 +53,17 @@ impl Server {
             .build()
             .map_err(io::Error::other)?;
         let shared = Shared::new(World::new(&config, url.clone()), http);
-        let (stop, stopping) = watch::channel(false);
-        let serving = tokio::spawn(serve(listener, shared.clone(), stopping));
+        let serving = tokio::spawn(serve(listener, shared.clone()));
         Ok(Self {
             shared,
             url,
-            stop,
             serving: Some(serving),
         })
     }
 
     /// Stops, and waits until nothing is served any more.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
+        self.shared.stop();
         if let Some(serving) = self.serving.take() {
             // It ends by itself; there is nothing to learn from how.
             let _ = serving.await;
@@ -261,6 +257,11 @@ impl Server {
         self.snapshot().deliveries
     }
 
+    /// A delivery with what went over the wire.
+    pub fn exchange(&self, id: u64) -> Option<Exchange> {
+        self.shared.read(|world| world.deliveries.get(&id).cloned())
+    }
+
     /// Everything.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.read(World::snapshot)
@@ -440,17 +441,18 @@ fn refused(refusal: Refusal) -> Rejected {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
+        self.shared.stop();
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let clock = tokio::spawn(tick(shared.clone()));
-    let serving = axum::serve(listener, router(shared))
-        .with_graceful_shutdown(stopped(stopping.clone()))
+    let stopping = shared.clone();
+    let serving = axum::serve(listener, router(shared.clone()))
+        .with_graceful_shutdown(async move { stopping.stopped().await })
         .into_future();
     let patience = async {
-        stopped(stopping).await;
+        shared.stopped().await;
         tokio::time::sleep(STOP).await;
     };
     tokio::select! {
@@ -458,11 +460,6 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::Rece
         () = patience => {}
     }
     clock.abort();
-}
-
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // A sender that is gone has stopped, too.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 async fn tick(shared: Arc<Shared>) {

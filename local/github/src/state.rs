@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::accounts::Directory;
 use crate::auth::Tokens;
 use crate::config::{Assignment, Config, Settings, WebhookTarget};
-use crate::deliveries::Delivery;
+use crate::deliveries::{Delivery, Exchange};
 use crate::faults::{DeliveryFault, Fault};
 use crate::jobs::{Job, JobEntry, JobStatus};
 use crate::jwt::{AppIdentity, public_half};
@@ -58,7 +58,7 @@ pub(crate) struct World {
     pub(crate) runners: BTreeMap<u64, RunnerEntry>,
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) jobs: BTreeMap<u64, JobEntry>,
-    pub(crate) deliveries: BTreeMap<u64, Delivery>,
+    pub(crate) deliveries: BTreeMap<u64, Exchange>,
     pub(crate) outbox: Vec<Outgoing>,
     /// Deliveries under way.
     pub(crate) sending: usize,
@@ -188,7 +188,11 @@ impl World {
         Snapshot {
             jobs: self.jobs.values().map(|entry| entry.job.clone()).collect(),
             runners: self.runners.values().map(RunnerEntry::view).collect(),
-            deliveries: self.deliveries.values().cloned().collect(),
+            deliveries: self
+                .deliveries
+                .values()
+                .map(|exchange| exchange.delivery.clone())
+                .collect(),
             leftovers: self.leftovers(),
         }
     }
@@ -206,6 +210,7 @@ fn choices(settings: &Settings) -> Choices {
 pub(crate) struct Shared {
     world: Mutex<World>,
     changed: watch::Sender<()>,
+    stopping: watch::Sender<bool>,
     pub(crate) http: reqwest::Client,
 }
 
@@ -214,6 +219,7 @@ impl Shared {
         Arc::new(Self {
             world: Mutex::new(world),
             changed: watch::Sender::new(()),
+            stopping: watch::Sender::new(false),
             http,
         })
     }
@@ -251,7 +257,17 @@ impl Shared {
         }
     }
 
-    /// Waits until `look` finds something, or `limit` has passed.
+    /// Nobody waits any longer.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) async fn stopped(&self) {
+        // The sender lives as long as this does.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Waits until `look` finds something, `limit` has passed, or the stand-in is stopped.
     pub(crate) async fn wait<T>(
         &self,
         limit: Duration,
@@ -265,6 +281,7 @@ impl Shared {
             }
             tokio::select! {
                 change = news.changed() => change.ok()?,
+                () = self.stopped() => return None,
                 () = tokio::time::sleep_until(deadline) => return self.read(&mut look),
             }
         }

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tokio::sync::oneshot;
 
 use crate::clock::fine_stamp;
-use crate::deliveries::{Delivery, Hook};
+use crate::deliveries::{Delivery, Exchange, Hook};
 use crate::faults::DeliveryFaultKind;
 use crate::jobs::Via;
 use crate::payload::job_event;
@@ -40,7 +40,7 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
 /// A webhook on its way.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    delivery: Delivery,
+    exchange: Exchange,
     url: String,
     host: Option<String>,
     limit: Duration,
@@ -73,26 +73,16 @@ impl World {
             };
             let fault = self.take_delivery_fault(action, job);
             let delivery = Delivery {
-                id: self.delivery_id(),
-                guid: random::uuid(),
-                delivered_at: String::new(),
-                redelivery: false,
-                duration: 0.0,
-                status: String::new(),
-                status_code: 0,
-                event: "workflow_job".to_owned(),
-                action: Some(action.to_owned()),
                 installation_id: event.installation,
                 repository_id: Some(event.repository),
                 hook: *hook,
                 hook_target: event.target,
                 job: Some(job),
-                request_headers: BTreeMap::new(),
-                payload: event.payload.to_string(),
-                response_headers: BTreeMap::new(),
-                response: String::new(),
+                action: Some(action.to_owned()),
+                ..self.blank("workflow_job")
             };
-            self.send(delivery, Some(job), fault.as_ref());
+            let payload = event.payload.to_string();
+            self.send(delivery, payload, Some(job), fault.as_ref());
         }
     }
 
@@ -103,7 +93,13 @@ impl World {
             "hook_id": self.app.id,
             "hook": { "type": "App", "id": self.app.id, "active": true, "events": ["workflow_job"], "app_id": self.app.id },
         });
-        let delivery = Delivery {
+        let delivery = self.blank("ping");
+        self.send(delivery, payload.to_string(), None, None);
+    }
+
+    /// A delivery of the App's that was not sent yet.
+    fn blank(&mut self, event: &str) -> Delivery {
+        Delivery {
             id: self.delivery_id(),
             guid: random::uuid(),
             delivered_at: String::new(),
@@ -111,19 +107,14 @@ impl World {
             duration: 0.0,
             status: String::new(),
             status_code: 0,
-            event: "ping".to_owned(),
+            event: event.to_owned(),
             action: None,
             installation_id: None,
             repository_id: None,
             hook: Hook::App,
             hook_target: self.app.id,
             job: None,
-            request_headers: BTreeMap::new(),
-            payload: payload.to_string(),
-            response_headers: BTreeMap::new(),
-            response: String::new(),
-        };
-        self.send(delivery, None, None);
+        }
     }
 
     /// Sends a recorded delivery again. Whether there is such a one.
@@ -131,15 +122,13 @@ impl World {
         let Some(old) = self.deliveries.get(&id) else {
             return false;
         };
-        let again = Delivery {
-            redelivery: true,
-            ..old.clone()
-        };
+        let (old, payload) = (old.delivery.clone(), old.payload.clone());
         let delivery = Delivery {
             id: self.delivery_id(),
-            ..again
+            redelivery: true,
+            ..old
         };
-        self.send(delivery, None, None);
+        self.send(delivery, payload, None, None);
         true
     }
 
@@ -147,16 +136,23 @@ impl World {
     /// fault delays.
     fn send(
         &mut self,
-        mut delivery: Delivery,
+        delivery: Delivery,
+        payload: String,
         in_order_of: Option<u64>,
         fault: Option<&DeliveryFaultKind>,
     ) {
         let Some(target) = self.webhook.clone() else {
             return;
         };
-        delivery.request_headers = self.delivery_headers(&delivery);
-        let mut outgoing = Outgoing {
+        let exchange = Exchange {
+            request_headers: self.delivery_headers(&delivery, &payload),
             delivery,
+            payload,
+            response_headers: BTreeMap::new(),
+            response: String::new(),
+        };
+        let mut outgoing = Outgoing {
+            exchange,
             url: target.url,
             host: target.host,
             limit: Duration::from_millis(self.settings.delivery_timeout_ms),
@@ -185,7 +181,7 @@ impl World {
         self.outbox.push(outgoing);
     }
 
-    fn delivery_headers(&self, delivery: &Delivery) -> BTreeMap<String, String> {
+    fn delivery_headers(&self, delivery: &Delivery, payload: &str) -> BTreeMap<String, String> {
         let target_type = match delivery.hook {
             Hook::App => "integration",
             Hook::Repository => "repository",
@@ -208,7 +204,7 @@ impl World {
             ),
             (
                 "X-Hub-Signature-256",
-                sign(&self.webhook_secret, delivery.payload.as_bytes()),
+                sign(&self.webhook_secret, payload.as_bytes()),
             ),
         ]
         .into_iter()
@@ -234,34 +230,34 @@ impl Outgoing {
 
     async fn attempt(&self, shared: &Arc<Shared>) {
         let begun = Instant::now();
-        let mut delivery = self.delivery.clone();
-        delivery.delivered_at = fine_stamp(shared.read(World::now));
+        let mut exchange = self.exchange.clone();
+        exchange.delivery.delivered_at = fine_stamp(shared.read(World::now));
         match self.lost {
             Some(status) => {
-                delivery.status_code = status;
+                exchange.delivery.status_code = status;
                 let words = if status == 504 {
                     "timed out"
                 } else {
                     "failed to connect to host"
                 };
-                words.clone_into(&mut delivery.status);
+                words.clone_into(&mut exchange.delivery.status);
             }
-            None => self.post(shared, &mut delivery).await,
+            None => self.post(shared, &mut exchange).await,
         }
-        delivery.duration = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
+        exchange.delivery.duration = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
         shared.change(|world| {
             // A copy is the same delivery, received twice and recorded once.
-            world.deliveries.insert(delivery.id, delivery);
+            world.deliveries.insert(exchange.delivery.id, exchange);
         });
     }
 
-    async fn post(&self, shared: &Shared, delivery: &mut Delivery) {
+    async fn post(&self, shared: &Shared, exchange: &mut Exchange) {
         let mut request = shared
             .http
             .post(&self.url)
             .timeout(self.limit)
-            .body(delivery.payload.clone());
-        for (name, value) in &delivery.request_headers {
+            .body(exchange.payload.clone());
+        for (name, value) in &exchange.request_headers {
             request = request.header(name, value);
         }
         if let Some(host) = &self.host {
@@ -273,6 +269,7 @@ impl Outgoing {
             let headers = response.headers().clone();
             Ok::<_, reqwest::Error>((status, headers, response.text().await?))
         };
+        let delivery = &mut exchange.delivery;
         match outcome.await {
             Ok((status, headers, body)) => {
                 delivery.status_code = status.as_u16();
@@ -280,13 +277,13 @@ impl Outgoing {
                     .canonical_reason()
                     .unwrap_or("Unknown")
                     .clone_into(&mut delivery.status);
-                delivery.response_headers = headers
+                exchange.response_headers = headers
                     .iter()
                     .filter_map(|(name, value)| {
                         Some((name.to_string(), value.to_str().ok()?.to_owned()))
                     })
                     .collect();
-                delivery.response = body.chars().take(ANSWER_LIMIT).collect();
+                exchange.response = body.chars().take(ANSWER_LIMIT).collect();
             }
             Err(error) if error.is_timeout() => {
                 delivery.status_code = 504;

@@ -62,6 +62,7 @@ pub(crate) async fn execute(
         Ok(layout) => {
             Steps {
                 layout,
+                tracking_id: tracking_id(&nonce),
                 output,
                 cancelled,
             }
@@ -77,7 +78,7 @@ pub(crate) async fn execute(
             JobResult::Failed
         }
     };
-    let orphans = orphans::end_all(&tracking_id(&nonce));
+    let orphans = orphans::signal_all(&tracking_id(&nonce), Signal::SIGKILL);
     log.info(&format!("{orphans} processes were left behind and ended."));
     // What could not be sent is lost; the result is not.
     let _ = sending.await;
@@ -87,6 +88,7 @@ pub(crate) async fn execute(
 
 struct Steps {
     layout: Layout,
+    tracking_id: String,
     output: mpsc::UnboundedSender<String>,
     cancelled: watch::Receiver<bool>,
 }
@@ -137,13 +139,9 @@ impl Steps {
         .into_iter()
         .flatten()
         .collect();
-        let group = child.id().and_then(|id| i32::try_from(id).ok());
-        let status = attend(&mut child, group, &mut self.cancelled).await;
-        if let Some(group) = group {
-            orphans::signal_group(group, Signal::SIGKILL);
-        }
+        let status = attend(&mut child, &self.tracking_id, &mut self.cancelled).await;
         for reader in readers {
-            // Something that has left the group may hold the pipe open; it is not waited for.
+            // Something in the background may hold the pipe open; it is not waited for.
             let _ = timeout(DRAIN, reader).await;
         }
         let code = status.ok().and_then(|status| status.code());
@@ -174,7 +172,6 @@ impl Steps {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true)
             .spawn()
     }
@@ -189,7 +186,7 @@ impl Steps {
 /// (the hook after the job) is not disturbed.
 async fn attend(
     child: &mut Child,
-    group: Option<i32>,
+    tracking_id: &str,
     cancelled: &mut watch::Receiver<bool>,
 ) -> io::Result<std::process::ExitStatus> {
     if *cancelled.borrow() {
@@ -205,17 +202,13 @@ async fn attend(
         (Signal::SIGINT, AFTER_INTERRUPT),
         (Signal::SIGTERM, AFTER_INTERRUPT + AFTER_TERMINATE),
     ] {
-        if let Some(group) = group {
-            orphans::signal_group(group, signal);
-        }
+        orphans::signal_all(tracking_id, signal);
         tokio::select! {
             status = child.wait() => return status,
             () = sleep_until(begun + patience) => {}
         }
     }
-    if let Some(group) = group {
-        orphans::signal_group(group, Signal::SIGKILL);
-    }
+    orphans::signal_all(tracking_id, Signal::SIGKILL);
     child.wait().await
 }
 

@@ -1,21 +1,19 @@
-//! Processes that a job leaves behind. The runner ends what carries its tracking id
+//! The processes of a job, found by the tracking id that they inherit. They are in the listener's
+//! process group, as a real runner's are: who ends that group ends them.
+//! What a job leaves behind is ended with it
 //! ([source](https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs)).
 
 use std::fs;
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The variable that a job's processes inherit.
 pub(crate) const TRACKING: &str = "RUNNER_TRACKING_ID";
 
-/// Sends a signal to a process group; one that is gone is as good.
-pub(crate) fn signal_group(group: i32, signal: Signal) {
-    let _ = killpg(Pid::from_raw(group), signal);
-}
-
-/// Ends every process whose environment says that it belongs to the job; how many there were.
-pub(crate) fn end_all(tracking_id: &str) -> usize {
+/// Sends a signal to every process whose environment says that it belongs to the job; how many
+/// there were.
+pub(crate) fn signal_all(tracking_id: &str, signal: Signal) -> usize {
     let mark = format!("{TRACKING}={tracking_id}");
     let own = std::process::id();
     let Ok(processes) = fs::read_dir("/proc") else {
@@ -33,6 +31,6 @@ pub(crate) fn end_all(tracking_id: &str) -> usize {
                     .any(|variable| variable == mark.as_bytes())
             })
         })
-        .filter(|id| kill(Pid::from_raw(*id), Signal::SIGKILL).is_ok())
+        .filter(|id| kill(Pid::from_raw(*id), signal).is_ok())
         .count()
 }

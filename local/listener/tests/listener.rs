@@ -329,6 +329,33 @@ async fn an_interrupt_cancels_a_running_job() {
 }
 
 #[tokio::test]
+async fn a_job_whose_listener_is_killed_fails_after_a_grace() {
+    let (server, home) = (server().await, home());
+    server.change_settings(|settings| {
+        settings.session_timeout_ms = 50;
+        settings.lease_grace_ms = 50;
+    });
+    let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
+    let job = queue(&server, "echo \"begun=$$\"; exec sleep 600");
+    let listener = Listener::start(&home, &config, &[]);
+    let state = server
+        .wait_for(PATIENCE, |state| {
+            state.job(job.id).unwrap().output.contains("begun=")
+        })
+        .await
+        .unwrap();
+    listener.signal(Signal::SIGKILL);
+    let output = &state.job(job.id).unwrap().output;
+    let script = output.split_once("begun=").unwrap().1.trim().parse().unwrap();
+    kill(Pid::from_raw(script), Signal::SIGKILL).unwrap();
+    assert_eq!(listener.end().await.0, None);
+    let done = completed(&server, job.id).await;
+    assert_eq!(done.conclusion.as_deref(), Some("failure"));
+    assert!(done.output.contains("lost communication"), "{}", done.output);
+    assert!(server.leftovers().is_empty(), "{:?}", server.leftovers());
+}
+
+#[tokio::test]
 async fn a_termination_exits_as_dotnet_does() {
     let (server, home) = (server().await, home());
     let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();

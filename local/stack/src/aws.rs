@@ -69,6 +69,12 @@ impl Aws {
         self.json("ssm", "AmazonSSM", "1.1", operation, input).await
     }
 
+    /// A call of EventBridge.
+    pub async fn events(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
+        self.json("events", "AWSEvents", "1.1", operation, input)
+            .await
+    }
+
     /// A call of CloudWatch Logs.
     pub async fn logs(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("logs", "Logs_20140328", "1.1", operation, input)

@@ -1,0 +1,90 @@
+//! Why no registration was issued.
+
+use fault::Fault;
+use lambda_runtime::Diagnostic;
+use registration::EncodeError;
+
+/// What `token` throws.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was given cannot be read.
+    #[error("token cannot read what it was given: {0}. Only the state machine calls it")]
+    BadInput(#[from] serde_json::Error),
+    /// The job needs no runner any more.
+    #[error("job {job} is {state} at GitHub, so nothing is launched for it")]
+    JobNotQueued {
+        /// The job.
+        job: job::JobId,
+        /// What it is instead.
+        state: String,
+    },
+    /// GitHub wants to be left alone. The message is the seconds to wait, for the state machine.
+    #[error("{0}")]
+    RateLimited(u64),
+    /// GitHub failed or refused.
+    #[error(transparent)]
+    GitHub(github::Error),
+    /// Another runner of that name is running a job.
+    #[error(
+        "a runner named {name} is registered at {scope} and running a job; the next attempt has another name"
+    )]
+    NameBusy {
+        /// The name.
+        name: String,
+        /// Where it is registered.
+        scope: String,
+    },
+    /// The registration could not be packed.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The registration does not fit into a parameter.
+    #[error(
+        "the runner's registration has {bytes} bytes, and a parameter holds {limit}: give the job fewer or shorter labels"
+    )]
+    TooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// SSM failed or refused.
+    #[error("the runner's registration could not be written: {0}")]
+    Put(aws::Error),
+}
+
+impl Error {
+    /// The fault under which the state machine meets it.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::BadInput(_) | Self::Encode(_) | Self::TooLarge { .. } => Fault::BadInput,
+            Self::JobNotQueued { .. } => Fault::JobNotQueued,
+            Self::RateLimited(_) => Fault::GitHubRateLimited,
+            Self::GitHub(error) => error.fault(),
+            // The machine answers an outage with a new attempt, and that is what helps here: the
+            // attempt's number is part of the name. The runner itself is somebody's and stays.
+            Self::NameBusy { .. } => Fault::GitHubUnavailable,
+            Self::Put(error) => error.fault(),
+        }
+    }
+}
+
+impl From<github::Error> for Error {
+    fn from(error: github::Error) -> Self {
+        match error.retry_after() {
+            Some(after) => {
+                tracing::warn!(%error, "GitHub's rate limit is waited out");
+                Self::RateLimited(after.as_secs())
+            }
+            None => Self::GitHub(error),
+        }
+    }
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self {
+            error_type: error.fault().name().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}

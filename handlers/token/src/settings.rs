@@ -1,0 +1,83 @@
+//! What the operator decides about registrations.
+
+use std::str::FromStr;
+
+use github::RunnerScope;
+use job::DeploymentId;
+use settings::{Error, Settings, Variable, shared};
+
+const RUNNER_GROUP: Variable = Variable::with_default(
+    "RUNNER_GROUP",
+    "Default",
+    "runner group of the runners, by name; only at an organization",
+);
+const REGISTRATION: Variable = Variable::with_default(
+    "REGISTRATION",
+    "jit",
+    "`jit` or `token`: how runners register; `token` is for GHES without just-in-time runners",
+);
+const KMS_KEY_ID: Variable = Variable::optional(
+    "KMS_KEY_ID",
+    "KMS key that encrypts the registrations; without it, the account's key for SSM",
+);
+
+/// Every variable that `token` reads.
+pub const VARIABLES: &[&Variable] = &[
+    &shared::DEPLOYMENT,
+    &shared::PREFIX,
+    &shared::RUNNER_SCOPE,
+    &RUNNER_GROUP,
+    &REGISTRATION,
+    &KMS_KEY_ID,
+    &shared::GITHUB_API_URL,
+    &shared::LOG_LEVEL,
+];
+
+/// How a runner registers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// With a configuration that GitHub made for this one runner.
+    Jit,
+    /// With a registration token and `config.sh`.
+    Token,
+}
+
+impl FromStr for Mode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "jit" => Ok(Self::Jit),
+            "token" => Ok(Self::Token),
+            _ => Err("give `jit` or `token`"),
+        }
+    }
+}
+
+/// The configuration of `token`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The deployment's id.
+    pub deployment: DeploymentId,
+    /// Where runners are registered.
+    pub scope: RunnerScope,
+    /// The name of their group.
+    pub runner_group: String,
+    /// How they register.
+    pub mode: Mode,
+    /// The key that encrypts their registrations.
+    pub kms_key_id: Option<String>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            deployment: settings.parsed(&shared::DEPLOYMENT)?,
+            scope: settings.parsed(&shared::RUNNER_SCOPE)?,
+            runner_group: settings.text(&RUNNER_GROUP)?,
+            mode: settings.parsed(&REGISTRATION)?,
+            kms_key_id: settings.maybe(&KMS_KEY_ID),
+        })
+    }
+}

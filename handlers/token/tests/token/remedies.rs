@@ -1,0 +1,164 @@
+//! What goes wrong and is put right on the spot.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
+use aws_sdk_ssm::types::ParameterTier;
+use aws_smithy_mocks::mock;
+use fault::Fault;
+use github_standin::{
+    APP_PRIVATE_KEY, Config, Fault as Trouble, FaultKind, NewJob, OwnerType, Server,
+};
+use token::handle;
+
+use crate::stage::{Ssm, Stage, deps, earlier_runner, payload, secrets};
+
+/// Another throwaway key, for a rotation.
+const ROTATED: &str = include_str!("../../../../crates/github/tests/keys/rotated.pem");
+
+#[tokio::test]
+async fn a_name_left_behind_by_an_earlier_try_is_freed() {
+    let stage = Stage::new().await;
+    let earlier = earlier_runner(&stage.deps.github, stage.installation()).await;
+    let output = stage.run().await.unwrap();
+    let [runner] = &stage.server.runners()[..] else {
+        panic!("one runner")
+    };
+    assert_ne!(runner.id, earlier.id);
+    assert_eq!(output.runner_id, Some(runner.id));
+}
+
+#[tokio::test]
+async fn a_try_whose_answer_was_lost_is_made_good_by_the_next() {
+    let stage = Stage::new().await;
+    stage.server.fault(
+        Trouble::new(FaultKind::Disconnect)
+            .on("POST", "generate-jitconfig")
+            .after(),
+    );
+    let error = stage.run().await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert_eq!(stage.server.runners().len(), 1);
+    stage.run().await.unwrap();
+    assert_eq!(stage.server.runners().len(), 1);
+}
+
+#[tokio::test]
+async fn a_runner_of_that_name_with_a_job_is_left_alone() {
+    let stage = Stage::new().await;
+    let earlier = earlier_runner(&stage.deps.github, stage.installation()).await;
+    let mut runner = stage.server.connect(earlier.config.expose()).unwrap();
+    let job = NewJob {
+        repository: "octo/hello".to_owned(),
+        labels: vec!["linux".to_owned()],
+        ..NewJob::default()
+    };
+    stage.server.create_job(job).unwrap();
+    runner.take(Duration::from_secs(10)).await.unwrap();
+
+    let error = stage.run().await.unwrap_err();
+    // Passing, so that the machine makes a new attempt with a new name.
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert_eq!(stage.server.runners()[0].id, earlier.id);
+    assert!(stage.puts().is_empty());
+}
+
+#[tokio::test]
+async fn a_parameter_left_behind_by_an_earlier_try_is_replaced() {
+    let stage = Stage::with(&[], &Ssm::Holds).await;
+    stage.run().await.unwrap();
+    let [put] = &stage.puts()[..] else {
+        panic!("one parameter")
+    };
+    assert_eq!(put.overwrite(), Some(true));
+    assert!(
+        put.tags().is_empty(),
+        "SSM refuses tags where it overwrites"
+    );
+    assert_eq!(put.tier(), Some(&ParameterTier::IntelligentTiering));
+}
+
+#[tokio::test]
+async fn a_runner_whose_registration_cannot_be_written_is_withdrawn() {
+    let stage = Stage::with(&[], &Ssm::Refuses("ThrottlingException")).await;
+    let error = stage.run().await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Throttled);
+    assert!(stage.server.runners().is_empty());
+}
+
+#[tokio::test]
+async fn a_runner_group_that_was_made_anew_is_found_again() {
+    let stage = Stage::with(&[("RUNNER_SCOPE", "organization")], &Ssm::Works).await;
+    stage.run().await.unwrap();
+    stage.calls();
+    let refused = FaultKind::Status {
+        status: 404,
+        message: None,
+        retry_after: None,
+    };
+    stage
+        .server
+        .fault(Trouble::new(refused).on("POST", "generate-jitconfig"));
+    let error = stage.run().await.unwrap_err();
+    // The group is the same, so it is not the reason, and nothing is tried again.
+    assert_eq!(error.fault(), Fault::GitHubRefused);
+    let calls = stage.calls();
+    assert_eq!(calls["GET /orgs/{org}/actions/runner-groups"], 1);
+    assert_eq!(
+        calls["POST /orgs/{org}/actions/runners/generate-jitconfig"],
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_is_issued_anew() {
+    let stage = Stage::new().await;
+    stage
+        .deps
+        .github
+        .serving(&"octo/hello".parse().unwrap(), None)
+        .await
+        .unwrap();
+    stage.server.expire_tokens();
+    stage.run().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_installation_that_was_made_anew_is_found() {
+    let stage = Stage::new().await;
+    let old = stage.installation();
+    stage.server.uninstall("octo");
+    let new = stage.server.install("octo").unwrap();
+    assert_ne!(old, new);
+    let output = handle(&stage.deps, payload(Some(old))).await.unwrap();
+    assert_eq!(output.installation_id, new);
+}
+
+#[tokio::test]
+async fn a_rotated_key_fails_no_job() {
+    let server = Server::start(Config::default()).await.unwrap();
+    server
+        .add_repository("octo/hello", OwnerType::Organization, true)
+        .unwrap();
+    let reads = AtomicUsize::new(0);
+    let secrets = secrets("1234", move || {
+        match reads.fetch_add(1, Ordering::Relaxed) {
+            0 => APP_PRIVATE_KEY,
+            _ => ROTATED,
+        }
+    });
+    let written =
+        mock!(Client::put_parameter).then_output(|| PutParameterOutput::builder().build());
+    let deps = deps(&server, &[], &[&secrets, &written]);
+    deps.github
+        .serving(&"octo/hello".parse().unwrap(), None)
+        .await
+        .unwrap();
+    server.add_app_key(ROTATED).unwrap();
+    server.delete_app_key(APP_PRIVATE_KEY).unwrap();
+    server.expire_tokens();
+    handle(&deps, payload(None)).await.unwrap();
+    assert_eq!(server.runners().len(), 1);
+}

@@ -1,0 +1,158 @@
+//! Which jobs this deployment serves. Pure.
+
+use std::fmt;
+
+use job::{Job, Repository};
+use labels::LabelSet;
+
+/// What the operator allows.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Accounts whose jobs are served; empty means all.
+    pub owners: Vec<String>,
+    /// Repositories whose jobs are served; empty means all. A job has to pass both lists.
+    pub repositories: Vec<Repository>,
+    /// Whether public repositories are served: anybody can have their code run there by a pull
+    /// request ([warning]).
+    ///
+    /// [warning]: https://docs.github.com/actions/security-for-github-actions/security-guides/security-hardening-for-github-actions#hardening-for-self-hosted-runners
+    pub public: bool,
+    /// Labels that a job must ask for: those for GitHub's own runners start nothing here.
+    pub required: LabelSet,
+}
+
+/// Why a job is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It asks for another kind of runner.
+    Labels {
+        /// The required labels that it lacks.
+        lacking: LabelSet,
+    },
+    /// Its owner is not allowed.
+    Owner(String),
+    /// Its repository is not allowed.
+    Repository(Repository),
+    /// Its repository is public.
+    Public(Repository),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Labels { lacking } => write!(f, "the job does not ask for [{lacking}]"),
+            Self::Owner(owner) => write!(f, "{owner} is not among ALLOWED_OWNERS"),
+            Self::Repository(repository) => {
+                write!(f, "{repository} is not among ALLOWED_REPOSITORIES")
+            }
+            Self::Public(repository) => write!(
+                f,
+                "{repository} is public, and ALLOW_PUBLIC_REPOSITORIES is false"
+            ),
+        }
+    }
+}
+
+impl Policy {
+    /// Decides whether a job is served. Labels come first: most refused jobs are GitHub's own.
+    pub fn admit(&self, job: &Job) -> Result<(), Refusal> {
+        let repository = &job.repository;
+        // GitHub compares names of accounts and repositories without case.
+        let owner = |allowed: &str| allowed.eq_ignore_ascii_case(repository.owner());
+        let lacking = job.labels.lacking(&self.required);
+        if !lacking.is_empty() {
+            return Err(Refusal::Labels { lacking });
+        }
+        if !self.owners.is_empty() && !self.owners.iter().any(|allowed| owner(allowed)) {
+            return Err(Refusal::Owner(repository.owner().to_owned()));
+        }
+        if !self.repositories.is_empty()
+            && !self.repositories.iter().any(|allowed| {
+                owner(allowed.owner()) && allowed.name().eq_ignore_ascii_case(repository.name())
+            })
+        {
+            return Err(Refusal::Repository(repository.clone()));
+        }
+        if !job.private && !self.public {
+            return Err(Refusal::Public(repository.clone()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use job::{JobId, OwnerType};
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn job(labels: &str, private: bool) -> Job {
+        Job {
+            id: JobId(1),
+            run_id: 1,
+            run_attempt: 1,
+            name: String::new(),
+            workflow: String::new(),
+            repository: "Octo/Hello".parse().unwrap(),
+            owner_type: OwnerType::Organization,
+            private,
+            labels: LabelSet::parse(labels),
+            installation_id: None,
+            queued_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn policy(owners: &[&str], repositories: &[&str], public: bool) -> Policy {
+        Policy {
+            owners: owners.iter().map(|&owner| owner.to_owned()).collect(),
+            repositories: repositories.iter().map(|r| r.parse().unwrap()).collect(),
+            public,
+            required: LabelSet::parse("self-hosted"),
+        }
+    }
+
+    #[test]
+    fn both_lists_and_the_public_switch_have_to_agree() {
+        for (owners, repositories, public, private, admitted) in [
+            (vec![], vec![], false, true, true),
+            (vec![], vec![], false, false, false),
+            (vec![], vec![], true, false, true),
+            (vec!["octo"], vec![], false, true, true),
+            (vec!["octo", "other"], vec!["OCTO/hello"], false, true, true),
+            (vec!["other"], vec![], false, true, false),
+            (vec![], vec!["octo/other"], false, true, false),
+            (vec!["octo"], vec!["octo/other"], false, true, false),
+            (vec!["other"], vec!["octo/hello"], false, true, false),
+            // A list says who, not what: it does not open public repositories.
+            (vec![], vec!["octo/hello"], false, false, false),
+        ] {
+            let policy = policy(&owners, &repositories, public);
+            let decision = policy.admit(&job("self-hosted linux", private));
+            assert_eq!(decision.is_ok(), admitted, "{policy:?}, private {private}");
+        }
+    }
+
+    #[test]
+    fn jobs_for_githubs_own_runners_are_refused_by_what_they_lack() {
+        let refusal = policy(&[], &[], true)
+            .admit(&job("ubuntu-latest", true))
+            .unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "the job does not ask for [self-hosted]"
+        );
+    }
+
+    #[test]
+    fn every_required_label_has_to_be_asked_for() {
+        let mut policy = policy(&[], &[], true);
+        policy.required = LabelSet::parse("self-hosted fargate");
+        assert!(policy.admit(&job("self-hosted linux", true)).is_err());
+        assert!(
+            policy
+                .admit(&job("Self-Hosted Fargate linux", true))
+                .is_ok()
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Handing an event on to `cleanup`.
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use fault::Fault;
+use job::{Job, RunnerName};
+use serde::Serialize;
+
+/// What `cleanup` is given.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Handoff {
+    /// A job ended that no runner had taken: its executions have nothing to wait for.
+    Cancelled {
+        /// The job.
+        job: Job,
+    },
+    /// A runner of ours runs this job, which is not its own: its own job may have nobody.
+    Displaced {
+        /// The job that the runner took.
+        job: Job,
+        /// The runner.
+        runner: RunnerName,
+    },
+}
+
+impl Handoff {
+    /// The kind, as `cleanup` reads it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Cancelled { .. } => "cancelled",
+            Self::Displaced { .. } => "displaced",
+        }
+    }
+}
+
+/// Why `cleanup` did not get an event.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoffError {
+    /// Lambda did not take it.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// Lambda did not take it in time.
+    #[error("Lambda did not take the event in time")]
+    Late,
+    /// The event could not be written as JSON.
+    #[error("the event could not be written as JSON: {0}")]
+    Event(#[from] serde_json::Error),
+}
+
+impl HandoffError {
+    /// What it means for the event.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Aws(error) => error.fault(),
+            Self::Late => Fault::Throttled,
+            Self::Event(_) => Fault::BadInput,
+        }
+    }
+}
+
+/// Invokes `cleanup` asynchronously: Lambda keeps the event from there on, and repeats it if
+/// `cleanup` fails.
+pub async fn hand_on(
+    lambda: &Client,
+    cleanup: &str,
+    handoff: &Handoff,
+) -> Result<(), HandoffError> {
+    lambda
+        .invoke()
+        .function_name(cleanup)
+        .invocation_type(InvocationType::Event)
+        .payload(Blob::new(serde_json::to_vec(handoff)?))
+        .send()
+        .await
+        .map_err(|error| aws::Error::new("lambda:InvokeFunction", cleanup, &error))?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Keeping jobs while Step Functions takes no more.
+//!
+//! GitHub never repeats a failed delivery by itself, so what StartExecution does not take is put
+//! into a queue as an order; the same function drains it.
+
+use aws_sdk_sqs::Client;
+use fault::Class;
+use job::Order;
+use tokio::time::Instant;
+use tracing::{Instrument, info_span};
+
+use crate::event::{BatchResponse, ItemFailure, Message};
+use crate::start::{StartError, Started, start};
+use crate::{Deps, WORK, by};
+
+/// Why an order was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// There is no queue.
+    #[error("OVERFLOW_QUEUE_URL is not set")]
+    NoQueue,
+    /// SQS did not take it.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// SQS did not take it in time.
+    #[error("SQS did not take the order in time")]
+    Late,
+    /// The order could not be written as JSON.
+    #[error("the order could not be written as JSON: {0}")]
+    Order(#[from] serde_json::Error),
+}
+
+/// Puts an order into the queue. Nobody knows when it leaves it, or whether its job was cancelled
+/// meanwhile, so GitHub is asked then before anything is launched.
+pub async fn keep(sqs: &Client, queue: &str, order: &Order) -> Result<(), KeepError> {
+    let order = Order {
+        recheck: true,
+        ..order.clone()
+    };
+    sqs.send_message()
+        .queue_url(queue)
+        .message_body(serde_json::to_string(&order)?)
+        .send()
+        .await
+        .map_err(|error| aws::Error::new("sqs:SendMessage", queue, &error))?;
+    Ok(())
+}
+
+/// Starts what the queue kept. While Step Functions still takes no more, the rest goes back
+/// untried; a message that is no order goes back until SQS puts it aside.
+pub async fn drain(deps: &Deps, messages: Vec<Message>) -> BatchResponse {
+    let act_by = Instant::now() + WORK;
+    let mut failed = Vec::new();
+    let mut messages = messages.into_iter();
+    for message in messages.by_ref() {
+        match take(deps, &message.body, act_by).await {
+            Ok(started) => tracing::info!(?started, "an order left the queue"),
+            Err(error) => {
+                tracing::warn!(message = message.message_id, %error, "an order stays in the queue");
+                failed.push(message.message_id);
+                if error.passes() {
+                    break;
+                }
+            }
+        }
+    }
+    failed.extend(messages.map(|message| message.message_id));
+    BatchResponse {
+        batch_item_failures: failed
+            .into_iter()
+            .map(|item_identifier| ItemFailure { item_identifier })
+            .collect(),
+    }
+}
+
+/// Why an order stays in the queue.
+#[derive(Debug, thiserror::Error)]
+enum TakeError {
+    #[error("the message is no order: {0}")]
+    Order(#[from] serde_json::Error),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl TakeError {
+    fn passes(&self) -> bool {
+        match self {
+            Self::Order(_) => false,
+            Self::Start(error) => error.fault().class() == Class::Passing,
+        }
+    }
+}
+
+async fn take(deps: &Deps, body: &str, act_by: Instant) -> Result<Started, TakeError> {
+    let order: Order = serde_json::from_str(body)?;
+    let job = &order.job;
+    let span =
+        info_span!("overflow", job_id = %job.id, run_id = job.run_id, repository = %job.repository);
+    let started = start(&deps.sfn, &deps.config.state_machine, &order);
+    Ok(by(act_by, StartError::Late, started)
+        .instrument(span)
+        .await?)
+}

@@ -1,0 +1,275 @@
+//! What GitHub is answered.
+//!
+//! GitHub shows status and body in the list of deliveries, and `sweep` has a delivery repeated that
+//! was answered 5xx. So 5xx means that nothing was kept, 4xx that it was refused on purpose, and
+//! 2xx that it needs nothing more.
+
+use std::collections::BTreeMap;
+
+use fault::{Class, Fault};
+use job::ExecutionName;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::admission::Refusal;
+use crate::event::BodyError;
+use crate::handoff::HandoffError;
+use crate::overflow::KeepError;
+use crate::secret::{CheckError, SecretError};
+use crate::signature::SignatureError;
+use crate::start::StartError;
+use crate::webhook::WebhookError;
+
+/// What was done with a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// An execution was started.
+    Started(ExecutionName),
+    /// An execution was at work already.
+    Running(ExecutionName),
+    /// The job is in the overflow queue.
+    Kept,
+    /// `cleanup` sees to it.
+    HandedOn(&'static str),
+    /// GitHub's ping was heard.
+    Pong,
+    /// The event had no job.
+    NoJob,
+    /// The job is not for this deployment.
+    NotServed(Refusal),
+    /// Nothing depends on the event.
+    Ignored(String),
+}
+
+/// Why a webhook was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body cannot be looked at.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// GitHub did not sign it.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// Whether GitHub signed it cannot be said.
+    #[error(transparent)]
+    Secret(SecretError),
+    /// GitHub signed what cannot be used.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// No execution could be started, for a reason that waiting does not change.
+    #[error("no execution was started: {0}")]
+    Start(Box<StartError>),
+    /// No execution could be started now, and the job could not be kept.
+    #[error("no execution was started ({start}) and the job was not kept ({keep})")]
+    NotKept {
+        /// Why it was not started.
+        start: Box<StartError>,
+        /// Why it was not kept.
+        keep: Box<KeepError>,
+    },
+    /// `cleanup` did not get the event.
+    #[error("cleanup was not told: {0}")]
+    Handoff(Box<HandoffError>),
+}
+
+impl From<CheckError> for Error {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Signature(error) => Self::Signature(error),
+            CheckError::Secret(error) => Self::Secret(error),
+        }
+    }
+}
+
+impl Error {
+    /// Its name in the log.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Body(_) | Self::Signature(_) | Self::Webhook(_) => Fault::BadInput,
+            Self::Secret(error) => error.fault(),
+            Self::Start(error) | Self::NotKept { start: error, .. } => error.fault(),
+            Self::Handoff(error) => error.fault(),
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Body(BodyError::TooLarge) => 413,
+            // What is not even decoded was not signed.
+            Self::Body(BodyError::NotBase64) | Self::Signature(_) => 401,
+            Self::Webhook(_) => 400,
+            Self::Secret(_) | Self::Start(_) | Self::NotKept { .. } | Self::Handoff(_) => {
+                if self.fault().class() == Class::Passing {
+                    503
+                } else {
+                    500
+                }
+            }
+        }
+    }
+
+    /// What the sender is told. A stranger learns nothing: neither what is wrong with a signature,
+    /// nor what is wrong on our side before one was checked.
+    fn told(&self) -> String {
+        match self {
+            Self::Body(BodyError::NotBase64) | Self::Signature(_) => "unauthorized".to_owned(),
+            Self::Secret(_) => "the signature cannot be checked; see the log".to_owned(),
+            Self::Body(BodyError::TooLarge) | Self::Webhook(_) => self.to_string(),
+            Self::Start(_) | Self::NotKept { .. } => {
+                "no execution was started; see the log".to_owned()
+            }
+            Self::Handoff(_) => "cleanup was not told; see the log".to_owned(),
+        }
+    }
+}
+
+impl Done {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Started(_) | Self::Running(_) | Self::Pong | Self::NoJob => 200,
+            Self::Kept | Self::HandedOn(_) | Self::NotServed(_) | Self::Ignored(_) => 202,
+        }
+    }
+
+    fn body(&self) -> Value {
+        match self {
+            Self::Started(execution) => json!({ "result": "started", "execution": execution }),
+            Self::Running(execution) => json!({ "result": "running", "execution": execution }),
+            Self::Kept => json!({ "result": "kept" }),
+            Self::HandedOn(kind) => json!({ "result": "handed on", "kind": kind }),
+            Self::Pong => json!({ "result": "pong" }),
+            Self::NoJob => json!({ "result": "ignored", "reason": "the event has no job" }),
+            Self::NotServed(refusal) => {
+                json!({ "result": "ignored", "reason": refusal.to_string() })
+            }
+            Self::Ignored(event) => {
+                json!({ "result": "ignored", "reason": format!("nothing depends on {event}") })
+            }
+        }
+    }
+}
+
+/// An HTTP answer, as function URL and HTTP API take it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The HTTP status.
+    pub status_code: u16,
+    /// The headers.
+    pub headers: BTreeMap<&'static str, &'static str>,
+    /// A small JSON object.
+    pub body: String,
+}
+
+impl Response {
+    fn new(status_code: u16, body: &Value) -> Self {
+        Self {
+            status_code,
+            headers: BTreeMap::from([("content-type", "application/json")]),
+            body: body.to_string(),
+        }
+    }
+}
+
+impl From<&Result<Done, Error>> for Response {
+    fn from(result: &Result<Done, Error>) -> Self {
+        match result {
+            Ok(done) => Self::new(done.status(), &done.body()),
+            Err(error) => Self::new(error.status(), &json!({ "error": error.told() })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(result: &Result<Done, Error>) -> (u16, String) {
+        let response = Response::from(result);
+        (response.status_code, response.body)
+    }
+
+    #[test]
+    fn what_was_done_is_said() {
+        let execution: ExecutionName = "hello-4242".parse().unwrap();
+        for (done, status, body) in [
+            (
+                Done::Started(execution.clone()),
+                200,
+                r#"{"execution":"hello-4242","result":"started"}"#,
+            ),
+            (
+                Done::Running(execution),
+                200,
+                r#"{"execution":"hello-4242","result":"running"}"#,
+            ),
+            (Done::Kept, 202, r#"{"result":"kept"}"#),
+            (
+                Done::HandedOn("cancelled"),
+                202,
+                r#"{"kind":"cancelled","result":"handed on"}"#,
+            ),
+            (Done::Pong, 200, r#"{"result":"pong"}"#),
+            (
+                Done::NoJob,
+                200,
+                r#"{"reason":"the event has no job","result":"ignored"}"#,
+            ),
+            (
+                Done::NotServed(Refusal::Owner("octo".to_owned())),
+                202,
+                r#"{"reason":"octo is not among ALLOWED_OWNERS","result":"ignored"}"#,
+            ),
+            (
+                Done::Ignored("push".to_owned()),
+                202,
+                r#"{"reason":"nothing depends on push","result":"ignored"}"#,
+            ),
+        ] {
+            assert_eq!(answer(&Ok(done)), (status, body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_wrong_signature_is_answered_alike() {
+        for error in [
+            Error::Signature(SignatureError::Missing),
+            Error::Signature(SignatureError::Scheme),
+            Error::Signature(SignatureError::Length(3)),
+            Error::Signature(SignatureError::Digits),
+            Error::Signature(SignatureError::Mismatch),
+            Error::Body(BodyError::NotBase64),
+        ] {
+            assert_eq!(
+                answer(&Err(error)),
+                (401, r#"{"error":"unauthorized"}"#.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn what_lasts_is_500_and_what_passes_503() {
+        let missing = SecretError::Missing("/p/github/webhook-secret".to_owned());
+        for (error, status) in [
+            (Error::Body(BodyError::TooLarge), 413),
+            (Error::Webhook(WebhookError::NoEvent), 400),
+            (Error::Secret(missing), 500),
+            (Error::Secret(SecretError::Late), 503),
+            (Error::Start(Box::new(StartError::Late)), 503),
+            (
+                Error::NotKept {
+                    start: Box::new(StartError::Late),
+                    keep: Box::new(KeepError::NoQueue),
+                },
+                503,
+            ),
+            (Error::Handoff(Box::new(HandoffError::Late)), 503),
+        ] {
+            let (told, body) = answer(&Err(error));
+            assert_eq!(told, status, "{body}");
+            assert!(!body.contains("webhook-secret"), "{body}");
+        }
+    }
+}

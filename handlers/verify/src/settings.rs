@@ -1,0 +1,166 @@
+//! What the operator decides about webhooks.
+
+use ::settings::{Error, Settings, Variable, shared};
+use job::{DeploymentId, Repository};
+use labels::LabelSet;
+use time::Duration;
+
+use crate::admission::Policy;
+use crate::start::StateMachine;
+
+const CLEANUP_FUNCTION: Variable = Variable::required(
+    "CLEANUP_FUNCTION",
+    "function that sees to cancelled and displaced jobs, by name or ARN",
+);
+const ALLOWED_OWNERS: Variable = Variable::optional(
+    "ALLOWED_OWNERS",
+    "accounts whose jobs are served, separated by spaces or commas; all where it is not set",
+);
+const ALLOWED_REPOSITORIES: Variable = Variable::optional(
+    "ALLOWED_REPOSITORIES",
+    "repositories (`owner/name`) whose jobs are served, separated by spaces or commas; all where it is not set",
+);
+const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
+    "ALLOW_PUBLIC_REPOSITORIES",
+    "false",
+    "whether jobs of public repositories are served, where strangers can have their code run",
+);
+const REQUIRED_LABELS: Variable = Variable::with_default(
+    "REQUIRED_LABELS",
+    labels::SELF_HOSTED,
+    "labels that a job must ask for to be served, separated by spaces or commas",
+);
+const SECRET_TTL_SECONDS: Variable = Variable::with_default(
+    "SECRET_TTL_SECONDS",
+    "300",
+    "how long the webhook's secret is used before it is read again",
+);
+const OVERFLOW_QUEUE_URL: Variable = Variable::optional(
+    "OVERFLOW_QUEUE_URL",
+    "SQS queue that keeps jobs while StartExecution is throttled; without it GitHub is told that the delivery failed",
+);
+
+/// Every variable that `verify` reads.
+pub const VARIABLES: &[&Variable] = &[
+    &shared::DEPLOYMENT,
+    &shared::PREFIX,
+    &shared::STATE_MACHINE_ARN,
+    &CLEANUP_FUNCTION,
+    &ALLOWED_OWNERS,
+    &ALLOWED_REPOSITORIES,
+    &ALLOW_PUBLIC_REPOSITORIES,
+    &REQUIRED_LABELS,
+    &SECRET_TTL_SECONDS,
+    &OVERFLOW_QUEUE_URL,
+    &shared::AWS_REGION,
+    &shared::AWS_ENDPOINT_URL,
+    &shared::LOG_LEVEL,
+];
+
+/// The configuration of `verify`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The deployment's id.
+    pub deployment: DeploymentId,
+    /// The parameter with the webhook's secrets.
+    pub secret_parameter: String,
+    /// How long secrets are used before they are read again.
+    pub secret_ttl: Duration,
+    /// Whose jobs are served.
+    pub policy: Policy,
+    /// The state machine.
+    pub state_machine: StateMachine,
+    /// The cleanup function.
+    pub cleanup_function: String,
+    /// The overflow queue's URL.
+    pub overflow_queue: Option<String>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let prefix = settings.text(&shared::PREFIX)?;
+        let secret_ttl = settings.seconds(&SECRET_TTL_SECONDS)?;
+        Ok(Self {
+            deployment: settings.parsed(&shared::DEPLOYMENT)?,
+            secret_parameter: format!("/{}/github/webhook-secret", prefix.trim_matches('/')),
+            secret_ttl: secret_ttl.try_into().unwrap_or(Duration::MAX),
+            policy: Policy {
+                owners: settings.list(&ALLOWED_OWNERS),
+                repositories: repositories(settings)?,
+                public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
+                required: LabelSet::parse(&settings.text(&REQUIRED_LABELS)?),
+            },
+            state_machine: settings.parsed(&shared::STATE_MACHINE_ARN)?,
+            cleanup_function: settings.text(&CLEANUP_FUNCTION)?,
+            overflow_queue: settings.maybe(&OVERFLOW_QUEUE_URL),
+        })
+    }
+}
+
+fn repositories(settings: &Settings) -> Result<Vec<Repository>, Error> {
+    settings
+        .list(&ALLOWED_REPOSITORIES)
+        .into_iter()
+        .map(|name| {
+            name.parse()
+                .map_err(|problem: job::RepositoryError| Error::Unusable {
+                    name: ALLOWED_REPOSITORIES.name,
+                    value: name,
+                    problem: problem.to_string(),
+                    meaning: ALLOWED_REPOSITORIES.meaning,
+                })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: [(&str, &str); 4] = [
+        ("DEPLOYMENT", "fr"),
+        ("PREFIX", "fargate-runners"),
+        (
+            "STATE_MACHINE_ARN",
+            "arn:aws:states:eu-west-1:123456789012:stateMachine:runner",
+        ),
+        ("CLEANUP_FUNCTION", "cleanup"),
+    ];
+
+    fn read(more: &[(&str, &str)]) -> Result<Config, Error> {
+        Config::from_settings(&Settings::from_pairs(SET.iter().chain(more).copied()))
+    }
+
+    #[test]
+    fn by_default_private_repositories_jobs_for_self_hosted_runners_are_served() {
+        let config = read(&[]).unwrap();
+        assert_eq!(
+            config.secret_parameter,
+            "/fargate-runners/github/webhook-secret"
+        );
+        assert_eq!(config.policy.required, LabelSet::parse("self-hosted"));
+        assert!(!config.policy.public && config.policy.owners.is_empty());
+        assert_eq!(config.overflow_queue, None);
+    }
+
+    #[test]
+    fn a_repository_without_its_owner_is_told_so() {
+        let error = read(&[("ALLOWED_REPOSITORIES", "octo/hello, world")]).unwrap_err();
+        assert!(
+            error.to_string().starts_with(
+                "environment variable ALLOWED_REPOSITORIES is \"world\"; \"world\" is not a repository's full name"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_arn_of_something_else_is_told_so() {
+        let error = read(&[("STATE_MACHINE_ARN", "arn:aws:lambda:x")]).unwrap_err();
+        assert!(
+            error.to_string().contains("not a state machine's ARN"),
+            "{error}"
+        );
+    }
+}

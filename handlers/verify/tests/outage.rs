@@ -1,0 +1,251 @@
+//! What happens while AWS does not answer as it should. Never 2xx for what is dropped, never 5xx for
+//! what is kept.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of a test fail as the test does"
+)]
+
+mod support;
+
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
+use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
+use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_sqs::operation::send_message::SendMessageOutput;
+use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
+use aws_sdk_ssm::types::Parameter;
+use aws_sdk_ssm::types::error::ParameterNotFound;
+use aws_smithy_mocks::{Rule, mock};
+use serde_json::{Value, json};
+use support::{NOW, QUEUE, SECRET, answer, deliver, deps, machine, request, secret, workflow_job};
+use tokio::time::Instant;
+use verify::event::{ItemFailure, Message};
+use verify::{Answer, BatchResponse, Deps, Event, handle};
+
+/// An error as the JSON protocol writes it.
+fn error_body(code: &str) -> String {
+    format!(r#"{{"__type":"{code}","message":"no"}}"#)
+}
+
+/// Step Functions that always answers with an error.
+fn refusing(code: &str) -> Rule {
+    mock!(aws_sdk_sfn::Client::start_execution)
+        .sequence()
+        .http_status(400, Some(error_body(code)))
+        .repeatedly()
+        .build()
+}
+
+fn queue_takes() -> Rule {
+    mock!(aws_sdk_sqs::Client::send_message)
+        .match_requests(|request| {
+            let order: Value = serde_json::from_str(request.message_body().unwrap()).unwrap();
+            request.queue_url() == Some(QUEUE.1)
+                && order["job"]["id"] == 4242
+                // Nobody knows when it leaves the queue.
+                && order["recheck"] == true
+        })
+        .then_output(|| SendMessageOutput::builder().build())
+}
+
+fn queue_refuses() -> Rule {
+    mock!(aws_sdk_sqs::Client::send_message)
+        .sequence()
+        .http_status(400, Some(error_body("AccessDenied")))
+        .build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_start_is_tried_again() {
+    let start = mock!(aws_sdk_sfn::Client::start_execution)
+        .sequence()
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .times(2)
+        .output(|| {
+            StartExecutionOutput::builder()
+                .execution_arn("arn")
+                .start_date(DateTime::from_secs(0))
+                .build()
+                .unwrap()
+        })
+        .build();
+    let deps = deps(&[], &[&secret(), &start]);
+    let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+    assert_eq!((status, &body["result"]), (200, &json!("started")));
+    assert_eq!(start.num_calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_be_started_now_is_kept_well_inside_ten_seconds() {
+    for code in ["ThrottlingException", "ServiceUnavailable"] {
+        let queue = queue_takes();
+        let deps = deps(&[QUEUE], &[&secret(), &refusing(code), &queue]);
+        let begun = Instant::now();
+        let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+        assert_eq!((status, body), (202, json!({"result": "kept"})));
+        assert_eq!(queue.num_calls(), 1);
+        assert!(begun.elapsed().as_secs() < 9);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_neither_started_nor_kept_is_503() {
+    let refused = queue_refuses();
+    for (variables, rules) in [(vec![], vec![]), (vec![QUEUE], vec![&refused])] {
+        let (secret, start) = (secret(), refusing("ThrottlingException"));
+        let rules: Vec<_> = rules.into_iter().chain([&secret, &start]).collect();
+        let deps = deps(&variables, &rules);
+        let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+        assert_eq!(status, 503, "{body}");
+    }
+    assert_eq!(refused.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn what_waiting_does_not_mend_is_500_and_not_kept() {
+    let start = refusing("AccessDeniedException");
+    let deps = deps(&[QUEUE], &[&secret(), &start]);
+    let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+    assert_eq!(
+        (status, body),
+        (
+            500,
+            json!({"error": "no execution was started; see the log"})
+        )
+    );
+    assert_eq!(start.num_calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_for_cleanup_that_lambda_does_not_take_is_503() {
+    let invoke = mock!(aws_sdk_lambda::Client::invoke)
+        .sequence()
+        .http_status(429, Some(error_body("TooManyRequestsException")))
+        .repeatedly()
+        .build();
+    let deps = deps(&[QUEUE], &[&secret(), &invoke]);
+    let (status, _) = deliver(&deps, &workflow_job("completed", 4242, None), NOW).await;
+    assert_eq!(status, 503);
+}
+
+#[tokio::test]
+async fn a_missing_or_empty_secret_is_500_and_not_named_to_strangers() {
+    let missing = mock!(aws_sdk_ssm::Client::get_parameter)
+        .then_error(|| GetParameterError::ParameterNotFound(ParameterNotFound::builder().build()));
+    let empty = mock!(aws_sdk_ssm::Client::get_parameter).then_output(|| {
+        GetParameterOutput::builder()
+            .parameter(Parameter::builder().value(" \n").build())
+            .build()
+    });
+    for ssm in [missing, empty] {
+        let response = answer(&deps(&[], &[&ssm]), request("ping", b"{}"), NOW).await;
+        assert_eq!(
+            (response.status_code, response.body.as_str()),
+            (
+                500,
+                r#"{"error":"the signature cannot be checked; see the log"}"#
+            )
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_of_the_secret_is_not_kept() {
+    let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .http_status(400, Some(error_body("AccessDeniedException")))
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value(SECRET).build())
+                .build()
+        })
+        .build();
+    let deps = deps(&[], &[&ssm]);
+    assert_eq!(
+        answer(&deps, request("ping", b"{}"), NOW).await.status_code,
+        500
+    );
+    assert_eq!(
+        answer(&deps, request("ping", b"{}"), NOW).await.status_code,
+        200
+    );
+}
+
+fn order(id: u64) -> String {
+    json!({
+        "job": {
+            "id": id, "runId": 99, "runAttempt": 1, "name": "build", "workflow": "CI",
+            "repository": "octo/hello", "ownerType": "Organization", "private": true,
+            "labels": ["self-hosted"], "installationId": null, "queuedAt": "1970-01-01T00:00:00Z"
+        },
+        "recheck": true,
+        "notBefore": null
+    })
+    .to_string()
+}
+
+async fn drain(deps: &Deps, bodies: &[String]) -> Vec<String> {
+    let messages = bodies
+        .iter()
+        .enumerate()
+        .map(|(index, body)| Message {
+            message_id: index.to_string(),
+            body: body.clone(),
+        })
+        .collect();
+    match handle(deps, Event::Queue(messages), NOW).await {
+        Answer::Batch(BatchResponse {
+            batch_item_failures,
+        }) => batch_item_failures
+            .into_iter()
+            .map(|ItemFailure { item_identifier }| item_identifier)
+            .collect(),
+        Answer::Http(response) => panic!("{response:?}"),
+    }
+}
+
+#[tokio::test]
+async fn kept_jobs_are_started_and_only_what_is_no_order_goes_back() {
+    let (start, describe, asked) = machine(&[]);
+    let deps = deps(&[], &[&start, &describe]);
+    let failed = drain(&deps, &[order(1), "{}".to_owned(), order(2)]).await;
+    assert_eq!(failed, ["1"]);
+    let asked = asked.lock().unwrap();
+    let names: Vec<_> = asked.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["hello-1", "hello-2"]);
+    assert!(asked.iter().all(|(_, input)| input["recheck"] == true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_step_functions_takes_no_more_the_rest_goes_back_untried() {
+    let start = refusing("ThrottlingException");
+    let deps = deps(&[], &[&start]);
+    let begun = Instant::now();
+    let failed = drain(&deps, &[order(1), order(2), order(3)]).await;
+    assert_eq!(failed, ["0", "1", "2"]);
+    assert!(begun.elapsed().as_secs() < 9);
+}
+
+#[tokio::test]
+async fn an_answer_to_the_queue_names_what_goes_back() {
+    let event = json!({"Records": [{"messageId": "m", "body": "nonsense"}]});
+    let event: Event = serde_json::from_value(event).unwrap();
+    let answer = handle(&deps(&[], &[]), event, NOW).await;
+    assert_eq!(
+        serde_json::to_value(answer).unwrap(),
+        json!({"batchItemFailures": [{"itemIdentifier": "m"}]})
+    );
+}
+
+#[tokio::test]
+async fn lambda_is_asked_asynchronously() {
+    let invoke = mock!(aws_sdk_lambda::Client::invoke)
+        .match_requests(|request| {
+            request.invocation_type() == Some(&aws_sdk_lambda::types::InvocationType::Event)
+        })
+        .then_output(|| InvokeOutput::builder().status_code(202).build());
+    let deps = deps(&[], &[&secret(), &invoke]);
+    let (status, _) = deliver(&deps, &workflow_job("completed", 4242, None), NOW).await;
+    assert_eq!((status, invoke.num_calls()), (202, 1));
+}

@@ -1,0 +1,75 @@
+//! The names of faults: in code, in the state machine, in its documentation.
+
+use std::collections::BTreeSet;
+
+use fault::Fault;
+use serde_json::Value;
+
+use crate::{read, table};
+
+/// Names that AWS gives, not we.
+const FOREIGN: [&str; 5] = ["States.", "Lambda.", "Runtime.", "Sandbox.", "ECS."];
+
+/// Every name in `ErrorEquals`, anywhere.
+fn names(node: &Value, found: &mut BTreeSet<String>) {
+    match node {
+        Value::Array(items) => items.iter().for_each(|item| names(item, found)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name == "ErrorEquals" {
+                    let errors = value.as_array().into_iter().flatten();
+                    found.extend(errors.filter_map(Value::as_str).map(str::to_owned));
+                }
+                names(value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn in_the_machine() -> BTreeSet<String> {
+    let definition: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
+    let mut found = BTreeSet::new();
+    names(&definition, &mut found);
+    found.retain(|name| !FOREIGN.iter().any(|prefix| name.starts_with(prefix)));
+    found
+}
+
+fn in_code() -> BTreeSet<String> {
+    Fault::ALL
+        .iter()
+        .map(|fault| fault.name().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_state_machine_meets_exactly_the_faults_that_handlers_throw() {
+    assert_eq!(in_the_machine(), in_code());
+}
+
+#[test]
+fn the_state_machines_table_lists_exactly_the_faults_there_are() {
+    let listed = table(
+        &read("statemachine/README.md"),
+        "## Errors, and what happens",
+    );
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), in_code());
+    assert_eq!(listed.len(), in_code().len(), "a fault is listed twice");
+}
+
+#[test]
+fn every_state_says_why_it_is_there() {
+    let definition: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
+    for (name, state) in definition["States"].as_object().unwrap() {
+        let comment = state["Comment"].as_str().unwrap_or_default();
+        assert!(comment.len() > 20, "{name} has no comment");
+        for rule in ["Retry", "Catch"] {
+            for entry in state[rule].as_array().into_iter().flatten() {
+                assert!(
+                    entry["Comment"].is_string(),
+                    "a {rule} of {name} has no comment"
+                );
+            }
+        }
+    }
+}

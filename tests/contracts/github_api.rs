@@ -1,0 +1,170 @@
+//! What the handlers ask of GitHub and what the stand-in answers, held against GitHub's own
+//! description of its API.
+
+use std::time::Duration;
+
+use github::{ApiUrl, App, Deleted, GitHub, JitRequest, Scope};
+use github_standin::{Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
+use job::{JobId, Repository};
+use system_tests::{Recorder, check_exchanges};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn labels() -> Vec<String> {
+    vec!["self-hosted".to_owned(), "linux".to_owned()]
+}
+
+fn jit(name: &str, runner_group_id: u64) -> JitRequest {
+    JitRequest {
+        name: name.to_owned(),
+        runner_group_id,
+        labels: labels(),
+        work_folder: "_work".to_owned(),
+    }
+}
+
+/// A GitHub with one organization, a job in it, and a failed delivery of its webhook.
+async fn standin() -> (Server, u64) {
+    let server = Server::start(Config::default()).await.unwrap();
+    server
+        .add_repository("octo/hello", OwnerType::Organization, true)
+        .unwrap();
+    let group = RunnerGroup {
+        name: "builders".to_owned(),
+        repositories: None,
+        allows_public: false,
+    };
+    server.add_runner_group("octo", group).unwrap();
+    // Nobody listens there: every delivery fails.
+    server.set_webhook(Some(WebhookTarget {
+        url: "http://127.0.0.1:9/".to_owned(),
+        host: None,
+    }));
+    let job = server
+        .create_job(NewJob {
+            repository: "octo/hello".to_owned(),
+            labels: labels(),
+            ..NewJob::default()
+        })
+        .unwrap();
+    assert!(server.wait_for_deliveries(LIMIT).await);
+    (server, job.id)
+}
+
+#[tokio::test]
+async fn every_call_and_every_answer_fits_githubs_own_description() {
+    let (server, id) = standin().await;
+    let recorder = Recorder::start(server.url()).await.unwrap();
+    let url: ApiUrl = recorder.url.parse().unwrap();
+    let app = App::new(
+        &server.app_id().to_string(),
+        github_standin::APP_PRIVATE_KEY,
+    )
+    .unwrap();
+    let github = GitHub::new(url, app).unwrap();
+    let repository: Repository = "octo/hello".parse().unwrap();
+
+    // As the App.
+    let installation = github.serving(&repository, None).await.unwrap();
+    github.installation_of_org("octo").await.unwrap();
+    assert_eq!(github.installations(1).await.unwrap().items.len(), 1);
+    let deliveries = github.deliveries(None).await.unwrap().deliveries;
+    let failed = deliveries
+        .iter()
+        .find(|delivery| !delivery.succeeded())
+        .unwrap();
+    github.redeliver(failed.id).await.unwrap();
+    let stranger: Repository = "nobody/nothing".parse().unwrap();
+    assert!(github.serving(&stranger, None).await.is_err());
+
+    // As an installation, at both scopes.
+    for scope in [
+        Scope::Repository(repository.clone()),
+        Scope::Organization("octo".to_owned()),
+    ] {
+        let group = match scope {
+            Scope::Repository(_) => 1,
+            Scope::Organization(_) => installation.runner_group(&scope, "builders").await.unwrap(),
+        };
+        let runner = installation
+            .jit_config(&scope, &jit("fr-hello-1", group))
+            .await
+            .unwrap();
+        assert!(
+            installation
+                .jit_config(&scope, &jit("fr-hello-1", group))
+                .await
+                .is_err()
+        );
+        installation.registration_token(&scope).await.unwrap();
+        assert!(
+            installation
+                .find_runner(&scope, "fr-hello-1")
+                .await
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(
+            installation.runners(&scope, 1).await.unwrap().items.len(),
+            1
+        );
+        assert_eq!(
+            installation.delete_runner(&scope, runner.id).await.unwrap(),
+            Deleted::Gone
+        );
+        assert_eq!(
+            installation.delete_runner(&scope, runner.id).await.unwrap(),
+            Deleted::Absent
+        );
+    }
+    assert!(
+        installation
+            .runner_group(&Scope::Organization("octo".to_owned()), "nowhere")
+            .await
+            .is_err()
+    );
+
+    // A job, before, while and after a runner has it.
+    let scope = Scope::Repository(repository.clone());
+    let runner = installation
+        .jit_config(&scope, &jit("fr-hello-2", 1))
+        .await
+        .unwrap();
+    assert!(
+        installation
+            .job(&repository, JobId(id))
+            .await
+            .unwrap()
+            .is_queued()
+    );
+    let mut listener = server.connect(runner.config.expose()).unwrap();
+    listener.take(LIMIT).await.expect("the job is the runner's");
+    installation.job(&repository, JobId(id)).await.unwrap();
+    assert_eq!(
+        installation.delete_runner(&scope, runner.id).await.unwrap(),
+        Deleted::Busy
+    );
+    let runs = installation
+        .runs(&repository, "in_progress", 1)
+        .await
+        .unwrap()
+        .items;
+    installation
+        .run_jobs(&repository, runs[0].id, 1)
+        .await
+        .unwrap();
+    listener.finish("success");
+    installation.job(&repository, JobId(id)).await.unwrap();
+    installation.repositories(1).await.unwrap();
+
+    let exchanges = recorder.exchanges();
+    assert!(
+        exchanges.len() > 25,
+        "only {} calls were made",
+        exchanges.len()
+    );
+    if let Err(error) = check_exchanges("contract", &exchanges) {
+        panic!("{error:#}");
+    }
+    server.stop().await;
+}

@@ -1,0 +1,78 @@
+//! The README's table of environment variables, against what the programs read.
+
+use std::collections::BTreeMap;
+
+use settings::{Default, Variable};
+
+use crate::read;
+
+/// Every program of ours and what it reads.
+fn programs() -> Vec<(&'static str, Vec<Variable>)> {
+    let copied = |variables: &[&Variable]| variables.iter().map(|variable| **variable).collect();
+    vec![
+        ("verify", copied(verify::settings::VARIABLES)),
+        ("match", copied(matching::settings::VARIABLES)),
+        ("launch", copied(launch::settings::VARIABLES)),
+        ("token", copied(token::settings::VARIABLES)),
+        ("cleanup", copied(cleanup::settings::VARIABLES)),
+        ("sweep", copied(sweep::settings::VARIABLES)),
+        ("agent", agent::VARIABLES.to_vec()),
+    ]
+}
+
+/// The rows that the README must have, in the order of their names.
+fn rows() -> Vec<String> {
+    let mut variables: BTreeMap<&str, (Variable, Vec<&str>)> = BTreeMap::new();
+    for (program, read) in programs() {
+        for variable in read {
+            let entry = variables
+                .entry(variable.name)
+                .or_insert((variable, Vec::new()));
+            assert_eq!(
+                (entry.0.default, entry.0.meaning),
+                (variable.default, variable.meaning),
+                "{} means two things",
+                variable.name
+            );
+            if !entry.1.contains(&program) {
+                entry.1.push(program);
+            }
+        }
+    }
+    let all = programs().len();
+    variables
+        .into_values()
+        .map(|(variable, read_by)| {
+            let default = match variable.default {
+                Default::Required => "required".to_owned(),
+                Default::Absent => "".to_owned(),
+                Default::Value(value) => format!("`{value}`"),
+            };
+            let read_by = if read_by.len() == all {
+                "all".to_owned()
+            } else {
+                read_by.join(", ")
+            };
+            let meaning = variable.meaning.replace('|', "\\|");
+            format!(
+                "| `{}` | {read_by} | {default} | {meaning} |",
+                variable.name
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_readme_lists_exactly_the_variables_that_the_programs_read() {
+    let readme = read("README.md");
+    let listed: Vec<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let wanted = rows();
+    assert!(
+        listed == wanted,
+        "the table of environment variables is out of date; it should be:\n{}",
+        wanted.join("\n")
+    );
+}

@@ -1,0 +1,148 @@
+//! Jobs that go well, whatever their scripts do.
+
+use github_standin::NewJob;
+
+use crate::world::{LIMIT, labels, run, script};
+
+#[test]
+fn a_job_takes_five_states_and_two_calls_at_github() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        // Warms the caches: the installation's token is kept for an hour.
+        let (warm, _) = site.run(script("octo/warm", "true")).await;
+        site.nothing_left_of(&warm).await;
+        assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
+        site.deployment.github.clear_requests();
+
+        let (job, execution) = site.run(script("octo/hello", "echo hello")).await;
+        assert_eq!(job.conclusion.as_deref(), Some("success"));
+        assert_eq!(job.output.trim(), "hello");
+        assert_eq!(execution.status, "SUCCEEDED");
+        let states: Vec<_> = execution
+            .visits
+            .iter()
+            .map(|visit| visit.state.as_str())
+            .collect();
+        assert_eq!(states, ["Match", "Launch", "Token", "Runner", "Cleanup"]);
+        let counts = site.deployment.github.request_counts();
+        let calls: Vec<_> = counts
+            .iter()
+            .map(|(route, count)| format!("{count} {route}"))
+            .collect();
+        assert_eq!(
+            calls,
+            [
+                "1 GET /repos/{owner}/{repo}/actions/jobs/{job_id}",
+                "1 POST /repos/{owner}/{repo}/actions/runners/generate-jitconfig",
+            ]
+        );
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
+fn an_executions_output_names_the_runner_the_task_and_its_log() {
+    run(async |world| {
+        let site = &world.repository;
+        let _shared = site.alone.read().await;
+        let (job, execution) = site.run(script("octo/output", "true")).await;
+        let output = execution.output.unwrap();
+        let runner = output["runner"].as_str().unwrap();
+        assert_eq!(runner, format!("fr-{}", site.name(&job)));
+        assert_eq!(output["servedBy"], runner);
+        assert_eq!(output["outcome"], "RanJob");
+        let task = site.observer.task(output["task"].as_str().unwrap());
+        let id = task.arn.rsplit('/').next().unwrap();
+        assert!(
+            output["log"]["stream"].as_str().unwrap().ends_with(id),
+            "{output}"
+        );
+        let log = std::fs::read_to_string(&task.log).unwrap();
+        assert!(log.contains("Running job"), "{log}");
+    });
+}
+
+#[test]
+fn a_failing_script_is_a_failure_at_github_and_a_success_for_the_orchestrator() {
+    run(async |world| {
+        let site = &world.repository;
+        let _shared = site.alone.read().await;
+        let (job, execution) = site
+            .run(script("octo/failing", "echo so long; exit 7"))
+            .await;
+        assert_eq!(job.conclusion.as_deref(), Some("failure"));
+        assert_eq!(job.output.trim(), "so long");
+        assert_eq!(execution.status, "SUCCEEDED");
+        assert_eq!(execution.states_entered(), 5);
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
+fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let jobs: Vec<_> = (1..=20)
+            .map(|number| site.queue(script("octo/many", &format!("echo {number}"))))
+            .collect();
+        for job in &jobs {
+            let execution = site.ended(job).await;
+            assert_eq!(execution.status, "SUCCEEDED", "{:?}", execution.cause);
+        }
+        for (job, number) in jobs.iter().zip(1..) {
+            let job = site.job(job);
+            assert_eq!(job.conclusion.as_deref(), Some("success"));
+            assert_eq!(job.output.trim(), number.to_string());
+            assert_eq!(job.started, 1, "job {number} was begun more than once");
+        }
+        assert_eq!(
+            site.observer.settled(LIMIT).await.unwrap(),
+            Vec::<String>::new()
+        );
+        assert_eq!(site.deployment.github.leftovers(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_job_of_a_person_gets_its_runner_at_the_repository_also_at_organization_scope() {
+    run(async |world| {
+        let site = &world.organization;
+        let _shared = site.alone.read().await;
+        let (job, execution) = site
+            .run(NewJob {
+                owner_type: github_standin::OwnerType::User,
+                labels: labels(),
+                ..script("ada/notes", "true")
+            })
+            .await;
+        assert_eq!(
+            job.conclusion.as_deref(),
+            Some("success"),
+            "{:?}",
+            execution.cause
+        );
+        let calls = site.recorder.exchanges();
+        let path = "/repos/ada/notes/actions/runners/generate-jitconfig";
+        assert!(
+            calls
+                .iter()
+                .any(|call| call.path == path && call.status == 201)
+        );
+    });
+}
+
+#[test]
+fn the_handlers_talk_with_github_as_its_description_says() {
+    run(async |world| {
+        for site in [&world.repository, &world.organization] {
+            let _shared = site.alone.read().await;
+            site.run(script("octo/described", "true")).await;
+            let name = format!("end-to-end-{}", site.observer.prefix);
+            if let Err(error) = system_tests::check_exchanges(&name, &site.recorder.exchanges()) {
+                panic!("{error:#}");
+            }
+        }
+    });
+}

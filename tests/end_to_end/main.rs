@@ -1,0 +1,10 @@
+//! Everything together: the deployed app, the real handlers, state machine and agent, on one AWS
+//! engine, with a GitHub of its own for each deployment.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod ends;
+mod happy;
+mod secrets;
+mod webhooks;
+mod world;

@@ -1,0 +1,118 @@
+//! Every kind of webhook at every scope.
+
+use github_standin::{Hook, NewJob, Via};
+
+use crate::world::{Site, run, script};
+
+/// A job that is told of by that webhook, at a repository nobody has asked about before: an
+/// installation that isn't named has to be looked up.
+async fn works(site: &Site, via: Via, repository: &str) {
+    let _shared = site.alone.read().await;
+    let (job, execution) = site
+        .run(NewJob {
+            via,
+            ..script(repository, "true")
+        })
+        .await;
+    assert_eq!(
+        execution.status, "SUCCEEDED",
+        "{:?}: {:?}",
+        execution.error, execution.cause
+    );
+    assert_eq!(job.conclusion.as_deref(), Some("success"));
+    let deliveries = site.deployment.github.deliveries();
+    let queued = deliveries
+        .iter()
+        .find(|delivery| {
+            delivery.job == Some(job.id) && delivery.action.as_deref() == Some("queued")
+        })
+        .unwrap();
+    let named = queued.installation_id.is_some();
+    assert_eq!(
+        named,
+        queued.hook == Hook::App,
+        "only the App's webhook names the installation"
+    );
+    assert!(queued.status_code < 300, "{queued:?}");
+    site.nothing_left_of(&job).await;
+}
+
+#[test]
+fn the_apps_webhook_works_at_repository_scope() {
+    run(async |world| works(&world.repository, Via::App, "octo/app-hook").await);
+}
+
+#[test]
+fn a_repositorys_webhook_works_at_repository_scope() {
+    run(async |world| works(&world.repository, Via::Repository, "first/own-hook").await);
+}
+
+#[test]
+fn an_organizations_webhook_works_at_repository_scope() {
+    run(async |world| works(&world.repository, Via::Organization, "second/own-hook").await);
+}
+
+#[test]
+fn the_apps_webhook_works_at_organization_scope() {
+    run(async |world| works(&world.organization, Via::App, "octo/app-hook").await);
+}
+
+#[test]
+fn a_repositorys_webhook_works_at_organization_scope() {
+    run(async |world| works(&world.organization, Via::Repository, "first/own-hook").await);
+}
+
+#[test]
+fn an_organizations_webhook_works_at_organization_scope() {
+    run(async |world| works(&world.organization, Via::Organization, "second/own-hook").await);
+}
+
+#[test]
+fn a_job_that_is_told_of_twice_gets_one_runner() {
+    run(async |world| {
+        let site = &world.repository;
+        let _shared = site.alone.read().await;
+        let via = Via::AppAndRepository;
+        let (job, execution) = site
+            .run(NewJob {
+                via,
+                ..script("octo/twice", "true")
+            })
+            .await;
+        assert_eq!(execution.status, "SUCCEEDED", "{:?}", execution.cause);
+        let path = "/repos/octo/twice/actions/runners/generate-jitconfig";
+        let issued = site
+            .recorder
+            .exchanges()
+            .iter()
+            .filter(|call| call.path == path)
+            .count();
+        assert_eq!(issued, 1);
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
+fn a_job_for_githubs_own_runners_starts_nothing() {
+    run(async |world| {
+        let site = &world.repository;
+        let _shared = site.alone.read().await;
+        let job = site.queue(NewJob {
+            labels: vec!["ubuntu-latest".to_owned()],
+            ..script("octo/hosted", "true")
+        });
+        assert!(
+            site.deployment
+                .github
+                .wait_for_deliveries(crate::world::LIMIT)
+                .await
+        );
+        assert!(
+            site.observer
+                .execution(&site.name(&job))
+                .await
+                .unwrap()
+                .is_none()
+        );
+    });
+}

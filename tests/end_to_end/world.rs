@@ -1,0 +1,258 @@
+//! The engine and the deployments that all tests share.
+
+use std::future::Future;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use github_standin::{Config, Job, NewJob, Server};
+use local_stack::{Deployment, Engine, EngineOptions, Execution, Observer, Plan, synthesize};
+use serde_json::json;
+use system_tests::Recorder;
+use tokio::runtime::Runtime;
+use tokio::sync::RwLock;
+use workshop::{Architecture, Progress, Workshop};
+
+/// Longer than anything takes here, on a machine that does other things besides.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+/// What is waited for in minutes on AWS takes seconds here.
+const WAIT_SCALE: f64 = 0.02;
+
+/// A deployment and what is known of its talk with GitHub.
+pub(crate) struct Site {
+    pub(crate) deployment: Deployment,
+    pub(crate) observer: Observer,
+    pub(crate) recorder: Recorder,
+    /// Held for writing by a test that counts what must not happen beside it.
+    pub(crate) alone: RwLock<()>,
+}
+
+/// All there is.
+pub(crate) struct World {
+    /// Ends with this process, and everything that it started with it.
+    pub(crate) engine: Engine,
+    /// The default deployment: runners are registered at the repository.
+    pub(crate) repository: Site,
+    /// Runners are registered at the organization.
+    pub(crate) organization: Site,
+    /// Registers at the organization, in a group that doesn't exist, and has no secrets.
+    pub(crate) unfinished: Site,
+}
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static WORLD: LazyLock<World> = LazyLock::new(|| RUNTIME.block_on(build()));
+
+/// Runs a test in the runtime that the world lives in.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(&'static World) -> F) {
+    let world = LazyLock::force(&WORLD);
+    RUNTIME.block_on(test(world));
+}
+
+async fn build() -> World {
+    let workshop = Workshop::here();
+    let progress = Progress::new();
+    let step = progress.step("engine");
+    let options = EngineOptions {
+        port: 0,
+        wait_scale: WAIT_SCALE,
+        control: true,
+        enforce_iam: true,
+        directory: workshop.local().join("engine-of-tests"),
+    };
+    let engine = Engine::start(&workshop, &options)
+        .await
+        .expect("the engine starts");
+    engine.bootstrap(&workshop, &step).expect("cdk bootstrap");
+    step.done(engine.endpoint());
+    let organization = Plan::new("organization", "or")
+        .with("runnerScope", "organization")
+        // A machine-wide setting of the function is a configuration value like any other.
+        .with("logLevel", "debug");
+    let unfinished = Plan::new("unfinished", "un")
+        .with("runnerScope", "organization")
+        .with("runnerGroup", "builders");
+    let repository = site(
+        &workshop,
+        &progress,
+        &engine,
+        Plan::new("fargate-runners", "fr"),
+    )
+    .await;
+    let organization = site(&workshop, &progress, &engine, organization).await;
+    let unfinished = site(&workshop, &progress, &engine, unfinished).await;
+    repository
+        .deployment
+        .write_secrets()
+        .await
+        .expect("secrets");
+    organization
+        .deployment
+        .write_secrets()
+        .await
+        .expect("secrets");
+    // Before the first job: the catalogue is read then, and kept for a while.
+    without_container(&repository).await;
+    without_schedule(&repository).await;
+    World {
+        engine,
+        repository,
+        organization,
+        unfinished,
+    }
+}
+
+async fn site(workshop: &Workshop, progress: &Progress, engine: &Engine, plan: Plan) -> Site {
+    let github = Server::start(Config::default())
+        .await
+        .expect("the GitHub stand-in starts");
+    let recorder = Recorder::start(github.url())
+        .await
+        .expect("the recorder starts");
+    let step = progress.step(format!("deployment {}", plan.prefix));
+    synthesize(workshop, &step, &plan, &recorder.url).expect("cdk synth");
+    let deployment =
+        Deployment::deploy(workshop, &step, engine, &plan, github).expect("cdk deploy");
+    step.done("");
+    Site {
+        observer: deployment.observer().expect("the stack's outputs"),
+        deployment,
+        recorder,
+        alone: RwLock::new(()),
+    }
+}
+
+/// Keeps `sweep` from calling GitHub while a test counts calls; tests invoke it themselves.
+async fn without_schedule(site: &Site) {
+    let aws = &site.observer.aws;
+    let rules = aws.events("ListRules", json!({})).await.expect("the rules");
+    let scheduled = rules["Rules"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|rule| rule["ScheduleExpression"].is_string());
+    let names: Vec<_> = scheduled.filter_map(|rule| rule["Name"].as_str()).collect();
+    assert_eq!(
+        names.len(),
+        3,
+        "each deployment has one schedule: {names:?}"
+    );
+    for name in names {
+        aws.events("DisableRule", json!({ "Name": name }))
+            .await
+            .expect("a rule of ours");
+    }
+}
+
+/// A task definition of somebody's own that offers `broken` and lacks the container.
+async fn without_container(site: &Site) {
+    let input = json!({
+        "family": "fargate-runners-broken",
+        "requiresCompatibilities": ["FARGATE"],
+        "networkMode": "awsvpc",
+        "cpu": "256",
+        "memory": "512",
+        "containerDefinitions": [{ "name": "main", "image": "example.org/some:1", "essential": true }],
+        "tags": [{ "key": "GH:labels", "value": "self-hosted broken" }],
+    });
+    site.observer
+        .aws
+        .ecs("RegisterTaskDefinition", input)
+        .await
+        .expect("a task definition");
+}
+
+/// The labels of this machine's default runner.
+pub(crate) fn labels() -> Vec<String> {
+    ["self-hosted", "linux", Architecture::here().label()]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// A job that runs a script.
+pub(crate) fn script(repository: &str, run: &str) -> NewJob {
+    NewJob {
+        repository: repository.to_owned(),
+        labels: labels(),
+        run: run.to_owned(),
+        ..NewJob::default()
+    }
+}
+
+impl Site {
+    /// Queues a job.
+    pub(crate) fn queue(&self, new: NewJob) -> Job {
+        self.deployment.github.create_job(new).expect("a job")
+    }
+
+    /// Queues a job and waits until its execution is over.
+    pub(crate) async fn run(&self, new: NewJob) -> (Job, Execution) {
+        let job = self.queue(new);
+        let execution = self.ended(&job).await;
+        (self.job(&job), execution)
+    }
+
+    /// Waits until a job's first execution is over.
+    pub(crate) async fn ended(&self, job: &Job) -> Execution {
+        self.observer.first_execution(job, LIMIT).await.unwrap()
+    }
+
+    /// The job as GitHub has it now.
+    pub(crate) fn job(&self, job: &Job) -> Job {
+        self.deployment.github.job(job.id).expect("the job")
+    }
+
+    /// The name of a job's first execution.
+    pub(crate) fn name(&self, job: &Job) -> String {
+        self.observer.execution_name(job).unwrap().to_string()
+    }
+
+    /// Waits until nothing with the job's name is left: no parameter, runner or execution.
+    pub(crate) async fn nothing_left_of(&self, job: &Job) {
+        let name = self.name(job);
+        let mut left = Vec::new();
+        self.observer
+            .wait(LIMIT, async || {
+                left = self.observer.leftovers().await?;
+                left.retain(|line| line.contains(&name));
+                Ok(left.is_empty().then_some(()))
+            })
+            .await
+            .unwrap();
+        assert_eq!(left, Vec::<String>::new());
+    }
+
+    /// Waits until a task is no longer running.
+    pub(crate) async fn task_is_gone(&self, arn: &str) {
+        let gone = self
+            .observer
+            .wait(LIMIT, async || {
+                let tasks = self.observer.tasks().await?;
+                Ok((!tasks.iter().any(|task| task == arn)).then_some(()))
+            })
+            .await
+            .unwrap();
+        assert!(gone.is_some(), "{arn} is still there");
+    }
+
+    /// The task that works for a job.
+    pub(crate) async fn task_of(&self, job: &Job) -> String {
+        let runner = format!("{}-{}", self.deployment_id(), self.name(job));
+        let found = self
+            .observer
+            .wait(LIMIT, async || {
+                let input = json!({ "cluster": self.observer.cluster, "startedBy": runner });
+                let tasks = self.observer.aws.ecs("ListTasks", input).await?;
+                Ok(tasks["taskArns"][0].as_str().map(str::to_owned))
+            })
+            .await
+            .unwrap();
+        found.unwrap_or_else(|| panic!("no task was started by {runner}"))
+    }
+
+    fn deployment_id(&self) -> &'static str {
+        match self.observer.prefix.as_str() {
+            "organization" => "or",
+            "unfinished" => "un",
+            _ => "fr",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How an attempt ends, told as ECS and the handlers tell it and read by the real reader.
+
+use std::sync::LazyLock;
+
+use outcome::{AgentExit, Ended, EndedContainer, EndedTask, StepError};
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A job ran to its end on the runner.
+    RanJob,
+    /// The task was taken away while a job ran.
+    LostInJob,
+    /// The agent's watchdog ended an idle runner.
+    Idle,
+    /// GitHub dropped the runner.
+    LetGo,
+    /// The task was stopped.
+    Stopped,
+    /// Spot took the task back.
+    Interrupted,
+    /// The listener failed.
+    Broke,
+    /// The parameter was gone.
+    NoParameter,
+    /// The registration was gone.
+    Refused,
+    /// RunTask found no capacity.
+    NoCapacity,
+    /// GitHub failed while `token` was at work.
+    TokenFailed,
+    /// GitHub's rate limit met `token`.
+    RateLimited,
+    /// `token` found the job no longer queued.
+    NotNeeded,
+}
+
+const ALL: [End; 13] = [
+    End::RanJob,
+    End::LostInJob,
+    End::Idle,
+    End::LetGo,
+    End::Stopped,
+    End::Interrupted,
+    End::Broke,
+    End::NoParameter,
+    End::Refused,
+    End::NoCapacity,
+    End::TokenFailed,
+    End::RateLimited,
+    End::NotNeeded,
+];
+
+static READ: LazyLock<Vec<Ended>> = LazyLock::new(|| ALL.iter().map(|end| read(*end)).collect());
+
+impl End {
+    /// What the reader of the `outcome` crate makes of it.
+    pub fn ended(self) -> &'static Ended {
+        let at = ALL.iter().position(|end| *end == self).unwrap_or_default();
+        &READ[at]
+    }
+}
+
+fn read(end: End) -> Ended {
+    match end {
+        End::RanJob => exited(AgentExit::RanJob, "EssentialContainerExited"),
+        End::LostInJob => exited(AgentExit::StoppedInJob, "SpotInterruption"),
+        End::Idle => exited(AgentExit::Idle, "EssentialContainerExited"),
+        End::LetGo => exited(AgentExit::EndedWithoutJob, "EssentialContainerExited"),
+        End::Stopped => exited(AgentExit::Stopped, "UserInitiated"),
+        End::Interrupted => exited(AgentExit::Stopped, "SpotInterruption"),
+        End::Broke => exited(AgentExit::ListenerFailed, "EssentialContainerExited"),
+        End::NoParameter => exited(
+            AgentExit::RegistrationUnavailable,
+            "EssentialContainerExited",
+        ),
+        End::Refused => exited(AgentExit::Refused, "EssentialContainerExited"),
+        End::NoCapacity => failed("ECS.AmazonECSException", "Capacity is unavailable"),
+        End::TokenFailed => failed("GitHubUnavailable", "{\"errorMessage\":\"502\"}"),
+        End::RateLimited => failed("GitHubRateLimited", "{\"errorMessage\":\"60\"}"),
+        End::NotNeeded => failed("JobNotQueued", "{\"errorMessage\":\"in progress\"}"),
+    }
+}
+
+fn exited(exit: AgentExit, stop_code: &str) -> Ended {
+    Ended::from_task(&EndedTask {
+        stop_code: Some(stop_code.to_owned()),
+        containers: vec![EndedContainer {
+            name: "runner".to_owned(),
+            exit_code: Some(i32::from(exit.code())),
+            reason: None,
+        }],
+        ..EndedTask::default()
+    })
+}
+
+fn failed(error: &str, cause: &str) -> Ended {
+    Ended::from_error(&StepError {
+        error: error.to_owned(),
+        cause: cause.to_owned(),
+    })
+}

@@ -1,0 +1,382 @@
+//! What our handlers do: the decisions are those of the `outcome` crate, called here as the handlers
+//! call them; the calls to AWS and GitHub are changes of the [`World`].
+
+use std::time::Duration;
+
+use outcome::{
+    Attend, Budget, Deletion, JobStatus, OnCancel, OnQueued, OnQueuedAgain, Restart, Retire, RunnerSeen,
+    Situation, Status, Verdict, attend, checks_displaced, cleans_after_task, judge, may_stop,
+    on_cancel, on_queued, on_queued_again, restart, retire,
+};
+
+use crate::Runners;
+use crate::ends::End;
+use crate::mutations::Mutation;
+use crate::world::{
+    AtGitHub, Close, Event, Excuse, Execution, ExecutionId, JobId, Registered, Runner, RunnerId,
+    Stage, Task, World,
+};
+
+/// The deployment's defaults. Time is not modelled: the job is never too long in the queue.
+const BUDGET: Budget = Budget {
+    faults: 5,
+    queue: Duration::from_hours(24),
+    grace: Duration::from_secs(90),
+};
+/// `sweep`'s idle limit.
+const IDLE: Duration = Duration::from_mins(10);
+/// Longer than any limit.
+const LONG: Duration = Duration::from_hours(1);
+
+impl Runners {
+    /// Hands an event to whom it is for.
+    pub(crate) fn receive(&self, world: &mut World, event: Event) {
+        match event {
+            Event::Queued { job, old } => self.queued(world, job, old),
+            Event::TakenBy { runner, .. } => self.displaced(world, runner.execution),
+            Event::Cancelled { job } => self.cancelled(world, job),
+            Event::QueuedAgain { job } => queued_again(world, job),
+            Event::TaskStopped(runner) => self.task_stopped(world, runner),
+            Event::ExecutionClosed(execution) => self.execution_closed(world, execution),
+        }
+    }
+
+    /// `verify`: a job wants a runner.
+    fn queued(&self, world: &mut World, job: JobId, old: bool) {
+        let latest = world.executions_of(job).next_back();
+        let status = latest.map(Execution::status);
+        let id = latest.map(|execution| execution.id);
+        match (on_queued(status, old), id) {
+            (OnQueued::Start { recheck }, _) => {
+                world.start(ExecutionId::first(job), Stage::Starting, recheck);
+            }
+            (OnQueued::Follow, Some(latest)) if !self.without(Mutation::ClosedStaysClosed) => {
+                world.start(latest.next(), Stage::Starting, true);
+            }
+            (OnQueued::Watch, _) if !self.without(Mutation::TrustsWhatRuns) => {
+                world.send(Event::QueuedAgain { job });
+            }
+            _ => {}
+        }
+    }
+
+    /// `cleanup`: the job of this execution lost its runner to another job.
+    fn displaced(&self, world: &mut World, left: ExecutionId) {
+        let Some(execution) = world.execution(left) else {
+            return;
+        };
+        let defies = execution.stage == Stage::Closed(Close::Aborted);
+        let status = match execution.status() {
+            Status::Aborted if self.without(Mutation::ChecksTheAborted) => Status::Failed,
+            status => status,
+        };
+        let job = world.status(left.job);
+        if checks_displaced(status, Some(&job)) && !self.without(Mutation::NoDisplacedCheck) {
+            let starts = world.execution(left.next()).is_none();
+            world.wrongs.abort_defied |= starts && defies;
+            world.start(left.next(), Stage::Waiting, true);
+        }
+    }
+
+    /// `cleanup`: a job was cancelled before a runner took it.
+    fn cancelled(&self, world: &mut World, job: JobId) {
+        let running: Vec<_> = world
+            .executions_of(job)
+            .filter(|execution| execution.runs())
+            .map(|execution| (execution.id, execution.runner(), state_name(execution.stage)))
+            .collect();
+        for (id, runner, state) in running {
+            match on_cancel(Some(state)) {
+                OnCancel::Stop => close(world, id, Close::Ended),
+                OnCancel::RetireRunner => mark(world, runner, Duration::ZERO, true),
+                // Looked at again for some seconds, then left to `sweep`: here at once.
+                OnCancel::LookAgain | OnCancel::Leave => {}
+            }
+        }
+    }
+
+    /// `cleanup`, called by the state machine: an attempt is over.
+    pub(crate) fn judge(&self, world: &mut World, id: ExecutionId, end: End) {
+        let Some(execution) = world.execution(id) else {
+            return;
+        };
+        let (attempt, runner) = (execution.attempt.clone(), execution.runner());
+        let ended = end.ended();
+        if ended.leaves_a_registration()
+            && let Some(runner) = world.runner_mut(runner)
+        {
+            runner.parameter = false;
+        }
+        let asks = ended.asks_github();
+        if asks && ended.leaves_a_runner() {
+            self.delete(world, runner);
+        }
+        let mut job = asks.then(|| world.status(id.job));
+        if self.without(Mutation::EndsWithoutAsking) {
+            job = Some(JobStatus::Completed { runner: None });
+        }
+        let situation = Situation {
+            ended,
+            attempt: &attempt,
+            job: job.as_ref(),
+            queued_for: Duration::ZERO,
+            successor: false,
+            budget: BUDGET,
+        };
+        let mut verdict = judge(&situation, 0.0);
+        if verdict != Verdict::End {
+            let mut later = world.executions_of(id.job).filter(|later| later.id > id);
+            let successor = later.any(Execution::runs);
+            verdict = judge(
+                &Situation {
+                    successor,
+                    ..situation
+                },
+                0.0,
+            );
+        }
+        let stage = match &verdict {
+            Verdict::End => {
+                if asks
+                    && !self.without(Mutation::EndsWithoutAsking)
+                    && let Some(thief) = thief(world, id.job)
+                {
+                    self.displaced(world, thief);
+                }
+                Stage::Closing(Close::Well)
+            }
+            Verdict::Relaunch { .. } => Stage::Waiting,
+            Verdict::GiveUp { error, .. } => Stage::Closing(Close::Failed(name(error))),
+        };
+        if let Some(execution) = world.execution_mut(id) {
+            execution.stage = stage;
+            if let Verdict::Relaunch { attempt, .. } = verdict {
+                execution.attempt = attempt;
+                // Where it is launched matters to nothing here.
+                execution.attempt.capacity_step = 0;
+                execution.attempt.subnet_step = 0;
+                execution.attempt.refusals = 0;
+            }
+        }
+    }
+
+    /// `cleanup`: a task stopped.
+    fn task_stopped(&self, world: &mut World, runner: RunnerId) {
+        let execution = world.execution(runner.execution);
+        let status = execution.map(Execution::status);
+        if self.without(Mutation::CleansByExecution) {
+            if let Some(present) = execution.map(Execution::runner) {
+                self.remove(world, present);
+            }
+        } else if status.is_some_and(cleans_after_task) {
+            self.remove(world, runner);
+        }
+    }
+
+    /// `cleanup`: an execution was aborted, failed or timed out.
+    fn execution_closed(&self, world: &mut World, id: ExecutionId) {
+        let Some(execution) = world.execution(id) else {
+            return;
+        };
+        if execution.runs() {
+            return;
+        }
+        let (runner, again) = (execution.runner(), self.begins_again(world, execution));
+        self.remove(world, runner);
+        if again {
+            world.start(id.next(), Stage::Starting, true);
+        }
+    }
+
+    /// Whether a closed execution is begun again, by the event of its end or by `sweep`.
+    pub(crate) fn begins_again(&self, world: &World, execution: &Execution) -> bool {
+        let error = match execution.stage {
+            Stage::Closed(Close::Failed(error)) => Some(error),
+            _ => None,
+        };
+        let failures = if self.without(Mutation::CountsEveryExecution) {
+            u32::from(execution.id.restart)
+        } else {
+            failures(world, execution.id.job)
+        };
+        restart(execution.status(), error, failures) == Restart::IfQueued
+            && world.status(execution.id.job) == JobStatus::Queued
+            && world.execution(execution.id.next()).is_none()
+            && !self.without(Mutation::NoRestart)
+    }
+
+    /// Removes what a runner left, at SSM and at GitHub.
+    fn remove(&self, world: &mut World, id: RunnerId) {
+        let needed = world
+            .execution(id.execution)
+            .is_some_and(|execution| execution.runs() && execution.runner() == id);
+        if let Some(runner) = world.runner_mut(id) {
+            let taken = runner.parameter || runner.registered != Registered::No;
+            runner.parameter = false;
+            self.delete(world, id);
+            world.wrongs.needed_taken |= taken && needed;
+        }
+    }
+
+    /// Delete before stop: deletes a runner at GitHub, and stops its task where that allows it.
+    pub(crate) fn delete(&self, world: &mut World, id: RunnerId) {
+        let Some(runner) = world.runner_mut(id) else {
+            return;
+        };
+        runner.marked = false;
+        let answer = match (runner.registered, runner.busy) {
+            (Registered::No, _) => Deletion::Absent,
+            (_, Some(_)) => Deletion::Refused,
+            (_, None) => {
+                runner.registered = Registered::No;
+                Deletion::Granted
+            }
+        };
+        if may_stop(answer) || self.without(Mutation::StopsWhateverTheAnswer) {
+            self.stop(world, id);
+        }
+    }
+
+    /// Stops a runner's task.
+    pub(crate) fn stop(&self, world: &mut World, id: RunnerId) {
+        let Some(runner) = world.runner(id).copied() else {
+            return;
+        };
+        if runner.task == Task::None {
+            return;
+        }
+        world.wrongs.busy_stopped |= runner.busy.is_some();
+        world.wrongs.stopped_first |= runner.registered != Registered::No;
+        let end = match runner.busy {
+            Some(_) => End::LostInJob,
+            None => End::Stopped,
+        };
+        self.end_task(world, id, end);
+    }
+
+    /// Whether `sweep` asks GitHub about this execution's job, and what it does then.
+    pub(crate) fn attends(&self, world: &World, execution: &Execution) -> Attend {
+        if !execution.runs() || self.without(Mutation::NoSweepOfWaiting) {
+            return Attend::Leave;
+        }
+        let mut own = world.runners.iter().filter(|r| r.id.execution == execution.id);
+        let busy = own.clone().any(|runner| runner.busy.is_some());
+        let has_task = own.any(|runner| runner.task != Task::None);
+        let decision = attend(&world.status(execution.id.job), busy, has_task);
+        let changes = match decision {
+            Attend::Leave => false,
+            Attend::Check => {
+                world.execution(execution.id.next()).is_none()
+                    && !self.without(Mutation::NoDisplacedCheck)
+            }
+            Attend::EndWait => on_cancel(Some(state_name(execution.stage))) == OnCancel::Stop,
+        };
+        if changes { decision } else { Attend::Leave }
+    }
+}
+
+/// What `cleanup` does about a job that was queued again.
+pub(crate) fn on_again(world: &World, job: JobId) -> OnQueuedAgain {
+    world
+        .executions_of(job)
+        .next_back()
+        .map_or(OnQueuedAgain::Leave, |latest| {
+            on_queued_again(latest.status(), Some(state_name(latest.stage)))
+        })
+}
+
+/// `cleanup`: a job was queued again while an execution of it was at work. It looks until that has
+/// asked GitHub again or is closed; an action that would only look again is not taken.
+fn queued_again(world: &mut World, job: JobId) {
+    let latest = world.executions_of(job).next_back().map(|latest| latest.id);
+    if let (OnQueuedAgain::Follow, Some(latest)) = (on_again(world, job), latest) {
+        world.start(latest.next(), Stage::Starting, true);
+    }
+}
+
+/// Whether `sweep` retires the runner, if it has been as it is for long enough.
+pub(crate) fn may_retire(world: &World, runner: &Runner) -> bool {
+    let runs = world
+        .execution(runner.id.execution)
+        .is_some_and(Execution::runs);
+    // What `sweep` takes for its age: a registration nobody took dates it; without one, it may be
+    // between two steps of its execution.
+    let age = match (runner.task, runner.parameter) {
+        (Task::None, false) if runs => Duration::ZERO,
+        _ => LONG,
+    };
+    retire(seen(runner, age, false), IDLE) == Retire::Delete
+}
+
+fn seen(runner: &Runner, age: Duration, cancelled: bool) -> RunnerSeen {
+    RunnerSeen {
+        busy: runner.busy.is_some(),
+        online: runner.registered == Registered::Online,
+        has_task: runner.task != Task::None,
+        age,
+        cancelled,
+    }
+}
+
+/// Looks at a runner, and decides to delete it. GitHub may give it a job before that is done.
+pub(crate) fn mark(world: &mut World, id: RunnerId, age: Duration, cancelled: bool) {
+    if let Some(runner) = world.runner_mut(id)
+        && runner.registered != Registered::No
+        && retire(seen(runner, age, cancelled), IDLE) == Retire::Delete
+    {
+        runner.marked = true;
+    }
+}
+
+/// Closes an execution, and has its end told.
+pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
+    if let Some(execution) = world.execution_mut(id) {
+        execution.stage = Stage::Closed(how);
+    }
+    if how != Close::Well {
+        world.send(Event::ExecutionClosed(id));
+    }
+    let job = world.job_mut(id.job);
+    match how {
+        Close::Aborted => job.excuse = Some(Excuse::Aborted),
+        Close::Failed(error)
+            if restart(Status::Failed, Some(error), 1) == Restart::Leave =>
+        {
+            job.excuse = Some(Excuse::GaveUp);
+        }
+        _ => {}
+    }
+}
+
+/// How many executions of a job have failed or timed out.
+fn failures(world: &World, job: JobId) -> u32 {
+    let failed = |execution: &&Execution| execution.status().has_failed();
+    let count = world.executions_of(job).filter(failed).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The execution whose runner has or had the job, where that is another job's.
+fn thief(world: &World, job: JobId) -> Option<ExecutionId> {
+    match world.job(job).state {
+        AtGitHub::Taken(runner) if runner.execution.job != job => Some(runner.execution),
+        AtGitHub::Over { thief } => thief,
+        _ => None,
+    }
+}
+
+fn state_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Starting => "Token",
+        Stage::Running => "Runner",
+        Stage::Waiting => "Wait",
+        Stage::CleaningUp(_) | Stage::Closing(_) | Stage::Closed(_) => "Cleanup",
+    }
+}
+
+/// Verdicts name their errors in text; a state holds them by reference.
+fn name(error: &str) -> &'static str {
+    ["NeverPickedUp", "BudgetSpent", "QueueLimit"]
+        .into_iter()
+        .find(|known| *known == error)
+        .unwrap_or("Lasting")
+}

@@ -1,0 +1,121 @@
+//! All interleavings of small worlds of jobs and runners.
+
+pub mod actions;
+pub mod ends;
+pub mod handlers;
+pub mod mutations;
+pub mod properties;
+mod reduction;
+pub mod steps;
+pub mod world;
+
+use stateright::{Model, Property};
+
+pub use actions::{Action, Fault, FaultKind};
+pub use mutations::Mutation;
+pub use world::World;
+
+/// How large a world is, and what happens in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// Its name.
+    pub name: &'static str,
+    /// For each job, the set of its labels, as bits.
+    pub labels: &'static [u8],
+    /// How many of the jobs, from the last, appear only later.
+    pub later: usize,
+    /// How much goes wrong.
+    pub faults: u8,
+    /// What of.
+    pub kinds: &'static [FaultKind],
+    /// How many jobs are cancelled.
+    pub cancels: u8,
+    /// How many approvals become due.
+    pub holds: u8,
+    /// Whether it is explored with reductions.
+    pub reduced: bool,
+}
+
+impl Scope {
+    /// Whether a runner made for one job may be given another.
+    pub fn fits(&self, runner_of: world::JobId, job: world::JobId) -> bool {
+        let labels = |id: world::JobId| self.labels[usize::from(id.0)];
+        labels(job) & !labels(runner_of) == 0
+    }
+}
+
+/// The model.
+#[derive(Clone, Copy, Debug)]
+pub struct Runners {
+    /// The world.
+    pub scope: Scope,
+    /// The rule that is left out.
+    pub mutation: Option<Mutation>,
+}
+
+impl Runners {
+    fn without(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    fn meets(&self, kind: FaultKind) -> bool {
+        self.scope.kinds.contains(&kind)
+    }
+}
+
+impl Model for Runners {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        let jobs = self.scope.labels.len();
+        let mut world = World {
+            jobs: vec![
+                world::Job {
+                    state: world::AtGitHub::Unborn,
+                    excuse: None
+                };
+                jobs
+            ],
+            executions: Vec::new(),
+            runners: Vec::new(),
+            events: Vec::new(),
+            lost: Vec::new(),
+            left: world::Left {
+                faults: self.scope.faults,
+                cancels: self.scope.cancels,
+                holds: self.scope.holds,
+            },
+            wrongs: world::Wrongs::default(),
+        };
+        let ids: Vec<_> = world.job_ids().take(jobs - self.scope.later).collect();
+        for job in ids {
+            self.step(&mut world, Action::Appears(job));
+        }
+        if self.scope.reduced {
+            self.take_unseen_steps(&mut world);
+        }
+        vec![world]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        self.enabled(world, actions);
+        if self.scope.reduced {
+            self.keep_one_subject(world, actions);
+        }
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        self.step(&mut next, action);
+        if self.scope.reduced {
+            self.take_unseen_steps(&mut next);
+            next = self.representative(next);
+        }
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::properties()
+    }
+}

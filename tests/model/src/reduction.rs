@@ -1,0 +1,262 @@
+//! Fewer states, the same findings.
+//!
+//! Two reductions make worlds of three jobs explorable. They are off in the smaller worlds, which
+//! cover the same behaviour in full.
+//!
+//! - **Steps that nobody can see** are taken at once. Each is the only thing that can happen to what
+//!   it changes, and whatever else happens before or after it comes to the same: the conditions are
+//!   beside each. (A singleton persistent set, in the words of partial-order reduction.)
+//! - **Jobs with the same labels** are interchangeable, so of all states that differ only in which of
+//!   them is which, one stands for all.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use crate::Runners;
+use crate::actions::{Action, FaultKind};
+use crate::world::{
+    AtGitHub, Close, Event, Execution, ExecutionId, JobId, Runner, RunnerId, Stage, World,
+};
+
+impl Runners {
+    /// Takes every step that nobody can see.
+    pub(crate) fn take_unseen_steps(&self, world: &mut World) {
+        while let Some(action) = self.unseen_step(world) {
+            self.step(world, action);
+        }
+    }
+
+    fn unseen_step(&self, world: &World) -> Option<Action> {
+        let arrival = world
+            .events
+            .iter()
+            .find(|event| self.arrives_unseen(world, **event))
+            .map(|event| Action::Arrives(*event));
+        arrival.or_else(|| {
+            world
+                .executions
+                .iter()
+                .find_map(|execution| self.execution_step(world, execution))
+        })
+    }
+
+    /// The first `queued` of a job starts an execution whenever it arrives: that its runner comes late
+    /// is covered by its late start.
+    fn arrives_unseen(&self, world: &World, event: Event) -> bool {
+        matches!(event, Event::Queued { job, old: false }
+            if world.executions_of(job).next().is_none() && self.is_safe_from(world, &[FaultKind::Webhooks]))
+    }
+
+    fn execution_step(&self, world: &World, execution: &Execution) -> Option<Action> {
+        let id = execution.id;
+        let asks = execution.recheck || execution.attempt.recheck;
+        let from_outside = [FaultKind::Aborts, FaultKind::TimeOuts];
+        let in_steps = [FaultKind::Aborts, FaultKind::TimeOuts, FaultKind::Steps];
+        let unseen = match execution.stage {
+            // The task begins to boot; nobody looks at it before it has.
+            Stage::Starting => {
+                !asks && !self.may_be_cancelled(world, id.job) && self.is_safe_from(world, &in_steps)
+            }
+            // GitHub's answer stays the same, and so does the verdict.
+            Stage::CleaningUp(_) => {
+                let decided = match world.job(id.job).state {
+                    AtGitHub::Taken(runner) => runner.execution.job == id.job,
+                    AtGitHub::Over { thief } => thief.is_none(),
+                    _ => false,
+                };
+                let left = world.runner(execution.runner());
+                decided
+                    && left.is_none_or(|runner| runner.busy.is_none())
+                    && self.is_safe_from(world, &in_steps)
+            }
+            // Nobody asks any more whether it runs.
+            Stage::Closing(Close::Well) => {
+                let settled = !matches!(
+                    world.job(id.job).state,
+                    AtGitHub::Queued | AtGitHub::HeldBack
+                );
+                let mut earlier = world.executions_of(id.job).take_while(|e| e.id != id);
+                settled
+                    && !earlier.any(Execution::runs)
+                    && !may_be_queued(world, id.job)
+                    && self.is_safe_from(world, &from_outside)
+            }
+            _ => false,
+        };
+        let action = match execution.stage {
+            Stage::Starting => Action::Launches(id),
+            Stage::CleaningUp(_) => Action::Judges(id),
+            _ => Action::Closes(id),
+        };
+        unseen.then_some(action)
+    }
+
+    /// Whether no fault of these kinds can come any more.
+    fn is_safe_from(&self, world: &World, kinds: &[FaultKind]) -> bool {
+        world.left.faults == 0 || !kinds.iter().any(|kind| self.meets(*kind))
+    }
+
+    fn may_be_cancelled(&self, world: &World, job: JobId) -> bool {
+        let told = world.events.contains(&Event::Cancelled { job });
+        told || world.left.cancels > 0
+    }
+
+    /// Once all jobs are over and nothing can go wrong, what is left of one execution ends without
+    /// regard to the others: one after the other will do.
+    pub(crate) fn keep_one_subject(&self, world: &World, actions: &mut Vec<Action>) {
+        let over = |job: &crate::world::Job| matches!(job.state, AtGitHub::Over { .. });
+        if world.left.faults > 0 || !world.jobs.iter().all(over) {
+            return;
+        }
+        if let Some(first) = actions.iter().find_map(subject) {
+            actions.retain(|action| subject(action) == Some(first));
+        }
+    }
+
+    /// The state that stands for all that differ only in which of several like jobs is which.
+    pub(crate) fn representative(&self, world: World) -> World {
+        let ids: Vec<JobId> = world.job_ids().collect();
+        let labels = |job: &JobId| self.scope.labels[usize::from(job.0)];
+        let mut order = ids.clone();
+        for &place in &ids {
+            // The members of each set of like jobs, sorted into its places.
+            let like: Vec<_> = ids.iter().filter(|id| labels(id) == labels(&place)).collect();
+            if like[0] == &place && like.len() > 1 {
+                let mut sorted = like.clone();
+                sorted.sort_by_cached_key(|job| key(&world, **job));
+                for (place, job) in like.iter().zip(sorted) {
+                    order[usize::from(place.0)] = *job;
+                }
+            }
+        }
+        if order == ids {
+            return world;
+        }
+        rename(world, &order)
+    }
+}
+
+/// The execution that an action is about.
+fn subject(action: &Action) -> Option<ExecutionId> {
+    match action {
+        Action::Arrives(event) | Action::Redelivers(event) => match event {
+            Event::TakenBy { runner, .. } | Event::TaskStopped(runner) => Some(runner.execution),
+            Event::ExecutionClosed(execution) => Some(*execution),
+            Event::Queued { job, .. }
+            | Event::Cancelled { job }
+            | Event::QueuedAgain { job } => Some(ExecutionId::first(*job)),
+        },
+        Action::Launches(id)
+        | Action::Judges(id)
+        | Action::Closes(id)
+        | Action::Wakes(id)
+        | Action::ChecksOn(id)
+        | Action::BeginsAgain(id)
+        | Action::EndsWait(id) => Some(*id),
+        Action::Finishes(id)
+        | Action::NoticesLoss(id)
+        | Action::Boots(id)
+        | Action::IdlesOut(id)
+        | Action::Lands(id)
+        | Action::FindsIdle(id)
+        | Action::Retires(id)
+        | Action::DeletesParameter(id)
+        | Action::EndsOrphan(id) => Some(id.execution),
+        Action::Appears(_)
+        | Action::Assigns(..)
+        | Action::Cancels(_)
+        | Action::HoldsBack(_)
+        | Action::Approves(_)
+        | Action::Fails(_) => None,
+    }
+}
+
+/// Whether a `queued` event of the job may yet arrive.
+fn may_be_queued(world: &World, id: JobId) -> bool {
+    let told = world.events.iter().chain(&world.lost).any(|event| {
+        matches!(event, Event::Queued { job, .. } | Event::QueuedAgain { job } if *job == id)
+    });
+    told || world.left.holds > 0
+}
+
+/// What a job's part of the world looks like, whatever the jobs are called.
+fn key(world: &World, id: JobId) -> u64 {
+    let relation = |job: JobId| job == id;
+    let runner = |runner: RunnerId| (relation(runner.execution.job), runner.execution.restart, runner.attempt);
+    let mut hasher = DefaultHasher::new();
+    let job = world.job(id);
+    std::mem::discriminant(&job.state).hash(&mut hasher);
+    job.excuse.hash(&mut hasher);
+    match job.state {
+        AtGitHub::Taken(by) => runner(by).hash(&mut hasher),
+        AtGitHub::Over { thief } => thief.map(|by| by.restart).hash(&mut hasher),
+        _ => {}
+    }
+    for execution in world.executions_of(id) {
+        (execution.id.restart, execution.stage, &execution.attempt, execution.recheck).hash(&mut hasher);
+    }
+    for own in world.runners.iter().filter(|runner| runner.id.execution.job == id) {
+        let unnamed = Runner {
+            id: RunnerId {
+                execution: ExecutionId { job: JobId(0), ..own.id.execution },
+                ..own.id
+            },
+            busy: None,
+            ..*own
+        };
+        (unnamed, own.busy.map(relation)).hash(&mut hasher);
+    }
+    for event in &world.events {
+        match *event {
+            Event::Queued { job, old } if job == id => (1, old).hash(&mut hasher),
+            Event::Cancelled { job } if job == id => 2.hash(&mut hasher),
+            Event::QueuedAgain { job } if job == id => 3.hash(&mut hasher),
+            Event::TakenBy { job, .. } if job == id => 4.hash(&mut hasher),
+            Event::TakenBy { runner: by, .. } if by.execution.job == id => (5, runner(by)).hash(&mut hasher),
+            Event::TaskStopped(by) if by.execution.job == id => (6, runner(by)).hash(&mut hasher),
+            Event::ExecutionClosed(by) if by.job == id => (7, by.restart).hash(&mut hasher),
+            _ => {}
+        }
+    }
+    hasher.finish()
+}
+
+/// The same world, with its jobs called by their places in `order`.
+fn rename(mut world: World, order: &[JobId]) -> World {
+    let mut names = vec![JobId(0); order.len()];
+    for (new, old) in (0..).zip(order) {
+        names[usize::from(old.0)] = JobId(new);
+    }
+    let job = |job: &mut JobId| *job = names[usize::from(job.0)];
+    let event = |event: &mut Event| match event {
+        Event::Queued { job: id, .. } | Event::Cancelled { job: id } | Event::QueuedAgain { job: id } => job(id),
+        Event::TakenBy { job: id, runner } => {
+            job(id);
+            job(&mut runner.execution.job);
+        }
+        Event::TaskStopped(runner) => job(&mut runner.execution.job),
+        Event::ExecutionClosed(execution) => job(&mut execution.job),
+    };
+    world.jobs = order.iter().map(|old| *world.job(*old)).collect();
+    for each in &mut world.jobs {
+        match &mut each.state {
+            AtGitHub::Taken(runner) => job(&mut runner.execution.job),
+            AtGitHub::Over { thief: Some(execution) } => job(&mut execution.job),
+            _ => {}
+        }
+    }
+    for execution in &mut world.executions {
+        job(&mut execution.id.job);
+    }
+    for runner in &mut world.runners {
+        job(&mut runner.id.execution.job);
+        if let Some(busy) = &mut runner.busy {
+            job(busy);
+        }
+    }
+    world.events.iter_mut().chain(&mut world.lost).for_each(event);
+    world.executions.sort_by_key(|execution| execution.id);
+    world.runners.sort_by_key(|runner| runner.id);
+    world.events.sort();
+    world.lost.sort();
+    world
+}

@@ -1,0 +1,288 @@
+//! What each step does to the world.
+
+use crate::Runners;
+use crate::actions::{Action, Fault, step_end};
+use crate::ends::End;
+use crate::handlers::{close, mark};
+use crate::mutations::Mutation;
+use crate::world::{
+    AtGitHub, Close, Event, ExecutionId, JobId, Registered, Runner, RunnerId, Stage, Task, World,
+};
+
+use std::time::Duration;
+
+impl Runners {
+    /// Takes one step.
+    pub(crate) fn step(&self, world: &mut World, action: Action) {
+        match action {
+            Action::Appears(job) => queue(world, job, false),
+            Action::Assigns(job, runner) => assign(world, job, runner),
+            Action::Finishes(runner) => self.finish(world, runner),
+            Action::NoticesLoss(runner) => notice_loss(world, runner),
+            Action::Arrives(event) => {
+                world.take(event);
+                self.receive(world, event);
+            }
+            Action::Launches(execution) => launch(world, execution),
+            Action::Judges(id) => {
+                if let Some(Stage::CleaningUp(end)) = world.execution(id).map(|e| e.stage) {
+                    self.judge(world, id, end);
+                }
+            }
+            Action::Closes(id) => {
+                if let Some(Stage::Closing(how)) = world.execution(id).map(|e| e.stage) {
+                    close(world, id, how);
+                }
+            }
+            Action::Wakes(id) => set_stage(world, id, Stage::Starting),
+            Action::Boots(runner) => self.boot(world, runner),
+            Action::IdlesOut(runner) => self.end_task(world, runner, End::Idle),
+            Action::Lands(runner) => {
+                if let Some(runner) = world.runner_mut(runner) {
+                    runner.landing = false;
+                    runner.parameter = true;
+                    runner.registered = Registered::Offline;
+                }
+            }
+            Action::Redelivers(event) => {
+                world.lost.retain(|lost| *lost != event);
+                world.send(match event {
+                    Event::Queued { job, .. } => Event::Queued { job, old: true },
+                    event => event,
+                });
+            }
+            Action::FindsIdle(runner) => mark(world, runner, Duration::from_hours(1), false),
+            Action::Retires(runner) => self.delete(world, runner),
+            Action::DeletesParameter(runner) => {
+                if let Some(runner) = world.runner_mut(runner) {
+                    runner.parameter = false;
+                }
+            }
+            Action::EndsOrphan(runner) => self.stop(world, runner),
+            Action::ChecksOn(execution) | Action::BeginsAgain(execution) => world.start(execution.next(), Stage::Starting, true),
+            Action::EndsWait(execution) => close(world, execution, Close::Ended),
+            Action::Cancels(job) => {
+                world.left.cancels -= 1;
+                world.job_mut(job).state = AtGitHub::Over { thief: None };
+                world.send(Event::Cancelled { job });
+            }
+            Action::HoldsBack(job) => {
+                world.left.holds -= 1;
+                world.job_mut(job).state = AtGitHub::HeldBack;
+            }
+            Action::Approves(job) => queue(world, job, true),
+            Action::Fails(fault) => {
+                world.left.faults -= 1;
+                self.fail(world, fault);
+            }
+        }
+        world.forget();
+    }
+
+    fn fail(&self, world: &mut World, fault: Fault) {
+        match fault {
+            Fault::Loses(event) => {
+                world.take(event);
+                world.lost.push(event);
+            }
+            Fault::LosesForGood(event) => {
+                world.take(event);
+            }
+            Fault::Doubles(event) => self.receive(world, event),
+            Fault::Delays(runner) => {
+                if let Some(runner) = world.runner_mut(runner) {
+                    runner.late = true;
+                }
+            }
+            Fault::Kills(id) => {
+                let end = match world.runner(id).and_then(|runner| runner.busy) {
+                    Some(_) => End::LostInJob,
+                    None => End::Interrupted,
+                };
+                self.end_task(world, id, end);
+            }
+            Fault::Breaks(id) => {
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.parameter = false;
+                }
+                self.end_task(world, id, End::Broke);
+            }
+            Fault::Drops(id) => {
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.registered = Registered::No;
+                }
+                self.end_task(world, id, End::LetGo);
+            }
+            Fault::Deafens(id) => {
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.registered = Registered::No;
+                }
+            }
+            Fault::SkippedInList(id) => {
+                // `sweep` asks GitHub for this very runner before it stops a task without a deletion.
+                if self.without(Mutation::TrustsTheListing) {
+                    self.stop(world, id);
+                }
+            }
+            Fault::NoCapacity(id) | Fault::TokenFails(id) | Fault::RateLimits(id) => {
+                if let Some((_, end)) = step_end(fault) {
+                    if end != End::RateLimited {
+                        register(world, id, Task::None);
+                    }
+                    set_stage(world, id, Stage::CleaningUp(end));
+                }
+            }
+            Fault::Outage(id) => close(world, id, Close::Failed("AwsUnavailable")),
+            Fault::TimesOut(id) => self.cut_short(world, id, Close::TimedOut),
+            Fault::Aborts(id) => self.cut_short(world, id, Close::Aborted),
+            Fault::AbortsInFlight(id) => {
+                let starting = world
+                    .execution(id)
+                    .is_some_and(|execution| execution.stage == Stage::Starting);
+                if starting {
+                    let runner = register(world, id, Task::None);
+                    if let Some(runner) = world.runner_mut(runner) {
+                        runner.landing = true;
+                        runner.parameter = false;
+                        runner.registered = Registered::No;
+                    }
+                }
+                close(world, id, Close::Aborted);
+            }
+        }
+    }
+
+    /// Ends an execution from outside: Step Functions stops its task, busy or not.
+    fn cut_short(&self, world: &mut World, id: ExecutionId, how: Close) {
+        let Some(execution) = world.execution(id) else {
+            return;
+        };
+        let (runner, has_task) = (execution.runner(), execution.stage == Stage::Running);
+        close(world, id, how);
+        if has_task {
+            self.end_task(world, runner, End::Stopped);
+        }
+    }
+
+    /// A runner's task ends. Its machine sees that, and so does `cleanup`.
+    pub(crate) fn end_task(&self, world: &mut World, id: RunnerId, end: End) {
+        let Some(runner) = world.runner_mut(id) else {
+            return;
+        };
+        if runner.task == Task::None {
+            return;
+        }
+        runner.task = Task::None;
+        if runner.registered == Registered::Online {
+            runner.registered = Registered::Offline;
+        }
+        let late = runner.late;
+        if let Some(execution) = world.execution_mut(id.execution)
+            && execution.stage == Stage::Running
+            && execution.runner() == id
+        {
+            execution.stage = Stage::CleaningUp(end);
+        }
+        if late {
+            world.send(Event::TaskStopped(id));
+        } else {
+            self.receive(world, Event::TaskStopped(id));
+        }
+    }
+
+    fn boot(&self, world: &mut World, id: RunnerId) {
+        let Some(runner) = world.runner_mut(id) else {
+            return;
+        };
+        if !runner.parameter {
+            return self.end_task(world, id, End::NoParameter);
+        }
+        runner.parameter = false;
+        if runner.registered == Registered::No {
+            return self.end_task(world, id, End::Refused);
+        }
+        runner.registered = Registered::Online;
+        runner.task = Task::Up;
+    }
+
+    fn finish(&self, world: &mut World, id: RunnerId) {
+        job_over(world, id);
+        if let Some(runner) = world.runner_mut(id) {
+            // Such a runner runs one job, and GitHub forgets it then.
+            runner.registered = Registered::No;
+        }
+        self.end_task(world, id, End::RanJob);
+    }
+}
+
+fn queue(world: &mut World, job: JobId, old: bool) {
+    world.job_mut(job).state = AtGitHub::Queued;
+    world.send(Event::Queued { job, old });
+}
+
+fn assign(world: &mut World, job: JobId, id: RunnerId) {
+    world.job_mut(job).state = AtGitHub::Taken(id);
+    if let Some(runner) = world.runner_mut(id) {
+        runner.busy = Some(job);
+    }
+    // That its own runner has it changes nothing for anybody.
+    if id.execution.job != job {
+        world.send(Event::TakenBy { job, runner: id });
+    }
+}
+
+fn notice_loss(world: &mut World, id: RunnerId) {
+    job_over(world, id);
+    if let Some(runner) = world.runner_mut(id) {
+        runner.registered = Registered::Offline;
+    }
+}
+
+fn job_over(world: &mut World, id: RunnerId) {
+    let Some(runner) = world.runner_mut(id) else {
+        return;
+    };
+    if let Some(job) = runner.busy.take() {
+        let execution = id.execution;
+        let thief = (execution.job != job).then_some(execution);
+        world.job_mut(job).state = AtGitHub::Over { thief };
+    }
+}
+
+fn launch(world: &mut World, id: ExecutionId) {
+    let asks = world
+        .execution(id)
+        .is_some_and(|execution| execution.recheck || execution.attempt.recheck);
+    if asks && world.status(id.job) != outcome::JobStatus::Queued {
+        set_stage(world, id, Stage::CleaningUp(End::NotNeeded));
+        return;
+    }
+    register(world, id, Task::Booting);
+    set_stage(world, id, Stage::Running);
+}
+
+/// `token` registers the runner of the present attempt.
+fn register(world: &mut World, id: ExecutionId, task: Task) -> RunnerId {
+    let runner = world.execution(id).map(crate::world::Execution::runner);
+    let runner = runner.unwrap_or(RunnerId {
+        execution: id,
+        attempt: 1,
+    });
+    world.add_runner(Runner {
+        id: runner,
+        landing: false,
+        parameter: true,
+        registered: Registered::Offline,
+        busy: None,
+        task,
+        marked: false,
+        late: false,
+    });
+    runner
+}
+
+fn set_stage(world: &mut World, id: ExecutionId, stage: Stage) {
+    if let Some(execution) = world.execution_mut(id) {
+        execution.stage = stage;
+    }
+}
