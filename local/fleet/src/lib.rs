@@ -2,7 +2,8 @@
 //! clients. For handlers' tests that care what is found, ended and begun, not how a call is spelt;
 //! the local engine sees to that.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // A stand-in that is misused should say so loudly.
+// A stand-in that is misused should say so loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod ecs;
 mod sfn;
