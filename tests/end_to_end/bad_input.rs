@@ -190,7 +190,7 @@ fn a_taken_port_is_named_with_what_to_do() {
         let started = tokio::time::timeout(LIMIT, Engine::start(&workshop, &options))
             .await
             .unwrap();
-        let error = format!("{:#}", started.err().expect("the port is taken"));
+        let error = format!("{:#}", started.expect_err("the port is taken"));
         assert!(
             error.contains(&port.to_string()) && error.contains("--port"),
             "{error}"

@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Port of the AWS engine; 0 takes a free one
     #[arg(long, default_value_t = 4566)]
     port: u16,
+    /// Factor on the state machine's waits; at 1 the grace before another attempt takes 90 s
+    #[arg(long, default_value_t = 0.2)]
+    wait_scale: f64,
 }
 
 /// Prepares everything, then shows the jobs.
@@ -34,12 +37,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     prepare::pieces(&Progress::new(), &Workshop::here(), &prepare::STACK)?;
     let mut stack = Command::new(Workshop::here().program("local-stack"));
     stack.arg("up");
-    stack.args([
-        "--jobs",
-        &options.jobs.to_string(),
-        "--port",
-        &options.port.to_string(),
-    ]);
+    stack.args(["--jobs", &options.jobs.to_string()]);
+    stack.args(["--port", &options.port.to_string()]);
+    stack.args(["--wait-scale", &options.wait_scale.to_string()]);
     if options.once {
         stack.arg("--once");
     }

@@ -23,7 +23,7 @@ struct Cli {
 enum Command {
     /// Builds the handlers for deployment into target/lambda
     Zips {
-        /// Processor of the functions: arm64 or x86_64
+        /// Processor of the functions: `arm64` or `x86_64`
         #[arg(long, default_value = "arm64")]
         arch: Architecture,
     },

@@ -122,7 +122,7 @@ fn nextest_is_there() -> anyhow::Result<()> {
 }
 
 fn format(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-    quiet(workshop, step, &cargo(), &["fmt", "--all", "--check"])
+    quiet(workshop, step, cargo(), &["fmt", "--all", "--check"])
 }
 
 fn clippy(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
@@ -133,7 +133,7 @@ fn clippy(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
         "--",
         "--deny=warnings",
     ];
-    quiet(workshop, step, &cargo(), &arguments)
+    quiet(workshop, step, cargo(), &arguments)
 }
 
 fn unit_and_contract(workshop: &Workshop) -> Command {
@@ -145,7 +145,7 @@ fn unit_and_contract(workshop: &Workshop) -> Command {
         "--status-level=slow",
         "--no-fail-fast",
     ];
-    in_directory(workshop.root(), &cargo(), &arguments)
+    in_directory(workshop.root(), cargo(), &arguments)
 }
 
 fn state_machine(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
@@ -205,7 +205,7 @@ fn engine_tests(workshop: &Workshop) -> Command {
 fn end_to_end(workshop: &Workshop) -> Command {
     // The whole workspace, so that nothing is compiled again with other features.
     let arguments = ["test", "--workspace", "--test", "end_to_end"];
-    in_directory(workshop.root(), &cargo(), &arguments)
+    in_directory(workshop.root(), cargo(), &arguments)
 }
 
 fn quiet(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::REGION;
 
 /// The engine answers within milliseconds; a call that hangs is a bug to be seen.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A caller of the local engine. It has every permission.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use workshop::{Step, Workshop, run};
 use crate::{ACCOUNT, Aws, REGION};
 
 /// It starts within two seconds; on a machine that compiles meanwhile it may take longer.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// It promises ten seconds; then its guardian is killed, and with it everything.
 const STOP: Duration = Duration::from_secs(15);
 /// The engine's exit status for a port that is taken.
@@ -143,16 +143,14 @@ impl Engine {
         let pid = nix::unistd::Pid::from_raw(pid);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
             .context("stopping the AWS engine")?;
-        match tokio::time::timeout(STOP, self.child.wait()).await {
-            Ok(ended) => ended.map(drop).context("waiting for the AWS engine"),
-            Err(_) => {
-                self.child.kill().await.context("killing the AWS engine")?;
-                bail!(
-                    "the AWS engine did not end within {} s and was killed",
-                    STOP.as_secs()
-                )
-            }
+        if let Ok(ended) = tokio::time::timeout(STOP, self.child.wait()).await {
+            return ended.map(drop).context("waiting for the AWS engine");
         }
+        self.child.kill().await.context("killing the AWS engine")?;
+        bail!(
+            "the AWS engine did not end within {} s and was killed",
+            STOP.as_secs()
+        )
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Port of the AWS engine; 0 takes a free one
     #[arg(long, default_value_t = 4566)]
     port: u16,
+    /// Factor on the state machine's waits; at 1 the grace before another attempt takes 90 s
+    #[arg(long, default_value_t = 0.2)]
+    wait_scale: f64,
 }
 
 /// Runs the stack; true if all jobs succeeded and nothing was left over.
@@ -39,7 +42,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
     progress.say("Starting");
     // Ctrl-C at any moment: dropping the future drops what it has started.
     let (engine, deployment) = tokio::select! {
-        started = start(&progress, &workshop, options.port) => started?,
+        started = start(&progress, &workshop, options) => started?,
         signal = tokio::signal::ctrl_c() => { signal?; return Ok(false); }
     };
     let well = tokio::select! {
@@ -56,7 +59,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
 async fn start(
     progress: &Progress,
     workshop: &Workshop,
-    port: u16,
+    options: &Options,
 ) -> anyhow::Result<(Engine, Deployment)> {
     let plan = Plan::new("fargate-runners", "fr");
     let github = Server::start(Config::default())
@@ -77,8 +80,8 @@ async fn start(
     let engine = Engine::start(
         workshop,
         &EngineOptions {
-            port,
-            wait_scale: 1.0,
+            port: options.port,
+            wait_scale: options.wait_scale,
             control: false,
             enforce_iam: false,
             directory: workshop.local().join("engine"),

@@ -1,4 +1,6 @@
 //! One deployment with a GitHub, and `cleanup` over both.
+// Each test binary compiles this for itself and uses a part of it.
+#![allow(unreachable_pub, dead_code)]
 
 use std::time::Duration;
 
