@@ -264,7 +264,11 @@ impl Shared {
 
     pub(crate) async fn stopped(&self) {
         // The sender lives as long as this does.
-        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
     }
 
     /// Waits until `look` finds something, `limit` has passed, or the stand-in is stopped.

@@ -346,12 +346,22 @@ async fn a_job_whose_listener_is_killed_fails_after_a_grace() {
         .unwrap();
     listener.signal(Signal::SIGKILL);
     let output = &state.job(job.id).unwrap().output;
-    let script = output.split_once("begun=").unwrap().1.trim().parse().unwrap();
+    let script = output
+        .split_once("begun=")
+        .unwrap()
+        .1
+        .trim()
+        .parse()
+        .unwrap();
     kill(Pid::from_raw(script), Signal::SIGKILL).unwrap();
     assert_eq!(listener.end().await.0, None);
     let done = completed(&server, job.id).await;
     assert_eq!(done.conclusion.as_deref(), Some("failure"));
-    assert!(done.output.contains("lost communication"), "{}", done.output);
+    assert!(
+        done.output.contains("lost communication"),
+        "{}",
+        done.output
+    );
     assert!(server.leftovers().is_empty(), "{:?}", server.leftovers());
 }
 
