@@ -5,23 +5,50 @@ import { boolean, int, list, listOf, nested, oneOf, Parser, text } from "./parse
 
 /** A runner of the configuration. */
 export interface RunnerConfig {
-  /** What follows the prefix in the task definition's family. */
+  /**
+   * What follows the prefix in the task definition's family.
+   * @default - ubuntu-x64 or ubuntu-arm64
+   */
   readonly name?: string;
-  /** Labels that it offers. */
+  /**
+   * Labels that it offers.
+   * @default - self-hosted, linux, x64 or arm64, ubuntu
+   */
   readonly labels?: string[];
-  /** Its processor. */
+  /**
+   * Its processor.
+   * @default "x64"
+   */
   readonly architecture?: "x64" | "arm64";
-  /** Image by URI, instead of building images/ubuntu. */
+  /**
+   * Image, by URI.
+   * @default - the image above
+   */
   readonly image?: string;
-  /** Whether the image is built inside AWS, after each deployment and every week. */
+  /**
+   * Whether the image is built inside AWS, after each deployment and every week.
+   * @default false
+   */
   readonly rebuildWeekly?: boolean;
-  /** CPU units; 1024 is one vCPU. */
+  /**
+   * CPU units; 1024 is one vCPU.
+   * @default 2048
+   */
   readonly cpu?: number;
-  /** Memory in MiB. */
+  /**
+   * Memory in MiB.
+   * @default 4096
+   */
   readonly memoryMiB?: number;
-  /** Disk in GiB. */
+  /**
+   * Disk in GiB.
+   * @default 20
+   */
   readonly ephemeralStorageGiB?: number;
-  /** Fargate's capacity providers in order of preference. */
+  /**
+   * Fargate's capacity providers in order of preference.
+   * @default - the capacity above
+   */
   readonly capacity?: string[];
 }
 
@@ -30,95 +57,221 @@ export interface RunnerConfig {
  * wins over the file). What it can't be told, the constructs can.
  */
 export interface Config {
-  /** What the deployment's names begin with. */
+  /**
+   * What the deployment's names begin with.
+   * @default "fargate-runners"
+   */
   readonly prefix?: string;
-  /** What each runner's name at GitHub begins with. */
+  /**
+   * What each runner's name at GitHub begins with.
+   * @default "fr"
+   */
   readonly deployment?: string;
 
-  /** Address of GitHub's API. */
+  /**
+   * Address of GitHub's API.
+   * @default "https://api.github.com"
+   */
   readonly githubApiUrl?: string;
-  /** Whether GitHub is inside the runners' network. */
+  /**
+   * Whether GitHub is inside the runners' network.
+   * @default false
+   */
   readonly githubInsideNetwork?: boolean;
-  /** Where runners are registered. */
+  /**
+   * Where runners are registered.
+   * @default "repository"
+   */
   readonly runnerScope?: "repository" | "organization";
-  /** Runner group at organization scope. */
+  /**
+   * Runner group at organization scope.
+   * @default "Default"
+   */
   readonly runnerGroup?: string;
-  /** How a runner is registered. */
+  /**
+   * How a runner is registered.
+   * @default "jit"
+   */
   readonly registration?: "jit" | "token";
-  /** Owners whose jobs are run. */
+  /**
+   * Owners whose jobs are run.
+   * @default - all
+   */
   readonly allowedOwners?: string[];
-  /** Repositories whose jobs are run. */
+  /**
+   * Repositories whose jobs are run.
+   * @default - all
+   */
   readonly allowedRepositories?: string[];
-  /** Whether public repositories' jobs are run. */
+  /**
+   * Whether public repositories' jobs are run.
+   * @default false
+   */
   readonly allowPublicRepositories?: boolean;
-  /** Labels without which a job is not ours. */
+  /**
+   * Labels without which a job is not ours.
+   * @default - self-hosted
+   */
   readonly requiredLabels?: string[];
 
-  /** The runners, instead of the default one. */
+  /**
+   * The runners, instead of the default one.
+   * @default - one, as the keys below describe it
+   */
   readonly runners?: RunnerConfig[];
-  /** Image, by URI, of the runners that name none. */
+  /**
+   * Image, by URI, of the runners that name none.
+   * @default - built from images/ubuntu
+   */
   readonly image?: string;
-  /** Whether the default runner's image is built inside AWS, instead of by `cdk deploy`. */
+  /**
+   * Whether the default runner's image is built inside AWS, instead of by `cdk deploy`.
+   * @default false
+   */
   readonly rebuildWeekly?: boolean;
-  /** Labels of the default runner. */
+  /**
+   * Labels of the default runner.
+   * @default - self-hosted, linux, x64 or arm64, ubuntu
+   */
   readonly labels?: string[];
-  /** Processor of the default runner. */
+  /**
+   * Processor of the default runner.
+   * @default "x64"
+   */
   readonly runnerArchitecture?: "x64" | "arm64";
-  /** Fargate's capacity providers in order of preference, for runners that name none. */
+  /**
+   * Fargate's capacity providers in order of preference, for runners that name none.
+   * @default - FARGATE
+   */
   readonly capacity?: string[];
 
-  /** Where the runners are; an existing VPC follows from `vpcId`. */
+  /**
+   * Where the runners are; an existing VPC follows from `vpcId`.
+   * @default "public"
+   */
   readonly network?: "public" | "nat" | "isolated";
-  /** Addresses of a new VPC. */
+  /**
+   * Addresses of a new VPC.
+   * @default "10.0.0.0/16"
+   */
   readonly cidr?: string;
-  /** Zones of a new VPC. */
+  /**
+   * Zones of a new VPC.
+   * @default 2
+   */
   readonly maxAzs?: number;
-  /** NAT gateways of a new VPC. */
+  /**
+   * NAT gateways of a new VPC.
+   * @default 1
+   */
   readonly natGateways?: number;
-  /** Whether connections in a new VPC are logged. */
+  /**
+   * Whether connections in a new VPC are logged.
+   * @default false
+   */
   readonly flowLogs?: boolean;
-  /** An existing VPC. */
+  /**
+   * An existing VPC.
+   * @default - a new one
+   */
   readonly vpcId?: string;
-  /** Subnets of the existing VPC; without them, its private ones are looked up. */
+  /**
+   * Subnets of the existing VPC.
+   * @default - the VPC's private ones, looked up
+   */
   readonly subnetIds?: string[];
-  /** Security groups in the existing VPC, instead of a new one. */
+  /**
+   * Security groups in the existing VPC.
+   * @default - a new one without ingress
+   */
   readonly securityGroupIds?: string[];
-  /** Whether tasks in the existing VPC's subnets get a public address. */
+  /**
+   * Whether tasks in the existing VPC's subnets get a public address.
+   * @default false
+   */
   readonly assignPublicIp?: boolean;
 
-  /** The processor of the functions. */
+  /**
+   * The processor of the functions.
+   * @default "arm64"
+   */
   readonly architecture?: "arm64" | "x86_64";
-  /** Directory with the handlers' programs. */
+  /**
+   * Directory with the handlers' programs.
+   * @default - target/lambda
+   */
   readonly handlersDirectory?: string;
-  /** The state machine's definition. */
+  /**
+   * The state machine's definition.
+   * @default - statemachine/runner.asl.json
+   */
   readonly definitionFile?: string;
-  /** How much the functions log. */
+  /**
+   * How much the functions log.
+   * @default "info"
+   */
   readonly logLevel?: "error" | "warn" | "info" | "debug" | "trace";
-  /** How many days logs are kept. */
+  /**
+   * How many days logs are kept.
+   * @default 30
+   */
   readonly logRetentionDays?: number;
-  /** Whether logs outlive the stack. */
+  /**
+   * Whether logs outlive the stack.
+   * @default false
+   */
   readonly keepLogs?: boolean;
 
-  /** Customer-managed key of the secrets in Parameter Store. */
+  /**
+   * Customer-managed key of the secrets in Parameter Store.
+   * @default - aws/ssm
+   */
   readonly parameterKeyArn?: string;
-  /** Boundary of all roles. */
+  /**
+   * Boundary of all roles.
+   * @default - none
+   */
   readonly permissionsBoundaryArn?: string;
-  /** Path of all roles. */
+  /**
+   * Path of all roles.
+   * @default - the prefix between slashes
+   */
   readonly rolePath?: string;
 
-  /** Where alarms are sent. */
+  /**
+   * Where alarms are sent.
+   * @default - none
+   */
   readonly alarmTopicArn?: string;
-  /** How many seconds a job may be queued before it counts as waiting too long. */
+  /**
+   * How many seconds a job may be queued before it counts as waiting too long.
+   * @default 900
+   */
   readonly waitingLimitSeconds?: number;
-  /** Whether there are alarms. */
+  /**
+   * Whether there are alarms.
+   * @default true
+   */
   readonly alarms?: boolean;
-  /** Whether there is a dashboard. */
+  /**
+   * Whether there is a dashboard.
+   * @default true
+   */
   readonly dashboard?: boolean;
-  /** Whether Logs Insights gets queries. */
+  /**
+   * Whether Logs Insights gets queries.
+   * @default true
+   */
   readonly savedQueries?: boolean;
-  /** Whether X-Ray traces executions. */
+  /**
+   * Whether X-Ray traces executions.
+   * @default false
+   */
   readonly tracing?: boolean;
-  /** Whether ECS measures each task. */
+  /**
+   * Whether ECS measures each task.
+   * @default false
+   */
   readonly containerInsights?: boolean;
 }
 

@@ -81,7 +81,10 @@ export class FargateRunnersStack extends Stack {
     for (const [index, runner] of (config.runners ?? []).entries()) {
       const runnerId = runner.name ?? `Runner${index}`;
       new FargateRunner(this, runnerId, {
-        ...this.runnerProps(runnerId, { ...runner, image: runner.image ?? config.image }),
+        ...this.runnerProps(runnerId, {
+          ...runner,
+          image: runner.image ?? (runner.rebuildWeekly ? undefined : config.image),
+        }),
         runners: this.runners,
       });
     }

@@ -28,6 +28,9 @@ import { Offer, RunnerHost } from "./runners/host";
 import { reachabilityWarnings } from "./runners/reachability";
 import { Triggers } from "./triggers";
 
+/** The context's key that points to other programs, for those who synthesize without building. */
+const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
+
 /** A deployment of runners; every prop has a default. */
 export interface FargateRunnersProps {
   /**
@@ -69,7 +72,7 @@ export interface FargateRunnersProps {
   readonly architecture?: lambda.Architecture;
   /**
    * Directory with `<handler>/bootstrap` for each function.
-   * @default - target/lambda of the checkout, or what the package carries
+   * @default - the context's fargate-runners:handlersDirectory, else target/lambda of the checkout, or what the package carries
    */
   readonly handlersDirectory?: string;
   /**
@@ -214,7 +217,10 @@ export class FargateRunners extends Construct implements RunnerHost {
       logLevel: props.logLevel ?? "info",
       waitingLimit: props.monitoring?.waitingLimit,
       architecture: props.architecture ?? lambda.Architecture.ARM_64,
-      directory: props.handlersDirectory ?? repositoryFile("target", "lambda"),
+      directory:
+        props.handlersDirectory ??
+        (this.node.tryGetContext(HANDLERS_CONTEXT) as string | undefined) ??
+        repositoryFile("target", "lambda"),
       environment: props.handlerEnvironment ?? {},
       reservedConcurrency: props.reservedConcurrency ?? {},
       permissions: this.permissions,

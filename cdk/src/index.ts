@@ -1,22 +1,47 @@
-export * from "./fargate-runners";
-export * from "./github-props";
-export * from "./handlers/handler";
-export * from "./images/image-from-uri";
-export * from "./images/rebuilt-image";
-export * from "./monitoring/alarms";
-export * from "./monitoring/dashboard";
-export * from "./monitoring/metrics";
-export * from "./monitoring/monitoring";
-export { HANDLERS, HandlerName, Names } from "./names";
-export * from "./network/existing-vpc";
-export * from "./network/isolated-vpc";
-export * from "./network/nat-vpc";
-export * from "./network/new-vpc";
-export * from "./network/public-vpc";
-export * from "./network/runner-network";
-export * from "./runners/capacity";
-export * from "./runners/ec2-capacity";
-export * from "./runners/ec2-runner";
-export * from "./runners/fargate-runner";
-export * from "./runners/host";
-export * from "./runners/runner";
+// The deployment.
+export { FargateRunners, type FargateRunnersProps } from "./fargate-runners";
+export type { GitHubProps } from "./github-props";
+
+// Runners.
+export { Capacity, CAPACITY_TAG } from "./runners/capacity";
+export { FargateRunner, type FargateRunnerProps } from "./runners/fargate-runner";
+export { Ec2Capacity, type Ec2CapacityProps } from "./runners/ec2-capacity";
+export { Ec2Runner, type Ec2RunnerProps } from "./runners/ec2-runner";
+export {
+  Runner,
+  RUNNER_CONTAINER,
+  type RunnerArchitecture,
+  type RunnerProps,
+} from "./runners/runner";
+export { LABELS_TAG } from "./runners/labels";
+
+// Images.
+export { imageFromUri } from "./images/image-from-uri";
+export { type RebuildOptions, RebuiltImage, type RebuiltImageProps } from "./images/rebuilt-image";
+
+// Networks.
+export type { RunnerNetwork } from "./network/runner-network";
+export type { NewVpcProps } from "./network/new-vpc";
+export { PublicVpc } from "./network/public-vpc";
+export { NatVpc, type NatVpcProps } from "./network/nat-vpc";
+export { IsolatedVpc, type IsolatedVpcProps } from "./network/isolated-vpc";
+export { ExistingVpc, type ExistingVpcProps } from "./network/existing-vpc";
+
+// Monitoring.
+export { Monitoring, type MonitoringOptions } from "./monitoring/monitoring";
+export { Alarms, type AlarmsOptions } from "./monitoring/alarms";
+export { Dashboard } from "./monitoring/dashboard";
+export {
+  type MetricName,
+  METRICS,
+  Metrics,
+  NAMESPACE,
+  type SplitMetricName,
+} from "./monitoring/metrics";
+
+// What a deployment consists of, for those who build on it.
+export { Handler } from "./handlers/handler";
+export { DEPLOYMENT_TAG, type HandlerName, HANDLERS, Names } from "./names";
+export type { Permission } from "./permission";
+export { Roles } from "./roles";
+export type { Offer, RunnerHost } from "./runners/host";

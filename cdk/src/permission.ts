@@ -5,15 +5,24 @@ import { acknowledgeWildcard } from "./acknowledge";
 export interface Permission {
   /** What is allowed. */
   readonly statement: iam.PolicyStatement;
-  /** Why a resource of the statement holds a wildcard. */
+  /**
+   * Why a resource of the statement holds a wildcard.
+   * @default - none does
+   */
   readonly wildcard?: string;
 }
 
 /** What narrows or explains a permission. */
 export interface PermissionOptions {
-  /** Under which conditions. */
+  /**
+   * Under which conditions.
+   * @default - always
+   */
   readonly conditions?: Record<string, unknown>;
-  /** Why a resource holds a wildcard. */
+  /**
+   * Why a resource holds a wildcard.
+   * @default - none does
+   */
   readonly wildcard?: string;
 }
 

@@ -9,8 +9,6 @@ import * as lambda from "aws-cdk-lib/aws-lambda";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as sns from "aws-cdk-lib/aws-sns";
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -81,16 +79,6 @@ const base = { handlersDirectory: HANDLERS_DIRECTORY, defaultRunner: { image: IM
 const withRunners = (stack: Stack, props: FargateRunnersProps = {}) =>
   new FargateRunners(stack, "Runners", { ...base, ...props });
 
-function otherDefinition(): string {
-  const file = join(tmpdir(), `definition-${process.pid}.json`);
-  const states = { Done: { Type: "Succeed" } };
-  writeFileSync(
-    file,
-    JSON.stringify({ QueryLanguage: "JSONata", StartAt: "Done", States: states }),
-  );
-  return file;
-}
-
 check<FargateRunnersProps>(
   "FargateRunners",
   {
@@ -149,7 +137,7 @@ check<FargateRunnersProps>(
     },
     handlersDirectory: { value: () => dummyHandlers("other"), changes: ["*Function.Code"] },
     definitionFile: {
-      value: otherDefinition,
+      value: () => join(__dirname, "fixtures", "definition.asl.json"),
       changes: ["MachineStateMachine.DefinitionString"],
     },
     handlerEnvironment: {
@@ -415,7 +403,7 @@ check<AlarmsOptions>(
     webhookErrors: { value: () => 1, changes: ["MonitoringAlarmsWebhookErrors.Threshold"] },
     rateLimitRemaining: {
       value: () => 1,
-      changes: ["MonitoringAlarmsGitHubRateLimit.Threshold"],
+      changes: ["MonitoringAlarmsRateLimit.Threshold"],
     },
     runnerVersionAgeDays: {
       value: () => 1,

@@ -114,7 +114,7 @@ export class Alarms extends Construct {
       description:
         "The runner in the image is old; GitHub stops giving it jobs at 30 days behind. Rebuild the image.",
     });
-    this.alarm("GitHubRateLimit", {
+    this.alarm("RateLimit", {
       metric: metrics.of("GitHubRateLimitRemaining", cloudwatch.Stats.MINIMUM),
       threshold: props.rateLimitRemaining ?? 500,
       comparison: cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,

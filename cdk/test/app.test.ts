@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Config, CONFIG_KEYS } from "../app/config";
+import { appTemplate, dummyHandlers } from "./support";
+import { changes, Resources, unexpected } from "./template-diff";
+
+/** A value that isn't the default, what changes with it or fails, and what it goes with. */
+type Effect<T> = readonly [value: T, changes: string[] | RegExp, beside?: Config];
+
+const GITHUB = [
+  "TokenFunction.Environment",
+  "CleanupFunction.Environment",
+  "SweepFunction.Environment",
+];
+const VPC: Config = { vpcId: "vpc-00000001", subnetIds: ["subnet-00000001"] };
+const ARN = "arn:aws:x:us-east-1:111111111111";
+
+/** One entry per key: the compiler refuses a table that leaves one out. */
+const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>[K]> } = {
+  prefix: ["other", ["*"]],
+  deployment: ["x", ["*.Tags", "*Function.Environment", "*.Dimensions", "*.DashboardBody"]],
+  githubApiUrl: ["https://github.example.org/api/v3", GITHUB],
+  githubInsideNetwork: [
+    true,
+    ["*Function.VpcConfig", "*RoleDefaultPolicy.PolicyDocument", "+NetworkVpc*"],
+    { network: "isolated" },
+  ],
+  runnerScope: ["organization", GITHUB],
+  runnerGroup: ["Fargate", ["TokenFunction.Environment"]],
+  registration: ["token", ["TokenFunction.Environment"]],
+  allowedOwners: [["octo"], ["VerifyFunction.Environment"]],
+  allowedRepositories: [["octo/hello"], ["VerifyFunction.Environment"]],
+  allowPublicRepositories: [true, ["VerifyFunction.Environment"]],
+  requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
+  runners: [[{ name: "big", cpu: 4096, memoryMiB: 8192 }], ["-Ubuntu*", "+big*"]],
+  image: ["example.org/other:1", ["UbuntuTaskDefinition.ContainerDefinitions"]],
+  // The image that these tests name speaks against it: it got where it should.
+  rebuildWeekly: [true, /Invalid rebuild: true/],
+  labels: [["self-hosted", "other"], ["UbuntuTaskDefinition.Tags"]],
+  runnerArchitecture: ["arm64", ["UbuntuTaskDefinition.*"]],
+  capacity: [["FARGATE_SPOT"], ["LaunchFunction.Environment"]],
+  network: ["nat", ["+Network*", "Network*", "LaunchFunction.Environment"]],
+  cidr: ["10.1.0.0/16", ["NetworkVpc*.CidrBlock"]],
+  maxAzs: [1, ["-Network*Subnet2*", "LaunchFunction.Environment", "NetworkVpcS3.RouteTableIds"]],
+  natGateways: [
+    2,
+    ["+NetworkVpcPublicSubnet2*", "NetworkVpcRunnersSubnet2DefaultRoute.NatGatewayId"],
+    { network: "nat" },
+  ],
+  flowLogs: [true, ["+NetworkVpcFlowLog*"]],
+  vpcId: ["vpc-00000002", ["NetworkSecurityGroup.VpcId"], VPC],
+  subnetIds: [["subnet-00000002"], ["LaunchFunction.Environment"], VPC],
+  securityGroupIds: [["sg-00000001"], ["-NetworkSecurityGroup", "LaunchFunction.Environment"], VPC],
+  assignPublicIp: [true, ["LaunchFunction.Environment"], VPC],
+  architecture: ["x86_64", ["*Function.Architectures"]],
+  handlersDirectory: [dummyHandlers("other"), ["*Function.Code"]],
+  definitionFile: [
+    `${__dirname}/fixtures/definition.asl.json`,
+    ["MachineStateMachine.DefinitionString"],
+  ],
+  logLevel: ["debug", ["*Function.Environment"]],
+  logRetentionDays: [7, ["*Log.RetentionInDays"]],
+  keepLogs: [true, ["*Log.DeletionPolicy"]],
+  parameterKeyArn: [`${ARN}:key/x`, ["*.PolicyDocument", "TokenFunction.Environment"]],
+  permissionsBoundaryArn: [`${ARN}:policy/x`, ["*.PermissionsBoundary"]],
+  rolePath: ["/other/", ["*.Path", "MachineRoleDefaultPolicy.PolicyDocument"]],
+  alarmTopicArn: [`${ARN}:topic`, ["*.AlarmActions", "*.OKActions"]],
+  waitingLimitSeconds: [60, ["SweepFunction.Environment"]],
+  alarms: [false, ["-MonitoringAlarms*", "MonitoringDashboard.DashboardBody"]],
+  dashboard: [false, ["-MonitoringDashboard"]],
+  savedQueries: [false, ["-MonitoringSavedQueries*"]],
+  tracing: [
+    true,
+    ["MachineStateMachine.TracingConfiguration", "MachineRoleDefaultPolicy.PolicyDocument"],
+  ],
+  containerInsights: [true, ["Cluster.ClusterSettings"]],
+};
+
+const resources = (config: Config) => appTemplate(config).toJSON().Resources as Resources;
+const BASELINE = resources({});
+
+for (const key of CONFIG_KEYS) {
+  const [value, expected, beside] = EFFECTS[key];
+  test(`${key} changes what it says, and nothing else`, () => {
+    const before = beside === undefined ? BASELINE : resources(beside);
+    if (expected instanceof RegExp) {
+      assert.throws(() => resources({ [key]: value }), expected);
+      return;
+    }
+    const after = resources({ ...beside, [key]: value });
+    assert.deepEqual(unexpected(changes(before, after), expected), []);
+  });
+}
