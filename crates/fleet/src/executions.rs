@@ -1,48 +1,21 @@
 //! Executions of the state machine, by their names.
 
 use aws::Kind;
-use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
 use job::{ExecutionName, Order};
+pub use outcome::Status;
 use time::OffsetDateTime;
 
 use crate::{Error, Fleet};
 
-/// Where an execution stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It works for its job.
-    Running,
-    /// It ended well.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// It outlived the machine's time-out.
-    TimedOut,
-    /// Somebody stopped it.
-    Aborted,
-}
-
-impl Status {
-    /// Step Functions' word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "RUNNING",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::TimedOut => "TIMED_OUT",
-            Self::Aborted => "ABORTED",
-        }
-    }
-
-    fn from_sdk(status: &ExecutionStatus) -> Self {
-        match status {
-            ExecutionStatus::Succeeded => Self::Succeeded,
-            ExecutionStatus::Failed => Self::Failed,
-            ExecutionStatus::TimedOut => Self::TimedOut,
-            ExecutionStatus::Aborted => Self::Aborted,
-            // Running, pending a redrive, or a word newer than this code: somebody is at work.
-            _ => Self::Running,
-        }
+fn status(status: &ExecutionStatus) -> Status {
+    match status {
+        ExecutionStatus::Succeeded => Status::Succeeded,
+        ExecutionStatus::Failed => Status::Failed,
+        ExecutionStatus::TimedOut => Status::TimedOut,
+        ExecutionStatus::Aborted => Status::Aborted,
+        // Running, pending a redrive, or a word newer than this code: somebody is at work.
+        _ => Status::Running,
     }
 }
 
@@ -105,7 +78,7 @@ impl Fleet {
         })?;
         Ok(Some(Execution {
             name: name.clone(),
-            status: Status::from_sdk(found.status()),
+            status: status(found.status()),
             error: found.error().map(str::to_owned),
             order,
         }))
@@ -170,13 +143,41 @@ impl Fleet {
         Ok(found)
     }
 
-    /// The names and starts of executions in one state, newest first, at most `limit`. Executions that
-    /// others named are left out.
+    /// The names and starts of executions in one state, newest first, among the `limit` started last.
+    /// Executions that others named are left out.
     pub async fn executions_with(
         &self,
         status: Status,
         limit: usize,
     ) -> Result<Vec<(ExecutionName, OffsetDateTime)>, Error> {
+        let found = self.list(status, limit, |item| {
+            let started = OffsetDateTime::from_unix_timestamp(item.start_date().secs()).ok()?;
+            Some((item.name().parse().ok()?, started))
+        });
+        found.await
+    }
+
+    /// The names of executions that ended in one state since an instant, among the `limit` started
+    /// last. Executions that others named are left out.
+    pub async fn ended_since(
+        &self,
+        status: Status,
+        since: OffsetDateTime,
+        limit: usize,
+    ) -> Result<Vec<ExecutionName>, Error> {
+        let found = self.list(status, limit, |item| {
+            let ended = OffsetDateTime::from_unix_timestamp(item.stop_date()?.secs()).ok()?;
+            (ended >= since).then(|| item.name().parse().ok())?
+        });
+        found.await
+    }
+
+    async fn list<T>(
+        &self,
+        status: Status,
+        limit: usize,
+        read: impl Fn(&ExecutionListItem) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
         let mut pages = self
             .sfn
             .list_executions()
@@ -187,16 +188,13 @@ impl Fleet {
             .items()
             .send();
         let mut found = Vec::new();
-        while let Some(item) = pages.next().await {
+        for _ in 0..limit {
+            let Some(item) = pages.next().await else {
+                break;
+            };
             let item = item
                 .map_err(|error| aws::Error::new("states:ListExecutions", status.name(), &error))?;
-            let at = OffsetDateTime::from_unix_timestamp(item.start_date().secs());
-            if let (Ok(name), Ok(at)) = (item.name().parse(), at) {
-                found.push((name, at));
-            }
-            if found.len() >= limit {
-                break;
-            }
+            found.extend(read(&item));
         }
         Ok(found)
     }

@@ -4,18 +4,22 @@
 //! parameter's path after its runner, so [`Fleet`] finds each from the other. Everything that ends
 //! something here may be done twice: "already gone" is success.
 
+mod again;
 mod executions;
 mod history;
 mod registrations;
 mod retire;
 mod tasks;
+mod word;
 
 use job::DeploymentId;
 
+pub use again::begin_again;
 pub use executions::{Execution, Started, Status};
 pub use history::Position;
 pub use retire::{Retired, retire};
 pub use tasks::RunningTask;
+pub use word::job_status;
 
 /// Why the fleet could not be seen or changed.
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,24 @@ pub enum Status {
     Aborted,
 }
 
+impl Status {
+    /// Step Functions' word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    /// Whether it counts against the bound on restarts.
+    pub const fn has_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
+}
+
 /// What is done about a `queued` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnQueued {
@@ -36,8 +54,9 @@ pub enum OnQueued {
     },
     /// Its last execution is closed: the next one is started, and asks GitHub first.
     Follow,
-    /// An execution works for it.
-    Leave,
+    /// An execution is at work. It may have asked GitHub already, found the job held back, and be
+    /// about to end: [`on_queued_again`] sees to that.
+    Watch,
 }
 
 /// Decides what follows a `queued` event. `latest` is the job's last execution, if it has any; `old`
@@ -48,8 +67,30 @@ pub enum OnQueued {
 pub fn on_queued(latest: Option<Status>, old: bool) -> OnQueued {
     match latest {
         None => OnQueued::Start { recheck: old },
-        Some(Status::Running) => OnQueued::Leave,
+        Some(Status::Running) => OnQueued::Watch,
         Some(_) => OnQueued::Follow,
+    }
+}
+
+/// What is done for a job that was queued again while an execution of it was at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnQueuedAgain {
+    /// It will ask GitHub before it ends.
+    Leave,
+    /// It may have asked GitHub before the job was queued again: look again.
+    LookAgain,
+    /// It is closed: the next one is started, and asks GitHub first.
+    Follow,
+}
+
+/// Decides that by the job's last execution and the state that it entered last.
+pub fn on_queued_again(latest: Status, state: Option<&str>) -> OnQueuedAgain {
+    match (latest, state) {
+        (Status::Running, Some("Match" | "Launch" | "Runner" | "Wait" | "WaitForGitHub")) => {
+            OnQueuedAgain::Leave
+        }
+        (Status::Running, _) => OnQueuedAgain::LookAgain,
+        _ => OnQueuedAgain::Follow,
     }
 }
 
@@ -62,16 +103,17 @@ pub enum Restart {
     IfQueued,
 }
 
-/// Decides whether a closed execution is begun again by us. `status` is Step Functions' word,
-/// `error` the execution's error name, `restart` which execution of the job it was.
-pub fn restart(status: &str, error: Option<&str>, restart: u32) -> Restart {
+/// Decides whether a closed execution is begun again by us. `error` is its error's name, `failures`
+/// how many executions of the job have failed or timed out, this one included. Its number would not
+/// do: checks of a displaced job are numbered too.
+pub fn restart(status: Status, error: Option<&str>, failures: u32) -> Restart {
     let passing = match status {
-        "TIMED_OUT" => true,
-        "FAILED" => error.is_none_or(passes),
+        Status::TimedOut => true,
+        Status::Failed => error.is_none_or(passes),
         // A person's abort is a person's word.
-        _ => false,
+        Status::Running | Status::Succeeded | Status::Aborted => false,
     };
-    if passing && restart < RESTART_LIMIT {
+    if passing && failures < RESTART_LIMIT {
         Restart::IfQueued
     } else {
         Restart::Leave
@@ -92,10 +134,11 @@ fn passes(error: &str) -> bool {
     by_fault && !never.contains(&error) && !Outcome::ALL.iter().any(|outcome| lasting(&outcome))
 }
 
-/// Whether a job whose runner was given another job needs a check of its own: only if nobody took it
-/// yet. Where GitHub could not be asked, it does.
-pub fn check_displaced(job: Option<&JobStatus>) -> bool {
-    job.is_none_or(|job| *job == JobStatus::Queued)
+/// Whether a job whose runner was given another job gets a check of its own. `execution` is where the
+/// execution of that runner stands, `job` GitHub's word, if it could be asked: it does unless somebody
+/// took the job. What was aborted stays so: that was a person's word.
+pub fn checks_displaced(execution: Status, job: Option<&JobStatus>) -> bool {
+    execution != Status::Aborted && job.is_none_or(|job| *job == JobStatus::Queued)
 }
 
 /// What a sweep does about an execution that may be waiting.
@@ -126,22 +169,22 @@ mod tests {
     #[test]
     fn restarts_follow_their_table() {
         let cases = [
-            ("TIMED_OUT", None, 1, Restart::IfQueued),
-            ("FAILED", Some("AwsUnavailable"), 1, Restart::IfQueued),
-            ("FAILED", Some("Lambda.Unknown"), 2, Restart::IfQueued),
-            ("FAILED", Some("BudgetSpent"), 1, Restart::IfQueued),
-            ("FAILED", Some("BudgetSpent"), 3, Restart::Leave),
-            ("FAILED", Some("AppNotInstalled"), 1, Restart::Leave),
-            ("FAILED", Some("ImageMissing"), 1, Restart::Leave),
-            ("FAILED", Some("Unmatched"), 1, Restart::Leave),
-            ("FAILED", Some("NeverPickedUp"), 1, Restart::Leave),
-            ("ABORTED", None, 1, Restart::Leave),
+            (Status::TimedOut, None, 1, Restart::IfQueued),
+            (Status::Failed, Some("AwsUnavailable"), 1, Restart::IfQueued),
+            (Status::Failed, Some("Lambda.Unknown"), 2, Restart::IfQueued),
+            (Status::Failed, Some("BudgetSpent"), 1, Restart::IfQueued),
+            (Status::Failed, Some("BudgetSpent"), 3, Restart::Leave),
+            (Status::Failed, Some("AppNotInstalled"), 1, Restart::Leave),
+            (Status::Failed, Some("ImageMissing"), 1, Restart::Leave),
+            (Status::Failed, Some("Unmatched"), 1, Restart::Leave),
+            (Status::Failed, Some("NeverPickedUp"), 1, Restart::Leave),
+            (Status::Aborted, None, 1, Restart::Leave),
         ];
-        for (status, error, number, expected) in cases {
+        for (status, error, failures, expected) in cases {
             assert_eq!(
-                restart(status, error, number),
+                restart(status, error, failures),
                 expected,
-                "{status} {error:?} {number}"
+                "{status:?} {error:?} {failures}"
             );
         }
     }
@@ -151,7 +194,7 @@ mod tests {
         let cases = [
             (None, false, OnQueued::Start { recheck: false }),
             (None, true, OnQueued::Start { recheck: true }),
-            (Some(Status::Running), false, OnQueued::Leave),
+            (Some(Status::Running), false, OnQueued::Watch),
             (Some(Status::Succeeded), false, OnQueued::Follow),
             (Some(Status::Failed), true, OnQueued::Follow),
             (Some(Status::TimedOut), false, OnQueued::Follow),
@@ -160,6 +203,33 @@ mod tests {
         for (latest, old, expected) in cases {
             assert_eq!(on_queued(latest, old), expected, "{latest:?} {old}");
         }
+    }
+
+    #[test]
+    fn an_execution_that_may_have_asked_already_is_looked_at_again() {
+        let running = |state| on_queued_again(Status::Running, state);
+        for state in ["Match", "Launch", "Runner", "Wait", "WaitForGitHub"] {
+            assert_eq!(running(Some(state)), OnQueuedAgain::Leave, "{state}");
+        }
+        for state in [Some("Token"), Some("Cleanup"), None] {
+            assert_eq!(running(state), OnQueuedAgain::LookAgain, "{state:?}");
+        }
+        assert_eq!(
+            on_queued_again(Status::Succeeded, Some("Cleanup")),
+            OnQueuedAgain::Follow
+        );
+    }
+
+    #[test]
+    fn a_displaced_job_is_checked_unless_it_was_taken_or_aborted() {
+        let running = JobStatus::InProgress { runner: None };
+        for status in [Status::Running, Status::Succeeded, Status::Failed] {
+            assert!(checks_displaced(status, Some(&JobStatus::Queued)));
+            assert!(checks_displaced(status, None), "GitHub could not be asked");
+            assert!(!checks_displaced(status, Some(&running)));
+        }
+        assert!(!checks_displaced(Status::Aborted, Some(&JobStatus::Queued)));
+        assert!(!checks_displaced(Status::Aborted, None));
     }
 
     #[test]

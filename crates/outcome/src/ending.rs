@@ -97,8 +97,8 @@ pub fn on_cancel(state: Option<&str>) -> OnCancel {
 
 /// Whether the event of a task's end is followed by removing what *that task's* runner left. An
 /// execution that runs does it itself, and its present attempt may be a later one.
-pub fn cleans_after_task(execution: Option<Status>) -> bool {
-    execution.is_some_and(|status| status != Status::Running)
+pub fn cleans_after_task(execution: Status) -> bool {
+    execution != Status::Running
 }
 
 impl Ended {
@@ -213,8 +213,7 @@ mod tests {
 
     #[test]
     fn an_execution_that_runs_cleans_up_itself() {
-        assert!(!cleans_after_task(Some(Status::Running)));
-        assert!(cleans_after_task(Some(Status::Aborted)));
-        assert!(!cleans_after_task(None));
+        assert!(!cleans_after_task(Status::Running));
+        assert!(cleans_after_task(Status::Aborted));
     }
 }

@@ -106,11 +106,8 @@ pub mod shared {
         "another endpoint for every AWS call, such as a local engine",
     );
     /// The log level.
-    pub const LOG_LEVEL: Variable = Variable::with_default(
-        "LOG_LEVEL",
-        "info",
-        "`error`, `warn`, `info` or `debug`",
-    );
+    pub const LOG_LEVEL: Variable =
+        Variable::with_default("LOG_LEVEL", "info", "`error`, `warn`, `info` or `debug`");
 }
 
 /// A variable that is missing or cannot be read.

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use fault::Fault;
-use fleet::{Status, retire};
+use fleet::{Status, job_status, retire};
 use github::{Installation, JobState};
-use outcome::{Attempt, Ended, Outcome, Situation, Verdict, judge};
+use outcome::{Attempt, Ended, Situation, Verdict, judge};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::error::{Again, Reason};
 use crate::event::AttemptOver;
-use crate::{Deps, Error, displaced, report, status};
+use crate::{Deps, Error, displaced, report};
 
 /// Removes what the attempt left, asks GitHub whether the job left the queue, and judges.
 pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result<Value, Error> {
@@ -22,12 +21,12 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
         outcome = ended.outcome.name(), detail = ended.detail, attempt = attempt.number, "attempt ended");
     report::attempt(deps, over, &attempt, &ended);
 
-    if leaves_a_registration(&ended)
+    if ended.leaves_a_registration()
         && let Some(runner) = &over.runner
     {
         deps.fleet.delete_registration(&runner.parameter).await?;
     }
-    let state = if asks_github(&ended) {
+    let state = if ended.asks_github() {
         let named = over
             .registration
             .map(|r| r.installation_id)
@@ -71,25 +70,6 @@ fn what_ended(over: &AttemptOver) -> Ended {
     }
 }
 
-/// An agent deletes its registration before the listener starts, so one that ran a job left none. A
-/// call saved for every happy job counts: SSM's rate limit is the first that a burst meets.
-fn leaves_a_registration(ended: &Ended) -> bool {
-    !matches!(
-        ended.outcome,
-        Outcome::RanJob | Outcome::LostInJob | Outcome::NotNeeded
-    )
-}
-
-/// GitHub is not asked where it has just answered, where it has asked to be left alone, and where
-/// what is wrong would only be wrong again.
-fn asks_github(ended: &Ended) -> bool {
-    let lasting_step =
-        ended.outcome == Outcome::StepRefused && ended.fault != Some(Fault::AwsRefused);
-    ended.outcome != Outcome::NotNeeded
-        && ended.fault != Some(Fault::GitHubRateLimited)
-        && !lasting_step
-}
-
 /// Deletes the runner at GitHub where it did not end by itself. Its task is over, so nothing is left
 /// to be stopped; a runner that GitHub calls busy is somebody's job and is left alone.
 async fn deregister(
@@ -101,7 +81,7 @@ async fn deregister(
     let Some(runner) = &over.runner else {
         return Ok(());
     };
-    if matches!(ended.outcome, Outcome::RanJob | Outcome::EndedWithoutJob) {
+    if !ended.leaves_a_runner() {
         return Ok(());
     }
     let scope = deps.config.scope.at(&over.order.job);
@@ -136,7 +116,7 @@ async fn verdict(
     state: Option<&JobState>,
     now: OffsetDateTime,
 ) -> Result<Verdict, Error> {
-    let job = state.map(status);
+    let job = state.map(job_status);
     let situation = Situation {
         ended,
         attempt,
@@ -166,8 +146,10 @@ async fn has_successor(deps: &Deps, over: &AttemptOver) -> Result<bool, Error> {
     let Ok(next) = over.execution.next() else {
         return Ok(false);
     };
-    let found = deps.fleet.execution(&next).await?;
-    Ok(found.is_some_and(|execution| execution.status == Status::Running))
+    let later = deps.fleet.executions_of(&next).await?;
+    Ok(later
+        .iter()
+        .any(|execution| execution.status == Status::Running))
 }
 
 /// A random number in `0..1`.

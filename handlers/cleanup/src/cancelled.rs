@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use fleet::{Position, Retired, Status, retire};
-use job::{ExecutionName, Job};
+use github::Runner;
+use job::{ExecutionName, Job, RunnerName};
+use outcome::{OnCancel, Retire, RunnerSeen, on_cancel};
 use serde_json::{Value, json};
 
 use crate::{Deps, Error};
@@ -30,23 +32,24 @@ pub async fn end(deps: &Deps, job: &Job) -> Result<Value, Error> {
 }
 
 async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'static str, Error> {
+    let mut deleted = None;
     for _ in 0..LOOKS {
         let position = deps.fleet.position(name).await?;
-        match position.state.as_deref() {
-            Some("Wait") => {
+        match on_cancel(position.state.as_deref()) {
+            OnCancel::Stop => {
                 let cause = "the job was cancelled at GitHub while it waited for its next attempt";
                 deps.fleet
                     .stop_execution(name, "JobCancelled", cause)
                     .await?;
                 return Ok("stopped");
             }
-            Some("Runner") => {
-                if let Some(result) = end_runner(deps, job, &position).await? {
+            OnCancel::RetireRunner => {
+                if let Some(result) = end_runner(deps, job, &position, &mut deleted).await? {
                     return Ok(result);
                 }
             }
-            Some("Cleanup" | "WaitForGitHub" | "Failed" | "Unmatched") => return Ok("ending"),
-            _ => {}
+            OnCancel::Leave => return Ok("ending"),
+            OnCancel::LookAgain => {}
         }
         if deps
             .fleet
@@ -61,44 +64,55 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
     Ok("leftToSweep")
 }
 
-/// Deletes the runner at GitHub and stops its task if that was granted. None where the task is not
-/// there yet to be stopped.
+/// Deletes the runner at GitHub and stops its task if that was granted. None where there is nothing
+/// yet to be deleted or stopped. `deleted` is the runner that an earlier look deleted.
 async fn end_runner(
     deps: &Deps,
     job: &Job,
     position: &Position,
+    deleted: &mut Option<RunnerName>,
 ) -> Result<Option<&'static str>, Error> {
+    let reason = "its job was cancelled";
     let Some(name) = &position.runner else {
         return Ok(None);
     };
+    if deleted.as_ref() == Some(name) {
+        let stopped = deps.fleet.stop_tasks_of(name, reason).await?;
+        return Ok((stopped > 0).then_some("retired"));
+    }
     let scope = deps.config.scope.at(job);
     let installation = deps
         .github
         .serving(&job.repository, job.installation_id)
         .await?;
-    if let Some(found) = installation.find_runner(&scope, &name.to_string()).await? {
-        return Ok(
-            match retire(
-                &deps.fleet,
-                &installation,
-                &scope,
-                (found.id, name),
-                "its job was cancelled",
-            )
-            .await?
-            {
-                Retired::Stopped(0) => None,
-                Retired::Stopped(_) => Some("retired"),
-                Retired::Busy => Some("busy"),
-                Retired::Absent => Some("ending"),
-            },
-        );
+    // One that registers with a token does so only once its task runs. Until then there is nothing to
+    // be deleted, and to stop it unasked could meet a job that it has just been given.
+    let Some(found) = installation.find_runner(&scope, &name.to_string()).await? else {
+        return Ok(None);
+    };
+    if outcome::retire(seen(&found), Duration::ZERO) == Retire::Leave {
+        return Ok(Some("busy"));
     }
-    // Not registered: in token mode a runner registers only once its task runs. Otherwise it was
-    // deleted by an earlier look whose task had not appeared yet.
-    let stopped = deps
-        .fleet
-        .stop_tasks_of(name, "its job was cancelled")
-        .await?;
-    Ok((stopped > 0).then_some("retired"))
+    let id = (found.id, name);
+    Ok(
+        match retire(&deps.fleet, &installation, &scope, id, reason).await? {
+            Retired::Stopped(0) => {
+                *deleted = Some(name.clone());
+                None
+            }
+            Retired::Stopped(_) => Some("retired"),
+            Retired::Busy => Some("busy"),
+            Retired::Absent => Some("ending"),
+        },
+    )
+}
+
+fn seen(runner: &Runner) -> RunnerSeen {
+    RunnerSeen {
+        busy: runner.busy,
+        online: runner.online,
+        has_task: true,
+        age: Duration::ZERO,
+        cancelled: true,
+    }
 }

@@ -3,14 +3,14 @@
 //! An execution that lives cleans up after its tasks itself. These are for one that no longer does.
 
 use fault::Class;
-use fleet::{Status, retire};
+use fleet::{Status, begin_again, retire};
 use job::{ExecutionName, Order, RunnerName};
-use outcome::{AgentExit, EndedTask, Restart, restart};
+use outcome::{AgentExit, EndedTask, cleans_after_task};
 use registration::ParameterPath;
 use serde_json::{Value, json};
 
 use crate::event::ExecutionClosed;
-use crate::{Deps, Error, status};
+use crate::{Deps, Error};
 
 /// A task stopped. Keyed on the exact runner of that task, so that a late event of one attempt never
 /// touches the next one's.
@@ -28,7 +28,7 @@ pub async fn task_stopped(deps: &Deps, task: &EndedTask) -> Result<Value, Error>
         return Ok(json!({ "result": "nothingLeft" }));
     }
     match deps.fleet.execution(runner.execution()).await? {
-        Some(execution) if execution.status != Status::Running => {
+        Some(execution) if cleans_after_task(execution.status) => {
             let parameter = variable("AGENT_PARAMETER").and_then(|path| path.parse().ok());
             remove(deps, &execution.order, &runner, parameter.as_ref()).await?;
             Ok(json!({ "result": "removed", "runner": runner }))
@@ -55,28 +55,10 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
     if let Some(runner) = &position.runner {
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }
-    if restart(
-        execution.status.name(),
-        execution.error.as_deref(),
-        name.restart(),
-    ) == Restart::Leave
-    {
-        return Ok(json!({ "result": "removed" }));
+    match begin_again(&deps.fleet, &deps.github, &execution).await? {
+        Some(next) => Ok(json!({ "result": "restarted", "execution": next })),
+        None => Ok(json!({ "result": "removed" })),
     }
-    let job = &execution.order.job;
-    let installation = deps
-        .github
-        .serving(&job.repository, job.installation_id)
-        .await?;
-    if status(&installation.job(&job.repository, job.id).await?) != outcome::JobStatus::Queued {
-        return Ok(json!({ "result": "removed" }));
-    }
-    let (next, started) = deps
-        .fleet
-        .start_check(&name, &execution.order, None)
-        .await?;
-    tracing::info!(execution = %name, next = %next, ?started, error = execution.error, "a failed execution is begun again");
-    Ok(json!({ "result": "restarted", "execution": next }))
 }
 
 /// Removes one runner's registration, at SSM and at GitHub. Its task is stopped only if GitHub lets

@@ -5,15 +5,16 @@
 //! GitHub, and launches only if A is still queued. Every swap asks for it from two sides; the
 //! execution's name makes it one.
 
+use fleet::job_status;
 use github::JobState;
 use job::{Job, RunnerName};
-use outcome::check_displaced;
+use outcome::checks_displaced;
 use serde_json::{Value, json};
 use telemetry::Metric;
 use time::OffsetDateTime;
 
 use crate::event::AttemptOver;
-use crate::{Deps, Error, status};
+use crate::{Deps, Error};
 
 /// Sees to the job that `runner` was started for, now that it runs `taken`.
 pub async fn check(
@@ -46,8 +47,8 @@ pub async fn check(
         Ok(installation) => installation.job(&job.repository, job.id).await.ok(),
         Err(_) => None,
     };
-    if !check_displaced(state.as_ref().map(status).as_ref()) {
-        return Ok(json!({ "result": "served" }));
+    if !checks_displaced(execution.status, state.as_ref().map(job_status).as_ref()) {
+        return Ok(json!({ "result": "notDue" }));
     }
     let not_before = now + deps.config.check_after();
     let (name, started) = deps

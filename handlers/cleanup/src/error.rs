@@ -1,6 +1,7 @@
 //! What `cleanup` throws: verdicts, and faults.
 
 use fault::Fault;
+use job::ExecutionName;
 use lambda_runtime::Diagnostic;
 use outcome::Attempt;
 use serde::Serialize;
@@ -17,6 +18,9 @@ pub enum Error {
     /// GitHub wants to be left alone. The message is the seconds to wait.
     #[error("{0}")]
     GitHubRateLimited(u64),
+    /// An execution was about to end for longer than this waits.
+    #[error("{0} or a later execution has asked GitHub and not ended yet. Lambda calls again")]
+    Undecided(ExecutionName),
     /// What was given cannot be read.
     #[error(
         "cleanup cannot read what it was given: {0}. Only the state machine, EventBridge and verify call it"
@@ -65,7 +69,7 @@ impl Error {
     /// The fault under which the state machine meets it.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::StillQueued(_) => Fault::StillQueued,
+            Self::StillQueued(_) | Self::Undecided(_) => Fault::StillQueued,
             Self::GaveUp(_) => Fault::GaveUp,
             Self::GitHubRateLimited(_) => Fault::GitHubRateLimited,
             Self::BadInput(_) => Fault::BadInput,

@@ -17,6 +17,8 @@ pub enum Event {
     ExecutionClosed(ExecutionClosed),
     /// `verify`: a job ended that no runner had taken.
     Cancelled(Box<Job>),
+    /// `verify`: a job was queued again while an execution of it was at work.
+    Requeued(Box<Job>),
     /// `verify`: a runner of ours runs this job, which is not its own.
     Displaced {
         /// The job that it runs.
@@ -80,6 +82,7 @@ pub struct ExecutionClosed {
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Handed {
     Cancelled { job: Box<Job> },
+    Requeued { job: Box<Job> },
     Displaced { job: Box<Job>, runner: RunnerName },
 }
 
@@ -96,6 +99,7 @@ impl Event {
             }
             _ if event.get("kind").is_some() => Ok(match serde_json::from_value(event)? {
                 Handed::Cancelled { job } => Self::Cancelled(job),
+                Handed::Requeued { job } => Self::Requeued(job),
                 Handed::Displaced { job, runner } => Self::Displaced { job, runner },
             }),
             _ => Ok(Self::Attempt(serde_json::from_value(event)?)),

@@ -1,6 +1,6 @@
 //! Ends what is over, and judges what follows.
 //!
-//! Five callers, told apart in [`event`]:
+//! Six callers, told apart in [`event`]:
 //!
 //! | caller | why | room |
 //! |---|---|---|
@@ -8,6 +8,7 @@
 //! | EventBridge | a task stopped whose execution is closed: remove what its runner left | [`closed`] |
 //! | EventBridge | an execution was aborted, failed or timed out: remove everything, restart where due | [`closed`] |
 //! | `verify` | a job was cancelled before a runner took it: end its executions | [`cancelled`] |
+//! | `verify` | a job was queued again while its execution was at work: see that somebody asks again | [`requeued`] |
 //! | `verify` | a runner of ours runs another job than its own: see to the job it left | [`displaced`] |
 //!
 //! Nothing fails because something is already gone, and every part can run twice. What is decided is
@@ -21,11 +22,11 @@ pub mod displaced;
 pub mod error;
 pub mod event;
 pub mod report;
+pub mod requeued;
 pub mod settings;
 
 use fleet::Fleet;
-use github::{GitHub, JobState};
-use outcome::JobStatus;
+use github::GitHub;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -54,21 +55,7 @@ pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Va
         Event::TaskStopped(task) => closed::task_stopped(deps, &task).await,
         Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed).await,
         Event::Cancelled(job) => cancelled::end(deps, &job).await,
+        Event::Requeued(job) => requeued::see_to(deps, &job).await,
         Event::Displaced { job, runner } => displaced::check(deps, &runner, &job, now).await,
-    }
-}
-
-/// GitHub's word about a job, as the rules take it.
-fn status(state: &JobState) -> JobStatus {
-    match state {
-        JobState::Queued => JobStatus::Queued,
-        JobState::Waiting => JobStatus::Waiting,
-        JobState::InProgress { runner, .. } => JobStatus::InProgress {
-            runner: runner.clone(),
-        },
-        JobState::Completed { runner, .. } => JobStatus::Completed {
-            runner: runner.clone(),
-        },
-        JobState::Absent => JobStatus::Absent,
     }
 }

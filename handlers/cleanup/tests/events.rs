@@ -273,5 +273,5 @@ async fn a_displaced_job_that_is_served_gets_no_check() {
         .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
     let runner = format!("fr-{}", execution_of(&left));
     let event = json!({ "kind": "displaced", "job": order(&taken).job, "runner": runner });
-    assert_eq!(world.handle(event).await.unwrap()["result"], "served");
+    assert_eq!(world.handle(event).await.unwrap()["result"], "notDue");
 }

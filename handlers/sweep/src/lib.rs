@@ -8,12 +8,14 @@
 //! | [`tasks`] | ends tasks whose execution is closed and whose runner GitHub let go |
 //! | [`registrations`] | deletes registrations without a living execution |
 //! | [`waiting`] | asks GitHub about the jobs of the oldest executions that wait |
+//! | [`closed`] | begins again what failed for a reason that passes, where its event was not heard |
 //! | [`deliveries`] | has GitHub repeat webhooks that it could not deliver |
 //! | [`offers`] | publishes the catalogue of task definitions for `match` |
 //!
 //! A duty that fails is reported and tried again next time; it never keeps the others from theirs.
 //! Calls at GitHub grow with pages of a hundred runners, plus a fixed number.
 
+pub mod closed;
 pub mod deliveries;
 pub mod offers;
 pub mod registrations;
@@ -57,6 +59,8 @@ pub struct Report {
     pub checks_started: usize,
     /// Executions stopped whose job no longer waits.
     pub waits_ended: usize,
+    /// Failed executions that were begun again.
+    pub begun_again: usize,
     /// Webhooks that GitHub was asked to repeat.
     pub redelivered: usize,
     /// Duties that failed, by name, and why.
@@ -80,7 +84,7 @@ impl From<Incomplete> for Diagnostic {
 /// Sweeps once.
 pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomplete> {
     let mut report = Report::default();
-    // The catalogue and the webhooks need no look at the world, and are worth most when it fails.
+    // These need no look at the world, and are worth most when it fails.
     note(
         &mut report,
         "offers",
@@ -92,6 +96,12 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
         "deliveries",
         deliveries::redeliver(deps, now).await,
         |r, n| r.redelivered = n,
+    );
+    note(
+        &mut report,
+        "closed",
+        closed::begin_all_again(deps, now).await,
+        |r, n| r.begun_again = n,
     );
     match World::look(deps, now).await {
         Ok(world) => {
@@ -113,7 +123,7 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
             );
             let deleted = registrations::delete_stale(deps, &world).await;
             note(&mut report, "registrations", deleted, |r, n| {
-                r.registrations_deleted = n
+                r.registrations_deleted = n;
             });
             note(
                 &mut report,

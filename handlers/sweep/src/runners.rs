@@ -20,25 +20,26 @@ pub struct Done {
 /// Retires every runner that the rules allow to.
 pub async fn retire_all(deps: &Deps, world: &World) -> Result<Done, fleet::Error> {
     let mut done = Done::default();
+    let mut failed = None;
     for seen in &world.runners {
         if outcome::retire(facts(world, seen), deps.config.idle) == Retire::Leave {
             continue;
         }
         let id = (seen.runner.id, &seen.name);
-        if let Retired::Stopped(tasks) = retire(
-            &deps.fleet,
-            &seen.installation,
-            &seen.scope,
-            id,
-            "it was idle",
-        )
-        .await?
-        {
-            done.runners += 1;
-            done.tasks += tasks;
+        let scope = &seen.scope;
+        match retire(&deps.fleet, &seen.installation, scope, id, "it was idle").await {
+            Ok(Retired::Stopped(tasks)) => {
+                done.runners += 1;
+                done.tasks += tasks;
+            }
+            Ok(Retired::Busy | Retired::Absent) => {}
+            // One that cannot be retired must not keep the others.
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
         }
     }
-    Ok(done)
+    failed.map_or(Ok(done), Err)
 }
 
 fn facts(world: &World, seen: &SeenRunner) -> RunnerSeen {

@@ -1,8 +1,8 @@
 //! Tasks whose execution is closed.
 
-use fleet::Retired;
-use fleet::retire;
-use github::RunnerScope;
+use fleet::{Retired, retire};
+use github::{RunnerScope, Scope};
+use job::{Repository, RunnerName};
 
 use crate::Deps;
 use crate::world::{START_LIMIT, World};
@@ -31,7 +31,10 @@ pub async fn end_orphans(deps: &Deps, world: &World) -> Result<usize, fleet::Err
             } else {
                 0
             };
-        } else if asked(deps, world, task.repository.as_ref()) {
+        } else if let Some(repository) = &task.repository
+            && let Some(scope) = asked(deps, world, repository)
+            && !is_registered(deps, repository, &scope, &task.runner).await?
+        {
             deps.fleet
                 .stop_task(
                     &task.arn,
@@ -44,11 +47,26 @@ pub async fn end_orphans(deps: &Deps, world: &World) -> Result<usize, fleet::Err
     Ok(ended)
 }
 
-/// Whether GitHub has told all runners of the scope that the task's runner would be in.
-fn asked(deps: &Deps, world: &World, repository: Option<&job::Repository>) -> bool {
-    repository.is_some_and(|repository| {
-        world.scopes.contains(&repository.to_string())
-            || (deps.config.scope == RunnerScope::Organization
-                && world.scopes.contains(repository.owner()))
-    })
+/// The scope that the task's runner would be in, if GitHub has told all runners there.
+fn asked(deps: &Deps, world: &World, repository: &Repository) -> Option<Scope> {
+    let organization = Scope::Organization(repository.owner().to_owned());
+    let by_repository = Scope::Repository(repository.clone());
+    let organizations = deps.config.scope == RunnerScope::Organization;
+    [organizations.then_some(organization), Some(by_repository)]
+        .into_iter()
+        .flatten()
+        .find(|scope| world.scopes.contains(&scope.to_string()))
+}
+
+/// Asks GitHub for this very runner. That it is missing from the list does not tell: a list is read
+/// page by page, and when a runner on an earlier page goes, one on a later page moves up unseen.
+async fn is_registered(
+    deps: &Deps,
+    repository: &Repository,
+    scope: &Scope,
+    runner: &RunnerName,
+) -> Result<bool, fleet::Error> {
+    let installation = deps.github.serving(repository, None).await?;
+    let found = installation.find_runner(scope, &runner.to_string()).await?;
+    Ok(found.is_some())
 }

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use fleet::{Execution, Started, Status};
-use github::JobState;
+use fleet::{Execution, RunningTask, Started, Status, job_status};
 use job::ExecutionName;
+use outcome::{Attend, OnCancel, attend, on_cancel};
 use telemetry::Metric;
 
 use crate::Deps;
@@ -16,8 +16,9 @@ use crate::world::World;
 
 /// How many jobs are asked for in one sweep.
 const LOOKED_AT: usize = 20;
-/// A runner that is busy for so long was seen by several sweeps before.
-const SETTLED: Duration = Duration::from_secs(1_800);
+/// A busy runner whose task is so old was seen busy by several sweeps before: it may have idled for a
+/// third of that.
+const SETTLED: Duration = Duration::from_mins(30);
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Done {
     pub checks: usize,
     /// Waits ended whose job no longer waits.
     pub ended: usize,
+    /// Jobs found that have been queued for too long.
+    pub waiting_too_long: usize,
 }
 
 /// Looks at the oldest executions that may be waiting.
@@ -33,45 +36,55 @@ pub async fn check_oldest(deps: &Deps, world: &World) -> Result<Done, fleet::Err
     let mut candidates: Vec<_> = world
         .executions
         .iter()
-        .filter(|(name, at)| {
-            let settled = world.since(**at) >= SETTLED && busy(world, name);
-            !settled
-        })
+        .filter(|(name, _)| !settled(world, name))
         .collect();
     candidates.sort_by_key(|(_, at)| **at);
     let mut done = Done::default();
-    let mut too_long = 0_u32;
+    let mut failed = None;
     for (name, _) in candidates.into_iter().take(LOOKED_AT) {
-        let Some(execution) = deps.fleet.execution(name).await? else {
-            continue;
-        };
-        if execution.status != Status::Running {
-            continue;
-        }
-        let job = &execution.order.job;
-        let installation = deps
-            .github
-            .serving(&job.repository, job.installation_id)
-            .await?;
-        let state = installation.job(&job.repository, job.id).await?;
-        if state == JobState::Queued {
-            too_long += u32::from(world.since(job.queued_at) >= deps.config.waiting);
-            done.checks += usize::from(check_displaced(deps, world, &execution).await?);
-        } else if world
-            .tasks
-            .iter()
-            .all(|task| task.runner.execution() != name)
-        {
-            done.ended += usize::from(end_wait(deps, name).await?);
+        // One job that cannot be asked for must not keep the others from being seen to.
+        if let Err(error) = look_at(deps, world, name, &mut done).await {
+            failed.get_or_insert(error);
         }
     }
+    let too_long = u32::try_from(done.waiting_too_long).unwrap_or(u32::MAX);
     telemetry::emit(
         &deps.fleet.deployment.to_string(),
         Metric::JobsWaitingTooLong,
         f64::from(too_long),
         None,
     );
-    Ok(done)
+    failed.map_or(Ok(done), Err)
+}
+
+async fn look_at(
+    deps: &Deps,
+    world: &World,
+    name: &ExecutionName,
+    done: &mut Done,
+) -> Result<(), fleet::Error> {
+    let Some(execution) = deps.fleet.execution(name).await? else {
+        return Ok(());
+    };
+    if execution.status != Status::Running {
+        return Ok(());
+    }
+    let job = &execution.order.job;
+    let installation = deps
+        .github
+        .serving(&job.repository, job.installation_id)
+        .await?;
+    let state = installation.job(&job.repository, job.id).await?;
+    if state.is_queued() && world.since(job.queued_at) >= deps.config.waiting {
+        done.waiting_too_long += 1;
+    }
+    let has_task = tasks_of(world, name).next().is_some();
+    match attend(&job_status(&state), busy(world, name), has_task) {
+        Attend::Leave => {}
+        Attend::Check => done.checks += usize::from(check_displaced(deps, &execution).await?),
+        Attend::EndWait => done.ended += usize::from(end_wait(deps, name).await?),
+    }
+    Ok(())
 }
 
 /// Whether the execution's runner runs a job, its own or another.
@@ -82,15 +95,25 @@ fn busy(world: &World, name: &ExecutionName) -> bool {
         .any(|seen| seen.name.execution() == name && seen.runner.busy)
 }
 
+fn tasks_of<'a>(
+    world: &'a World,
+    name: &'a ExecutionName,
+) -> impl Iterator<Item = &'a RunningTask> {
+    world
+        .tasks
+        .iter()
+        .filter(move |task| task.runner.execution() == name)
+}
+
+/// Whether the execution's runner has been busy for long. The execution's own age does not tell: it
+/// may have waited for capacity until a moment ago.
+fn settled(world: &World, name: &ExecutionName) -> bool {
+    let old = |task: &RunningTask| task.started_at.is_some_and(|at| world.since(at) >= SETTLED);
+    busy(world, name) && tasks_of(world, name).any(old)
+}
+
 /// The job is queued and its runner is busy: with another job, then. Somebody has to see to it.
-async fn check_displaced(
-    deps: &Deps,
-    world: &World,
-    execution: &Execution,
-) -> Result<bool, fleet::Error> {
-    if !busy(world, &execution.name) {
-        return Ok(false);
-    }
+async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fleet::Error> {
     let (name, started) = deps
         .fleet
         .start_check(&execution.name, &execution.order, None)
@@ -101,7 +124,8 @@ async fn check_displaced(
 
 /// The job left the queue while its execution waits for the next attempt: nothing more is needed.
 async fn end_wait(deps: &Deps, name: &ExecutionName) -> Result<bool, fleet::Error> {
-    if deps.fleet.position(name).await?.state.as_deref() != Some("Wait") {
+    let position = deps.fleet.position(name).await?;
+    if on_cancel(position.state.as_deref()) != OnCancel::Stop {
         return Ok(false);
     }
     let cause = "the job left GitHub's queue while this execution waited for its next attempt";

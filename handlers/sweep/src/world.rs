@@ -17,7 +17,7 @@ const EXECUTIONS: usize = 10_000;
 /// How many closed executions are asked for their repository in one sweep.
 const CLOSED: usize = 10;
 /// What was left is as old as this at least before it counts as left: longer than a start may take.
-pub const START_LIMIT: Duration = Duration::from_secs(900);
+pub const START_LIMIT: Duration = Duration::from_mins(15);
 
 /// Everything that a sweep decides from.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl World {
             match deps.github.serving(&repository, None).await {
                 Ok(installation) => {
                     self.list(deps, Scope::Repository(repository), installation)
-                        .await
+                        .await;
                 }
                 Err(error) => self
                     .unseen

@@ -16,6 +16,12 @@ pub enum Handoff {
         /// The job.
         job: Job,
     },
+    /// A job was queued while an execution of it is at work, which may have asked GitHub already and
+    /// be about to end.
+    Requeued {
+        /// The job.
+        job: Job,
+    },
     /// A runner of ours runs this job, which is not its own: its own job may have nobody.
     Displaced {
         /// The job that the runner took.
@@ -30,6 +36,7 @@ impl Handoff {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Cancelled { .. } => "cancelled",
+            Self::Requeued { .. } => "requeued",
             Self::Displaced { .. } => "displaced",
         }
     }

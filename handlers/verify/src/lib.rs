@@ -240,6 +240,9 @@ async fn start_or_keep(
         }
         Ok(Started::Already(execution)) => {
             Span::current().record("execution", tracing::field::display(&execution));
+            // Mostly a repeated delivery. But a job can be held back and queued again, and its
+            // execution may have found it held back a moment ago.
+            tell_cleanup(deps, Handoff::Requeued { job: order.job }, act_by).await?;
             return Ok(Done::Running(execution));
         }
         Err(problem) if problem.fault().class() == Class::Passing => problem,

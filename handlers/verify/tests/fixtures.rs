@@ -9,7 +9,6 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use support::{answer, deliver, deps, machine, request, secret};

@@ -69,13 +69,18 @@ async fn a_repeated_delivery_meets_the_execution_at_work() {
         &[("hello-4242", PendingRedrive)],
     ] {
         let (start, describe, asked) = machine(existing);
-        let deps = deps(&[], &[&secret(), &start, &describe]);
+        let (invoke, seen) = cleanup();
+        let deps = deps(&[], &[&secret(), &start, &describe, &invoke]);
         let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
         assert_eq!(
             (status, body),
             (200, json!({"result": "running", "execution": "hello-4242"}))
         );
         assert_eq!(asked.lock().unwrap().len(), 1);
+        // It may be about to end: cleanup sees to it that somebody asks GitHub once more.
+        let told = seen.lock().unwrap();
+        assert_eq!(told[0]["kind"], "requeued");
+        assert_eq!(told[0]["job"]["id"], 4242);
     }
 }
 
@@ -110,7 +115,8 @@ async fn the_last_of_several_executions_is_found() {
         ("hello-4242-r2", Succeeded),
         ("hello-4242-r3", Running),
     ]);
-    let deps = deps(&[], &[&secret(), &start, &describe]);
+    let (invoke, _) = cleanup();
+    let deps = deps(&[], &[&secret(), &start, &describe, &invoke]);
     let (_, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
     assert_eq!(
         body,
@@ -127,7 +133,8 @@ async fn an_execution_too_young_to_be_described_is_at_work() {
             ExecutionDoesNotExist::builder().message("unknown").build(),
         )
     });
-    let deps = deps(&[], &[&secret(), &start, &unknown]);
+    let (invoke, _) = cleanup();
+    let deps = deps(&[], &[&secret(), &start, &unknown, &invoke]);
     let (_, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
     assert_eq!(body["result"], "running");
 }

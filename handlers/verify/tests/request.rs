@@ -11,7 +11,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{NOW, SECRET, answer, deps, machine, request, secret, secrets, sign, workflow_job};
 use time::Duration;
 use verify::event::BODY_LIMIT;
@@ -71,13 +71,12 @@ async fn header_names_come_in_any_case_and_bodies_in_base64() {
     });
     let event: Event = serde_json::from_value(event).unwrap();
     let answer = serde_json::to_value(handle(&deps, event, NOW).await).unwrap();
+    assert_eq!(answer["statusCode"], 200);
+    assert_eq!(answer["headers"]["content-type"], "application/json");
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     assert_eq!(
-        answer,
-        json!({
-            "statusCode": 200,
-            "headers": { "content-type": "application/json" },
-            "body": r#"{"execution":"hello-4242","result":"started"}"#
-        })
+        body,
+        json!({"result": "started", "execution": "hello-4242"})
     );
 }
 

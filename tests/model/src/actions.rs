@@ -336,9 +336,7 @@ impl Runners {
                 fails(Fault::Drops(id));
                 fails(Fault::Deafens(id));
             }
-            if runner.task == Task::Up
-                && runner.registered != Registered::No
-                && world.is_orphan(id)
+            if runner.task == Task::Up && runner.registered != Registered::No && world.is_orphan(id)
             {
                 fails(Fault::SkippedInList(id));
             }

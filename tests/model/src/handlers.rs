@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use outcome::{
-    Attend, Budget, Deletion, JobStatus, OnCancel, OnQueued, OnQueuedAgain, Restart, Retire, RunnerSeen,
-    Situation, Status, Verdict, attend, checks_displaced, cleans_after_task, judge, may_stop,
-    on_cancel, on_queued, on_queued_again, restart, retire,
+    Attend, Budget, Deletion, JobStatus, OnCancel, OnQueued, OnQueuedAgain, Restart, Retire,
+    RunnerSeen, Situation, Status, Verdict, attend, checks_displaced, cleans_after_task, judge,
+    may_stop, on_cancel, on_queued, on_queued_again, restart, retire,
 };
 
 use crate::Runners;
@@ -83,7 +83,13 @@ impl Runners {
         let running: Vec<_> = world
             .executions_of(job)
             .filter(|execution| execution.runs())
-            .map(|execution| (execution.id, execution.runner(), state_name(execution.stage)))
+            .map(|execution| {
+                (
+                    execution.id,
+                    execution.runner(),
+                    state_name(execution.stage),
+                )
+            })
             .collect();
         for (id, runner, state) in running {
             match on_cancel(Some(state)) {
@@ -259,7 +265,10 @@ impl Runners {
         if !execution.runs() || self.without(Mutation::NoSweepOfWaiting) {
             return Attend::Leave;
         }
-        let mut own = world.runners.iter().filter(|r| r.id.execution == execution.id);
+        let mut own = world
+            .runners
+            .iter()
+            .filter(|r| r.id.execution == execution.id);
         let busy = own.clone().any(|runner| runner.busy.is_some());
         let has_task = own.any(|runner| runner.task != Task::None);
         let decision = attend(&world.status(execution.id.job), busy, has_task);
@@ -339,9 +348,7 @@ pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
     let job = world.job_mut(id.job);
     match how {
         Close::Aborted => job.excuse = Some(Excuse::Aborted),
-        Close::Failed(error)
-            if restart(Status::Failed, Some(error), 1) == Restart::Leave =>
-        {
+        Close::Failed(error) if restart(Status::Failed, Some(error), 1) == Restart::Leave => {
             job.excuse = Some(Excuse::GaveUp);
         }
         _ => {}

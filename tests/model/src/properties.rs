@@ -11,36 +11,63 @@ const EXECUTIONS: usize = 8;
 /// The properties, each named by what it promises.
 pub fn properties() -> Vec<Property<Runners>> {
     vec![
-        Property::always("no runner that runs a job is stopped by us", |_, world: &World| {
-            !world.wrongs.busy_stopped
-        }),
-        Property::always("GitHub lets a runner go before its task is stopped", |_, world: &World| {
-            !world.wrongs.stopped_first
-        }),
-        Property::always("an event takes nothing that a living execution's runner needs", |_, world: &World| {
-            !world.wrongs.needed_taken
-        }),
-        Property::always("what a person aborted is not begun again by us", |_, world: &World| {
-            !world.wrongs.abort_defied
-        }),
-        Property::always("somebody works for every queued job", |model: &Runners, world: &World| {
-            world.job_ids().all(|job| is_attended(model, world, job))
-        }),
-        Property::always("no queued job is left when nothing more is due", |model: &Runners, world: &World| {
-            !world.job_ids().any(|job| waits(world, job)) || model.is_anything(world, crate::Action::is_due)
-        }),
-        Property::always("nothing is left when nothing more happens", |model: &Runners, world: &World| {
-            is_clean(world) || model.is_anything(world, crate::Action::is_certain)
-        }),
+        Property::always(
+            "no runner that runs a job is stopped by us",
+            |_, world: &World| !world.wrongs.busy_stopped,
+        ),
+        Property::always(
+            "GitHub lets a runner go before its task is stopped",
+            |_, world: &World| !world.wrongs.stopped_first,
+        ),
+        Property::always(
+            "an event takes nothing that a living execution's runner needs",
+            |_, world: &World| !world.wrongs.needed_taken,
+        ),
+        Property::always(
+            "what a person aborted is not begun again by us",
+            |_, world: &World| !world.wrongs.abort_defied,
+        ),
+        Property::always(
+            "somebody works for every queued job",
+            |model: &Runners, world: &World| {
+                world.job_ids().all(|job| is_attended(model, world, job))
+            },
+        ),
+        Property::always(
+            "no queued job is left when nothing more is due",
+            |model: &Runners, world: &World| {
+                !world.job_ids().any(|job| waits(world, job))
+                    || model.is_anything(world, crate::Action::is_due)
+            },
+        ),
+        Property::always(
+            "nothing is left when nothing more happens",
+            |model: &Runners, world: &World| {
+                is_clean(world) || model.is_anything(world, crate::Action::is_certain)
+            },
+        ),
         Property::always("a job has few executions", |_, world: &World| {
             world.executions.len() <= EXECUTIONS * world.jobs.len()
         }),
-        Property::sometimes("a job is run by another job's runner", |_, world: &World| {
-            world.jobs.iter().any(|job| matches!(job.state, AtGitHub::Over { thief: Some(_) }))
-        }),
-        Property::sometimes("all jobs are over and nothing is left", |_, world: &World| {
-            is_clean(world) && world.jobs.iter().all(|job| matches!(job.state, AtGitHub::Over { .. }))
-        }),
+        Property::sometimes(
+            "a job is run by another job's runner",
+            |_, world: &World| {
+                world
+                    .jobs
+                    .iter()
+                    .any(|job| matches!(job.state, AtGitHub::Over { thief: Some(_) }))
+            },
+        ),
+        Property::sometimes(
+            "all jobs are over and nothing is left",
+            |_, world: &World| {
+                is_clean(world)
+                    && world
+                        .jobs
+                        .iter()
+                        .all(|job| matches!(job.state, AtGitHub::Over { .. }))
+            },
+        ),
     ]
 }
 
@@ -64,25 +91,33 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
     if !waits(world, id) {
         return true;
     }
-    let by_event = world.events.iter().chain(&world.lost).any(|event| match event {
-        Event::Queued { job, .. } | Event::QueuedAgain { job } => *job == id,
-        Event::TakenBy { runner, .. } => runner.execution.job == id,
-        Event::ExecutionClosed(execution) => execution.job == id,
-        _ => false,
-    });
+    let by_event = world
+        .events
+        .iter()
+        .chain(&world.lost)
+        .any(|event| match event {
+            Event::Queued { job, .. } | Event::QueuedAgain { job } => *job == id,
+            Event::TakenBy { runner, .. } => runner.execution.job == id,
+            Event::ExecutionClosed(execution) => execution.job == id,
+            _ => false,
+        });
     let by_execution = || {
-        world.executions_of(id).any(|execution| match execution.stage {
-            Stage::Starting | Stage::Waiting | Stage::CleaningUp(_) => true,
-            // Its closing is followed by another.
-            Stage::Closing(Close::Failed(_) | Close::TimedOut) => true,
-            // Unless another job has its runner; then the next sweep finds out.
-            Stage::Running => {
-                world.runner(execution.runner()).is_some_and(|runner| runner.busy.is_none())
-                    || model.attends(world, execution) == outcome::Attend::Check
-            }
-            Stage::Closing(_) => false,
-            Stage::Closed(_) => model.begins_again(world, execution),
-        })
+        world
+            .executions_of(id)
+            .any(|execution| match execution.stage {
+                Stage::Starting | Stage::Waiting | Stage::CleaningUp(_) => true,
+                // Its closing is followed by another.
+                Stage::Closing(Close::Failed(_) | Close::TimedOut) => true,
+                // Unless another job has its runner; then the next sweep finds out.
+                Stage::Running => {
+                    world
+                        .runner(execution.runner())
+                        .is_some_and(|runner| runner.busy.is_none())
+                        || model.attends(world, execution) == outcome::Attend::Check
+                }
+                Stage::Closing(_) => false,
+                Stage::Closed(_) => model.begins_again(world, execution),
+            })
     };
     let by_runner = || world.runners.iter().any(|runner| model.gets(runner, id));
     by_event || by_execution() || by_runner()
@@ -91,8 +126,14 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
 /// Whether nothing of ours is left.
 fn is_clean(world: &World) -> bool {
     world.runners.iter().all(|runner| {
-        runner.task == Task::None && runner.registered == Registered::No && !runner.parameter && !runner.landing
-    }) && world.executions.iter().all(|execution| matches!(execution.stage, Stage::Closed(_)))
+        runner.task == Task::None
+            && runner.registered == Registered::No
+            && !runner.parameter
+            && !runner.landing
+    }) && world
+        .executions
+        .iter()
+        .all(|execution| matches!(execution.stage, Stage::Closed(_)))
         && world.events.is_empty()
         && world.lost.is_empty()
 }

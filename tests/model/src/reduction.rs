@@ -54,7 +54,9 @@ impl Runners {
         let unseen = match execution.stage {
             // The task begins to boot; nobody looks at it before it has.
             Stage::Starting => {
-                !asks && !self.may_be_cancelled(world, id.job) && self.is_safe_from(world, &in_steps)
+                !asks
+                    && !self.may_be_cancelled(world, id.job)
+                    && self.is_safe_from(world, &in_steps)
             }
             // GitHub's answer stays the same, and so does the verdict.
             Stage::CleaningUp(_) => {
@@ -119,7 +121,10 @@ impl Runners {
         let mut order = ids.clone();
         for &place in &ids {
             // The members of each set of like jobs, sorted into its places.
-            let like: Vec<_> = ids.iter().filter(|id| labels(id) == labels(&place)).collect();
+            let like: Vec<_> = ids
+                .iter()
+                .filter(|id| labels(id) == labels(&place))
+                .collect();
             if like[0] == &place && like.len() > 1 {
                 let mut sorted = like.clone();
                 sorted.sort_by_cached_key(|job| key(&world, **job));
@@ -141,9 +146,9 @@ fn subject(action: &Action) -> Option<ExecutionId> {
         Action::Arrives(event) | Action::Redelivers(event) => match event {
             Event::TakenBy { runner, .. } | Event::TaskStopped(runner) => Some(runner.execution),
             Event::ExecutionClosed(execution) => Some(*execution),
-            Event::Queued { job, .. }
-            | Event::Cancelled { job }
-            | Event::QueuedAgain { job } => Some(ExecutionId::first(*job)),
+            Event::Queued { job, .. } | Event::Cancelled { job } | Event::QueuedAgain { job } => {
+                Some(ExecutionId::first(*job))
+            }
         },
         Action::Launches(id)
         | Action::Judges(id)
@@ -181,7 +186,13 @@ fn may_be_queued(world: &World, id: JobId) -> bool {
 /// What a job's part of the world looks like, whatever the jobs are called.
 fn key(world: &World, id: JobId) -> u64 {
     let relation = |job: JobId| job == id;
-    let runner = |runner: RunnerId| (relation(runner.execution.job), runner.execution.restart, runner.attempt);
+    let runner = |runner: RunnerId| {
+        (
+            relation(runner.execution.job),
+            runner.execution.restart,
+            runner.attempt,
+        )
+    };
     let mut hasher = DefaultHasher::new();
     let job = world.job(id);
     std::mem::discriminant(&job.state).hash(&mut hasher);
@@ -192,12 +203,25 @@ fn key(world: &World, id: JobId) -> u64 {
         _ => {}
     }
     for execution in world.executions_of(id) {
-        (execution.id.restart, execution.stage, &execution.attempt, execution.recheck).hash(&mut hasher);
+        (
+            execution.id.restart,
+            execution.stage,
+            &execution.attempt,
+            execution.recheck,
+        )
+            .hash(&mut hasher);
     }
-    for own in world.runners.iter().filter(|runner| runner.id.execution.job == id) {
+    for own in world
+        .runners
+        .iter()
+        .filter(|runner| runner.id.execution.job == id)
+    {
         let unnamed = Runner {
             id: RunnerId {
-                execution: ExecutionId { job: JobId(0), ..own.id.execution },
+                execution: ExecutionId {
+                    job: JobId(0),
+                    ..own.id.execution
+                },
                 ..own.id
             },
             busy: None,
@@ -211,7 +235,9 @@ fn key(world: &World, id: JobId) -> u64 {
             Event::Cancelled { job } if job == id => 2.hash(&mut hasher),
             Event::QueuedAgain { job } if job == id => 3.hash(&mut hasher),
             Event::TakenBy { job, .. } if job == id => 4.hash(&mut hasher),
-            Event::TakenBy { runner: by, .. } if by.execution.job == id => (5, runner(by)).hash(&mut hasher),
+            Event::TakenBy { runner: by, .. } if by.execution.job == id => {
+                (5, runner(by)).hash(&mut hasher)
+            }
             Event::TaskStopped(by) if by.execution.job == id => (6, runner(by)).hash(&mut hasher),
             Event::ExecutionClosed(by) if by.job == id => (7, by.restart).hash(&mut hasher),
             _ => {}
@@ -228,7 +254,9 @@ fn rename(mut world: World, order: &[JobId]) -> World {
     }
     let job = |job: &mut JobId| *job = names[usize::from(job.0)];
     let event = |event: &mut Event| match event {
-        Event::Queued { job: id, .. } | Event::Cancelled { job: id } | Event::QueuedAgain { job: id } => job(id),
+        Event::Queued { job: id, .. }
+        | Event::Cancelled { job: id }
+        | Event::QueuedAgain { job: id } => job(id),
         Event::TakenBy { job: id, runner } => {
             job(id);
             job(&mut runner.execution.job);
@@ -240,7 +268,9 @@ fn rename(mut world: World, order: &[JobId]) -> World {
     for each in &mut world.jobs {
         match &mut each.state {
             AtGitHub::Taken(runner) => job(&mut runner.execution.job),
-            AtGitHub::Over { thief: Some(execution) } => job(&mut execution.job),
+            AtGitHub::Over {
+                thief: Some(execution),
+            } => job(&mut execution.job),
             _ => {}
         }
     }
@@ -253,7 +283,11 @@ fn rename(mut world: World, order: &[JobId]) -> World {
             job(busy);
         }
     }
-    world.events.iter_mut().chain(&mut world.lost).for_each(event);
+    world
+        .events
+        .iter_mut()
+        .chain(&mut world.lost)
+        .for_each(event);
     world.executions.sort_by_key(|execution| execution.id);
     world.runners.sort_by_key(|runner| runner.id);
     world.events.sort();

@@ -59,7 +59,9 @@ impl Runners {
                 }
             }
             Action::EndsOrphan(runner) => self.stop(world, runner),
-            Action::ChecksOn(execution) | Action::BeginsAgain(execution) => world.start(execution.next(), Stage::Starting, true),
+            Action::ChecksOn(execution) | Action::BeginsAgain(execution) => {
+                world.start(execution.next(), Stage::Starting, true)
+            }
             Action::EndsWait(execution) => close(world, execution, Close::Ended),
             Action::Cancels(job) => {
                 world.left.cancels -= 1;

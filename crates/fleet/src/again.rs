@@ -1,0 +1,37 @@
+//! Beginning a job's execution again.
+
+use github::GitHub;
+use job::ExecutionName;
+use outcome::{Restart, restart};
+
+use crate::{Error, Execution, Fleet};
+
+/// Begins a closed execution again, where it ended for a reason that passes, has no follower, was not
+/// begun again too often, and GitHub says that its job is still queued. Asking twice is asking once.
+pub async fn begin_again(
+    fleet: &Fleet,
+    github: &GitHub,
+    closed: &Execution,
+) -> Result<Option<ExecutionName>, Error> {
+    let error = closed.error.as_deref();
+    // Most are told apart without a call.
+    if restart(closed.status, error, 1) == Restart::Leave {
+        return Ok(None);
+    }
+    let job = &closed.order.job;
+    let first = ExecutionName::first(&job.repository, job.id);
+    let all = fleet.executions_of(&first).await?;
+    let failures = all.iter().filter(|one| one.status.has_failed()).count();
+    let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+    let followed = all.last().is_some_and(|last| last.name != closed.name);
+    if followed || restart(closed.status, error, failures) == Restart::Leave {
+        return Ok(None);
+    }
+    let installation = github.serving(&job.repository, job.installation_id).await?;
+    if !installation.job(&job.repository, job.id).await?.is_queued() {
+        return Ok(None);
+    }
+    let (next, started) = fleet.start_check(&closed.name, &closed.order, None).await?;
+    tracing::info!(execution = %closed.name, next = %next, ?started, error, "a failed execution is begun again");
+    Ok(Some(next))
+}

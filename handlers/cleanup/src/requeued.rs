@@ -1,0 +1,48 @@
+//! A job was queued again while an execution of it was at work.
+//!
+//! A job can be held back and queued again: by an approval, by its concurrency group. If its execution
+//! has found it held back meanwhile and is about to end, nobody works for it. So its last execution
+//! is looked at until that has its question to GitHub still before it, or is closed: then the next one
+//! begins, and asks GitHub first.
+
+use std::time::Duration;
+
+use fleet::Status;
+use job::{ExecutionName, Job};
+use outcome::{OnQueuedAgain, on_queued_again};
+use serde_json::{Value, json};
+
+use crate::{Deps, Error};
+
+/// From GitHub's answer to the execution's end it takes about a second. If it takes longer, this
+/// fails and Lambda calls again, a minute and two minutes later: past `Cleanup`'s time-out.
+const LOOKS: u32 = 15;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Sees to it that an execution asks GitHub about the job once more.
+pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
+    let first = ExecutionName::first(&job.repository, job.id);
+    for _ in 0..LOOKS {
+        let executions = deps.fleet.executions_of(&first).await?;
+        let Some(latest) = executions.last() else {
+            return Ok(json!({ "result": "executionUnknown" }));
+        };
+        let state = match latest.status {
+            Status::Running => deps.fleet.position(&latest.name).await?.state,
+            _ => None,
+        };
+        match on_queued_again(latest.status, state.as_deref()) {
+            OnQueuedAgain::Leave => {
+                return Ok(json!({ "result": "asksLater", "execution": latest.name }));
+            }
+            OnQueuedAgain::Follow => {
+                let order = &latest.order;
+                let (name, _) = deps.fleet.start_check(&latest.name, order, None).await?;
+                tracing::info!(closed = %latest.name, execution = %name, "a job was queued again as its execution ended");
+                return Ok(json!({ "result": "followed", "execution": name }));
+            }
+            OnQueuedAgain::LookAgain => tokio::time::sleep(PAUSE).await,
+        }
+    }
+    Err(Error::Undecided(first))
+}
