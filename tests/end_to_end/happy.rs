@@ -107,7 +107,10 @@ fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
             site.observer.settled(LIMIT).await.unwrap(),
             Vec::<String>::new()
         );
-        assert_eq!(site.deployment.github.leftovers(), Vec::<String>::new());
+        let mut left = site.deployment.github.leftovers();
+        // Jobs that other tests queued for nobody to serve stay queued, as they should.
+        left.retain(|line| line.contains("octo/many") || !line.starts_with("job "));
+        assert_eq!(left, Vec::<String>::new());
     });
 }
 
