@@ -28,7 +28,7 @@ pub fn init(settings: &Settings) -> Result<(), settings::Error> {
         // CloudWatch stamps each line itself.
         .without_time()
         // No finer: at TRACE the AWS SDK logs whole requests, and some of ours carry secrets.
-        .with_max_level(level)
+        .with_max_level(level.min(LevelFilter::DEBUG))
         .finish();
     // A second subscriber is refused: tests in one process share the first.
     let _ = tracing::subscriber::set_global_default(subscriber);

@@ -18,7 +18,7 @@ use aws_sdk_sfn::types::ExecutionStatus::{
 use aws_sdk_sfn::types::error::ExecutionDoesNotExist;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
-use support::{NOW, answer, deliver, deps, machine, request, secret, workflow_job};
+use support::{NOW, answer, code, deliver, deps, machine, request, secret, workflow_job};
 use time::Duration;
 
 #[tokio::test]
@@ -130,7 +130,9 @@ async fn an_execution_too_young_to_be_described_is_at_work() {
     let (start, _, _) = machine(&[("hello-4242", Running)]);
     let unknown = mock!(aws_sdk_sfn::Client::describe_execution).then_error(|| {
         DescribeExecutionError::ExecutionDoesNotExist(
-            ExecutionDoesNotExist::builder().message("unknown").build(),
+            ExecutionDoesNotExist::builder()
+                .meta(code("ExecutionDoesNotExist"))
+                .build(),
         )
     });
     let (invoke, _) = cleanup();

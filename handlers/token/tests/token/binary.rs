@@ -154,6 +154,5 @@ async fn the_binary_answers_and_its_finest_log_shows_no_secret() {
     }
     let written = aws.written.lock().unwrap().clone();
     assert_eq!(written.len(), 1);
-    std::fs::write("/tmp/fr/token.log", &log).unwrap();
     search(&written, &format!("{log}\n{answers:?}"));
 }

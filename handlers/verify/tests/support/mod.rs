@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use aws_sdk_sfn::error::ErrorMetadata;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
 use aws_sdk_sfn::primitives::DateTime;
@@ -94,7 +95,9 @@ pub(crate) fn machine(existing: &'static [(&'static str, ExecutionStatus)]) -> (
             log.lock().unwrap().push((name.to_owned(), input));
             if existing.iter().any(|(taken, _)| *taken == name) {
                 return MockResponse::Error(StartExecutionError::ExecutionAlreadyExists(
-                    ExecutionAlreadyExists::builder().message("taken").build(),
+                    ExecutionAlreadyExists::builder()
+                        .meta(code("ExecutionAlreadyExists"))
+                        .build(),
                 ));
             }
             MockResponse::Output(
@@ -121,6 +124,11 @@ pub(crate) fn machine(existing: &'static [(&'static str, ExecutionStatus)]) -> (
                 .unwrap()
         });
     (start, describe, asked)
+}
+
+/// What a real answer says of its error; the modeled one alone says nothing.
+pub(crate) fn code(code: &str) -> ErrorMetadata {
+    ErrorMetadata::builder().code(code).build()
 }
 
 /// A job as GitHub describes it, queued at [`NOW`].
