@@ -40,9 +40,8 @@ fn walk(model: &Value, shape: &str, value: &Value, at: &str, problems: &mut Vec<
     let described = &model["shapes"][shape];
     let kind = described["type"].as_str().unwrap();
     let fits = match kind {
-        "structure" => value.is_object(),
+        "structure" | "map" => value.is_object(),
         "list" => value.is_array(),
-        "map" => value.is_object(),
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "integer" | "long" => value.is_i64(),

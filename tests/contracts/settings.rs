@@ -44,7 +44,7 @@ fn rows() -> Vec<String> {
         .map(|(variable, read_by)| {
             let default = match variable.default {
                 Default::Required => "required".to_owned(),
-                Default::Absent => "".to_owned(),
+                Default::Absent => String::new(),
                 Default::Value(value) => format!("`{value}`"),
             };
             let read_by = if read_by.len() == all {

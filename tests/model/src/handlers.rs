@@ -34,7 +34,7 @@ impl Runners {
         match event {
             Event::Queued { job, old } => self.queued(world, job, old),
             Event::TakenBy { runner, .. } => self.displaced(world, runner.execution),
-            Event::Cancelled { job } => self.cancelled(world, job),
+            Event::Cancelled { job } => cancelled(world, job),
             Event::QueuedAgain { job } => queued_again(world, job),
             Event::TaskStopped(runner) => self.task_stopped(world, runner),
             Event::ExecutionClosed(execution) => self.execution_closed(world, execution),
@@ -75,29 +75,6 @@ impl Runners {
             let starts = world.execution(left.next()).is_none();
             world.wrongs.abort_defied |= starts && defies;
             world.start(left.next(), Stage::Waiting, true);
-        }
-    }
-
-    /// `cleanup`: a job was cancelled before a runner took it.
-    fn cancelled(&self, world: &mut World, job: JobId) {
-        let running: Vec<_> = world
-            .executions_of(job)
-            .filter(|execution| execution.runs())
-            .map(|execution| {
-                (
-                    execution.id,
-                    execution.runner(),
-                    state_name(execution.stage),
-                )
-            })
-            .collect();
-        for (id, runner, state) in running {
-            match on_cancel(Some(state)) {
-                OnCancel::Stop => close(world, id, Close::Ended),
-                OnCancel::RetireRunner => mark(world, runner, Duration::ZERO, true),
-                // Looked at again for some seconds, then left to `sweep`: here at once.
-                OnCancel::LookAgain | OnCancel::Leave => {}
-            }
         }
     }
 
@@ -386,4 +363,27 @@ fn name(error: &str) -> &'static str {
         .into_iter()
         .find(|known| *known == error)
         .unwrap_or("Lasting")
+}
+
+/// `cleanup`: a job was cancelled before a runner took it.
+fn cancelled(world: &mut World, job: JobId) {
+    let running: Vec<_> = world
+        .executions_of(job)
+        .filter(|execution| execution.runs())
+        .map(|execution| {
+            (
+                execution.id,
+                execution.runner(),
+                state_name(execution.stage),
+            )
+        })
+        .collect();
+    for (id, runner, state) in running {
+        match on_cancel(Some(state)) {
+            OnCancel::Stop => close(world, id, Close::Ended),
+            OnCancel::RetireRunner => mark(world, runner, Duration::ZERO, true),
+            // Looked at again for some seconds, then left to `sweep`: here at once.
+            OnCancel::LookAgain | OnCancel::Leave => {}
+        }
+    }
 }

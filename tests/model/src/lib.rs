@@ -101,7 +101,7 @@ impl Model for Runners {
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         self.enabled(world, actions);
         if self.scope.reduced {
-            self.keep_one_subject(world, actions);
+            reduction::keep_one_subject(world, actions);
         }
     }
 

@@ -105,9 +105,11 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
         world
             .executions_of(id)
             .any(|execution| match execution.stage {
-                Stage::Starting | Stage::Waiting | Stage::CleaningUp(_) => true,
-                // Its closing is followed by another.
-                Stage::Closing(Close::Failed(_) | Close::TimedOut) => true,
+                // The closing of one that failed is followed by another execution.
+                Stage::Starting
+                | Stage::Waiting
+                | Stage::CleaningUp(_)
+                | Stage::Closing(Close::Failed(_) | Close::TimedOut) => true,
                 // Unless another job has its runner; then the next sweep finds out.
                 Stage::Running => {
                     world

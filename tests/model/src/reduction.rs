@@ -54,9 +54,7 @@ impl Runners {
         let unseen = match execution.stage {
             // The task begins to boot; nobody looks at it before it has.
             Stage::Starting => {
-                !asks
-                    && !self.may_be_cancelled(world, id.job)
-                    && self.is_safe_from(world, &in_steps)
+                !asks && !may_be_cancelled(world, id.job) && self.is_safe_from(world, &in_steps)
             }
             // GitHub's answer stays the same, and so does the verdict.
             Stage::CleaningUp(_) => {
@@ -97,23 +95,6 @@ impl Runners {
         world.left.faults == 0 || !kinds.iter().any(|kind| self.meets(*kind))
     }
 
-    fn may_be_cancelled(&self, world: &World, job: JobId) -> bool {
-        let told = world.events.contains(&Event::Cancelled { job });
-        told || world.left.cancels > 0
-    }
-
-    /// Once all jobs are over and nothing can go wrong, what is left of one execution ends without
-    /// regard to the others: one after the other will do.
-    pub(crate) fn keep_one_subject(&self, world: &World, actions: &mut Vec<Action>) {
-        let over = |job: &crate::world::Job| matches!(job.state, AtGitHub::Over { .. });
-        if world.left.faults > 0 || !world.jobs.iter().all(over) {
-            return;
-        }
-        if let Some(first) = actions.iter().find_map(subject) {
-            actions.retain(|action| subject(action) == Some(first));
-        }
-    }
-
     /// The state that stands for all that differ only in which of several like jobs is which.
     pub(crate) fn representative(&self, world: World) -> World {
         let ids: Vec<JobId> = world.job_ids().collect();
@@ -140,14 +121,31 @@ impl Runners {
     }
 }
 
+fn may_be_cancelled(world: &World, job: JobId) -> bool {
+    let told = world.events.contains(&Event::Cancelled { job });
+    told || world.left.cancels > 0
+}
+
+/// Once all jobs are over and nothing can go wrong, what is left of one execution ends without
+/// regard to the others: one after the other will do.
+pub(crate) fn keep_one_subject(world: &World, actions: &mut Vec<Action>) {
+    let over = |job: &crate::world::Job| matches!(job.state, AtGitHub::Over { .. });
+    if world.left.faults > 0 || !world.jobs.iter().all(over) {
+        return;
+    }
+    if let Some(first) = actions.iter().find_map(|action| subject(*action)) {
+        actions.retain(|action| subject(*action) == Some(first));
+    }
+}
+
 /// The execution that an action is about.
-fn subject(action: &Action) -> Option<ExecutionId> {
+fn subject(action: Action) -> Option<ExecutionId> {
     match action {
         Action::Arrives(event) | Action::Redelivers(event) => match event {
             Event::TakenBy { runner, .. } | Event::TaskStopped(runner) => Some(runner.execution),
-            Event::ExecutionClosed(execution) => Some(*execution),
+            Event::ExecutionClosed(execution) => Some(execution),
             Event::Queued { job, .. } | Event::Cancelled { job } | Event::QueuedAgain { job } => {
-                Some(ExecutionId::first(*job))
+                Some(ExecutionId::first(job))
             }
         },
         Action::Launches(id)
@@ -156,7 +154,7 @@ fn subject(action: &Action) -> Option<ExecutionId> {
         | Action::Wakes(id)
         | Action::ChecksOn(id)
         | Action::BeginsAgain(id)
-        | Action::EndsWait(id) => Some(*id),
+        | Action::EndsWait(id) => Some(id),
         Action::Finishes(id)
         | Action::NoticesLoss(id)
         | Action::Boots(id)
@@ -236,7 +234,7 @@ fn key(world: &World, id: JobId) -> u64 {
             Event::QueuedAgain { job } if job == id => 3.hash(&mut hasher),
             Event::TakenBy { job, .. } if job == id => 4.hash(&mut hasher),
             Event::TakenBy { runner: by, .. } if by.execution.job == id => {
-                (5, runner(by)).hash(&mut hasher)
+                (5, runner(by)).hash(&mut hasher);
             }
             Event::TaskStopped(by) if by.execution.job == id => (6, runner(by)).hash(&mut hasher),
             Event::ExecutionClosed(by) if by.job == id => (7, by.restart).hash(&mut hasher),

@@ -60,7 +60,7 @@ impl Runners {
             }
             Action::EndsOrphan(runner) => self.stop(world, runner),
             Action::ChecksOn(execution) | Action::BeginsAgain(execution) => {
-                world.start(execution.next(), Stage::Starting, true)
+                world.start(execution.next(), Stage::Starting, true);
             }
             Action::EndsWait(execution) => close(world, execution, Close::Ended),
             Action::Cancels(job) => {

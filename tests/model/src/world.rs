@@ -60,6 +60,7 @@ impl ExecutionId {
     }
 
     /// The execution that follows this one.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self {
             job: self.job,
@@ -199,6 +200,10 @@ pub enum Task {
 
 /// A runner in all its parts. It is forgotten once none is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a part of its own, and any of them can be there without the others"
+)]
 pub struct Runner {
     /// Which.
     pub id: RunnerId,
