@@ -1,0 +1,5 @@
+//! The model check: every interleaving of small worlds, and that each rule is needed.
+
+mod check;
+mod interleavings;
+mod rules;
