@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod ends;
+mod faults;
 mod happy;
 mod secrets;
 mod webhooks;

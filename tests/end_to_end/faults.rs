@@ -1,0 +1,475 @@
+//! Faults at every step, ordered from the engine and from GitHub: one test for each `Retry` and
+//! `Catch` of the state machine, and one that finds those without.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use github_standin::{Fault, FaultKind, Job};
+use local_stack::{Execution, Visit};
+use serde_json::{Value, json};
+use workshop::Workshop;
+
+use crate::world::{LIMIT, Site, World, run, script};
+
+/// Which tests take a clause of the state machine: its state, its kind, the first of its errors.
+const TAKEN_BY: &[(&str, &str, &str, &str)] = &[
+    (
+        "Match",
+        "Retry",
+        "Throttled",
+        "faults::a_throttled_match_is_tried_again",
+    ),
+    (
+        "Match",
+        "Catch",
+        "Unmatched",
+        "bad_input::a_job_that_nothing_matches_ends_with_the_nearest_offers",
+    ),
+    (
+        "Match",
+        "Catch",
+        "BadInput",
+        "bad_input::a_task_definition_without_the_container_is_named",
+    ),
+    (
+        "Match",
+        "Catch",
+        "States.ALL",
+        "faults::an_outage_that_outlasts_match_is_followed_by_another_execution",
+    ),
+    (
+        "Launch",
+        "Retry",
+        "Lambda.TooManyRequestsException",
+        "faults::a_throttled_launch_is_tried_again",
+    ),
+    (
+        "Launch",
+        "Catch",
+        "Deferred",
+        "faults::an_order_for_later_waits_for_its_time",
+    ),
+    (
+        "Launch",
+        "Catch",
+        "States.ALL",
+        "faults::an_outage_that_outlasts_launch_is_followed_by_another_attempt",
+    ),
+    (
+        "Token",
+        "Retry",
+        "Throttled",
+        "faults::a_throttled_token_is_tried_again",
+    ),
+    (
+        "Token",
+        "Catch",
+        "JobNotQueued",
+        "faults::a_job_that_is_over_gets_no_runner",
+    ),
+    (
+        "Token",
+        "Catch",
+        "GitHubRateLimited",
+        "faults::githubs_rate_limit_on_registrations_is_waited_out",
+    ),
+    (
+        "Token",
+        "Catch",
+        "BadInput",
+        "bad_input::an_app_that_is_not_installed_is_named_with_the_repository",
+    ),
+    (
+        "Token",
+        "Catch",
+        "States.ALL",
+        "faults::a_crashed_token_is_followed_by_an_attempt_with_another_registration",
+    ),
+    (
+        "Runner",
+        "Retry",
+        "ECS.ThrottlingException",
+        "faults::a_throttled_run_task_is_tried_again",
+    ),
+    (
+        "Runner",
+        "Catch",
+        "States.ALL",
+        "faults::a_lack_of_capacity_is_waited_out",
+    ),
+    (
+        "Cleanup",
+        "Retry",
+        "Throttled",
+        "faults::a_throttled_cleanup_is_tried_again",
+    ),
+    (
+        "Cleanup",
+        "Catch",
+        "StillQueued",
+        "faults::a_task_that_never_starts_is_followed_by_another",
+    ),
+    (
+        "Cleanup",
+        "Catch",
+        "GitHubRateLimited",
+        "faults::githubs_rate_limit_on_the_judge_is_waited_out",
+    ),
+    (
+        "Cleanup",
+        "Catch",
+        "GaveUp",
+        "bad_input::an_app_that_is_not_installed_is_named_with_the_repository",
+    ),
+    (
+        "Cleanup",
+        "Catch",
+        "States.ALL",
+        "faults::a_broken_cleanup_fails_and_its_event_cleans_up",
+    ),
+];
+
+#[test]
+fn every_retry_and_catch_has_a_test_that_takes_it() {
+    let workshop = Workshop::here();
+    let read = |path: &str| fs::read_to_string(workshop.root().join(path)).unwrap();
+    let machine: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
+    let mut clauses = BTreeSet::new();
+    for (state, definition) in machine["States"].as_object().unwrap() {
+        for kind in ["Retry", "Catch"] {
+            for clause in definition[kind].as_array().into_iter().flatten() {
+                let first = clause["ErrorEquals"][0].as_str().unwrap();
+                assert!(
+                    clauses.insert((state.clone(), kind, first.to_owned())),
+                    "{state} has two of {kind} {first}"
+                );
+            }
+        }
+    }
+    let taken: BTreeSet<_> = TAKEN_BY
+        .iter()
+        .map(|(state, kind, first, _)| ((*state).to_owned(), *kind, (*first).to_owned()))
+        .collect();
+    assert_eq!(clauses, taken, "what is there, and what a test takes");
+    for (.., test) in TAKEN_BY {
+        let (file, name) = test.split_once("::").unwrap();
+        let source = read(&format!("tests/end_to_end/{file}.rs"));
+        assert!(
+            source.contains(&format!("#[test]\nfn {name}() {{")),
+            "{test} is no test"
+        );
+    }
+}
+
+/// Orders a fault from the engine.
+async fn order(world: &World, fault: Value) {
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .post(format!("{}/faults", world.engine.control().unwrap()))
+        .json(&fault)
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        answer.status().is_success(),
+        "{fault}: {}",
+        answer.text().await.unwrap()
+    );
+}
+
+/// Lets the next invocations of a function by the state machine fail.
+async fn invocations_fail(world: &World, function: &str, error: &str, times: u32) {
+    let fault = json!({
+        "service": "lambda",
+        "operation": "Invoke",
+        "match": format!("fargate-runners-{function}"),
+        "error": error,
+        "times": times,
+    });
+    order(world, fault).await;
+}
+
+/// Runs a job to its good end, with nothing of it left.
+async fn served(site: &Site, repository: &str) -> (Job, Execution) {
+    let (job, execution) = site.run(script(repository, "true")).await;
+    assert_eq!(
+        execution.status, "SUCCEEDED",
+        "{:?}: {:?}",
+        execution.error, execution.cause
+    );
+    is_over(site, &job).await;
+    (job, execution)
+}
+
+/// The job was run, and nothing of it is left.
+async fn is_over(site: &Site, job: &Job) {
+    site.deployment
+        .github
+        .wait_for(LIMIT, |seen| {
+            seen.job(job.id)
+                .is_some_and(|job| job.status.as_str() == "completed")
+        })
+        .await
+        .expect("the job is run");
+    site.nothing_left_of(job).await;
+}
+
+fn visits<'a>(execution: &'a Execution, state: &str) -> Vec<&'a Visit> {
+    execution
+        .visits
+        .iter()
+        .filter(|visit| visit.state == state)
+        .collect()
+}
+
+/// The errors that a state failed with, one for each visit that did.
+fn failures<'a>(execution: &'a Execution, state: &str) -> Vec<&'a str> {
+    visits(execution, state)
+        .iter()
+        .filter_map(|visit| visit.failure.as_ref())
+        .map(|(error, _)| error.as_str())
+        .collect()
+}
+
+async fn is_tried_again(world: &World, function: &str, state: &str) {
+    let site = &world.repository;
+    let _alone = site.alone.write().await;
+    invocations_fail(world, function, "TooManyRequestsException", 2).await;
+    let (_, execution) = served(site, &format!("octo/throttled-{function}")).await;
+    let visits = visits(&execution, state);
+    assert_eq!(visits.len(), 1, "{:?}", execution.visits);
+    assert_eq!(visits[0].tries, 3);
+}
+
+#[test]
+fn a_throttled_match_is_tried_again() {
+    run(async |world| is_tried_again(world, "match", "Match").await);
+}
+
+#[test]
+fn a_throttled_launch_is_tried_again() {
+    run(async |world| is_tried_again(world, "launch", "Launch").await);
+}
+
+#[test]
+fn a_throttled_token_is_tried_again() {
+    run(async |world| is_tried_again(world, "token", "Token").await);
+}
+
+#[test]
+fn a_throttled_cleanup_is_tried_again() {
+    run(async |world| is_tried_again(world, "cleanup", "Cleanup").await);
+}
+
+#[test]
+fn a_throttled_run_task_is_tried_again() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let fault = json!({ "service": "ecs", "operation": "RunTask", "match": "octo/throttled-task", "times": 2 });
+        order(world, fault).await;
+        let (_, execution) = served(site, "octo/throttled-task").await;
+        let visits = visits(&execution, "Runner");
+        assert_eq!(visits.len(), 1, "{:?}", execution.visits);
+        assert_eq!(visits[0].tries, 3);
+    });
+}
+
+#[test]
+fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        // One more than its tries.
+        invocations_fail(world, "match", "Runtime.ExitError", 13).await;
+        let (job, execution) = site.run(script("octo/no-match", "true")).await;
+        assert_eq!(execution.status, "FAILED");
+        assert_eq!(execution.error.as_deref(), Some("Runtime.ExitError"));
+        let next = format!("{}-r2", site.name(&job));
+        let next = site.observer.ended(&next, LIMIT).await.unwrap();
+        assert_eq!(
+            next.status, "SUCCEEDED",
+            "{:?}: {:?}",
+            next.error, next.cause
+        );
+        is_over(site, &job).await;
+    });
+}
+
+#[test]
+fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        // One more than its tries.
+        invocations_fail(world, "launch", "Runtime.ExitError", 9).await;
+        let (_, execution) = served(site, "octo/no-launch").await;
+        assert_eq!(failures(&execution, "Launch"), ["Runtime.ExitError"]);
+        assert_eq!(visits(&execution, "Wait").len(), 1);
+    });
+}
+
+#[test]
+fn a_crashed_token_is_followed_by_an_attempt_with_another_registration() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        invocations_fail(world, "token", "Runtime.ExitError", 1).await;
+        let (_, execution) = served(site, "octo/crashed-token").await;
+        assert_eq!(failures(&execution, "Token"), ["Runtime.ExitError"]);
+        assert_eq!(visits(&execution, "Token").len(), 2);
+    });
+}
+
+#[test]
+fn githubs_rate_limit_on_registrations_is_waited_out() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let limited = FaultKind::RateLimited { reset_seconds: 30 };
+        let fault = Fault::new(limited).on("POST", "generate-jitconfig");
+        site.deployment.github.fault(fault);
+        let (_, execution) = served(site, "octo/limited").await;
+        assert_eq!(failures(&execution, "Token"), ["GitHubRateLimited"]);
+        assert_eq!(visits(&execution, "Wait").len(), 1);
+    });
+}
+
+#[test]
+fn a_github_that_is_down_is_waited_out() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let down = FaultKind::Status {
+            status: 502,
+            message: None,
+            retry_after: None,
+        };
+        let fault = Fault::new(down).on("POST", "generate-jitconfig");
+        site.deployment.github.fault(fault);
+        let (_, execution) = served(site, "octo/down").await;
+        assert_eq!(failures(&execution, "Token"), ["GitHubUnavailable"]);
+    });
+}
+
+#[test]
+fn githubs_rate_limit_on_the_judge_is_waited_out() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let limited = FaultKind::RateLimited { reset_seconds: 30 };
+        site.deployment
+            .github
+            .fault(Fault::new(limited).on("GET", "/actions/jobs/"));
+        let (_, execution) = served(site, "octo/limited-judge").await;
+        assert_eq!(failures(&execution, "Cleanup"), ["GitHubRateLimited"]);
+        assert_eq!(visits(&execution, "WaitForGitHub").len(), 1);
+    });
+}
+
+#[test]
+fn a_lack_of_capacity_is_waited_out() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/capacity" });
+        order(world, fault).await;
+        let (_, execution) = served(site, "octo/capacity").await;
+        assert_eq!(failures(&execution, "Runner"), ["ECS.AmazonECSException"]);
+        assert_eq!(visits(&execution, "Runner").len(), 2);
+        assert_eq!(
+            visits(&execution, "Token").len(),
+            2,
+            "each attempt has its own registration"
+        );
+    });
+}
+
+#[test]
+fn a_task_that_never_starts_is_followed_by_another() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "never-starts" });
+        order(world, fault).await;
+        let (_, execution) = served(site, "octo/never-starts").await;
+        assert_eq!(failures(&execution, "Cleanup"), ["StillQueued"]);
+        assert_eq!(visits(&execution, "Runner").len(), 2);
+    });
+}
+
+#[test]
+fn a_broken_cleanup_fails_and_its_event_cleans_up() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        invocations_fail(world, "cleanup", "Handler.Broken", 1).await;
+        let (job, execution) = site.run(script("octo/broken-cleanup", "true")).await;
+        assert_eq!(execution.status, "FAILED");
+        assert_eq!(execution.error.as_deref(), Some("Handler.Broken"));
+        is_over(site, &job).await;
+    });
+}
+
+/// A job's order as it was first given, changed, is given once more, under the next name.
+async fn again(
+    site: &Site,
+    job: &Job,
+    first: &Execution,
+    change: impl FnOnce(&mut Value),
+) -> Execution {
+    let started = &first.events[0]["executionStartedEventDetails"]["input"];
+    let mut input: Value = serde_json::from_str(started.as_str().unwrap()).unwrap();
+    change(&mut input);
+    let name = format!("{}-r2", site.name(job));
+    let request = json!({
+        "stateMachineArn": site.observer.machine,
+        "name": name,
+        "input": input.to_string(),
+    });
+    site.observer
+        .aws
+        .states("StartExecution", request)
+        .await
+        .unwrap();
+    site.observer.ended(&name, LIMIT).await.unwrap()
+}
+
+#[test]
+fn a_job_that_is_over_gets_no_runner() {
+    run(async |world| {
+        let site = &world.repository;
+        let _shared = site.alone.read().await;
+        let (job, first) = served(site, "octo/over").await;
+        let execution = again(site, &job, &first, |order| order["recheck"] = json!(true)).await;
+        assert_eq!(execution.status, "SUCCEEDED");
+        assert_eq!(failures(&execution, "Token"), ["JobNotQueued"]);
+        assert!(visits(&execution, "Runner").is_empty());
+    });
+}
+
+#[test]
+fn an_order_for_later_waits_for_its_time() {
+    run(async |world| {
+        let site = &world.repository;
+        let _shared = site.alone.read().await;
+        let (job, first) = served(site, "octo/later").await;
+        let later = time::OffsetDateTime::now_utc() + time::Duration::seconds(5);
+        let later = later
+            .format(&time::format_description::well_known::Rfc3339)
+            .unwrap();
+        let execution = again(site, &job, &first, |order| {
+            order["recheck"] = json!(true);
+            order["notBefore"] = json!(later);
+        })
+        .await;
+        assert_eq!(execution.status, "SUCCEEDED");
+        // The engine's waits are shortened and the handlers' clock is not, so there can be several.
+        let deferred = failures(&execution, "Launch");
+        assert!(!deferred.is_empty() && deferred.iter().all(|error| *error == "Deferred"));
+        assert_eq!(visits(&execution, "Wait").len(), deferred.len());
+        assert_eq!(failures(&execution, "Token"), ["JobNotQueued"]);
+    });
+}
