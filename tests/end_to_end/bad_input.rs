@@ -4,7 +4,7 @@ use github_standin::{NewJob, OwnerType, RunnerGroup};
 use local_stack::{Engine, EngineOptions, Execution};
 use workshop::Workshop;
 
-use crate::world::{LIMIT, Site, labels, run, script};
+use crate::world::{LIMIT, Site, assert_succeeded, labels, run, script};
 
 fn failed(execution: &Execution, error: &str, words: &[&str]) {
     assert_eq!(execution.status, "FAILED");
@@ -140,11 +140,7 @@ fn an_unfinished_deployment_names_what_is_missing_until_it_works() {
             .add_runner_group("octo", group)
             .unwrap();
         let execution = attempt(site, "octo/fifth").await;
-        assert_eq!(
-            execution.status, "SUCCEEDED",
-            "{:?}: {:?}",
-            execution.error, execution.cause
-        );
+        assert_succeeded(&execution);
     });
 }
 

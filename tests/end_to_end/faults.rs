@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use github_standin::{Fault, FaultKind, Job};
+use github_standin::{Fault, FaultKind, Job, JobStatus};
 use local_stack::{Execution, Visit};
+use reqwest::Method;
 use serde_json::{Value, json};
 use workshop::Workshop;
 
-use crate::world::{LIMIT, Site, World, run, script};
+use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
 
 /// Which tests take a clause of the state machine: its state, its kind, the first of its errors.
 const TAKEN_BY: &[(&str, &str, &str, &str)] = &[
@@ -163,20 +164,7 @@ fn every_retry_and_catch_has_a_test_that_takes_it() {
 
 /// Orders a fault from the engine.
 async fn order(world: &World, fault: Value) {
-    let answer = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap()
-        .post(format!("{}/faults", world.engine.control().unwrap()))
-        .json(&fault)
-        .send()
-        .await
-        .unwrap();
-    assert!(
-        answer.status().is_success(),
-        "{fault}: {}",
-        answer.text().await.unwrap()
-    );
+    world.control(Method::POST, "/faults", fault).await;
 }
 
 /// Lets the next invocations of a function by the state machine fail.
@@ -194,25 +182,14 @@ async fn invocations_fail(world: &World, function: &str, error: &str, times: u32
 /// Runs a job to its good end, with nothing of it left.
 async fn served(site: &Site, repository: &str) -> (Job, Execution) {
     let (job, execution) = site.run(script(repository, "true")).await;
-    assert_eq!(
-        execution.status, "SUCCEEDED",
-        "{:?}: {:?}",
-        execution.error, execution.cause
-    );
+    assert_succeeded(&execution);
     is_over(site, &job).await;
     (job, execution)
 }
 
 /// The job was run, and nothing of it is left.
 async fn is_over(site: &Site, job: &Job) {
-    site.deployment
-        .github
-        .wait_for(LIMIT, |seen| {
-            seen.job(job.id)
-                .is_some_and(|job| job.status.as_str() == "completed")
-        })
-        .await
-        .expect("the job is run");
+    site.reaches(job, JobStatus::Completed).await;
     site.nothing_left_of(job).await;
 }
 
@@ -233,14 +210,19 @@ fn failures<'a>(execution: &'a Execution, state: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// A state is entered once, and its task is tried three times.
+fn takes_three_tries(execution: &Execution, state: &str) {
+    let visits = visits(execution, state);
+    assert_eq!(visits.len(), 1, "{:?}", execution.visits);
+    assert_eq!(visits[0].tries, 3);
+}
+
 async fn is_tried_again(world: &World, function: &str, state: &str) {
     let site = &world.repository;
     let _alone = site.alone.write().await;
     invocations_fail(world, function, "TooManyRequestsException", 2).await;
     let (_, execution) = served(site, &format!("octo/throttled-{function}")).await;
-    let visits = visits(&execution, state);
-    assert_eq!(visits.len(), 1, "{:?}", execution.visits);
-    assert_eq!(visits[0].tries, 3);
+    takes_three_tries(&execution, state);
 }
 
 #[test]
@@ -271,9 +253,7 @@ fn a_throttled_run_task_is_tried_again() {
         let fault = json!({ "service": "ecs", "operation": "RunTask", "match": "octo/throttled-task", "times": 2 });
         order(world, fault).await;
         let (_, execution) = served(site, "octo/throttled-task").await;
-        let visits = visits(&execution, "Runner");
-        assert_eq!(visits.len(), 1, "{:?}", execution.visits);
-        assert_eq!(visits[0].tries, 3);
+        takes_three_tries(&execution, "Runner");
     });
 }
 
@@ -287,13 +267,9 @@ fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
         let (job, execution) = site.run(script("octo/no-match", "true")).await;
         assert_eq!(execution.status, "FAILED");
         assert_eq!(execution.error.as_deref(), Some("Runtime.ExitError"));
-        let next = format!("{}-r2", site.name(&job));
+        let next = site.next_name(&job);
         let next = site.observer.ended(&next, LIMIT).await.unwrap();
-        assert_eq!(
-            next.status, "SUCCEEDED",
-            "{:?}: {:?}",
-            next.error, next.cause
-        );
+        assert_succeeded(&next);
         is_over(site, &job).await;
     });
 }
@@ -423,7 +399,7 @@ async fn again(
     let started = &first.events[0]["executionStartedEventDetails"]["input"];
     let mut input: Value = serde_json::from_str(started.as_str().unwrap()).unwrap();
     change(&mut input);
-    let name = format!("{}-r2", site.name(job));
+    let name = site.next_name(job);
     let request = json!({
         "stateMachineArn": site.observer.machine,
         "name": name,
@@ -444,7 +420,7 @@ fn a_job_that_is_over_gets_no_runner() {
         let _shared = site.alone.read().await;
         let (job, first) = served(site, "octo/over").await;
         let execution = again(site, &job, &first, |order| order["recheck"] = json!(true)).await;
-        assert_eq!(execution.status, "SUCCEEDED");
+        assert_succeeded(&execution);
         assert_eq!(failures(&execution, "Token"), ["JobNotQueued"]);
         assert!(visits(&execution, "Runner").is_empty());
     });
@@ -465,7 +441,7 @@ fn an_order_for_later_waits_for_its_time() {
             order["notBefore"] = json!(later);
         })
         .await;
-        assert_eq!(execution.status, "SUCCEEDED");
+        assert_succeeded(&execution);
         // The engine's waits are shortened and the handlers' clock is not, so there can be several.
         let deferred = failures(&execution, "Launch");
         assert!(!deferred.is_empty() && deferred.iter().all(|error| *error == "Deferred"));

@@ -2,7 +2,7 @@
 
 use github_standin::{Job, JobStatus, NewJob, Snapshot};
 
-use crate::world::{LIMIT, labels, run, script};
+use crate::world::{LIMIT, assert_succeeded, labels, run, script};
 
 #[test]
 fn a_job_takes_five_states_and_two_calls_at_github() {
@@ -18,7 +18,7 @@ fn a_job_takes_five_states_and_two_calls_at_github() {
         let (job, execution) = site.run(script("octo/hello", "echo hello")).await;
         assert_eq!(job.conclusion.as_deref(), Some("success"));
         assert_eq!(job.output.trim(), "hello");
-        assert_eq!(execution.status, "SUCCEEDED");
+        assert_succeeded(&execution);
         let states: Vec<_> = execution
             .visits
             .iter()
@@ -49,7 +49,7 @@ fn an_executions_output_names_the_runner_the_task_and_its_log() {
         let (job, execution) = site.run(script("octo/output", "true")).await;
         let output = execution.output.unwrap();
         let runner = output["runner"].as_str().unwrap();
-        assert_eq!(runner, format!("fr-{}", site.name(&job)));
+        assert_eq!(runner, site.runner_name(&job));
         assert_eq!(output["servedBy"], runner);
         assert_eq!(output["outcome"], "RanJob");
         let task = site.observer.task(output["task"].as_str().unwrap());
@@ -73,7 +73,7 @@ fn a_failing_script_is_a_failure_at_github_and_a_success_for_the_orchestrator() 
             .await;
         assert_eq!(job.conclusion.as_deref(), Some("failure"));
         assert!(job.output.starts_with("so long\n"), "{}", job.output);
-        assert_eq!(execution.status, "SUCCEEDED");
+        assert_succeeded(&execution);
         assert_eq!(execution.states_entered(), 5);
         site.nothing_left_of(&job).await;
     });
@@ -101,7 +101,7 @@ fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
         site.retire_surplus().await;
         for job in &jobs {
             let execution = site.ended(job).await;
-            assert_eq!(execution.status, "SUCCEEDED", "{:?}", execution.cause);
+            assert_succeeded(&execution);
         }
         assert_eq!(
             site.observer.settled(LIMIT).await.unwrap(),

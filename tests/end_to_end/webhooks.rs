@@ -2,7 +2,7 @@
 
 use github_standin::{Hook, NewJob, Via};
 
-use crate::world::{Site, run, script};
+use crate::world::{Site, assert_succeeded, run, script};
 
 /// A job that is told of by that webhook, at a repository nobody has asked about before: an
 /// installation that isn't named has to be looked up.
@@ -14,11 +14,7 @@ async fn works(site: &Site, via: Via, repository: &str) {
             ..script(repository, "true")
         })
         .await;
-    assert_eq!(
-        execution.status, "SUCCEEDED",
-        "{:?}: {:?}",
-        execution.error, execution.cause
-    );
+    assert_succeeded(&execution);
     assert_eq!(job.conclusion.as_deref(), Some("success"));
     let deliveries = site.deployment.github.deliveries();
     let queued = deliveries
@@ -79,7 +75,7 @@ fn a_job_that_is_told_of_twice_gets_one_runner() {
                 ..script("octo/twice", "true")
             })
             .await;
-        assert_eq!(execution.status, "SUCCEEDED", "{:?}", execution.cause);
+        assert_succeeded(&execution);
         let path = "/repos/octo/twice/actions/runners/generate-jitconfig";
         let issued = site
             .recorder

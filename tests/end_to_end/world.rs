@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use github_standin::{Config, Job, NewJob, Server};
+use github_standin::{Config, Job, JobStatus, NewJob, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Execution, Observer, Plan, synthesize};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 use system_tests::Recorder;
 use tokio::runtime::Runtime;
 use tokio::sync::RwLock;
@@ -160,6 +161,37 @@ async fn without_container(site: &Site) {
         .expect("a task definition");
 }
 
+/// Checks that an execution ended well.
+#[track_caller]
+pub(crate) fn assert_succeeded(execution: &Execution) {
+    assert_eq!(
+        execution.status, "SUCCEEDED",
+        "{:?}: {:?}",
+        execution.error, execution.cause
+    );
+}
+
+impl World {
+    /// A request to the engine's control endpoint, and its answer.
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> Value {
+        let control = self.engine.control().expect("it is on");
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let answer = client
+            .request(method, format!("{control}{path}"))
+            .json(&body)
+            .send()
+            .await
+            .expect("the engine answers");
+        let good = answer.status().is_success();
+        let answer: Value = answer.json().await.expect("JSON");
+        assert!(good, "{path} with {body}: {answer}");
+        answer
+    }
+}
+
 /// The labels of this machine's default runner.
 pub(crate) fn labels() -> Vec<String> {
     ["self-hosted", "linux", Architecture::here().label()]
@@ -203,6 +235,41 @@ impl Site {
     /// The name of a job's first execution.
     pub(crate) fn name(&self, job: &Job) -> String {
         self.observer.execution_name(job).unwrap().to_string()
+    }
+
+    /// The name of the execution that follows a job's first.
+    pub(crate) fn next_name(&self, job: &Job) -> String {
+        format!("{}-r2", self.name(job))
+    }
+
+    /// The name of a job's first runner.
+    pub(crate) fn runner_name(&self, job: &Job) -> String {
+        format!("{}-{}", self.deployment_id(), self.name(job))
+    }
+
+    /// Waits until GitHub has a job in that state.
+    pub(crate) async fn reaches(&self, job: &Job, status: JobStatus) {
+        self.deployment
+            .github
+            .wait_for(LIMIT, |seen| {
+                seen.job(job.id).is_some_and(|job| job.status == status)
+            })
+            .await
+            .unwrap_or_else(|_| panic!("the job is never {}", status.as_str()));
+    }
+
+    /// Waits until a job's first runner listens.
+    pub(crate) async fn runner_is_online(&self, job: &Job) {
+        let name = self.runner_name(job);
+        self.deployment
+            .github
+            .wait_for(LIMIT, |seen| {
+                seen.runners
+                    .iter()
+                    .any(|runner| runner.name == name && runner.online)
+            })
+            .await
+            .unwrap_or_else(|_| panic!("{name} never comes online"));
     }
 
     /// Waits until nothing with the job's name is left: no parameter, runner or execution.
@@ -255,7 +322,7 @@ impl Site {
 
     /// The task that works for a job.
     pub(crate) async fn task_of(&self, job: &Job) -> String {
-        let runner = format!("{}-{}", self.deployment_id(), self.name(job));
+        let runner = self.runner_name(job);
         let found = self
             .observer
             .wait(LIMIT, async || {

@@ -88,6 +88,38 @@ impl Aws {
         self.ssm("PutParameter", input).await.map(drop)
     }
 
+    /// Calls a function and waits for its answer. What the function fails with is an [`AwsError`] of
+    /// that name.
+    pub async fn invoke(&self, function: &str, payload: Value) -> anyhow::Result<Value> {
+        let call = format!("lambda:Invoke {function}");
+        let answer = self
+            .http
+            .post(format!(
+                "{}/2015-03-31/functions/{function}/invocations",
+                self.endpoint
+            ))
+            .header("authorization", authorization("lambda"))
+            .json(&payload)
+            .send()
+            .await
+            .with_context(|| format!("{call} on {}", self.endpoint))?;
+        let good =
+            answer.status().is_success() && !answer.headers().contains_key("x-amz-function-error");
+        let body: Value = answer
+            .json()
+            .await
+            .with_context(|| format!("{call} answered no JSON"))?;
+        if good {
+            return Ok(body);
+        }
+        Err(AwsError {
+            code: text(&body, ["errorType", "Type"]).to_owned(),
+            message: text(&body, ["errorMessage", "Message"]).to_owned(),
+            call,
+        }
+        .into())
+    }
+
     async fn json(
         &self,
         service: &str,
@@ -97,17 +129,12 @@ impl Aws {
         input: Value,
     ) -> anyhow::Result<Value> {
         let call = format!("{service}:{operation}");
-        // Nobody checks the signature here, but the scope in it tells the engine which service is meant.
-        let scope = format!("test/20260101/{REGION}/{service}/aws4_request");
         let answer = self
             .http
             .post(&self.endpoint)
             .header("content-type", format!("application/x-amz-json-{version}"))
             .header("x-amz-target", format!("{target}.{operation}"))
-            .header(
-                "authorization",
-                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
-            )
+            .header("authorization", authorization(service))
             .body(input.to_string())
             .send()
             .await
@@ -125,18 +152,26 @@ impl Aws {
         if good {
             return Ok(body);
         }
-        let text = |names: [&str; 2]| {
-            names
-                .iter()
-                .find_map(|name| body[*name].as_str())
-                .unwrap_or_default()
-        };
-        let code = text(["__type", "code"]);
+        let code = text(&body, ["__type", "code"]);
         Err(AwsError {
             code: code.rsplit('#').next().unwrap_or(code).to_owned(),
-            message: text(["message", "Message"]).to_owned(),
+            message: text(&body, ["message", "Message"]).to_owned(),
             call,
         }
         .into())
     }
+}
+
+/// Nobody checks the signature here, but the scope in it tells the engine which service is meant.
+fn authorization(service: &str) -> String {
+    let scope = format!("test/20260101/{REGION}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
+}
+
+/// The first of these fields that there is.
+fn text<'a>(body: &'a Value, names: [&str; 2]) -> &'a str {
+    names
+        .iter()
+        .find_map(|name| body[*name].as_str())
+        .unwrap_or_default()
 }

@@ -68,7 +68,7 @@ async fn ssm(State(aws): State<Aws>, headers: HeaderMap, body: String) -> String
             aws.written.lock().unwrap().push(value);
             json!({ "Version": 1, "Tier": "Standard" })
         }
-        _ => unreachable!("only the two calls above are expected"),
+        target => unreachable!("{target} is not expected"),
     }
     .to_string()
 }
