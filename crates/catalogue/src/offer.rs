@@ -1,6 +1,6 @@
 //! One family's offer, and all of them.
 
-use aws_sdk_ecs::types::{Tag, TaskDefinition};
+use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
 use job::Matched;
 use labels::LabelSet;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct Offer {
     pub memory: Option<u32>,
     /// `X86_64` or `ARM64`, where the definition says so.
     pub architecture: Option<String>,
+    /// How its tasks are connected; unknown in what an earlier version published.
+    #[serde(default)]
+    pub network_mode: Option<String>,
     /// The names of its containers.
     #[serde(default)]
     pub containers: Vec<String>,
@@ -74,6 +77,13 @@ impl Offer {
                 .runtime_platform()
                 .and_then(|platform| platform.cpu_architecture())
                 .map(|architecture| architecture.as_str().to_owned()),
+            // ECS's own default, for Linux: a definition for Fargate always says `awsvpc`.
+            network_mode: Some(
+                definition
+                    .network_mode()
+                    .map_or("bridge", NetworkMode::as_str)
+                    .to_owned(),
+            ),
             containers: definition
                 .container_definitions()
                 .iter()
@@ -91,6 +101,7 @@ impl Offer {
             cpu: self.cpu,
             memory: self.memory,
             architecture: self.architecture.clone(),
+            network_mode: self.network_mode.clone(),
         }
     }
 }
@@ -110,6 +121,7 @@ mod tests {
         let definition = TaskDefinition::builder()
             .cpu("1024")
             .memory("2048")
+            .network_mode(NetworkMode::Awsvpc)
             .runtime_platform(
                 RuntimePlatform::builder()
                     .cpu_architecture(CpuArchitecture::Arm64)
@@ -130,6 +142,7 @@ mod tests {
                 cpu: Some(1024),
                 memory: Some(2048),
                 architecture: Some("ARM64".to_owned()),
+                network_mode: Some("awsvpc".to_owned()),
                 containers: vec!["runner".to_owned()],
             })
         );
@@ -144,6 +157,8 @@ mod tests {
             (None, None, None)
         );
         assert!(offer.capacity.is_empty() && offer.containers.is_empty());
+        // What ECS takes such a definition for.
+        assert_eq!(offer.network_mode.as_deref(), Some("bridge"));
     }
 
     #[test]

@@ -119,6 +119,7 @@ mod tests {
             cpu: Some(1024),
             memory: Some(2048),
             architecture: Some("X86_64".to_owned()),
+            network_mode: Some("awsvpc".to_owned()),
             containers: vec!["runner".to_owned()],
         }
     }

@@ -23,4 +23,8 @@ pub struct Matched {
     pub memory: Option<u32>,
     /// `X86_64` or `ARM64`, where the definition says so.
     pub architecture: Option<String>,
+    /// `awsvpc`, `bridge`, …: whether RunTask is told a network; unknown in what an earlier version found,
+    /// which is `awsvpc`.
+    #[serde(default)]
+    pub network_mode: Option<String>,
 }

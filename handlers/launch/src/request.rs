@@ -20,19 +20,15 @@ pub fn run_task(
     attempt: &Attempt,
 ) -> Value {
     let name = runner.name.to_string();
+    let capacity = capacity(config, matched, attempt);
+    // No other provider's name may begin so.
+    let fargate = capacity.starts_with("FARGATE");
     let mut request = json!({
         "Cluster": config.cluster,
         // By family: a deployment makes older revisions inactive, and RunTask refuses those.
         "TaskDefinition": matched.family,
         "Count": 1,
-        "CapacityProviderStrategy": [{ "CapacityProvider": capacity(config, matched, attempt), "Weight": 1 }],
-        "NetworkConfiguration": {
-            "AwsvpcConfiguration": {
-                "Subnets": subnets(config, attempt),
-                "SecurityGroups": config.security_groups,
-                "AssignPublicIp": if config.public_ip { "ENABLED" } else { "DISABLED" },
-            }
-        },
+        "CapacityProviderStrategy": [{ "CapacityProvider": capacity, "Weight": 1 }],
         "Overrides": {
             "ContainerOverrides": [{
                 "Name": CONTAINER,
@@ -51,8 +47,23 @@ pub fn run_task(
         "PropagateTags": "TASK_DEFINITION",
         "Tags": tags(config, order, &name),
     });
-    if capacity(config, matched, attempt).starts_with("FARGATE") {
+    if fargate {
         request["PlatformVersion"] = json!(config.platform_version);
+    }
+    // A task that shares its instance's network is refused when it is told one of its own.
+    if matched
+        .network_mode
+        .as_deref()
+        .is_none_or(|mode| mode == "awsvpc")
+    {
+        request["NetworkConfiguration"] = json!({
+            "AwsvpcConfiguration": {
+                "Subnets": subnets(config, attempt),
+                "SecurityGroups": config.security_groups,
+                // Only Fargate gives addresses.
+                "AssignPublicIp": if fargate && config.public_ip { "ENABLED" } else { "DISABLED" },
+            }
+        });
     }
     request
 }

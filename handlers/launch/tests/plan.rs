@@ -79,6 +79,42 @@ fn a_task_definitions_own_capacity_goes_first() {
 }
 
 #[test]
+fn only_a_task_with_a_network_interface_of_its_own_is_told_a_network() {
+    for (mode, told) in [
+        (None, true),
+        (Some("awsvpc"), true),
+        (Some("bridge"), false),
+        (Some("host"), false),
+    ] {
+        let mut input = input(Value::Null);
+        input.matched.network_mode = mode.map(str::to_owned);
+        let request = handle(&config(), input, NOW).unwrap().run_task;
+        assert_eq!(
+            request["NetworkConfiguration"].is_object(),
+            told,
+            "{mode:?}"
+        );
+    }
+}
+
+#[test]
+fn only_fargate_gives_a_public_address() {
+    let config = Config {
+        public_ip: true,
+        ..config()
+    };
+    for (provider, public) in [("FARGATE", "ENABLED"), ("my-ec2-provider", "DISABLED")] {
+        let mut input = input(Value::Null);
+        input.matched.capacity = vec![provider.into()];
+        let request = handle(&config, input, NOW).unwrap().run_task;
+        assert_eq!(
+            request["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"],
+            public
+        );
+    }
+}
+
+#[test]
 fn the_agent_is_told_the_path_and_nothing_secret() {
     let output = handle(&config(), input(Value::Null), NOW).unwrap();
     let environment = output.run_task["Overrides"]["ContainerOverrides"][0]["Environment"]

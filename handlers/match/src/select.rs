@@ -111,6 +111,7 @@ mod tests {
             cpu: None,
             memory: None,
             architecture: None,
+            network_mode: None,
             containers: vec![job::CONTAINER.to_owned()],
         }
     }

@@ -43,6 +43,7 @@ fn offer(family: &str, labels: &str) -> Offer {
         cpu: None,
         memory: None,
         architecture: None,
+        network_mode: None,
         containers: vec!["runner".to_owned()],
     }
 }
@@ -192,6 +193,7 @@ async fn a_published_catalogue_spares_ecs() {
             cpu: Some(1024),
             memory: None,
             architecture: None,
+            network_mode: None,
         }
     );
     assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));

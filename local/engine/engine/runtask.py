@@ -125,6 +125,11 @@ def _check(data: dict) -> None:
 
 def _check_network(data: dict, definition: dict) -> None:
     if definition.get("networkMode") != "awsvpc":
+        if data.get("networkConfiguration"):
+            raise _Refused(
+                "InvalidParameterException",
+                "Network Configuration is not valid for the given networkMode of this task definition.",
+            )
         return
     network = (data.get("networkConfiguration") or {}).get("awsvpcConfiguration")
     if not network:

@@ -164,6 +164,18 @@ class RefusalTest(EngineTestCase):
         strategy = [{"capacityProvider": "elsewhere", "weight": 1}]
         self.assertEqual(self.refused(capacityProviderStrategy=strategy), "InvalidParameterException")
 
+    def test_a_task_on_its_instances_network_is_refused_with_a_network_of_its_own(self):
+        self.ecs.register_task_definition(
+            family="bridge",
+            requiresCompatibilities=["EC2"],
+            networkMode="bridge",
+            containerDefinitions=[{"name": "runner", "image": "runner:latest", "essential": True, "memory": 512}],
+        )
+        request = self.run_task_request("bridge", "exit 0", launchType="EC2")
+        self.assertEqual(self.error_code(lambda: self.ecs.run_task(**request)), "InvalidParameterException")
+        del request["networkConfiguration"]
+        self.assertEqual(len(self.ecs.run_task(**request)["tasks"]), 1)
+
     def test_a_family_means_its_newest_active_revision(self):
         first, second = self.define("revisions"), self.define("revisions")
         self.ecs.deregister_task_definition(taskDefinition=second)
