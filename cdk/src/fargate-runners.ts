@@ -199,6 +199,10 @@ export class FargateRunners extends Construct implements RunnerHost {
     };
 
     this.network = props.network ?? new PublicVpc(this, "Network");
+    if (Construct.isConstruct(this.network)) {
+      // NAT gateways and endpoints are what an idle deployment costs most.
+      Tags.of(this.network).add(DEPLOYMENT_TAG, names.deployment);
+    }
     this.cluster = this.newCluster(props.containerInsights ?? false);
     this.deadLetters = new sqs.Queue(this, "DeadLetters", {
       encryption: sqs.QueueEncryption.SQS_MANAGED,

@@ -52,6 +52,8 @@ export class Triggers extends Construct {
       // A sweep that was missed is made up for by the next one.
       targets: [new LambdaFunction(props.sweep, { retryAttempts: 0 })],
     });
+    // The rule only hands the event over; that a failed function isn't called again is for Lambda.
+    props.sweep.configureAsyncInvoke({ retryAttempts: 0 });
     // `verify` and the rules call asynchronously: what fails three times must not vanish.
     props.cleanup.configureAsyncInvoke({
       retryAttempts: 2,

@@ -58,6 +58,15 @@ test("the task definition offers its labels by the tag", () => {
   });
 });
 
+test("the log stream that an execution's output names is the one that ECS writes", () => {
+  const source = readFileSync(repositoryFile("handlers", "cleanup", "src", "report.rs"), "utf8");
+  const named = /STREAM_PREFIX: &str = "([^"]+)"/.exec(source)![1];
+  const [definition] = Object.values(templateOf().findResources("AWS::ECS::TaskDefinition"));
+  const [container] = definition!.Properties.ContainerDefinitions;
+  const options = container.LogConfiguration.Options as Record<string, string>;
+  assert.equal(`${options["awslogs-stream-prefix"]}/${container.Name}`, named);
+});
+
 test("programs built for another processor are refused, with both ways out", () => {
   const directory = dummyHandlers();
   const header = Buffer.alloc(64);

@@ -237,17 +237,12 @@ check<Omit<FargateRunnerProps, "runners">>(
   {
     name: {
       value: () => "big",
-      changes: [`${task}.Family`, `${task}.ContainerDefinitions`],
+      changes: [`${task}.Family`],
     },
     labels: { value: () => ["self-hosted", "gpu"], changes: [`${task}.Tags`] },
     architecture: {
       value: () => "arm64",
-      changes: [
-        `${task}.RuntimePlatform`,
-        `${task}.Family`,
-        `${task}.Tags`,
-        `${task}.ContainerDefinitions`,
-      ],
+      changes: [`${task}.RuntimePlatform`, `${task}.Family`, `${task}.Tags`],
     },
     image: {
       value: () => ecs.ContainerImage.fromRegistry("example.org/other:1"),

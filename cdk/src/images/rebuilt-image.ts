@@ -168,7 +168,8 @@ const PUSH = [
 
 /** Asks GitHub for the newest runner and its checksum, builds, and pushes under two names. */
 const SCRIPT = `
-curl --fail --silent --show-error --location --retry 5 --retry-all-errors \\
+# Others build behind the same address, and GitHub counts anonymous calls by address.
+curl --fail --silent --show-error --location --retry 15 --retry-delay 60 --retry-all-errors \\
   --output release.json https://api.github.com/repos/actions/runner/releases/latest
 version=$(jq --raw-output '.tag_name | ltrimstr("v")' release.json)
 digest=$(jq --raw-output --arg name "$PACKAGE-$version.tar.gz" \\

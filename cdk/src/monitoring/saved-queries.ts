@@ -64,7 +64,7 @@ export class SavedQueries extends Construct {
     query("Durations", "How long the functions take, and how often they start cold", all, {
       filterStatements: ['@type = "REPORT"'],
       statsStatements: [
-        "count(*) as calls, sum(ispresent(@initDuration)) as cold, pct(@duration, 50) as half, pct(@duration, 99) as slow, max(@maxMemoryUsed / 1048576) as MiB by @log",
+        "count(*) as calls, count(@initDuration) as cold, pct(@duration, 50) as half, pct(@duration, 99) as slow, max(@maxMemoryUsed / 1048576) as MiB by @log",
       ],
     });
   }

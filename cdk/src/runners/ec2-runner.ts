@@ -8,6 +8,8 @@ import { Runner, RunnerProps } from "./runner";
 const RUNNER_USER = "1001:1001";
 /** Where the listener checks repositories out: the daemon must see it under the same path. */
 const WORK_FOLDER = "/home/runner/_work";
+/** The listener's own Node.js, which it mounts into a job's containers: the daemon must have it too. */
+const EXTERNALS = "/home/runner/externals";
 const SOCKET_FOLDER = "/run/docker";
 const SOCKET = `unix://${SOCKET_FOLDER}/docker.sock`;
 
@@ -70,18 +72,33 @@ export class Ec2Runner extends Runner {
       this.addDocker(
         props.dockerImage ??
           ecs.ContainerImage.fromRegistry("public.ecr.aws/docker/library/docker:28-dind"),
+        this.image,
       );
     }
   }
 
-  private addDocker(image: ecs.ContainerImage): void {
-    const volumes = [
+  private addDocker(image: ecs.ContainerImage, runnerImage: ecs.ContainerImage): void {
+    const shared = [
       { sourceVolume: "work", containerPath: WORK_FOLDER, readOnly: false },
       { sourceVolume: "docker-socket", containerPath: SOCKET_FOLDER, readOnly: false },
     ];
-    for (const { sourceVolume } of volumes) {
-      this.taskDefinition.addVolume({ name: sourceVolume });
+    for (const name of ["work", "docker-socket", "externals"]) {
+      this.taskDefinition.addVolume({ name });
     }
+    const externals = this.taskDefinition.addContainer("externals", {
+      image: runnerImage,
+      essential: false,
+      // The volume belongs to root.
+      user: "0",
+      entryPoint: ["sh", "-c"],
+      command: [`cp -a ${EXTERNALS}/. /copy/`],
+      logging: this.logging,
+    });
+    externals.addMountPoints({
+      sourceVolume: "externals",
+      containerPath: "/copy",
+      readOnly: false,
+    });
     const daemon = this.taskDefinition.addContainer("docker", {
       image,
       // Without it, the job would go on with no daemon and fail in a way that says nothing.
@@ -89,8 +106,10 @@ export class Ec2Runner extends Runner {
       privileged: true,
       entryPoint: ["sh", "-c"],
       command: [
-        `chown ${RUNNER_USER} ${WORK_FOLDER} && ` +
-          `exec dockerd --host=${SOCKET} --group=${RUNNER_USER.split(":")[1]}`,
+        // By the image's own entry point, which first makes room for control groups inside of ours;
+        // and at the usual place as well, where the listener looks for what it mounts into containers.
+        `chown ${RUNNER_USER} ${WORK_FOLDER} && exec dockerd-entrypoint.sh dockerd ` +
+          `--host=${SOCKET} --host=unix:///var/run/docker.sock --group=${RUNNER_USER.split(":")[1]}`,
       ],
       healthCheck: {
         command: ["CMD", "docker", "--host", SOCKET, "info"],
@@ -99,8 +118,16 @@ export class Ec2Runner extends Runner {
       },
       logging: this.logging,
     });
-    daemon.addMountPoints(...volumes);
-    this.container.addMountPoints(...volumes);
+    daemon.addMountPoints(...shared, {
+      sourceVolume: "externals",
+      containerPath: EXTERNALS,
+      readOnly: true,
+    });
+    daemon.addContainerDependencies({
+      container: externals,
+      condition: ecs.ContainerDependencyCondition.SUCCESS,
+    });
+    this.container.addMountPoints(...shared);
     this.container.addContainerDependencies({
       container: daemon,
       condition: ecs.ContainerDependencyCondition.HEALTHY,

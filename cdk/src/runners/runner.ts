@@ -15,6 +15,12 @@ import { RunnerRoles } from "./runner-roles";
 /** The container that the agent runs in; `launch` addresses its overrides to this name. */
 export const RUNNER_CONTAINER = "runner";
 
+/**
+ * What the names of log streams begin with; ECS adds the container's and the task's:
+ * `runner/runner/TASK`. `cleanup` names the stream in an execution's output.
+ */
+const LOG_STREAM_PREFIX = "runner";
+
 /** The processor that a runner's jobs see, as GitHub's labels spell it. */
 export type RunnerArchitecture = "x64" | "arm64";
 
@@ -114,6 +120,8 @@ export abstract class Runner extends Construct implements iam.IGrantable {
   /** The container that the agent runs in. */
   readonly container: ecs.ContainerDefinition;
 
+  /** The image of the agent's container. */
+  protected readonly image: ecs.ContainerImage;
   /** Where containers log. */
   protected readonly logging: ecs.LogDriver;
 
@@ -130,10 +138,9 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     const labels = props.labels ?? ["self-hosted", "linux", architecture, "ubuntu", ...flavour];
     const labelsValue = labelsTag("labels", labels);
 
-    // ECS adds the container and the task: <name>/<container>/<task id>.
     this.logging = ecs.LogDriver.awsLogs({
       logGroup: runners.runnerLog,
-      streamPrefix: name,
+      streamPrefix: LOG_STREAM_PREFIX,
       // A log that can't be delivered must not stop the job.
       mode: ecs.AwsLogDriverMode.NON_BLOCKING,
     });
@@ -151,9 +158,10 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       executionRole: roles.executionRole,
       taskRole: roles.taskRole,
     });
+    this.image = this.imageOf(props, name, architecture);
     this.container = this.taskDefinition.addContainer(RUNNER_CONTAINER, {
       ...kind.container,
-      image: this.imageOf(props, name, architecture),
+      image: this.image,
       essential: true,
       environment: { ...kind.container?.environment, ...props.environment },
       // The longest that Fargate allows; Spot gives a task the same two minutes.
