@@ -113,6 +113,11 @@ export interface Config {
    * @default - self-hosted
    */
   readonly requiredLabels?: string[];
+  /**
+   * Calls that each sweep may spend on queued jobs in `allowedRepositories` whose webhook never came.
+   * @default - 0
+   */
+  readonly reconcileCalls?: number;
 
   /**
    * The runners, instead of the default one.
@@ -301,6 +306,7 @@ const CONFIG: Parsers<Config> = {
   allowedRepositories: list,
   allowPublicRepositories: boolean,
   requiredLabels: list,
+  reconcileCalls: int,
   runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
   image: text,
   rebuildWeekly: boolean,

@@ -39,6 +39,7 @@ export class FargateRunnersStack extends Stack {
         allowedRepositories: config.allowedRepositories,
         allowPublicRepositories: config.allowPublicRepositories,
         requiredLabels: config.requiredLabels,
+        reconcileCalls: config.reconcileCalls,
       },
       defaultRunner:
         config.runners === undefined &&

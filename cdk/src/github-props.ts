@@ -48,6 +48,12 @@ export interface GitHubProps {
    */
   readonly requiredLabels?: readonly string[];
   /**
+   * How many calls at GitHub each sweep, one in five minutes, may spend on queued jobs in
+   * `allowedRepositories` whose webhook GitHub never sent. A repository takes two and one per run.
+   * @default 0, such jobs are not looked for
+   */
+  readonly reconcileCalls?: number;
+  /**
    * Whether GitHub is inside the runners' network: an Enterprise Server that is reached from there
    * alone. The functions that call it then run there too.
    * @default false
@@ -72,6 +78,15 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
       throw invalidProp("github.allowedRepositories", repository, "repositories as owner/name");
     }
   }
+  const reconcileCalls = props.reconcileCalls ?? 0;
+  if (!Number.isInteger(reconcileCalls) || reconcileCalls < 0 || reconcileCalls > 400) {
+    const allowed = "a whole number from 0 to 400, of an installation's 5,000 calls an hour";
+    throw invalidProp("github.reconcileCalls", reconcileCalls, allowed);
+  }
+  if (reconcileCalls > 0 && !props.allowedRepositories?.length) {
+    const needed = "a list of repositories, which github.reconcileCalls looks into";
+    throw invalidProp("github.allowedRepositories", props.allowedRepositories, needed);
+  }
   return {
     apiUrl: apiUrl.replace(/\/$/, ""),
     scope: props.scope ?? "repository",
@@ -81,6 +96,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
     requiredLabels: props.requiredLabels ?? ["self-hosted"],
+    reconcileCalls,
     insideNetwork: props.insideNetwork ?? false,
   };
 }

@@ -32,6 +32,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   allowedRepositories: [["octo/hello"], ["VerifyFunction.Environment"]],
   allowPublicRepositories: [true, ["VerifyFunction.Environment"]],
   requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
+  reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],
   runners: [[{ name: "big", cpu: 4096, memoryMiB: 8192 }], ["-Ubuntu*", "+big*"]],
   image: ["example.org/other:1", ["UbuntuTaskDefinition.ContainerDefinitions"]],
   // The image that these tests name speaks against it: it got where it should.

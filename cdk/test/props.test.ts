@@ -214,6 +214,7 @@ check<GitHubProps>(
     allowedRepositories: { value: () => ["octo/hello"], changes: ["VerifyFunction.Environment"] },
     allowPublicRepositories: { value: () => true, changes: ["VerifyFunction.Environment"] },
     requiredLabels: { value: () => ["linux"], changes: ["VerifyFunction.Environment"] },
+    reconcileCalls: { value: () => 20, changes: ["SweepFunction.Environment"] },
     insideNetwork: {
       value: () => true,
       changes: [
@@ -226,7 +227,9 @@ check<GitHubProps>(
       ],
     },
   },
-  (stack, github) => {
+  (stack, props) => {
+    // What `reconcileCalls` needs.
+    const github = { allowedRepositories: ["octo/base"], ...props };
     withRunners(stack, { github, network: new IsolatedVpc(stack, "Network") });
   },
 );

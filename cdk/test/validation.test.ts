@@ -94,6 +94,16 @@ const REFUSED: [string, FargateRunnersProps, RegExp][] = [
   ["an API that is no URL", { github: { apiUrl: "ghe.example.org" } }, /github\.apiUrl/],
   ["an owner with a slash", { github: { allowedOwners: ["octo/hello"] } }, /allowedOwners/],
   ["a repository without owner", { github: { allowedRepositories: ["hello"] } }, /owner\/name/],
+  [
+    "calls for jobs without a webhook, in no repository",
+    { github: { reconcileCalls: 20 } },
+    /Invalid github\.allowedRepositories: undefined\. Allowed: a list of repositories/,
+  ],
+  [
+    "more calls for jobs without a webhook than GitHub allows",
+    { github: { reconcileCalls: 500, allowedRepositories: ["octo/hello"] } },
+    /Invalid github\.reconcileCalls: 500\. Allowed: a whole number from 0 to 400/,
+  ],
   ["a role path without a slash", { rolePath: "runners" }, /Invalid rolePath: "runners"/],
   [
     "functions in public subnets",

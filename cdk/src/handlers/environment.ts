@@ -36,6 +36,12 @@ export function handlerEnvironment(
     LOG_LEVEL: props.logLevel,
   };
   const gitHub = { GITHUB_API_URL: github.apiUrl };
+  const policy = {
+    ALLOWED_OWNERS: github.allowedOwners.join(" "),
+    ALLOWED_REPOSITORIES: github.allowedRepositories.join(" "),
+    ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
+    REQUIRED_LABELS: github.requiredLabels.join(" "),
+  };
   const ending = {
     STATE_MACHINE_ARN: names.stateMachineArn,
     CLUSTER: names.cluster,
@@ -46,10 +52,7 @@ export function handlerEnvironment(
       ...common,
       STATE_MACHINE_ARN: names.stateMachineArn,
       CLEANUP_FUNCTION: names.function("cleanup"),
-      ALLOWED_OWNERS: github.allowedOwners.join(" "),
-      ALLOWED_REPOSITORIES: github.allowedRepositories.join(" "),
-      ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
-      REQUIRED_LABELS: github.requiredLabels.join(" "),
+      ...policy,
     },
     match: { ...common, FAMILY_PREFIX: names.familyPrefix },
     launch: {
@@ -74,6 +77,10 @@ export function handlerEnvironment(
       ...gitHub,
       ...ending,
       FAMILY_PREFIX: names.familyPrefix,
+      ...(github.reconcileCalls > 0 && {
+        ...policy,
+        RECONCILE_CALLS: String(github.reconcileCalls),
+      }),
       ...(props.waitingLimit && {
         WAITING_LIMIT_SECONDS: String(props.waitingLimit.toSeconds()),
       }),

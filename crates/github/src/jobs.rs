@@ -7,7 +7,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::transport::Call;
-use crate::{Error, Installation, Page};
+use crate::{Error, Installation, Page, RepositoryInfo};
 
 const NEEDS: &str = "the repository permission `Actions: read`";
 
@@ -76,6 +76,8 @@ pub struct Run {
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The repository, spelled as GitHub spells it.
+    pub repository: RepositoryInfo,
 }
 
 /// A job as a list shows it.

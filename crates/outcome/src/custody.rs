@@ -72,6 +72,28 @@ pub fn on_queued(latest: Option<Status>, old: bool) -> OnQueued {
     }
 }
 
+/// What is done about a job that GitHub shows as queued and that no webhook told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnannounced {
+    /// Nothing.
+    Leave,
+    /// Its first or next execution is started, and asks GitHub first.
+    Begin,
+}
+
+/// Decides that from the job's last execution, if it has any.
+///
+/// One that ended well saw the job out of the queue: it is back since, as after an approval. One that
+/// failed is begun again by [`restart`] or by a person; one that was aborted had a person's word.
+pub fn on_unannounced(latest: Option<Status>) -> OnUnannounced {
+    match latest {
+        None | Some(Status::Succeeded) => OnUnannounced::Begin,
+        Some(Status::Running | Status::Failed | Status::TimedOut | Status::Aborted) => {
+            OnUnannounced::Leave
+        }
+    }
+}
+
 /// What is done for a job that was queued again while an execution of it was at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnQueuedAgain {
@@ -202,6 +224,22 @@ mod tests {
         ];
         for (latest, old, expected) in cases {
             assert_eq!(on_queued(latest, old), expected, "{latest:?} {old}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_no_webhook_told_of_is_begun_unless_somebody_works_for_it_or_decided() {
+        for latest in [None, Some(Status::Succeeded)] {
+            assert_eq!(on_unannounced(latest), OnUnannounced::Begin, "{latest:?}");
+        }
+        for latest in [
+            Status::Running,
+            Status::Failed,
+            Status::TimedOut,
+            Status::Aborted,
+        ] {
+            let decided = on_unannounced(Some(latest));
+            assert_eq!(decided, OnUnannounced::Leave, "{latest:?}");
         }
     }
 

@@ -4,8 +4,8 @@
 //! - [`Ended`] reads an attempt's [`Outcome`] from its task's end or its error.
 //! - [`judge`] decides from the outcome and GitHub's word about the job whether the execution ends,
 //!   goes on with another [`Attempt`], or gives up.
-//! - [`on_queued`], [`on_queued_again`], [`checks_displaced`], [`attend`] and [`restart`](restart()) decide who works for a
-//!   job.
+//! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`] and
+//!   [`restart`](restart()) decide who works for a job.
 //! - [`retire`](retire()), [`may_stop`], [`on_cancel`] and [`cleans_after_task`] decide what may be
 //!   ended.
 //!
@@ -22,8 +22,8 @@ mod task;
 
 pub use attempt::Attempt;
 pub use custody::{
-    Attend, OnQueued, OnQueuedAgain, Restart, Status, attend, checks_displaced, on_queued,
-    on_queued_again, restart,
+    Attend, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Status, attend, checks_displaced,
+    on_queued, on_queued_again, on_unannounced, restart,
 };
 pub use ending::{
     Deletion, OnCancel, Retire, RunnerSeen, cleans_after_task, may_stop, on_cancel, retire,

@@ -9,11 +9,13 @@
 //! | [`registrations`] | deletes registrations without a living execution |
 //! | [`waiting`] | asks GitHub about the jobs of the oldest executions that wait |
 //! | [`closed`] | begins again what failed for a reason that passes, where its event was not heard |
+//! | [`unannounced`] | where it is asked to, finds queued jobs that no webhook told of |
 //! | [`deliveries`] | has GitHub repeat webhooks that it could not deliver |
 //! | [`offers`] | publishes the catalogue of task definitions for `match` |
 //!
 //! A duty that fails is reported and tried again next time; it never keeps the others from theirs.
-//! Calls at GitHub grow with pages of a hundred runners, plus a fixed number.
+//! Calls at GitHub grow with pages of a hundred runners, plus a fixed number and what the operator grants
+//! [`unannounced`].
 
 pub mod closed;
 pub mod deliveries;
@@ -22,6 +24,7 @@ pub mod registrations;
 pub mod runners;
 pub mod settings;
 pub mod tasks;
+pub mod unannounced;
 pub mod waiting;
 pub mod world;
 
@@ -61,6 +64,8 @@ pub struct Report {
     pub waits_ended: usize,
     /// Failed executions that were begun again.
     pub begun_again: usize,
+    /// Executions started for queued jobs that no webhook told of.
+    pub unannounced: usize,
     /// Webhooks that GitHub was asked to repeat.
     pub redelivered: usize,
     /// Duties that failed, by name, and why.
@@ -102,6 +107,12 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
         "closed",
         closed::begin_all_again(deps, now).await,
         |r, n| r.begun_again = n,
+    );
+    note(
+        &mut report,
+        "unannounced",
+        unannounced::start_all(deps, now).await,
+        |r, n| r.unannounced = n,
     );
     match World::look(deps, now).await {
         Ok(world) => {

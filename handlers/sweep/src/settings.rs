@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use admission::Policy;
 use github::RunnerScope;
 use settings::{Error, Settings, Variable, shared};
 
@@ -14,6 +15,11 @@ const WAITING_LIMIT_SECONDS: Variable = Variable::with_default(
     "WAITING_LIMIT_SECONDS",
     "900",
     "how long a job may be queued before it counts as waiting too long",
+);
+const RECONCILE_CALLS: Variable = Variable::with_default(
+    "RECONCILE_CALLS",
+    "0",
+    "calls at GitHub that each sweep may spend on queued jobs in ALLOWED_REPOSITORIES whose webhook never came; 0: such jobs are not looked for",
 );
 const FAMILY_PREFIX: Variable = Variable::required(
     "FAMILY_PREFIX",
@@ -30,6 +36,11 @@ pub const VARIABLES: &[&Variable] = &[
     &SWEEP_IDLE_SECONDS,
     &WAITING_LIMIT_SECONDS,
     &FAMILY_PREFIX,
+    &RECONCILE_CALLS,
+    &admission::ALLOWED_OWNERS,
+    &admission::ALLOWED_REPOSITORIES,
+    &admission::ALLOW_PUBLIC_REPOSITORIES,
+    &admission::REQUIRED_LABELS,
     &shared::GITHUB_API_URL,
     &shared::LOG_LEVEL,
 ];
@@ -43,6 +54,10 @@ pub struct Config {
     pub idle: Duration,
     /// When a queued job waits too long.
     pub waiting: Duration,
+    /// Calls that may be spent on jobs that no webhook told of.
+    pub reconcile_calls: u32,
+    /// Whose jobs are served, where one is found that no webhook told of.
+    pub policy: Policy,
     /// What families begin with.
     pub family_prefix: String,
 }
@@ -54,6 +69,8 @@ impl Config {
             scope: settings.parsed(&shared::RUNNER_SCOPE)?,
             idle: settings.seconds(&SWEEP_IDLE_SECONDS)?,
             waiting: settings.seconds(&WAITING_LIMIT_SECONDS)?,
+            reconcile_calls: settings.parsed(&RECONCILE_CALLS)?,
+            policy: Policy::from_settings(settings)?,
             family_prefix: settings.text(&FAMILY_PREFIX)?,
         })
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fault::Fault;
 use fleet::{RunningTask, Status};
 use github::{Installation, Runner, RunnerScope, Scope};
 use job::{ExecutionName, OwnerType, Repository, RunnerName};
@@ -125,6 +126,11 @@ impl World {
                 Ok(installation) => {
                     self.list(deps, Scope::Repository(repository), installation)
                         .await;
+                }
+                // An App that was removed from there sees and changes nothing there any more. What still
+                // runs ends by itself.
+                Err(error) if error.fault() == Fault::AppNotInstalled => {
+                    tracing::warn!(%error, "runners out of reach");
                 }
                 Err(error) => self
                     .unseen

@@ -25,13 +25,18 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(more: &[(&str, &str)]) -> Self {
         let server = Server::start(GitHubConfig::default()).await.unwrap();
         let aws = Aws::new();
         let app = App::new(&server.app_id().to_string(), APP_PRIVATE_KEY).unwrap();
-        let settings = Settings::from_pairs([
+        let settings = [
             ("RUNNER_SCOPE", "repository"),
             ("FAMILY_PREFIX", "fargate-runners-"),
-        ]);
+        ];
+        let settings = Settings::from_pairs(settings.iter().chain(more).copied());
         let deps = Deps {
             fleet: aws.fleet(),
             github: GitHub::new(server.url().parse().unwrap(), app).unwrap(),
@@ -86,7 +91,13 @@ impl World {
     }
 
     async fn sweep(&self) -> Report {
-        handle(&self.deps, OffsetDateTime::now_utc()).await.unwrap()
+        self.sweep_in(0).await
+    }
+
+    /// A sweep some minutes from now.
+    async fn sweep_in(&self, minutes: i64) -> Report {
+        let now = OffsetDateTime::now_utc() + Duration::minutes(minutes);
+        handle(&self.deps, now).await.unwrap()
     }
 }
 
@@ -234,4 +245,77 @@ async fn runners_of_others_are_not_touched() {
         .unwrap();
     assert_eq!(world.sweep().await.runners_retired, 0);
     assert_eq!(world.server.runners().len(), 2);
+}
+
+/// Calls at GitHub that look for jobs which no webhook told of.
+const RECONCILED: [(&str, &str); 2] = [
+    ("RECONCILE_CALLS", "9"),
+    ("ALLOWED_REPOSITORIES", "OCTO/hello"),
+];
+
+#[tokio::test]
+async fn a_queued_job_that_no_webhook_told_of_is_begun_once_when_it_is_overdue() {
+    let world = World::with(&RECONCILED).await;
+    let job = world.job();
+    let name = format!("hello-{}", job.id);
+    assert_eq!(world.sweep_in(14).await.unannounced, 0, "it may be late");
+    assert_eq!(world.sweep_in(16).await.unannounced, 1);
+    assert_eq!(world.sweep_in(21).await.unannounced, 0);
+    let input = world.aws.state().executions[&name].input.clone();
+    let order: Order = serde_json::from_str(&input).unwrap();
+    assert!(order.recheck && order.job.private);
+    assert_eq!(order.job.repository.to_string(), "octo/hello");
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_stopped_or_that_is_not_served_is_not_begun() {
+    let world = World::with(&RECONCILED).await;
+    let stopped = world.job();
+    let execution = format!("hello-{}", stopped.id);
+    world
+        .aws
+        .add_execution(&execution, &order(&stopped), "ABORTED", None);
+    let hosted = world
+        .server
+        .create_job(NewJob {
+            repository: "octo/hello".into(),
+            labels: vec!["ubuntu-latest".into()],
+            ..NewJob::default()
+        })
+        .unwrap();
+    assert_eq!(world.sweep_in(16).await.unannounced, 0);
+    let executions = world.aws.state().executions.clone();
+    assert!(!executions.contains_key(&format!("hello-{}", hosted.id)));
+}
+
+#[tokio::test]
+async fn jobs_that_no_webhook_told_of_cost_no_more_calls_than_were_granted() {
+    for (granted, expected) in [("0", 0), ("1", 1), ("3", 3)] {
+        let world = World::with(&[("RECONCILE_CALLS", granted), RECONCILED[1]]).await;
+        for _ in 0..5 {
+            world.job();
+        }
+        world.server.clear_requests();
+        world.sweep_in(16).await;
+        let asked =
+            |request: &&github_standin::RequestRecord| request.path.contains("/actions/runs");
+        let calls = world.server.requests().iter().filter(asked).count();
+        assert_eq!(calls, expected, "granted {granted}");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_the_app_was_removed_from_is_no_failure_of_every_sweep() {
+    let world = World::with(&RECONCILED).await;
+    let job = world.job();
+    for (id, status, error) in [
+        (1, "FAILED", Some("GitHubUnavailable")),
+        (2, "RUNNING", None),
+    ] {
+        world
+            .aws
+            .add_execution(&format!("hello-{id}"), &order(&job), status, error);
+    }
+    world.server.uninstall("octo");
+    assert_eq!(world.sweep_in(16).await, Report::default());
 }

@@ -13,7 +13,7 @@
 //! | what Lambda delivers | [`event`] |
 //! | GitHub's signature, and the secrets it is checked with | [`signature`], [`secret`] |
 //! | what a body means | [`webhook`] |
-//! | whose jobs are served | [`admission`] |
+//! | whose jobs are served | [`admission`](::admission) |
 //! | one execution per job | [`start`] |
 //! | what does not fit now | [`overflow`] |
 //! | what `cleanup` sees to | [`handoff`] |
@@ -23,7 +23,6 @@
 //! hold here: what is answered 2xx is started, kept or not needed; what is answered 5xx is neither
 //! started nor kept, and `sweep` has GitHub deliver it again.
 
-pub mod admission;
 pub mod event;
 pub mod handoff;
 pub mod overflow;

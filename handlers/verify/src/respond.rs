@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use admission::Refusal;
 use fault::{Class, Fault};
 use job::ExecutionName;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::admission::Refusal;
 use crate::event::BodyError;
 use crate::handoff::HandoffError;
 use crate::overflow::KeepError;

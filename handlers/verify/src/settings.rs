@@ -1,34 +1,15 @@
 //! What the operator decides about webhooks.
 
 use ::settings::{Error, Settings, Variable, shared};
-use job::{DeploymentId, Repository};
-use labels::LabelSet;
+use admission::Policy;
+use job::DeploymentId;
 use time::Duration;
 
-use crate::admission::Policy;
 use crate::start::StateMachine;
 
 const CLEANUP_FUNCTION: Variable = Variable::required(
     "CLEANUP_FUNCTION",
     "function that sees to cancelled and displaced jobs, by name or ARN",
-);
-const ALLOWED_OWNERS: Variable = Variable::optional(
-    "ALLOWED_OWNERS",
-    "accounts whose jobs are served, separated by spaces or commas; all where it is not set",
-);
-const ALLOWED_REPOSITORIES: Variable = Variable::optional(
-    "ALLOWED_REPOSITORIES",
-    "repositories (`owner/name`) whose jobs are served, separated by spaces or commas; all where it is not set",
-);
-const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
-    "ALLOW_PUBLIC_REPOSITORIES",
-    "false",
-    "whether jobs of public repositories are served, where strangers can have their code run",
-);
-const REQUIRED_LABELS: Variable = Variable::with_default(
-    "REQUIRED_LABELS",
-    labels::SELF_HOSTED,
-    "labels that a job must ask for to be served, separated by spaces or commas",
 );
 const SECRET_TTL_SECONDS: Variable = Variable::with_default(
     "SECRET_TTL_SECONDS",
@@ -46,10 +27,10 @@ pub const VARIABLES: &[&Variable] = &[
     &shared::PREFIX,
     &shared::STATE_MACHINE_ARN,
     &CLEANUP_FUNCTION,
-    &ALLOWED_OWNERS,
-    &ALLOWED_REPOSITORIES,
-    &ALLOW_PUBLIC_REPOSITORIES,
-    &REQUIRED_LABELS,
+    &admission::ALLOWED_OWNERS,
+    &admission::ALLOWED_REPOSITORIES,
+    &admission::ALLOW_PUBLIC_REPOSITORIES,
+    &admission::REQUIRED_LABELS,
     &SECRET_TTL_SECONDS,
     &OVERFLOW_QUEUE_URL,
     &shared::AWS_REGION,
@@ -85,12 +66,7 @@ impl Config {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,
             secret_parameter: format!("/{}/github/webhook-secret", prefix.trim_matches('/')),
             secret_ttl: secret_ttl.try_into().unwrap_or(Duration::MAX),
-            policy: Policy {
-                owners: settings.list(&ALLOWED_OWNERS),
-                repositories: repositories(settings)?,
-                public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
-                required: LabelSet::parse(&settings.text(&REQUIRED_LABELS)?),
-            },
+            policy: Policy::from_settings(settings)?,
             state_machine: settings.parsed(&shared::STATE_MACHINE_ARN)?,
             cleanup_function: settings.text(&CLEANUP_FUNCTION)?,
             overflow_queue: settings.maybe(&OVERFLOW_QUEUE_URL),
@@ -98,24 +74,10 @@ impl Config {
     }
 }
 
-fn repositories(settings: &Settings) -> Result<Vec<Repository>, Error> {
-    settings
-        .list(&ALLOWED_REPOSITORIES)
-        .into_iter()
-        .map(|name| {
-            name.parse()
-                .map_err(|problem: job::RepositoryError| Error::Unusable {
-                    name: ALLOWED_REPOSITORIES.name,
-                    value: name,
-                    problem: problem.to_string(),
-                    meaning: ALLOWED_REPOSITORIES.meaning,
-                })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use labels::LabelSet;
+
     use super::*;
 
     const SET: [(&str, &str); 4] = [

@@ -209,7 +209,9 @@ async fn runs_and_their_jobs_are_listed() {
     let stub = Stub::start(|seen| match seen.line.as_str() {
         "GET /repos/octo/hello/actions/runs?status=queued&per_page=100&page=1" => Some(reply(
             200,
-            json!({ "total_count": 1, "workflow_runs": [{ "id": 9, "run_attempt": 2, "status": "queued", "created_at": "2026-01-01T00:00:00Z" }] }),
+            json!({ "total_count": 1, "workflow_runs": [{ "id": 9, "run_attempt": 2, "status": "queued", "created_at": "2026-01-01T00:00:00Z",
+                "repository": { "full_name": "Octo/Hello", "private": true, "owner": { "login": "Octo", "type": "Organization" } }
+            }] }),
         )),
         "GET /repos/octo/hello/actions/runs/9/jobs?per_page=100&page=1" => Some(reply(
             200,
@@ -226,6 +228,10 @@ async fn runs_and_their_jobs_are_listed() {
     let installation = stub.installation();
     let runs = installation.runs(&repository(), "queued", 1).await.unwrap();
     assert_eq!((runs.items[0].id, runs.items[0].attempt), (9, 2));
+    assert_eq!(
+        runs.items[0].repository.repository.to_string(),
+        "Octo/Hello"
+    );
     let jobs = installation.run_jobs(&repository(), 9, 1).await.unwrap();
     assert!(!jobs.more && jobs.items[0].state.is_queued());
     assert_eq!(jobs.items[0].labels.to_string(), "self-hosted x64");

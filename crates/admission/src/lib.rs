@@ -1,0 +1,60 @@
+//! Whose jobs are served: what the operator allows, read from the environment.
+
+mod policy;
+
+use job::{Repository, RepositoryError};
+use labels::LabelSet;
+use settings::{Error, Settings, Variable};
+
+pub use policy::{Policy, Refusal};
+
+/// Accounts whose jobs are served.
+pub const ALLOWED_OWNERS: Variable = Variable::optional(
+    "ALLOWED_OWNERS",
+    "accounts whose jobs are served, separated by spaces or commas; all where it is not set",
+);
+/// Repositories whose jobs are served.
+pub const ALLOWED_REPOSITORIES: Variable = Variable::optional(
+    "ALLOWED_REPOSITORIES",
+    "repositories (`owner/name`) whose jobs are served, separated by spaces or commas; all where it is not set",
+);
+/// Whether public repositories are served.
+pub const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
+    "ALLOW_PUBLIC_REPOSITORIES",
+    "false",
+    "whether jobs of public repositories are served, where strangers can have their code run",
+);
+/// What a job must ask for.
+pub const REQUIRED_LABELS: Variable = Variable::with_default(
+    "REQUIRED_LABELS",
+    labels::SELF_HOSTED,
+    "labels that a job must ask for to be served, separated by spaces or commas",
+);
+
+impl Policy {
+    /// Reads the policy.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            owners: settings.list(&ALLOWED_OWNERS),
+            repositories: repositories(settings)?,
+            public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
+            required: LabelSet::parse(&settings.text(&REQUIRED_LABELS)?),
+        })
+    }
+}
+
+fn repositories(settings: &Settings) -> Result<Vec<Repository>, Error> {
+    settings
+        .list(&ALLOWED_REPOSITORIES)
+        .into_iter()
+        .map(|name| {
+            name.parse()
+                .map_err(|problem: RepositoryError| Error::Unusable {
+                    name: ALLOWED_REPOSITORIES.name,
+                    value: name,
+                    problem: problem.to_string(),
+                    meaning: ALLOWED_REPOSITORIES.meaning,
+                })
+        })
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! Queued jobs whose webhook GitHub never sent.
+//!
+//! No failed delivery tells of these, so the repositories themselves have to be asked, which costs calls
+//! whether or not anything is amiss. It is off unless the operator grants it some, and then for the
+//! repositories in `ALLOWED_REPOSITORIES`: those that are named can be counted. What a grant does not
+//! reach in one sweep is looked at in one of the next: each begins somewhere else.
+
+use fault::Fault;
+use fleet::Started;
+use github::{ListedJob, Run};
+use job::{ExecutionName, Job, Order, Repository};
+use outcome::{OnUnannounced, on_unannounced};
+use time::{Duration, OffsetDateTime};
+
+use crate::Deps;
+
+/// A younger job's webhook may be on its way, or may have failed and be repeated.
+const OVERDUE: Duration = Duration::minutes(15);
+/// How often a sweep is made, in seconds; only for who comes first.
+const ROUND: i64 = 300;
+/// The runs that can have a queued job.
+const STATUSES: [&str; 2] = ["queued", "in_progress"];
+
+/// Calls at GitHub that may still be made.
+struct Grant(u32);
+
+impl Grant {
+    fn spend(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// Has an execution started for each overdue job that none knows of, as far as the grant goes.
+pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
+    let repositories = &deps.config.policy.repositories;
+    let round = usize::try_from(now.unix_timestamp() / ROUND).unwrap_or(0);
+    let mut grant = Grant(deps.config.reconcile_calls);
+    let mut started = 0;
+    let mut failed = None;
+    for repository in beginning_at(round, repositories) {
+        if grant.0 == 0 {
+            break;
+        }
+        // A round of all repositories later, the same repository begins with its next run.
+        let turn = round / repositories.len();
+        match look_at(deps, repository, turn, now, &mut grant).await {
+            Ok(found) => started += found,
+            Err(fleet::Error::GitHub(error)) if error.fault() == Fault::AppNotInstalled => {
+                tracing::warn!(%error, "a repository in ALLOWED_REPOSITORIES is out of reach");
+            }
+            // One that cannot be asked must not keep the others from being asked.
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    failed.map_or(Ok(started), Err)
+}
+
+/// The items in a circle, from one of them on.
+fn beginning_at<T>(start: usize, items: &[T]) -> impl Iterator<Item = &T> {
+    let (before, after) = items.split_at(start.checked_rem(items.len()).unwrap_or(0));
+    after.iter().chain(before)
+}
+
+async fn look_at(
+    deps: &Deps,
+    repository: &Repository,
+    turn: usize,
+    now: OffsetDateTime,
+    grant: &mut Grant,
+) -> Result<usize, fleet::Error> {
+    let installation = deps.github.serving(repository, None).await?;
+    let mut runs = Vec::new();
+    for status in STATUSES {
+        if grant.spend() {
+            runs.extend(installation.runs(repository, status, 1).await?.items);
+        }
+    }
+    let mut started = 0;
+    for run in beginning_at(turn, &runs) {
+        if !grant.spend() {
+            break;
+        }
+        for listed in installation.run_jobs(repository, run.id, 1).await?.items {
+            if listed.state.is_queued() {
+                started += usize::from(see_to(deps, job(run, listed), now).await?);
+            }
+        }
+    }
+    Ok(started)
+}
+
+/// The job as a webhook would have told of it. The run spells its repository as webhooks do, which
+/// `ALLOWED_REPOSITORIES` need not: executions are named after that spelling.
+fn job(run: &Run, listed: ListedJob) -> Job {
+    Job {
+        id: listed.id,
+        run_id: listed.run_id,
+        run_attempt: listed.run_attempt,
+        name: listed.name,
+        workflow: listed.workflow,
+        repository: run.repository.repository.clone(),
+        owner_type: run.repository.owner_type,
+        private: run.repository.private,
+        labels: listed.labels,
+        installation_id: None,
+        queued_at: listed.created_at.unwrap_or(run.created_at),
+    }
+}
+
+async fn see_to(deps: &Deps, job: Job, now: OffsetDateTime) -> Result<bool, fleet::Error> {
+    if now - job.queued_at < OVERDUE || deps.config.policy.admit(&job).is_err() {
+        return Ok(false);
+    }
+    let name = ExecutionName::first(&job.repository, job.id);
+    let known = deps.fleet.executions_of(&name).await?;
+    let last = known.last();
+    let order = Order {
+        job,
+        recheck: true,
+        not_before: None,
+    };
+    let (name, started) = match (on_unannounced(last.map(|last| last.status)), last) {
+        (OnUnannounced::Leave, _) => return Ok(false),
+        (OnUnannounced::Begin, Some(last)) => {
+            deps.fleet.start_check(&last.name, &order, None).await?
+        }
+        (OnUnannounced::Begin, None) => (name.clone(), deps.fleet.start(&name, &order).await?),
+    };
+    tracing::warn!(execution = %name, ?started, "a queued job was found that no webhook told of");
+    Ok(started == Started::New)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sweep_begins_with_the_next_and_leaves_none_out() {
+        let order = |round| beginning_at(round, &[1, 2, 3]).copied().collect::<Vec<_>>();
+        assert_eq!(order(0), [1, 2, 3]);
+        assert_eq!(order(1), [2, 3, 1]);
+        assert_eq!(order(5), [3, 1, 2]);
+        assert_eq!(beginning_at::<u8>(7, &[]).next(), None);
+    }
+
+    #[test]
+    fn a_grant_is_spent_once() {
+        let mut grant = Grant(1);
+        assert!(grant.spend() && !grant.spend() && !grant.spend());
+    }
+}
