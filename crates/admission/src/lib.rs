@@ -2,7 +2,6 @@
 
 mod policy;
 
-use job::{Repository, RepositoryError};
 use labels::LabelSet;
 use settings::{Error, Settings, Variable};
 
@@ -36,25 +35,9 @@ impl Policy {
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             owners: settings.list(&ALLOWED_OWNERS),
-            repositories: repositories(settings)?,
+            repositories: settings.parsed_list(&ALLOWED_REPOSITORIES)?,
             public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
             required: LabelSet::parse(&settings.text(&REQUIRED_LABELS)?),
         })
     }
-}
-
-fn repositories(settings: &Settings) -> Result<Vec<Repository>, Error> {
-    settings
-        .list(&ALLOWED_REPOSITORIES)
-        .into_iter()
-        .map(|name| {
-            name.parse()
-                .map_err(|problem: RepositoryError| Error::Unusable {
-                    name: ALLOWED_REPOSITORIES.name,
-                    value: name,
-                    problem: problem.to_string(),
-                    meaning: ALLOWED_REPOSITORIES.meaning,
-                })
-        })
-        .collect()
 }

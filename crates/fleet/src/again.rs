@@ -1,6 +1,5 @@
 //! Beginning a job's execution again.
 
-use fault::Fault;
 use github::GitHub;
 use job::ExecutionName;
 use outcome::{Restart, restart};
@@ -28,11 +27,10 @@ pub async fn begin_again(
     if followed || restart(closed.status, error, failures) == Restart::Leave {
         return Ok(None);
     }
-    let installation = match github.serving(&job.repository, job.installation_id).await {
-        Ok(installation) => installation,
-        // The App was removed from there since: a runner could not be registered either.
-        Err(error) if error.fault() == Fault::AppNotInstalled => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let serving = github.still_serving(&job.repository, job.installation_id);
+    // Where the App is gone, a runner could not be registered either.
+    let Some(installation) = serving.await? else {
+        return Ok(None);
     };
     if !installation.job(&job.repository, job.id).await?.is_queued() {
         return Ok(None);

@@ -53,6 +53,23 @@ impl GitHub {
         self.installed(&scope, named).await
     }
 
+    /// The same, for what may be older than the App's removal from there: none where it is not
+    /// installed any more, so that nothing can be asked or changed.
+    pub async fn still_serving(
+        &self,
+        repository: &Repository,
+        named: Option<u64>,
+    ) -> Result<Option<Installation>, Error> {
+        match self.serving(repository, named).await {
+            Ok(installation) => Ok(Some(installation)),
+            Err(error @ Error::AppNotInstalled { .. }) => {
+                tracing::warn!(%error, "out of reach");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Acts as the installation on an organization ([endpoint]); otherwise as [`Self::serving`].
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app

@@ -195,6 +195,20 @@ impl Settings {
             .map_err(|problem: T::Err| unusable(variable, &value, problem.to_string()))
     }
 
+    /// The variable as a list of such a type, separated by spaces or commas; the error shows the item
+    /// that cannot be read.
+    pub fn parsed_list<T>(&self, variable: &Variable) -> Result<Vec<T>, Error>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        let parse = |item: String| {
+            item.parse()
+                .map_err(|problem: T::Err| unusable(variable, &item, problem.to_string()))
+        };
+        self.list(variable).into_iter().map(parse).collect()
+    }
+
     /// The variable as whole seconds.
     pub fn seconds(&self, variable: &Variable) -> Result<Duration, Error> {
         let value = self.text(variable)?;

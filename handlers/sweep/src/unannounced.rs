@@ -5,7 +5,6 @@
 //! repositories in `ALLOWED_REPOSITORIES`: those that are named can be counted. What a grant does not
 //! reach in one sweep is looked at in one of the next: each begins somewhere else.
 
-use fault::Fault;
 use fleet::Started;
 use github::{ListedJob, Run};
 use job::{ExecutionName, Job, Order, Repository};
@@ -47,9 +46,6 @@ pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet:
         let turn = round / repositories.len();
         match look_at(deps, repository, turn, now, &mut grant).await {
             Ok(found) => started += found,
-            Err(fleet::Error::GitHub(error)) if error.fault() == Fault::AppNotInstalled => {
-                tracing::warn!(%error, "a repository in ALLOWED_REPOSITORIES is out of reach");
-            }
             // One that cannot be asked must not keep the others from being asked.
             Err(error) => {
                 failed.get_or_insert(error);
@@ -72,7 +68,9 @@ async fn look_at(
     now: OffsetDateTime,
     grant: &mut Grant,
 ) -> Result<usize, fleet::Error> {
-    let installation = deps.github.serving(repository, None).await?;
+    let Some(installation) = deps.github.still_serving(repository, None).await? else {
+        return Ok(0);
+    };
     let mut runs = Vec::new();
     for status in STATUSES {
         if grant.spend() {

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use fault::Fault;
 use fleet::{Execution, RunningTask, Started, Status, job_status};
 use job::ExecutionName;
 use outcome::{Attend, OnCancel, attend, on_cancel};
@@ -71,12 +70,12 @@ async fn look_at(
         return Ok(());
     }
     let job = &execution.order.job;
-    let serving = deps.github.serving(&job.repository, job.installation_id);
-    let installation = match serving.await {
-        Ok(installation) => installation,
-        // Nobody can ask for its job. Its own next step meets the same, and fails with the reason.
-        Err(error) if error.fault() == Fault::AppNotInstalled => return Ok(()),
-        Err(error) => return Err(error.into()),
+    let serving = deps
+        .github
+        .still_serving(&job.repository, job.installation_id);
+    // Where the App is gone, its own next step meets the same, and fails with the reason.
+    let Some(installation) = serving.await? else {
+        return Ok(());
     };
     let state = installation.job(&job.repository, job.id).await?;
     if state.is_queued() && world.since(job.queued_at) >= deps.config.waiting {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fault::Fault;
 use fleet::{RunningTask, Status};
 use github::{Installation, Runner, RunnerScope, Scope};
 use job::{ExecutionName, OwnerType, Repository, RunnerName};
@@ -122,16 +121,13 @@ impl World {
             if organizations.contains_key(repository.owner()) {
                 continue;
             }
-            match deps.github.serving(&repository, None).await {
-                Ok(installation) => {
+            match deps.github.still_serving(&repository, None).await {
+                Ok(Some(installation)) => {
                     self.list(deps, Scope::Repository(repository), installation)
                         .await;
                 }
-                // An App that was removed from there sees and changes nothing there any more. What still
-                // runs ends by itself.
-                Err(error) if error.fault() == Fault::AppNotInstalled => {
-                    tracing::warn!(%error, "runners out of reach");
-                }
+                // What still runs where the App is gone ends by itself.
+                Ok(None) => {}
                 Err(error) => self
                     .unseen
                     .push(format!("runners of {repository}: {error}")),
