@@ -8,5 +8,6 @@ mod faults;
 mod happy;
 mod recovery;
 mod secrets;
+mod variants;
 mod webhooks;
 mod world;

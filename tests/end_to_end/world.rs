@@ -101,7 +101,12 @@ async fn build() -> World {
     }
 }
 
-async fn site(workshop: &Workshop, progress: &Progress, engine: &Engine, plan: Plan) -> Site {
+pub(crate) async fn site(
+    workshop: &Workshop,
+    progress: &Progress,
+    engine: &Engine,
+    plan: Plan,
+) -> Site {
     let github = Server::start(Config::default())
         .await
         .expect("the GitHub stand-in starts");
@@ -339,6 +344,8 @@ impl Site {
         match self.observer.prefix.as_str() {
             "organization" => "or",
             "unfinished" => "un",
+            "spot" => "sp",
+            "isolated" => "is",
             _ => "fr",
         }
     }

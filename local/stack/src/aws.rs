@@ -81,6 +81,49 @@ impl Aws {
             .await
     }
 
+    /// A call of KMS.
+    pub async fn kms(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
+        self.json("kms", "TrentService", "1.1", operation, input)
+            .await
+    }
+
+    /// A call of SQS.
+    pub async fn sqs(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
+        self.json("sqs", "AmazonSQS", "1.0", operation, input).await
+    }
+
+    /// A call of a service that takes a form and answers XML, such as EC2 or IAM.
+    pub async fn query(
+        &self,
+        service: &str,
+        version: &str,
+        operation: &str,
+        input: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        let call = format!("{service}:{operation}");
+        // A form is encoded as a query is.
+        let mut form = reqwest::Url::parse(&self.endpoint)?;
+        form.query_pairs_mut()
+            .extend_pairs([("Action", operation), ("Version", version)])
+            .extend_pairs(input);
+        let answer = self
+            .http
+            .post(&self.endpoint)
+            .header("authorization", authorization(service))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.query().unwrap_or_default().to_owned())
+            .send()
+            .await
+            .with_context(|| format!("{call} on {}", self.endpoint))?;
+        let good = answer.status().is_success();
+        let text = answer
+            .text()
+            .await
+            .with_context(|| format!("reading {call}'s answer"))?;
+        anyhow::ensure!(good, "{call}: {text}");
+        Ok(text)
+    }
+
     /// Writes a SecureString.
     pub async fn put_secret(&self, name: &str, value: &str) -> anyhow::Result<()> {
         let input =
@@ -118,6 +161,19 @@ impl Aws {
             call,
         }
         .into())
+    }
+
+    /// Whether there is a function of that name.
+    pub async fn has_function(&self, function: &str) -> anyhow::Result<bool> {
+        let url = format!("{}/2015-03-31/functions/{function}", self.endpoint);
+        let answer = self
+            .http
+            .get(&url)
+            .header("authorization", authorization("lambda"))
+            .send()
+            .await
+            .with_context(|| format!("asking {url}"))?;
+        Ok(answer.status() != reqwest::StatusCode::NOT_FOUND)
     }
 
     async fn json(

@@ -10,7 +10,7 @@ use github_standin::{Server, WebhookTarget};
 use serde_json::Value;
 use workshop::{Architecture, Step, Workshop, run};
 
-use crate::engine::cdk;
+use crate::engine::{cdk, credentials};
 use crate::observer::Observer;
 use crate::{Aws, Engine};
 
@@ -191,6 +191,40 @@ impl Deployment {
         let client = reqwest::Client::builder().no_proxy().build()?;
         let answer = client.post(url).body(event.to_string()).send().await?;
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
+    }
+
+    /// Takes everything away again that was deployed.
+    pub fn destroy(&self, workshop: &Workshop, step: &Step, engine: &Engine) -> anyhow::Result<()> {
+        let mut destroy = cdk(workshop, engine.endpoint());
+        destroy
+            .args([
+                "destroy",
+                "--all",
+                "--force",
+                "--progress",
+                "events",
+                "--app",
+            ])
+            .arg(workshop.local().join("cdk").join(&self.prefix))
+            .current_dir(engine.directory());
+        run(step, &mut destroy).map(drop)
+    }
+
+    /// Runs `scripts/setup` for the deployment.
+    pub fn setup(
+        &self,
+        workshop: &Workshop,
+        step: &Step,
+        engine: &Engine,
+        arguments: &[&str],
+    ) -> anyhow::Result<String> {
+        let mut setup = Command::new(workshop.path("scripts/setup"));
+        credentials(&mut setup, engine.endpoint());
+        setup
+            .args(["--prefix", &self.prefix, "--github-api-url"])
+            .arg(self.github.url())
+            .args(arguments);
+        run(step, &mut setup)
     }
 
     /// What looks at it from outside.

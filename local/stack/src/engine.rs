@@ -157,6 +157,13 @@ impl Engine {
 /// The CDK's command line, for the engine.
 pub(crate) fn cdk(workshop: &Workshop, endpoint: &str) -> std::process::Command {
     let mut command = std::process::Command::new(workshop.path("cdk/node_modules/.bin/cdk"));
+    credentials(&mut command, endpoint);
+    command.env("CDK_DISABLE_CLI_TELEMETRY", "1");
+    command
+}
+
+/// Points a program that uses an AWS SDK at the engine, and nowhere else.
+pub(crate) fn credentials(command: &mut std::process::Command, endpoint: &str) {
     command
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_ACCESS_KEY_ID", "test")
@@ -164,9 +171,7 @@ pub(crate) fn cdk(workshop: &Workshop, endpoint: &str) -> std::process::Command 
         .env("AWS_REGION", REGION)
         // A profile would win over the credentials given here.
         .env_remove("AWS_PROFILE")
-        .env_remove("AWS_SESSION_TOKEN")
-        .env("CDK_DISABLE_CLI_TELEMETRY", "1");
-    command
+        .env_remove("AWS_SESSION_TOKEN");
 }
 
 async fn ready_line(child: &mut Child, port: u16) -> anyhow::Result<Ready> {

@@ -1,0 +1,289 @@
+//! Deployments whose templates are made of other things than the default's: each gets a job, and one
+//! is taken away again.
+
+use local_stack::{Aws, Plan, Visit};
+use reqwest::Method;
+use serde_json::{Value, json};
+use workshop::{Progress, Workshop};
+
+use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, site};
+
+/// Where EC2's answers are described.
+const EC2: &str = "2016-11-15";
+
+#[test]
+fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_nothing() {
+    run(async |world| {
+        let aws = world.engine.aws().unwrap();
+        let vpc = made(&aws, "CreateVpc", &[("CidrBlock", "10.9.0.0/16")], "vpcId").await;
+        let subnet = [("VpcId", vpc.as_str()), ("CidrBlock", "10.9.1.0/24")];
+        let subnet = made(&aws, "CreateSubnet", &subnet, "subnetId").await;
+        let plan = Plan::new("spot", "sp")
+            .with("vpcId", &vpc)
+            .with("subnetIds", &subnet)
+            .with("capacity", "FARGATE_SPOT,FARGATE");
+        let site = deployed(world, plan).await;
+
+        // No room on Spot for the job's first runner.
+        let fault = json!({
+            "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/frugal",
+        });
+        world.control(Method::POST, "/faults", fault).await;
+        let (job, execution) = site.run(script("octo/frugal", "echo saved")).await;
+        assert_succeeded(&execution);
+        assert_eq!(job.output.trim(), "saved");
+        let requests: Vec<_> = execution.visits.iter().filter_map(run_task).collect();
+        let providers: Vec<_> = requests
+            .iter()
+            .map(|request| &request["CapacityProviderStrategy"][0]["CapacityProvider"])
+            .collect();
+        assert_eq!(providers, ["FARGATE_SPOT", "FARGATE"]);
+        for request in &requests {
+            let network = &request["NetworkConfiguration"]["AwsvpcConfiguration"];
+            assert_eq!(network["Subnets"], json!([subnet]));
+            assert_eq!(network["AssignPublicIp"], "DISABLED");
+        }
+        site.nothing_left_of(&job).await;
+
+        goes_without_a_trace(world, &site, &aws, &vpc).await;
+    });
+}
+
+/// Removes a deployment as the README says, and looks for what is left.
+async fn goes_without_a_trace(world: &World, site: &Site, aws: &Aws, vpc: &str) {
+    let (workshop, progress) = (Workshop::here(), Progress::new());
+    let deployed = inventory(aws, "spot", vpc).await;
+    for kind in [
+        "alarm",
+        "cluster",
+        "function",
+        "log group",
+        "machine",
+        "queue",
+        "role",
+        "rule",
+        "security group",
+        "task definition",
+    ] {
+        let found = deployed.iter().any(|line| line.starts_with(kind));
+        assert!(found, "no {kind} is deployed: {deployed:#?}");
+    }
+    let step = progress.step("destroying spot");
+    site.deployment
+        .destroy(&workshop, &step, &world.engine)
+        .unwrap();
+    assert_eq!(inventory(aws, "spot", vpc).await, Vec::<String>::new());
+
+    // What the set-up script and the functions wrote is the set-up script's to remove.
+    let secrets = parameters(aws, "spot").await;
+    assert!(secrets.contains(&"/spot/github/private-key".to_owned()));
+    let said = site
+        .deployment
+        .setup(&workshop, &step, &world.engine, &["--remove"])
+        .unwrap();
+    step.done("");
+    for name in &secrets {
+        assert!(said.contains(&format!("deleted {name}")), "{said}");
+    }
+    assert_eq!(parameters(aws, "spot").await, Vec::<String>::new());
+}
+
+#[test]
+fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own() {
+    run(async |world| {
+        let aws = world.engine.aws().unwrap();
+        let key = aws.kms("CreateKey", json!({})).await.unwrap();
+        let key = key["KeyMetadata"]["Arn"].as_str().unwrap();
+        let plan = Plan::new("isolated", "is")
+            .with("network", "isolated")
+            .with("githubInsideNetwork", "true")
+            .with("runnerArchitecture", "arm64")
+            .with("parameterKeyArn", key)
+            .with("rolePath", "/build/");
+        let site = deployed(world, plan).await;
+
+        // The registration lies there for as long as this takes.
+        let fault = json!({
+            "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 5,
+            "match": "octo/secluded",
+        });
+        world.control(Method::POST, "/faults", fault).await;
+        let mut new = script("octo/secluded", "echo alone");
+        new.labels = ["self-hosted", "linux", "arm64"]
+            .map(str::to_owned)
+            .to_vec();
+        let job = site.queue(new);
+        let registration = site
+            .observer
+            .wait(LIMIT, async || {
+                let input = json!({ "ParameterFilters": [
+                    { "Key": "Name", "Option": "BeginsWith", "Values": ["/isolated/runners/"] },
+                ]});
+                let found = aws.ssm("DescribeParameters", input).await?;
+                Ok(found["Parameters"].get(0).cloned())
+            })
+            .await
+            .unwrap();
+        let Some(registration) = registration else {
+            let execution = site.observer.execution(&site.name(&job)).await;
+            panic!("no registration was written: {execution:#?}");
+        };
+        assert_eq!(registration["KeyId"], key, "{registration}");
+        assert_eq!(registration["Type"], "SecureString");
+
+        let execution = site.ended(&job).await;
+        assert_succeeded(&execution);
+        assert_eq!(site.job(&job).output.trim(), "alone");
+        let task = execution.visits.iter().find_map(Visit::task).unwrap();
+        let input = json!({ "cluster": "isolated", "tasks": [task] });
+        let task = aws.ecs("DescribeTasks", input).await.unwrap();
+        let definition = json!({ "taskDefinition": task["tasks"][0]["taskDefinitionArn"] });
+        let definition = aws.ecs("DescribeTaskDefinition", definition).await.unwrap();
+        let definition = &definition["taskDefinition"];
+        // The engine keeps no task definition's processor.
+        assert_eq!(definition["family"], "isolated-ubuntu-arm64");
+        let role = definition["taskRoleArn"].as_str().unwrap();
+        assert!(role.contains(":role/build/tasks/"), "{role}");
+        site.nothing_left_of(&job).await;
+
+        let calls = world.control(Method::GET, "/calls", Value::Null).await;
+        let denied: Vec<_> = calls["calls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|call| {
+                call["caller"]["name"]
+                    .as_str()
+                    .is_some_and(|name| name.starts_with("isolated"))
+            })
+            .filter(|call| {
+                call["denied"]
+                    .as_str()
+                    .is_some_and(|lacks| !lacks.is_empty())
+            })
+            .collect();
+        assert!(denied.is_empty(), "{denied:#?}");
+    });
+}
+
+/// A deployment with secrets, of which nobody else knows.
+async fn deployed(world: &World, plan: Plan) -> Site {
+    let site = site(&Workshop::here(), &Progress::new(), &world.engine, plan).await;
+    site.deployment.write_secrets().await.expect("secrets");
+    site
+}
+
+/// Makes something of EC2 and answers its id.
+async fn made(aws: &Aws, operation: &str, input: &[(&str, &str)], id: &str) -> String {
+    let answer = aws.query("ec2", EC2, operation, input).await.unwrap();
+    let ids = between(&answer, id);
+    ids.into_iter().next().unwrap_or_else(|| panic!("{answer}"))
+}
+
+/// What stands between an XML element's tags, wherever it is.
+fn between(xml: &str, element: &str) -> Vec<String> {
+    xml.split(&format!("<{element}>"))
+        .skip(1)
+        .filter_map(|rest| rest.split_once("</"))
+        .map(|(text, _)| text.to_owned())
+        .collect()
+}
+
+/// The RunTask request that a stay in Launch made.
+fn run_task(visit: &Visit) -> Option<Value> {
+    let result = visit.result.as_ref().filter(|_| visit.state == "Launch")?;
+    Some(result["Payload"]["runTask"].clone())
+}
+
+/// The names of a deployment's parameters.
+async fn parameters(aws: &Aws, prefix: &str) -> Vec<String> {
+    let input = json!({ "Path": format!("/{prefix}"), "Recursive": true });
+    let found = aws.ssm("GetParametersByPath", input).await.unwrap();
+    texts(&found["Parameters"], "Name")
+}
+
+/// What of a deployment there is, as far as it has a name or a place of its own. A line for each.
+async fn inventory(aws: &Aws, prefix: &str, vpc: &str) -> Vec<String> {
+    let stem = format!("{prefix}-");
+    let mut found = Vec::new();
+    let mut add = |kind: &str, names: Vec<String>| {
+        found.extend(names.into_iter().map(|name| format!("{kind} {name}")));
+    };
+
+    let groups = aws.logs("DescribeLogGroups", json!({})).await.unwrap();
+    let mut names = texts(&groups["logGroups"], "logGroupName");
+    names.retain(|name| {
+        let last = name.rsplit('/').next().unwrap_or_default();
+        last == prefix || last.starts_with(&stem)
+    });
+    add("log group", names);
+    let machines = aws.states("ListStateMachines", json!({})).await.unwrap();
+    let mut names = texts(&machines["stateMachines"], "name");
+    names.retain(|name| name == prefix);
+    add("machine", names);
+    let rules = json!({ "NamePrefix": prefix });
+    let rules = aws.events("ListRules", rules).await.unwrap();
+    add("rule", texts(&rules["Rules"], "Name"));
+    let clusters = json!({ "clusters": [prefix] });
+    let clusters = aws.ecs("DescribeClusters", clusters).await.unwrap();
+    let mut names = texts(&clusters["clusters"], "status");
+    names.retain(|status| status == "ACTIVE");
+    add("cluster", names);
+    let definitions = json!({ "familyPrefix": stem, "status": "ACTIVE" });
+    let definitions = aws
+        .ecs("ListTaskDefinitionFamilies", definitions)
+        .await
+        .unwrap();
+    let families = definitions["families"].as_array().into_iter().flatten();
+    add(
+        "task definition",
+        families
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect(),
+    );
+    let queues = json!({ "QueueNamePrefix": prefix });
+    let queues = aws.sqs("ListQueues", queues).await.unwrap();
+    let urls = queues["QueueUrls"].as_array().into_iter().flatten();
+    add(
+        "queue",
+        urls.filter_map(|url| url.as_str().map(str::to_owned))
+            .collect(),
+    );
+    let mut functions = Vec::new();
+    for name in ["verify", "match", "launch", "token", "cleanup", "sweep"] {
+        let name = format!("{stem}{name}");
+        if aws.has_function(&name).await.unwrap() {
+            functions.push(name);
+        }
+    }
+    add("function", functions);
+
+    let path = format!("/{prefix}/");
+    let below = aws
+        .query("iam", "2010-05-08", "ListRoles", &[("PathPrefix", &path)])
+        .await
+        .unwrap();
+    add("role", between(&below, "RoleName"));
+    let alarms = [("AlarmNamePrefix", stem.as_str())];
+    let alarms = aws
+        .query("monitoring", "2010-08-01", "DescribeAlarms", &alarms)
+        .await
+        .unwrap();
+    add("alarm", between(&alarms, "AlarmName"));
+    let groups = [("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", vpc)];
+    let groups = aws
+        .query("ec2", EC2, "DescribeSecurityGroups", &groups)
+        .await
+        .unwrap();
+    let mut names = between(&groups, "groupName");
+    names.retain(|name| name != "default");
+    add("security group", names);
+    found
+}
+
+fn texts(list: &Value, field: &str) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items
+        .filter_map(|item| item[field].as_str().map(str::to_owned))
+        .collect()
+}
