@@ -33,6 +33,7 @@ ARNS = {
     "AWS::ECR::Repository": "arn:aws:ecr:us-east-1:123456789012:repository/x",
     "AWS::ECS::Cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/x",
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/x",
+    "AWS::KMS::Key": "arn:aws:kms:us-east-1:123456789012:key/x",
     "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:123456789012:function:x",
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:x:*",
     "AWS::S3::Bucket": "arn:aws:s3:::x",

@@ -97,6 +97,11 @@ export class Names {
     return this.arn("ecs", "task", `${this.cluster}/*`);
   }
 
+  /** The ARNs of the cluster's instances. */
+  get containerInstanceArns(): string {
+    return this.arn("ecs", "container-instance", `${this.cluster}/*`);
+  }
+
   /** The ARNs of every task definition that `match` may choose, whoever registered it. */
   get taskDefinitionArns(): string {
     return this.arn("ecs", "task-definition", `${this.familyPrefix}*`);

@@ -28,7 +28,7 @@ const FAST: [(&str, Check); 7] = [
     ("CDK app: types and format", Check::Quiet(cdk_lint)),
     ("CDK app: tests", Check::Loud(cdk_tests)),
     (
-        "CloudFormation template and its policies",
+        "CloudFormation templates and their policies",
         Check::Quiet(template),
     ),
 ];
@@ -163,7 +163,8 @@ fn cdk_tests(workshop: &Workshop) -> Command {
     in_directory(&workshop.path("cdk"), "npm", &["test"])
 }
 
-/// Synthesizes the default app and has its template and its roles checked.
+/// Synthesizes the default app and deployments of every other kind, and has their templates and
+/// roles checked.
 fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
     let output = workshop.local().join("synth");
     let handlers = placeholders(workshop)?;
@@ -175,13 +176,33 @@ fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
         .arg(&output)
         .env("CDK_DISABLE_CLI_TELEMETRY", "1");
     run_quietly(step, &mut synth)?;
-    let template = output.join("fargate-runners.template.json");
+    let others = workshop.local().join("synth-variants");
+    let mut variants = in_directory(
+        &workshop.path("cdk"),
+        "npx",
+        &["tsx", "scripts/variants.ts"],
+    );
+    // Any program does as the agent, since nobody runs it.
+    variants
+        .arg(&others)
+        .arg(&handlers)
+        .arg(handlers.join("verify/bootstrap"));
+    run_quietly(step, &mut variants)?;
+
+    let mut templates = vec![output.join("fargate-runners.template.json")];
+    for entry in fs::read_dir(&others)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".template.json") {
+            templates.push(path);
+        }
+    }
+    ensure!(templates.len() > 1, "{} is empty", others.display());
     let mut lint = Command::new(workshop.venv_program("checks", "cfn-lint"));
-    run_quietly(step, lint.arg(&template))?;
+    run_quietly(step, lint.args(&templates))?;
     let mut policies = Command::new(workshop.venv_program("checks", "python"));
     policies
         .arg(workshop.path("scripts/check-policies.py"))
-        .arg(&template);
+        .args(&templates);
     run_quietly(step, &mut policies).map(drop)
 }
 

@@ -3,9 +3,10 @@ import * as autoscaling from "aws-cdk-lib/aws-autoscaling";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
-import { acknowledge, acknowledgeWildcard } from "../acknowledge";
+import { acknowledge } from "../acknowledge";
 import { invalidProp } from "../invalid-prop";
-import { DEPLOYMENT_TAG } from "../names";
+import { DEPLOYMENT_TAG, Names } from "../names";
+import { allow, give, Permission } from "../permission";
 import { Capacity } from "./capacity";
 import { RunnerHost } from "./host";
 import { RunnerArchitecture } from "./runner";
@@ -74,6 +75,7 @@ export class Ec2Capacity extends Construct {
       "ec2.amazonaws.com",
       "Registers an instance with the cluster and runs its tasks",
     );
+    give(role, instancePermissions(runners.names));
     const { network } = runners;
     const template = new ec2.LaunchTemplate(this, "LaunchTemplate", {
       machineImage: ecs.EcsOptimizedImage.amazonLinux2023(
@@ -82,7 +84,8 @@ export class Ec2Capacity extends Construct {
       instanceType: props.instanceType ?? new ec2.InstanceType(arm ? "m7g.xlarge" : "m7i.xlarge"),
       securityGroup: network.securityGroups[0],
       associatePublicIpAddress: network.assignPublicIp ? true : undefined,
-      role,
+      // What it may do is below; the toolkit would let it write every log of the account.
+      role: role.withoutPolicyUpdates(),
       userData: ec2.UserData.forLinux(),
       requireImdsv2: true,
       // One hop: a container on the bridge is two away, so no job gets the instance's credentials.
@@ -124,16 +127,31 @@ export class Ec2Capacity extends Construct {
     runners.cluster.addAsgCapacityProvider(provider, { machineImageType: undefined });
     this.capacity = Capacity.of(provider.capacityProviderName);
     Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
-    acknowledge(role, {
-      "AwsSolutions-IAM5[Action::ecs:Submit*]": "The three reports of the ECS agent on its tasks.",
-    });
     acknowledge(this, {
       "AwsSolutions-AS3": "Instances come and go with the jobs: a notice of each says nothing.",
     });
-    acknowledgeWildcard(
-      role,
-      "*",
-      "An instance registers itself before it has a name that a policy could hold.",
-    );
   }
+}
+
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html, without what the
+// tasks' execution roles do: pulling images and writing logs.
+function instancePermissions(names: Names): Permission[] {
+  return [
+    allow(
+      [
+        "ecs:RegisterContainerInstance",
+        "ecs:DeregisterContainerInstance",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+      ],
+      [names.clusterArn],
+    ),
+    allow(["ecs:Poll", "ecs:StartTelemetrySession"], [names.containerInstanceArns], {
+      wildcard: "ECS names instances itself; all of this cluster's are these.",
+    }),
+    allow(["ecs:DiscoverPollEndpoint"], ["*"], {
+      wildcard: "The call that finds ECS can't be limited to a resource.",
+    }),
+  ];
 }

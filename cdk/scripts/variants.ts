@@ -1,0 +1,94 @@
+import { App, Stack } from "aws-cdk-lib";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as kms from "aws-cdk-lib/aws-kms";
+import {
+  Capacity,
+  Ec2Capacity,
+  Ec2Runner,
+  ExistingVpc,
+  FargateRunners,
+  FargateRunnersProps,
+  IsolatedVpc,
+  NatVpc,
+} from "../src";
+
+/** What is needed to synthesize without anything having been built. */
+export interface Placeholders {
+  /** Directory with `<handler>/bootstrap` for each function. */
+  readonly handlersDirectory: string;
+  /** Something to take along as the agent. */
+  readonly agentFile: string;
+}
+
+const image = ecs.ContainerImage.fromRegistry("registry.example/ubuntu-runner:1");
+
+/**
+ * Deployments that between them hold every type of resource and every policy there is, for the
+ * checks that read templates.
+ */
+export const VARIANTS: Readonly<
+  Record<string, (stack: Stack, base: FargateRunnersProps, placeholders: Placeholders) => void>
+> = {
+  spot: (stack, base) => {
+    const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", {
+      vpcId: "vpc-0123456789abcdef0",
+      availabilityZones: ["us-east-1a"],
+      privateSubnetIds: ["subnet-0123456789abcdef0"],
+    });
+    new FargateRunners(stack, "Runners", {
+      ...base,
+      network: new ExistingVpc(stack, "Network", { vpc }),
+      capacity: Capacity.SPOT_WITH_FALLBACK,
+    });
+  },
+  isolated: (stack, base) => {
+    new FargateRunners(stack, "Runners", {
+      ...base,
+      network: new IsolatedVpc(stack, "Network", { flowLogs: true, handlerEndpoints: true }),
+      github: { apiUrl: "https://github.example.org/api/v3", insideNetwork: true },
+      parameterKey: new kms.Key(stack, "Key", { enableKeyRotation: true }),
+      rolePath: "/build/",
+    });
+  },
+  observed: (stack, base) => {
+    new FargateRunners(stack, "Runners", {
+      ...base,
+      network: new NatVpc(stack, "Network", { flowLogs: true }),
+      tracing: true,
+      containerInsights: true,
+    });
+  },
+  docker: (stack, base) => {
+    const runners = new FargateRunners(stack, "Runners", { ...base, defaultRunner: false });
+    const capacity = new Ec2Capacity(stack, "Capacity", { runners });
+    new Ec2Runner(stack, "Docker", { runners, capacity, image });
+  },
+  rebuilt: (stack, base, { agentFile }) => {
+    new FargateRunners(stack, "Runners", { ...base, defaultRunner: { rebuild: { agentFile } } });
+  },
+};
+
+/** Synthesizes a variant; answers its stack. */
+export function synthesizeVariant(name: string, placeholders: Placeholders, outdir?: string) {
+  // As in the app: the toolkit lets a function depend on a role that it refers to anyway.
+  const app = new App({ outdir, analyticsReporting: false });
+  const stack = new Stack(app, name);
+  stack.templateOptions.metadata = { "cfn-lint": { config: { ignore_checks: ["W3005"] } } };
+  const { handlersDirectory } = placeholders;
+  const base = { handlersDirectory, defaultRunner: { image } };
+  VARIANTS[name]!(stack, base, placeholders);
+  app.synth();
+  return stack;
+}
+
+if (require.main === module) {
+  const [outdir, handlersDirectory, agentFile] = process.argv.slice(2);
+  if (outdir === undefined || handlersDirectory === undefined || agentFile === undefined) {
+    console.error("usage: tsx scripts/variants.ts OUTPUT HANDLERS AGENT");
+    process.exit(2);
+  }
+  for (const name of Object.keys(VARIANTS)) {
+    synthesizeVariant(name, { handlersDirectory, agentFile }, outdir);
+  }
+}
