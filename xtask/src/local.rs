@@ -57,7 +57,7 @@ pub(crate) fn job(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 /// One process less to pass signals on to.
-fn become_program(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn become_program(command: &mut Command) -> anyhow::Result<()> {
     let error = command.exec();
     bail!("{} could not be started: {error}", workshop::shown(command));
 }

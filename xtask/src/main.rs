@@ -1,5 +1,6 @@
-//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`.
+//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`.
 
+mod bench;
 mod local;
 mod prepare;
 mod prerequisites;
@@ -38,6 +39,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures functions and agent against an empty function
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// --help explains them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs every check
     Test {
         /// Leave out what needs the AWS engine
@@ -52,6 +60,7 @@ fn main() -> std::process::ExitCode {
         Command::Prepare => prepare::everything(),
         Command::Local(options) => local::run(&options),
         Command::Job { arguments } => local::job(&arguments),
+        Command::Bench { arguments } => bench::bench(&arguments),
         Command::Test { fast } => test::run(fast),
     };
     match result {

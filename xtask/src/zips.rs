@@ -21,8 +21,8 @@ pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds `NAME/bootstrap` for each handler into a directory, and the agent into the target
-/// directory. Cargo builds only what has changed.
+/// Builds `NAME/bootstrap` for each handler into a directory, and the agent. Cargo builds only what
+/// has changed.
 pub(crate) fn build(
     progress: &Progress,
     workshop: &Workshop,
@@ -30,6 +30,36 @@ pub(crate) fn build(
     directory: &Path,
 ) -> anyhow::Result<()> {
     let step = progress.step(format!("Handlers and agent for {architecture}"));
+    let mut build = cargo_lambda(workshop, architecture, directory)?;
+    run(&step, &mut build)?;
+    for name in HANDLERS {
+        let program = directory.join(name).join("bootstrap");
+        ensure!(program.is_file(), "the build left no {}", program.display());
+    }
+    step.done("");
+    Ok(())
+}
+
+/// Builds another package's programs the same way.
+pub(crate) fn build_package(
+    progress: &Progress,
+    workshop: &Workshop,
+    architecture: Architecture,
+    directory: &Path,
+    package: &str,
+) -> anyhow::Result<()> {
+    let step = progress.step(format!("{package} for {architecture}"));
+    let mut build = cargo_lambda(workshop, architecture, directory)?;
+    run(&step, build.args(["--package", package]))?;
+    step.done("");
+    Ok(())
+}
+
+fn cargo_lambda(
+    workshop: &Workshop,
+    architecture: Architecture,
+    directory: &Path,
+) -> anyhow::Result<Command> {
     let triple = architecture.triple();
     prerequisites::rust_target(triple)?;
     let tools = workshop.venv("build").join("bin");
@@ -49,11 +79,5 @@ pub(crate) fn build(
         // It finds Zig beside itself, and says on the way when it doesn't.
         .env("PATH", std::env::join_paths(paths)?)
         .current_dir(workshop.root());
-    run(&step, &mut build)?;
-    for name in HANDLERS {
-        let program = directory.join(name).join("bootstrap");
-        ensure!(program.is_file(), "the build left no {}", program.display());
-    }
-    step.done("");
-    Ok(())
+    Ok(build)
 }

@@ -1,0 +1,221 @@
+//! AWS on loopback: as much of it as the functions call, with its throttles, counting every call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::Request;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+use crate::serve::{Answer, Service, json};
+
+/// Task definitions of the deployment.
+pub(crate) const FAMILIES: usize = 50;
+
+/// A token bucket, as AWS throttles with.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    size: f64,
+    per_second: f64,
+    tokens: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    /// A full one.
+    pub(crate) fn new(size: u32, per_second: u32) -> Self {
+        Self {
+            size: size.into(),
+            per_second: per_second.into(),
+            tokens: size.into(),
+            at: Instant::now(),
+        }
+    }
+
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let more = now.duration_since(self.at).as_secs_f64() * self.per_second;
+        (self.tokens, self.at) = ((self.tokens + more).min(self.size), now);
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
+
+/// What there is in the account.
+#[derive(Default)]
+pub(crate) struct Account {
+    /// Calls by operation, as IAM spells it.
+    pub(crate) calls: BTreeMap<String, u64>,
+    /// Calls that were refused for their rate.
+    pub(crate) throttled: BTreeMap<String, u64>,
+    /// Throttles by operation.
+    pub(crate) buckets: BTreeMap<&'static str, Bucket>,
+    /// How long an answer takes.
+    pub(crate) latency: Duration,
+    /// Values of parameters by name.
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// Names of executions.
+    pub(crate) executions: BTreeSet<String>,
+    /// How often a name was given to StartExecution that was taken.
+    pub(crate) started_again: u64,
+    /// Messages in the overflow queue.
+    pub(crate) queue: Vec<String>,
+}
+
+/// The account, behind one endpoint.
+#[derive(Default)]
+pub(crate) struct Aws(Mutex<Account>);
+
+impl Aws {
+    pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The calls since they were last taken.
+    pub(crate) fn take_calls(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.account().calls)
+    }
+}
+
+impl Service for Aws {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move {
+            let operation = operation(&request);
+            let (answer, latency) = {
+                let mut account = self.account();
+                *account.calls.entry(operation.clone()).or_default() += 1;
+                let free = account
+                    .buckets
+                    .get_mut(operation.as_str())
+                    .is_none_or(Bucket::take);
+                let answer = if free {
+                    let body = serde_json::from_slice(request.body()).unwrap_or_default();
+                    account.answer(&operation, &body)
+                } else {
+                    *account.throttled.entry(operation.clone()).or_default() += 1;
+                    refused("ThrottlingException", "Rate exceeded")
+                };
+                (answer, account.latency)
+            };
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            answer
+        })
+    }
+}
+
+/// The operation as IAM spells it.
+fn operation(request: &Request<Bytes>) -> String {
+    let target = request.headers().get("x-amz-target");
+    match target.and_then(|target| target.to_str().ok()?.split_once('.')) {
+        Some((service, operation)) => {
+            let service = match service {
+                "AWSStepFunctions" => "states",
+                "AmazonSQS" => "sqs",
+                "AmazonSSM" => "ssm",
+                service if service.starts_with("AmazonEC2ContainerService") => "ecs",
+                other => other,
+            };
+            format!("{service}:{operation}")
+        }
+        None if request.uri().path().ends_with("/invocations") => "lambda:InvokeFunction".into(),
+        None => format!("{} {}", request.method(), request.uri().path()),
+    }
+}
+
+fn refused(code: &str, message: &str) -> Answer {
+    json(400, &json!({ "__type": code, "message": message }))
+}
+
+impl Account {
+    fn answer(&mut self, operation: &str, body: &Value) -> Answer {
+        let text = |name: &str| body[name].as_str().unwrap_or_default();
+        let done = |body: Value| json(200, &body);
+        match operation {
+            "ssm:GetParameter" => match self.parameter(text("Name")) {
+                Some(parameter) => done(json!({ "Parameter": parameter })),
+                None => refused("ParameterNotFound", "there is no such parameter"),
+            },
+            "ssm:GetParameters" => {
+                let names = body["Names"].as_array().into_iter().flatten();
+                let found = names.filter_map(|name| self.parameter(name.as_str()?));
+                done(json!({ "Parameters": found.collect::<Vec<_>>(), "InvalidParameters": [] }))
+            }
+            "ssm:PutParameter" => {
+                // A runner's registration is not kept: nobody here will take it.
+                if body["Type"] == "String" {
+                    let value = text("Value").to_owned();
+                    self.parameters.insert(text("Name").to_owned(), value);
+                }
+                done(json!({ "Version": 1, "Tier": "Standard" }))
+            }
+            "ssm:DeleteParameter" => done(json!({})),
+            "ssm:GetParametersByPath" | "ssm:DescribeParameters" => {
+                done(json!({ "Parameters": [] }))
+            }
+            "states:StartExecution" => {
+                let name = text("name");
+                if !self.executions.insert(name.to_owned()) {
+                    self.started_again += 1;
+                }
+                let arn = format!("arn:aws:states:us-east-1:000000000000:execution:bench:{name}");
+                done(json!({ "executionArn": arn, "startDate": 1_767_225_600.0 }))
+            }
+            "states:ListExecutions" => done(json!({ "executions": [] })),
+            "sqs:SendMessage" => {
+                self.queue.push(text("MessageBody").to_owned());
+                done(json!({ "MessageId": "0", "MD5OfMessageBody": "" }))
+            }
+            "ecs:ListTaskDefinitionFamilies" => {
+                done(json!({ "families": (0..FAMILIES).map(family).collect::<Vec<_>>() }))
+            }
+            "ecs:DescribeTaskDefinition" => {
+                let name = text("taskDefinition");
+                let number = (0..FAMILIES).find(|number| family(*number) == name);
+                done(json!({
+                    "taskDefinition": {
+                        "family": name, "revision": 1, "status": "ACTIVE",
+                        "cpu": "1024", "memory": "2048",
+                        "runtimePlatform": { "cpuArchitecture": "X86_64" },
+                        "containerDefinitions": [{ "name": "runner" }],
+                    },
+                    "tags": [{ "key": "GH:labels", "value": offered(number.unwrap_or_default()) }],
+                }))
+            }
+            "ecs:ListTasks" => done(json!({ "taskArns": [] })),
+            // Where ECS has a task fetch the keys of its role.
+            "GET /credentials" => done(json!({
+                "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "secret",
+                "Token": "session", "Expiration": "2099-01-01T00:00:00Z",
+            })),
+            "lambda:InvokeFunction" => json(202, &Value::Null),
+            other => refused("InvalidAction", &format!("{other} is not known here")),
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Option<Value> {
+        let value = self.parameters.get(name)?;
+        Some(json!({
+            "Name": name, "Value": value, "Type": "SecureString", "Version": 1, "DataType": "text",
+            "ARN": format!("arn:aws:ssm:us-east-1:000000000000:parameter{name}"),
+            "LastModifiedDate": 1_767_225_600.0,
+        }))
+    }
+}
+
+fn family(number: usize) -> String {
+    format!("fargate-runners-team-{number}")
+}
+
+fn offered(number: usize) -> String {
+    format!("self-hosted linux x64 team-{number}")
+}

@@ -1,0 +1,131 @@
+//! The functions against the empty one: CPU, memory and size.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::size;
+use crate::spread::{Spread, milliseconds};
+use crate::subject::Subject;
+use crate::world::World;
+
+/// A function's figures. Times are CPU times in milliseconds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    pub(crate) name: String,
+    /// From its start until it asks for its first event.
+    pub(crate) ready: Spread,
+    /// The same over the empty function's, in the same round.
+    pub(crate) ready_ratio: Spread,
+    /// The first invocation, with all that is only done once, also what was begun before the event.
+    pub(crate) first: Spread,
+    /// One of many more.
+    pub(crate) warm: Spread,
+    /// The most RAM after all of them, in MiB.
+    pub(crate) peak_mib: Spread,
+    pub(crate) program_bytes: u64,
+    pub(crate) zip_bytes: u64,
+    /// Calls in the first invocation.
+    pub(crate) first_calls: BTreeMap<String, u64>,
+    /// Calls in all invocations after it.
+    pub(crate) warm_calls: BTreeMap<String, u64>,
+}
+
+#[derive(Default)]
+struct Readings {
+    ready: Vec<f64>,
+    ready_ratio: Vec<f64>,
+    first: Vec<f64>,
+    warm: Vec<f64>,
+    peak_mib: Vec<f64>,
+    first_calls: BTreeMap<String, u64>,
+    warm_calls: BTreeMap<String, u64>,
+}
+
+/// Measures `runs` sandboxes of each function, with so many invocations after the first. The
+/// functions take turns, so that a machine that gets slower does so for all of them.
+pub(crate) async fn measure(
+    world: &World,
+    runs: u32,
+    invocations: u32,
+) -> anyhow::Result<Vec<Figures>> {
+    let mut readings: Vec<(Subject, Readings)> = Subject::ALL
+        .map(|subject| (subject, Readings::default()))
+        .into();
+    for run in 1..=runs {
+        eprintln!("  … round {run} of {runs}");
+        let mut floor = None;
+        for (subject, readings) in &mut readings {
+            let ready = round(world, *subject, invocations, readings)
+                .await
+                .with_context(|| format!("measuring {}", subject.name()))?;
+            readings
+                .ready_ratio
+                .push(ready / *floor.get_or_insert(ready));
+        }
+    }
+    readings
+        .into_iter()
+        .map(|(subject, readings)| {
+            let (program_bytes, zip_bytes) = size::of(&world.program(subject))?;
+            Ok(Figures {
+                name: subject.name().to_owned(),
+                ready: Spread::of(readings.ready),
+                ready_ratio: Spread::of(readings.ready_ratio),
+                first: Spread::of(readings.first),
+                warm: Spread::of(readings.warm),
+                peak_mib: Spread::of(readings.peak_mib),
+                program_bytes,
+                zip_bytes,
+                first_calls: readings.first_calls,
+                warm_calls: readings.warm_calls,
+            })
+        })
+        .collect()
+}
+
+/// One sandbox; answers with the CPU time of its start.
+async fn round(
+    world: &World,
+    subject: Subject,
+    invocations: u32,
+    readings: &mut Readings,
+) -> anyhow::Result<f64> {
+    world.publish().await?;
+    world.aws.account().executions.clear();
+    calls(world);
+    let mut sandbox = world.sandbox(subject, &[], None).await?;
+    let ready = sandbox
+        .ready()
+        .await
+        .with_context(|| world.log(subject))?
+        .cpu;
+    world.invoke(&mut sandbox, subject, 1).await?;
+    let first = sandbox.cpu_at_rest().await?;
+    readings.first_calls = calls(world);
+    for job in 0..invocations {
+        world
+            .invoke(&mut sandbox, subject, u64::from(job) + 2)
+            .await?;
+    }
+    let all = sandbox.cpu_at_rest().await?;
+    readings.warm_calls = calls(world);
+    let ready = milliseconds(ready);
+    readings.ready.push(ready);
+    readings.first.push(milliseconds(first) - ready);
+    readings
+        .warm
+        .push((milliseconds(all) - milliseconds(first)) / f64::from(invocations.max(1)));
+    // Far below 2^52.
+    #[allow(clippy::cast_precision_loss)]
+    let mib = sandbox.peak_memory()? as f64 / f64::from(1 << 20);
+    readings.peak_mib.push(mib);
+    Ok(ready)
+}
+
+fn calls(world: &World) -> BTreeMap<String, u64> {
+    let mut calls = world.aws.take_calls();
+    calls.extend(world.github.take_calls());
+    calls
+}
