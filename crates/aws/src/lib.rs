@@ -5,6 +5,7 @@
 //! service clients that are made from it.
 
 mod error;
+mod trust;
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
 use aws_types::region::Region;
 use settings::{Settings, Variable, shared};
+
+use trust::Trust;
 
 pub use error::{Error, Kind};
 
@@ -55,6 +58,7 @@ pub fn sdk_config(settings: &Settings, attempts: u32) -> Result<SdkConfig, setti
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))
+        .tls_context(Trust::of(settings)?.context())
         .build_https();
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

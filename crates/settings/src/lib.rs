@@ -105,6 +105,11 @@ pub mod shared {
         "AWS_ENDPOINT_URL",
         "another endpoint for every AWS call, such as a local engine",
     );
+    /// Whom to trust instead of Amazon's own authorities.
+    pub const AWS_CA_BUNDLE: Variable = Variable::optional(
+        "AWS_CA_BUNDLE",
+        "PEM file of the authorities to trust for AWS instead of Amazon's own, such as a proxy's",
+    );
     /// The log level.
     pub const LOG_LEVEL: Variable =
         Variable::with_default("LOG_LEVEL", "info", "`error`, `warn`, `info` or `debug`");

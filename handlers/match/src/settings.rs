@@ -23,6 +23,7 @@ pub const VARIABLES: &[&Variable] = &[
     &CATALOGUE_TTL_SECONDS,
     &shared::AWS_REGION,
     &shared::AWS_ENDPOINT_URL,
+    &shared::AWS_CA_BUNDLE,
     &shared::LOG_LEVEL,
 ];
 

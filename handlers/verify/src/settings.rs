@@ -35,6 +35,7 @@ pub const VARIABLES: &[&Variable] = &[
     &OVERFLOW_QUEUE_URL,
     &shared::AWS_REGION,
     &shared::AWS_ENDPOINT_URL,
+    &shared::AWS_CA_BUNDLE,
     &shared::LOG_LEVEL,
 ];
 

@@ -1,0 +1,133 @@
+//! Whom a handler trusts to be AWS.
+//!
+//! | configuration | authorities |
+//! |---|---|
+//! | `AWS_CA_BUNDLE` | those in that file |
+//! | `AWS_ENDPOINT_URL`, or a region of another partition than `aws` and `aws-us-gov` | the system's |
+//! | else | [Amazon Trust Services]' five, which certify every endpoint there |
+//!
+//! Reading the system's 145 takes longer than all the rest of a handler's start
+//! (docs/performance.md), and five trusted authorities are fewer than 145.
+//!
+//! [Amazon Trust Services]: https://www.amazontrust.com/repository/
+
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use settings::{Error, Settings, shared};
+
+/// All five roots, as their owner recommends for a trust store of one's own; the first of them to
+/// expire does so at the end of 2037.
+const AMAZON: &str = include_str!("amazon-trust-services.pem");
+
+/// What a certificate begins with in PEM.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+
+/// Regions whose endpoints may be certified by others.
+const ELSEWHERE: [&str; 3] = ["cn-", "us-iso", "eu-isoe"];
+
+/// Authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Amazon's own.
+    Amazon,
+    /// The system's.
+    System,
+    /// Those in a file, as PEM.
+    Bundle(String),
+}
+
+impl Trust {
+    /// Whom the settings trust.
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Error> {
+        if let Some(path) = settings.maybe(&shared::AWS_CA_BUNDLE) {
+            return match std::fs::read_to_string(&path) {
+                Ok(pem) if pem.contains(CERTIFICATE) => Ok(Self::Bundle(pem)),
+                Ok(_) => Err(unusable(path, "there is no certificate in it".to_owned())),
+                Err(error) => Err(unusable(path, format!("it cannot be read: {error}"))),
+            };
+        }
+        let region = settings.text(&shared::AWS_REGION)?;
+        let elsewhere = ELSEWHERE.iter().any(|prefix| region.starts_with(prefix));
+        if elsewhere || settings.maybe(&shared::AWS_ENDPOINT_URL).is_some() {
+            Ok(Self::System)
+        } else {
+            Ok(Self::Amazon)
+        }
+    }
+
+    /// What a client is made with.
+    pub(crate) fn context(self) -> TlsContext {
+        let pem = match self {
+            Self::System => return TlsContext::default(),
+            Self::Amazon => AMAZON.to_owned(),
+            Self::Bundle(pem) => pem,
+        };
+        let store = TrustStore::empty().with_pem_certificate(pem);
+        // It can only fail for a provider that takes no custom authorities; rustls takes them.
+        TlsContext::builder()
+            .with_trust_store(store)
+            .build()
+            .unwrap_or_default()
+    }
+}
+
+fn unusable(value: String, problem: String) -> Error {
+    Error::Unusable {
+        name: shared::AWS_CA_BUNDLE.name,
+        value,
+        problem,
+        meaning: shared::AWS_CA_BUNDLE.meaning,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trust(pairs: &[(&str, &str)]) -> Result<Trust, Error> {
+        let region = [("AWS_REGION", "eu-central-1")];
+        Trust::of(&Settings::from_pairs(
+            region.into_iter().chain(pairs.iter().copied()),
+        ))
+    }
+
+    #[test]
+    fn amazons_five_authorities_certify_amazons_endpoints() {
+        assert_eq!(AMAZON.matches(CERTIFICATE).count(), 5);
+        for region in ["us-east-1", "us-gov-west-1", "eusc-de-east-1"] {
+            assert_eq!(trust(&[("AWS_REGION", region)]).unwrap(), Trust::Amazon);
+        }
+    }
+
+    #[test]
+    fn where_others_may_certify_the_systems_authorities_do() {
+        for pair in [
+            ("AWS_ENDPOINT_URL", "https://localhost:4566"),
+            ("AWS_REGION", "cn-north-1"),
+            ("AWS_REGION", "us-isob-east-1"),
+        ] {
+            assert_eq!(trust(&[pair]).unwrap(), Trust::System, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_takes_the_place_of_all_others() {
+        let file = std::env::temp_dir().join(format!("bundle-{}.pem", std::process::id()));
+        std::fs::write(&file, AMAZON).unwrap();
+        let path = file.display().to_string();
+        let pairs = [
+            ("AWS_CA_BUNDLE", path.as_str()),
+            ("AWS_ENDPOINT_URL", "https://localhost"),
+        ];
+        let trusted = trust(&pairs);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(trusted.unwrap(), Trust::Bundle(AMAZON.to_owned()));
+    }
+
+    #[test]
+    fn a_bundle_that_is_none_is_an_error_that_names_the_variable() {
+        for path in ["/nowhere.pem", "/proc/self/status"] {
+            let error = trust(&[("AWS_CA_BUNDLE", path)]).unwrap_err().to_string();
+            assert!(error.contains("AWS_CA_BUNDLE"), "{error}");
+        }
+    }
+}
