@@ -22,6 +22,12 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     local::become_program(Command::new(workshop.program("bench")).args(arguments))
 }
 
+/// Prints docs/cost.md.
+pub(crate) fn cost() -> anyhow::Result<()> {
+    program(&Progress::new(), "cost")?;
+    local::become_program(&mut Command::new(Workshop::here().program("cost")))
+}
+
 fn program(progress: &Progress, package: &str) -> anyhow::Result<()> {
     let step = progress.step(format!("Program: {package}"));
     let mut build = Command::new(cargo());

@@ -1,4 +1,4 @@
-//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`.
+//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `cost`.
 
 mod bench;
 mod local;
@@ -46,6 +46,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Prints docs/cost.md, from counts and list prices
+    Cost,
     /// Runs every check
     Test {
         /// Leave out what needs the AWS engine
@@ -61,6 +63,7 @@ fn main() -> std::process::ExitCode {
         Command::Local(options) => local::run(&options),
         Command::Job { arguments } => local::job(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
+        Command::Cost => bench::cost(),
         Command::Test { fast } => test::run(fast),
     };
     match result {

@@ -1,0 +1,41 @@
+//! `cargo xtask cost`: docs/cost.md, from counts that are read or measured and dated list prices.
+
+mod alternatives;
+mod bill;
+mod counts;
+mod page;
+mod prices;
+mod quotas;
+
+use counts::Counts;
+use workshop::Workshop;
+
+fn main() -> anyhow::Result<()> {
+    print!("{}", page::page(&Counts::read(&Workshop::here())?));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_what_the_command_prints() {
+        let workshop = Workshop::here();
+        let written = std::fs::read_to_string(workshop.path("docs/cost.md")).unwrap_or_default();
+        let page = page::page(&Counts::read(&workshop).unwrap());
+        assert!(
+            written == page,
+            "docs/cost.md is out of date: cargo xtask cost > docs/cost.md"
+        );
+    }
+
+    #[test]
+    fn a_job_that_goes_well_passes_five_states() {
+        let counts = Counts::read(&Workshop::here()).unwrap();
+        assert_eq!(
+            counts.states,
+            ["Match", "Launch", "Token", "Runner", "Cleanup"]
+        );
+    }
+}
