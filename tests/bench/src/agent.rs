@@ -14,7 +14,7 @@ use registration::{Registration, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::github::{CONFIGURATION, noise};
+use crate::github::configuration;
 use crate::serve::Server;
 use crate::spread::Spread;
 use crate::world::World;
@@ -36,7 +36,7 @@ pub(crate) struct Figures {
 }
 
 pub(crate) async fn measure(world: &World, runs: u32) -> anyhow::Result<Figures> {
-    let configuration = Registration::Jit(Secret::new(noise(CONFIGURATION))).encode()?;
+    let configuration = Registration::Jit(Secret::new(configuration())).encode()?;
     world
         .aws
         .account()

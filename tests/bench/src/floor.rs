@@ -24,6 +24,8 @@ pub(crate) struct Figures {
     pub(crate) warm: Spread,
     /// The most RAM after all of them, in MiB.
     pub(crate) peak_mib: Spread,
+    /// What one of the many more writes to its log, in bytes.
+    pub(crate) log_bytes: f64,
     pub(crate) program_bytes: u64,
     pub(crate) zip_bytes: u64,
     /// Calls in the first invocation.
@@ -41,6 +43,7 @@ struct Readings {
     peak_mib: Vec<f64>,
     first_calls: BTreeMap<String, u64>,
     warm_calls: BTreeMap<String, u64>,
+    log_bytes: f64,
 }
 
 /// Measures `runs` sandboxes of each function, with so many invocations after the first. The
@@ -76,6 +79,7 @@ pub(crate) async fn measure(
                 first: Spread::of(readings.first),
                 warm: Spread::of(readings.warm),
                 peak_mib: Spread::of(readings.peak_mib),
+                log_bytes: readings.log_bytes,
                 program_bytes,
                 zip_bytes,
                 first_calls: readings.first_calls,
@@ -104,6 +108,7 @@ async fn round(
     world.invoke(&mut sandbox, subject, 1).await?;
     let first = sandbox.cpu_at_rest().await?;
     readings.first_calls = calls(world);
+    let logged = world.logged(subject);
     for job in 0..invocations {
         world
             .invoke(&mut sandbox, subject, u64::from(job) + 2)
@@ -111,6 +116,10 @@ async fn round(
     }
     let all = sandbox.cpu_at_rest().await?;
     readings.warm_calls = calls(world);
+    // Whole bytes, far below 2^52.
+    #[allow(clippy::cast_precision_loss)]
+    let more = (world.logged(subject) - logged) as f64;
+    readings.log_bytes = (more / f64::from(invocations.max(1))).round();
     let ready = milliseconds(ready);
     readings.ready.push(ready);
     readings.first.push(milliseconds(first) - ready);

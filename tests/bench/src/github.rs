@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::Request;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
@@ -13,9 +15,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::serve::{Answer, Service, json};
 
-/// The size of a real configuration for four labels; it is random in base64 here, so it deflates as
-/// little as the real one's keys do.
-pub(crate) const CONFIGURATION: usize = 4_088;
+/// The size of a real configuration for four labels.
+const CONFIGURATION: usize = 4_088;
 
 /// GitHub's API.
 #[derive(Default)]
@@ -82,7 +83,7 @@ fn route(request: &Request<Bytes>) -> (String, u16, Value) {
                     "id": 42, "name": sent["name"], "os": "unknown", "status": "offline",
                     "busy": false, "labels": [], "runner_group_id": 1,
                 },
-                "encoded_jit_config": noise(CONFIGURATION),
+                "encoded_jit_config": configuration(),
             }),
         ),
         ["repos", owner, name, "actions", "jobs", id] => (
@@ -103,8 +104,18 @@ fn route(request: &Request<Bytes>) -> (String, u16, Value) {
     (format!("{} {route}", request.method()), status, body)
 }
 
+/// A configuration as GitHub nests it: base64 of JSON whose values are base64 again.
+pub(crate) fn configuration() -> String {
+    let quarter = noise(CONFIGURATION / 4 * 3 / 4);
+    let files = json!({
+        ".runner": quarter, ".credentials": quarter.replace('A', "B"),
+        ".credentials_rsaparams": noise(CONFIGURATION / 4 * 3 / 2 - 120),
+    });
+    STANDARD.encode(files.to_string())
+}
+
 /// Base64 characters without a pattern, the same in every run.
-pub(crate) fn noise(length: usize) -> String {
+fn noise(length: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut state = 1_u64;
     (0..length)
@@ -115,4 +126,15 @@ pub(crate) fn noise(length: usize) -> String {
             char::from(ALPHABET[usize::try_from(state >> 58).unwrap_or_default()])
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_as_long_as_a_real_one() {
+        let length = configuration().len();
+        assert!((3_900..4_200).contains(&length), "{length} characters");
+    }
 }

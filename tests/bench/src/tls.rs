@@ -24,12 +24,15 @@ pub(crate) struct Authority {
     /// The system's authorities and ours: a handler reads as many in Lambda, and that is a part of
     /// its start.
     pub(crate) bundle: PathBuf,
+    /// Amazon's authorities and ours, which is what a function trusts for AWS.
+    pub(crate) amazon: PathBuf,
     /// How many authorities that is.
     pub(crate) roots: usize,
 }
 
 impl Authority {
-    pub(crate) fn new(directory: &Path) -> anyhow::Result<Self> {
+    /// `amazon` is the file of Amazon's authorities that functions carry in them.
+    pub(crate) fn new(directory: &Path, amazon: &Path) -> anyhow::Result<Self> {
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -50,12 +53,18 @@ impl Authority {
             .iter()
             .find_map(|path| fs::read_to_string(path).ok())
             .unwrap_or_default();
-        let bundle = directory.join("authorities.pem");
         let all = format!("{system}\n{root_pem}");
+        let bundle = directory.join("authorities.pem");
         fs::write(&bundle, &all).with_context(|| format!("writing {}", bundle.display()))?;
+        let few =
+            fs::read_to_string(amazon).with_context(|| format!("reading {}", amazon.display()))?;
+        let amazon = directory.join("amazon.pem");
+        fs::write(&amazon, format!("{few}\n{root_pem}"))
+            .with_context(|| format!("writing {}", amazon.display()))?;
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             bundle,
+            amazon,
             roots: all.matches("-----BEGIN CERTIFICATE-----").count(),
         })
     }

@@ -18,6 +18,8 @@ use crate::tls::Authority;
 
 /// The stand-in's key, of the size that GitHub generates.
 const APP_KEY: &str = "local/github/src/test-app.private-key.pem";
+/// The authorities that functions carry in them.
+const AMAZON: &str = "crates/aws/src/amazon-trust-services.pem";
 const STATE_MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:bench";
 
 /// Everything around the functions.
@@ -36,7 +38,7 @@ impl World {
     /// An account whose webhook secret and App are in place.
     pub(crate) async fn new(workshop: &Workshop) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
-        let authority = Authority::new(directory.path())?;
+        let authority = Authority::new(directory.path(), &workshop.path(AMAZON))?;
         let (aws, github) = (Arc::new(Aws::default()), Arc::new(GitHub::default()));
         let key = workshop.path(APP_KEY);
         let key =
@@ -136,6 +138,8 @@ impl World {
                 "GITHUB_API_URL",
                 format!("https://{}", self.github_at.address),
             ),
+            // Here stands what is elsewhere in the program: what trusts loopback besides Amazon.
+            ("AWS_CA_BUNDLE", self.authority.amazon.display().to_string()),
             ("SSL_CERT_FILE", self.authority.bundle.display().to_string()),
         ];
         let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
@@ -158,14 +162,22 @@ impl World {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         environment.extend(more);
-        let log = self.directory().join(format!("{}.log", subject.name()));
+        let log = self.log_file(subject);
         Sandbox::start(&self.program(subject), &environment, &log, share).await
+    }
+
+    fn log_file(&self, subject: Subject) -> PathBuf {
+        self.directory().join(format!("{}.log", subject.name()))
+    }
+
+    /// How many bytes a function's newest sandbox has logged.
+    pub(crate) fn logged(&self, subject: Subject) -> u64 {
+        std::fs::metadata(self.log_file(subject)).map_or(0, |log| log.len())
     }
 
     /// What a function logged last, for an error.
     pub(crate) fn log(&self, subject: Subject) -> String {
-        let log = self.directory().join(format!("{}.log", subject.name()));
-        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let text = std::fs::read_to_string(self.log_file(subject)).unwrap_or_default();
         let lines: Vec<_> = text.lines().rev().take(10).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
