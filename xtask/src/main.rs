@@ -1,6 +1,7 @@
-//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `cost`.
+//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `cost`, `fuzz`.
 
 mod bench;
+mod fuzz;
 mod local;
 mod prepare;
 mod prerequisites;
@@ -48,6 +49,8 @@ enum Command {
     },
     /// Prints docs/cost.md, from counts and list prices
     Cost,
+    /// Searches for inputs that break what reads text from outside
+    Fuzz(fuzz::Options),
     /// Runs every check
     Test {
         /// Leave out what needs the AWS engine
@@ -64,6 +67,7 @@ fn main() -> std::process::ExitCode {
         Command::Job { arguments } => local::job(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
         Command::Cost => bench::cost(),
+        Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Test { fast } => test::run(fast),
     };
     match result {

@@ -3,7 +3,7 @@
 //! | configuration | authorities |
 //! |---|---|
 //! | `AWS_CA_BUNDLE` | those in that file |
-//! | `AWS_ENDPOINT_URL`, or a region of another partition than `aws` and `aws-us-gov` | the system's |
+//! | `AWS_ENDPOINT_URL`, or a region of another partition than `aws` | the system's |
 //! | else | [Amazon Trust Services]' five, which certify every endpoint there |
 //!
 //! Reading the system's 145 takes longer than all the rest of a handler's start
@@ -21,8 +21,9 @@ const AMAZON: &str = include_str!("amazon-trust-services.pem");
 /// What a certificate begins with in PEM.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// Regions whose endpoints may be certified by others.
-const ELSEWHERE: [&str; 3] = ["cn-", "us-iso", "eu-isoe"];
+/// How the regions of the partition `aws` begin. Their names have three parts (`eu-west-1`); four, as
+/// in `us-gov-west-1` or `eusc-de-east-1`, are another partition's, which may have other authorities.
+const AREAS: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
 
 /// Authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +47,12 @@ impl Trust {
             };
         }
         let region = settings.text(&shared::AWS_REGION)?;
-        let elsewhere = ELSEWHERE.iter().any(|prefix| region.starts_with(prefix));
-        if elsewhere || settings.maybe(&shared::AWS_ENDPOINT_URL).is_some() {
-            Ok(Self::System)
-        } else {
+        let parts: Vec<_> = region.split('-').collect();
+        let ordinary = matches!(parts[..], [area, _, _] if AREAS.contains(&area));
+        if ordinary && settings.maybe(&shared::AWS_ENDPOINT_URL).is_none() {
             Ok(Self::Amazon)
+        } else {
+            Ok(Self::System)
         }
     }
 
@@ -93,7 +95,7 @@ mod tests {
     #[test]
     fn amazons_five_authorities_certify_amazons_endpoints() {
         assert_eq!(AMAZON.matches(CERTIFICATE).count(), 5);
-        for region in ["us-east-1", "us-gov-west-1", "eusc-de-east-1"] {
+        for region in ["us-east-1", "eu-central-2", "ap-southeast-7"] {
             assert_eq!(trust(&[("AWS_REGION", region)]).unwrap(), Trust::Amazon);
         }
     }
@@ -103,7 +105,9 @@ mod tests {
         for pair in [
             ("AWS_ENDPOINT_URL", "https://localhost:4566"),
             ("AWS_REGION", "cn-north-1"),
+            ("AWS_REGION", "us-gov-west-1"),
             ("AWS_REGION", "us-isob-east-1"),
+            ("AWS_REGION", "eusc-de-east-1"),
         ] {
             assert_eq!(trust(&[pair]).unwrap(), Trust::System, "{pair:?}");
         }

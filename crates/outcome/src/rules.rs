@@ -132,18 +132,18 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
     let rate_limited = ended.fault == Some(Fault::GitHubRateLimited);
     let backoff = match ended.outcome.kind() {
         Kind::Capacity => {
-            next.refusals += 1;
-            next.capacity_step += 1;
-            next.subnet_step += 1;
+            next.refusals = next.refusals.saturating_add(1);
+            next.capacity_step = next.capacity_step.saturating_add(1);
+            next.subnet_step = next.subnet_step.saturating_add(1);
             doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
         }
         // Waiting out a rate limit is no fault: it is bounded by the job's stay in the queue.
         _ if rate_limited => Duration::from_secs(30),
         kind => {
-            next.faults += 1;
+            next.faults = next.faults.saturating_add(1);
             next.refusals = 0;
             next.unpicked = if kind == Kind::Unpicked {
-                attempt.unpicked + 1
+                attempt.unpicked.saturating_add(1)
             } else {
                 0
             };
@@ -151,7 +151,7 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
                 ended.outcome,
                 Outcome::TaskNeverStarted | Outcome::ImagePullFailed
             ) {
-                next.subnet_step += 1;
+                next.subnet_step = next.subnet_step.saturating_add(1);
             }
             if next.unpicked >= UNPICKED_LIMIT {
                 return give_up("NeverPickedUp", unpicked_cause());
@@ -165,9 +165,9 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
             }
         }
     };
-    let least = budget
-        .grace
-        .max(Duration::from_secs(ended.retry_after.unwrap_or(0)));
+    // GitHub asks for an hour at most; a wait beyond the job's stay in the queue would help nobody.
+    let asked = Duration::from_secs(ended.retry_after.unwrap_or(0)).min(budget.queue);
+    let least = budget.grace.max(asked);
     Verdict::Relaunch {
         after: least + backoff.mul_f64(jitter.clamp(0.0, 1.0)),
         attempt: next,

@@ -1,0 +1,170 @@
+//! `verify`: whatever comes to the webhook's address, and whatever GitHub may sign.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
+use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
+use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+use aws_sdk_ssm::types::Parameter;
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use job::{ExecutionName, Order};
+use settings::Settings;
+use time::OffsetDateTime;
+use tokio::runtime::{Builder, Runtime};
+use verify::event::Message;
+use verify::secret::Secrets;
+use verify::{Answer, Config, Deps, Event, Request, handle};
+
+const SECRET: &str = "a secret that the fuzzer is not told";
+const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:runner";
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+/// Three ways in, told apart by how the bytes begin:
+///
+/// - `{`: an event as Lambda delivers it, which nobody has signed;
+/// - `sha256`: a line with a signature, then the body it is said to be of;
+/// - else: a line with GitHub's name of an event, then a body of any bytes, rightly signed.
+pub fn verify(data: &[u8]) {
+    if data.starts_with(b"{") {
+        if let Ok(event) = serde_json::from_slice(data) {
+            delivered(event);
+        }
+        return;
+    }
+    let end = data.iter().position(|byte| *byte == b'\n');
+    let (line, body) = data.split_at(end.unwrap_or(data.len()));
+    let body = body.strip_prefix(b"\n").unwrap_or(body);
+    let Ok(line) = std::str::from_utf8(line) else {
+        return;
+    };
+    if line.starts_with("sha256") {
+        assert_eq!(status(request("workflow_job", line, body)), 401);
+    } else {
+        let status = status(request(line, &sign(body), body));
+        assert!(matches!(status, 200 | 202 | 400), "{status}");
+    }
+}
+
+fn delivered(event: Event) {
+    match event {
+        Event::Http(request) => {
+            // Nothing can be signed rightly here.
+            let status = status(request);
+            assert!(matches!(status, 400 | 401 | 413), "{status}");
+        }
+        Event::Queue(messages) => {
+            let orders = |m: &&Message| serde_json::from_str::<Order>(&m.body).is_err();
+            let refused: Vec<_> = messages.iter().filter(orders).collect();
+            let refused: Vec<_> = refused.iter().map(|m| m.message_id.clone()).collect();
+            let Answer::Batch(batch) = answer(Event::Queue(messages)) else {
+                panic!("messages were answered as a request");
+            };
+            let failed = batch.batch_item_failures.into_iter();
+            let failed: Vec<_> = failed.map(|item| item.item_identifier).collect();
+            // What is an order leaves the queue, and nothing else does.
+            assert_eq!(failed, refused);
+        }
+    }
+}
+
+fn request(event: &str, signature: &str, body: &[u8]) -> Request {
+    Request {
+        headers: BTreeMap::from([
+            ("X-GitHub-Event".to_owned(), event.to_owned()),
+            ("X-Hub-Signature-256".to_owned(), signature.to_owned()),
+        ]),
+        body: STANDARD.encode(body),
+        base64: true,
+    }
+}
+
+fn sign(body: &[u8]) -> String {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let mut text = "sha256=".to_owned();
+    for byte in ring::hmac::sign(&key, body).as_ref() {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
+}
+
+fn status(request: Request) -> u16 {
+    let Answer::Http(response) = answer(Event::Http(request)) else {
+        panic!("a request was answered as messages");
+    };
+    let body: serde_json::Value = serde_json::from_str(&response.body).unwrap();
+    assert!(body.is_object(), "{body}");
+    response.status_code
+}
+
+thread_local! {
+    static HANDLER: OnceCell<(Runtime, Deps)> = const { OnceCell::new() };
+}
+
+fn answer(event: Event) -> Answer {
+    HANDLER.with(|handler| {
+        let (runtime, deps) = handler.get_or_init(|| {
+            let mut builder = Builder::new_current_thread();
+            (
+                builder.enable_time().start_paused(true).build().unwrap(),
+                deps(),
+            )
+        });
+        runtime.block_on(handle(deps, event, NOW))
+    })
+}
+
+/// A handler over AWS that takes everything, and checks what it is asked to start.
+fn deps() -> Deps {
+    let settings = Settings::from_pairs([
+        ("DEPLOYMENT", "fr"),
+        ("PREFIX", "fargate-runners"),
+        ("STATE_MACHINE_ARN", MACHINE),
+        ("CLEANUP_FUNCTION", "cleanup"),
+        ("ALLOW_PUBLIC_REPOSITORIES", "true"),
+    ]);
+    let config = Config::from_settings(&settings).unwrap();
+    let rules: &[&Rule] = &[&secret(), &start(), &invoke()];
+    Deps {
+        secrets: Secrets::new(
+            mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules),
+            config.secret_parameter.clone(),
+            config.secret_ttl,
+        ),
+        sfn: mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
+        lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
+        sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
+        config,
+    }
+}
+
+fn secret() -> Rule {
+    mock!(aws_sdk_ssm::Client::get_parameter).then_output(|| {
+        let parameter = Parameter::builder().value(SECRET).build();
+        GetParameterOutput::builder().parameter(parameter).build()
+    })
+}
+
+fn start() -> Rule {
+    mock!(aws_sdk_sfn::Client::start_execution).then_compute_output(|request| {
+        let name: ExecutionName = request.name().unwrap().parse().unwrap();
+        let order: Order = serde_json::from_str(request.input().unwrap()).unwrap();
+        assert_eq!(
+            name,
+            ExecutionName::first(&order.job.repository, order.job.id)
+        );
+        StartExecutionOutput::builder()
+            .execution_arn("arn")
+            .start_date(DateTime::from_secs(0))
+            .build()
+            .unwrap()
+    })
+}
+
+fn invoke() -> Rule {
+    mock!(aws_sdk_lambda::Client::invoke).then_output(|| InvokeOutput::builder().build())
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask fuzz`: gives each target of tests/fuzz to libFuzzer for some minutes.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use workshop::{Progress, Workshop, run};
+
+use crate::prepare::cargo;
+
+/// What is searched for, and how long.
+#[derive(Debug, Parser)]
+pub(crate) struct Options {
+    /// Targets, of those in tests/fuzz/README.md; all where none is named
+    targets: Vec<String>,
+    /// Minutes for each target
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
+}
+
+/// Builds the driver and runs it once for each target, one after the other.
+pub(crate) fn run_targets(options: &Options) -> anyhow::Result<()> {
+    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let all = targets(&workshop)?;
+    for target in &options.targets {
+        ensure!(
+            all.contains(target),
+            "there is no target {target:?}; there are {}",
+            all.join(", ")
+        );
+    }
+    let step = progress.step("Fuzzing: instrumented build");
+    let mut build = Command::new(cargo());
+    build
+        .args(["build", "--release"])
+        .current_dir(workshop.path("tests/fuzz/driver"));
+    run(&step, &mut build)?;
+    step.done("");
+    let programs = programs(&workshop)?;
+    for target in all {
+        if options.targets.is_empty() || options.targets.contains(&target) {
+            let step = progress.step(format!("Fuzzing: {target}"));
+            let found = fuzz(&workshop, &programs.join(&target), &target, options.minutes)?;
+            step.done(&found);
+        }
+    }
+    Ok(())
+}
+
+/// Each target has a corpus of its name.
+fn targets(workshop: &Workshop) -> anyhow::Result<Vec<String>> {
+    let corpus = workshop.path("tests/fuzz/corpus");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&corpus).with_context(|| format!("reading {}", corpus.display()))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Where the driver's programs are: below this machine's target, whichever that is.
+fn programs(workshop: &Workshop) -> anyhow::Result<std::path::PathBuf> {
+    let built = workshop.target().join("fuzz");
+    for entry in fs::read_dir(&built)? {
+        let release = entry?.path().join("release");
+        if release.join("verify").is_file() {
+            return Ok(release);
+        }
+    }
+    bail!("the driver's programs are not in {}", built.display())
+}
+
+/// Runs one target; answers how much was tried.
+fn fuzz(workshop: &Workshop, program: &Path, target: &str, minutes: u32) -> anyhow::Result<String> {
+    let output = workshop.target().join("fuzz-output");
+    // libFuzzer adds what reaches new code to the first directory; the second is only read.
+    let found = output.join(target);
+    fs::create_dir_all(&found)?;
+    let log = output.join(format!("{target}.log"));
+    let status = Command::new(program)
+        .arg(&found)
+        .arg(workshop.path("tests/fuzz/corpus").join(target))
+        .args([
+            &format!("-max_total_time={}", minutes * 60),
+            "-timeout=30",
+            "-max_len=16384",
+            "-print_final_stats=1",
+        ])
+        .arg(format!(
+            "-artifact_prefix={}/finding-{target}-",
+            output.display()
+        ))
+        .stderr(File::create(&log)?)
+        .status()
+        .with_context(|| format!("starting {}", program.display()))?;
+    let text = fs::read_to_string(&log)?;
+    if !status.success() {
+        let last: Vec<_> = text.lines().rev().take(30).collect();
+        let last: Vec<_> = last.into_iter().rev().collect();
+        bail!(
+            "{target} broke a promise; the input is beside {}. Mend it, and keep the input in \
+             tests/fuzz/corpus/{target} by a name that says what it shows.\n{}",
+            log.display(),
+            last.join("\n")
+        );
+    }
+    let figure = |name: &str| {
+        let line = text.lines().rev().find_map(|line| line.strip_prefix(name));
+        line.map_or("?", |rest| rest.trim_start_matches(':').trim())
+            .to_owned()
+    };
+    Ok(format!(
+        "{} inputs tried, {} kept",
+        figure("stat::number_of_executed_units"),
+        figure("stat::new_units_added")
+    ))
+}
