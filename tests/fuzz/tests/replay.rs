@@ -1,5 +1,11 @@
 //! The targets in the ordinary tests: each with its corpus, and with inputs made from it.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy takes functions beside the tests for production code"
+)]
+
 use std::fmt;
 use std::fs;
 use std::path::Path;
