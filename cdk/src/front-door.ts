@@ -44,6 +44,8 @@ export class FrontDoor extends Construct {
         batchSize: 1,
         // The lowest that Lambda takes: the queue exists because there was too much at once.
         maxConcurrency: 2,
+        // `verify` names what it couldn't start; without this Lambda would take it for done.
+        reportBatchItemFailures: true,
       }),
     );
   }

@@ -120,6 +120,12 @@ test("dead letters come from the queue, from the rules and from cleanup's own fa
   });
 });
 
+test("what verify could not start stays in its queue", () => {
+  TEMPLATE.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+    FunctionResponseTypes: ["ReportBatchItemFailures"],
+  });
+});
+
 test("execution logging tells every event and no data", () => {
   TEMPLATE.hasResourceProperties("AWS::StepFunctions::StateMachine", {
     LoggingConfiguration: { Level: "ALL", IncludeExecutionData: false },
