@@ -9,6 +9,7 @@ from ministack.core import lambda_runtime
 
 import docker
 from engine import (
+    ages,
     callers,
     cloudformation,
     control,
@@ -54,6 +55,7 @@ def assemble(settings: Settings) -> Assembled:
     doorbell, timekeeper = Doorbell(), executions.Timekeeper()
     faults, calls = FaultBook(), CallLog()
     ending = tasks.Tasks(doorbell)
+    timing = executions.Executions(doorbell)
 
     hooks = Hooks()
     hooks.require(lambda_runtime, "reset")
@@ -63,6 +65,7 @@ def assemble(settings: Settings) -> Assembled:
         """A Docker on this machine is none of our business."""
         return False
 
+    ages.install(hooks)
     gateway.install(hooks, faults, calls, settings.enforce_iam)
     permissions.install(hooks)
     callers.install(hooks)
@@ -72,14 +75,16 @@ def assemble(settings: Settings) -> Assembled:
     ecs.install(hooks)
     runtask.install(hooks, faults)
     tasks.install(hooks, ending, faults)
-    executions.install(hooks, doorbell, timekeeper, settings.wait_scale)
+    executions.install(hooks, timing, doorbell, timekeeper, settings.wait_scale)
     integrations.install(hooks, ending, faults, calls, doorbell, settings.enforce_iam)
     hooks.install()
 
     timekeeper.start()
     control_port = None
     if settings.control_port is not None:
-        control_port = control.serve(control.Control(settings, faults, calls, ending), settings.control_port)
+        control_port = control.serve(
+            control.Control(settings, faults, calls, ending, timing), settings.control_port
+        )
 
     def close(grace: float) -> None:
         client.close(grace)

@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 from ministack.core.responses import request_scope
 from ministack.services import ecs
 
+from engine.ages import age
 from engine.ecs import task_of
 from engine.errors import PortTaken
+from engine.executions import Executions
 from engine.faults import CallLog, Fault, FaultBook
 from engine.settings import ACCOUNT, REGION, Settings
 from engine.tasks import SPOT_INTERRUPTION, SPOT_REASON, Tasks
@@ -33,11 +35,14 @@ class _Problem(Exception):
 class Control:
     """The operations, one method each."""
 
-    def __init__(self, settings: Settings, faults: FaultBook, calls: CallLog, tasks: Tasks) -> None:
+    def __init__(
+        self, settings: Settings, faults: FaultBook, calls: CallLog, tasks: Tasks, executions: Executions
+    ) -> None:
         self._settings = settings
         self._faults = faults
         self._calls = calls
         self._tasks = tasks
+        self._executions = executions
 
     def handle(self, method: str, path: list[str], query: dict[str, str], body: Any) -> Any:
         """Answers a request with a JSON value; raises `_Problem` for one that makes no sense."""
@@ -47,13 +52,17 @@ class Control:
             case "POST", ["faults"]:
                 return self._order(body)
             case "DELETE", ["faults"]:
-                self._faults.clear()
+                self._faults.clear(query.get("match", ""))
                 return {}
             case "GET", ["calls"]:
                 return self._find_calls(query)
             case "DELETE", ["calls"]:
                 self._calls.clear()
                 return {}
+            case "POST", ["ages"]:
+                return _age(body)
+            case "POST", ["executions", name, "time-out"]:
+                return {"timedOut": self._executions.time_out(name)}
             case "GET", ["tasks"]:
                 return {"tasks": [self._describe(task) for task in _all_tasks()]}
             case "POST", ["tasks", task_id, "spot-interruption"]:
@@ -153,6 +162,14 @@ def serve(control: Control, port: int) -> int:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True, name="control").start()
     return server.server_address[1]
+
+
+def _age(body: Any) -> dict:
+    match = body.get("match") if isinstance(body, dict) else None
+    seconds = _number(body, "seconds")
+    if not isinstance(match, str) or not match or seconds is None:
+        raise _Problem(HTTPStatus.BAD_REQUEST, "`match` says what is made older, `seconds` by how much")
+    return {"aged": age(match, seconds)}
 
 
 def _all_tasks() -> list[dict]:

@@ -84,12 +84,38 @@ class Timekeeper:
                 logger.exception("a time-out could not be applied")
 
 
-def install(hooks: Hooks, doorbell: Doorbell, timekeeper: Timekeeper, wait_scale: float) -> None:
+class Executions:
+    """Ends executions whose time is over."""
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._doorbell = doorbell
+
+    def time_out(self, name: str) -> int:
+        """Has the running executions of that name end as if their time were over; how many."""
+        ended = [each for _, each in sfn._executions.all_items() if each["name"] == name and running(each)]
+        for execution in ended:
+            self.end(execution)
+        return len(ended)
+
+    def end(self, execution: dict) -> None:
+        """The execution's time is over; one that has ended before stays as it is."""
+        if not running(execution):
+            return
+        execution["status"] = "TIMED_OUT"
+        execution["stopDate"] = now_iso()
+        sfn._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}})
+        sfn._emit_execution_status_event(execution)
+        self._doorbell.ring(execution["executionArn"])
+
+
+def install(
+    hooks: Hooks, executions: Executions, doorbell: Doorbell, timekeeper: Timekeeper, wait_scale: float
+) -> None:
     """Declares the hooks on executions."""
     hooks.require(sfn, "_executions", "_ExecutionError", "_state_query_language", "_apply_jsonata_output")
     hooks.require(sfn, "_jsonata_state_field", "_resolve_state_machine_arn", "_state_machines")
     _starting(hooks)
-    _ending(hooks, doorbell, timekeeper)
+    _ending(hooks, executions, doorbell, timekeeper)
     _sleeping(hooks, doorbell, wait_scale)
     _states(hooks)
 
@@ -119,7 +145,7 @@ def _known_execution(data: dict, name: str) -> dict | None:
     return sfn._executions.get(f"arn:aws:states:{get_region()}:{get_account_id()}:execution:{machine_name}:{name}")
 
 
-def _ending(hooks: Hooks, doorbell: Doorbell, timekeeper: Timekeeper) -> None:
+def _ending(hooks: Hooks, executions: Executions, doorbell: Doorbell, timekeeper: Timekeeper) -> None:
     @hooks.around(sfn, "_run_execution")
     def run(original, arn):
         execution = sfn._executions[arn]
@@ -127,20 +153,11 @@ def _ending(hooks: Hooks, doorbell: Doorbell, timekeeper: Timekeeper) -> None:
         seconds = _definition(execution).get("TimeoutSeconds")
         if seconds is not None:
             context = contextvars.copy_context()
-            timekeeper.call_in(seconds, lambda: context.run(time_out, execution))
+            timekeeper.call_in(seconds, lambda: context.run(executions.end, execution))
         try:
             original(arn)
         except Interrupted:
             logger.info("%s ended as %s", arn, execution["status"])
-
-    def time_out(execution):
-        if not running(execution):
-            return
-        execution["status"] = "TIMED_OUT"
-        execution["stopDate"] = now_iso()
-        sfn._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}})
-        sfn._emit_execution_status_event(execution)
-        doorbell.ring(execution["executionArn"])
 
     @hooks.around(sfn, "_stop_execution")
     def stop(original, data):

@@ -103,10 +103,10 @@ class FaultBook:
         with self._lock:
             self._faults.append(fault)
 
-    def clear(self) -> None:
-        """Withdraws them all."""
+    def clear(self, match: str = "") -> None:
+        """Withdraws those that are for requests with exactly this text; all when it is empty."""
         with self._lock:
-            self._faults.clear()
+            self._faults = [fault for fault in self._faults if match and fault.match != match]
 
     def all(self) -> list[dict]:
         """Every fault with its hits."""

@@ -19,7 +19,7 @@ from engine import permissions
 from engine.callers import role_name
 from engine.doorbell import Doorbell
 from engine.executions import Interrupted, current, running
-from engine.faults import ERROR, LOST, Call, Caller, CallLog, FaultBook
+from engine.faults import DELAY, ERROR, LOST, Call, Caller, CallLog, FaultBook
 from engine.hooks import Hooks
 from engine.tasks import USER_INITIATED, Tasks
 
@@ -38,7 +38,12 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorb
         """Makes a call in the state machine's name: refused if ordered or not allowed, and written down."""
         caller = _caller()
         denied = permissions.denied(caller, service, operation, request)
-        fault = faults.take(service, operation, {ERROR}, json.dumps(request))
+        text = json.dumps(request)
+        late = faults.take(service, operation, {DELAY}, text)
+        if late:
+            # Whatever becomes of the execution meanwhile: a call that is under way is made.
+            time.sleep(late.seconds)
+        fault = faults.take(service, operation, {ERROR}, text)
         if fault:
             answer = ecs.error_response_json(fault.error, fault.message, fault.status)
         elif enforce and denied:

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from support import EngineTestCase
+from support import EngineTestCase, until
 
 
 class FaultTest(EngineTestCase):
@@ -64,6 +64,45 @@ class FaultTest(EngineTestCase):
         started = time.monotonic()
         self.assertEqual(self.error_code(lambda: self.ssm.get_parameter(Name="/f/late")), "ParameterNotFound")
         self.assertGreaterEqual(time.monotonic() - started, 0.3)
+
+    def test_faults_are_withdrawn_by_what_they_match(self):
+        for match in ("/f/one", "/f/two"):
+            self.order(service="ssm", operation="GetParameter", match=match, error="InternalServerError", times=9)
+        self.engine.control("DELETE", "/faults?match=/f/one")
+        read = lambda name: self.error_code(lambda: self.ssm.get_parameter(Name=name))
+        self.assertEqual((read("/f/one"), read("/f/two")), ("ParameterNotFound", "InternalServerError"))
+
+    def test_a_late_call_of_a_machine_is_made_after_its_execution_ended(self):
+        file = self.engine.state_dir / "late"
+        function = self.function("late", f"open({str(file)!r}, 'w').close()")
+        self.order(service="lambda", operation="Invoke", effect="delay", seconds=1, match="late")
+        task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+        task["Arguments"] = {"FunctionName": function, "Payload": {}}
+        arn = self.start(self.machine({"T": task}))
+        events = lambda: self.stepfunctions.get_execution_history(executionArn=arn)["events"]
+        until("the task's state", lambda: any(event["type"] == "TaskScheduled" for event in events()))
+        self.stepfunctions.stop_execution(executionArn=arn)
+        self.assertEqual(self.end(arn)["status"], "ABORTED")
+        until("the function", file.exists)
+
+    def test_parameters_tasks_and_executions_can_be_made_older(self):
+        name = "/f/aged-7/x"
+        self.ssm.put_parameter(Name=name, Value="v", Type="String")
+        self.ssm.put_parameter(Name="/f/young", Value="v", Type="String")
+        arn = self.start(self.machine({"Wait": {"Type": "Wait", "Seconds": 1000, "End": True}}), name="aged-7")
+        started = lambda: self.stepfunctions.describe_execution(executionArn=arn)["startDate"]
+        written = lambda name: self.ssm.get_parameter(Name=name)["Parameter"]["LastModifiedDate"]
+        before = written(name), written("/f/young"), started()
+        self.assertEqual(self.engine.control("POST", "/ages", {"match": "aged-7", "seconds": 900}), {"aged": 2})
+        after = written(name), written("/f/young"), started()
+        seconds = [round((one - other).total_seconds()) for one, other in zip(before, after)]
+        self.assertEqual(seconds, [900, 0, 900])
+
+    def test_the_time_of_an_execution_can_be_over(self):
+        arn = self.start(self.machine({"Wait": {"Type": "Wait", "Seconds": 1000, "End": True}}), name="late-7")
+        self.assertEqual(self.engine.control("POST", "/executions/late-7/time-out"), {"timedOut": 1})
+        self.assertEqual(self.end(arn)["status"], "TIMED_OUT")
+        self.assertEqual(self.engine.control("POST", "/executions/late-7/time-out"), {"timedOut": 0})
 
     def test_an_order_that_makes_no_sense_is_refused_with_the_reason(self):
         for order, reason in (
