@@ -163,12 +163,12 @@ fn every_retry_and_catch_has_a_test_that_takes_it() {
 }
 
 /// Orders a fault from the engine.
-async fn order(world: &World, fault: Value) {
+pub(crate) async fn order(world: &World, fault: Value) {
     world.control(Method::POST, "/faults", fault).await;
 }
 
 /// Lets the next invocations of a function by the state machine fail.
-async fn invocations_fail(world: &World, function: &str, error: &str, times: u32) {
+pub(crate) async fn invocations_fail(world: &World, function: &str, error: &str, times: u32) {
     let fault = json!({
         "service": "lambda",
         "operation": "Invoke",
@@ -188,12 +188,12 @@ async fn served(site: &Site, repository: &str) -> (Job, Execution) {
 }
 
 /// The job was run, and nothing of it is left.
-async fn is_over(site: &Site, job: &Job) {
+pub(crate) async fn is_over(site: &Site, job: &Job) {
     site.reaches(job, JobStatus::Completed).await;
     site.nothing_left_of(job).await;
 }
 
-fn visits<'a>(execution: &'a Execution, state: &str) -> Vec<&'a Visit> {
+pub(crate) fn visits<'a>(execution: &'a Execution, state: &str) -> Vec<&'a Visit> {
     execution
         .visits
         .iter()
@@ -202,7 +202,7 @@ fn visits<'a>(execution: &'a Execution, state: &str) -> Vec<&'a Visit> {
 }
 
 /// The errors that a state failed with, one for each visit that did.
-fn failures<'a>(execution: &'a Execution, state: &str) -> Vec<&'a str> {
+pub(crate) fn failures<'a>(execution: &'a Execution, state: &str) -> Vec<&'a str> {
     visits(execution, state)
         .iter()
         .filter_map(|visit| visit.failure.as_ref())

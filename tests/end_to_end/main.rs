@@ -6,6 +6,7 @@ mod bad_input;
 mod ends;
 mod faults;
 mod happy;
+mod overload;
 mod recovery;
 mod secrets;
 mod variants;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
 
 /// Has `sweep` make its round, as its schedule does every five minutes.
-async fn sweep(site: &Site) {
+pub(crate) async fn sweep(site: &Site) {
     let function = format!("{}-sweep", site.observer.prefix);
     site.observer
         .aws
@@ -19,7 +19,7 @@ async fn sweep(site: &Site) {
 }
 
 /// Ends a task in one of the ways that the engine knows.
-async fn end_task(world: &World, task: &str, how: &str) {
+pub(crate) async fn end_task(world: &World, task: &str, how: &str) {
     let id = task.rsplit('/').next().unwrap();
     let path = format!("/tasks/{id}/{how}");
     world.control(Method::POST, &path, json!({})).await;

@@ -1,0 +1,194 @@
+//! More webhooks than Step Functions takes: what is answered 2xx is kept, and what can't be kept is
+//! not answered so.
+
+use github_standin::{Delivery, Job, JobStatus};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::faults::order;
+use crate::recovery::sweep;
+use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
+
+/// Step Functions takes no job of a repository until [`is_over`].
+async fn throttled(world: &World, repository: &str) {
+    let fault = json!({
+        "service": "states", "operation": "StartExecution", "match": repository, "times": 10_000,
+    });
+    order(world, fault).await;
+}
+
+/// What was ordered for a repository is withdrawn.
+async fn is_over(world: &World, repository: &str) {
+    let path = format!("/faults?match={repository}");
+    world.control(Method::DELETE, &path, Value::Null).await;
+}
+
+/// How the job's `queued` webhook was answered the first time.
+async fn answered(site: &Site, job: &Job) -> Delivery {
+    let found = site
+        .observer
+        .wait(LIMIT, async || {
+            let deliveries = site.deployment.github.deliveries();
+            let queued = deliveries.into_iter().find(|delivery| {
+                delivery.job == Some(job.id)
+                    && delivery.action.as_deref() == Some("queued")
+                    && delivery.status_code != 0
+            });
+            Ok(queued)
+        })
+        .await
+        .unwrap();
+    found.expect("the webhook is answered")
+}
+
+/// The URL of the deployment's queue whose name contains that.
+async fn queue(site: &Site, name: &str) -> String {
+    let input = json!({ "QueueNamePrefix": site.observer.prefix });
+    let found = site.observer.aws.sqs("ListQueues", input).await.unwrap();
+    let urls = found["QueueUrls"].as_array().unwrap();
+    let mut urls = urls.iter().filter_map(Value::as_str);
+    urls.find(|url| url.contains(name))
+        .unwrap_or_else(|| panic!("no queue {name}: {found}"))
+        .to_owned()
+}
+
+/// How many messages a queue has, those included that somebody is reading.
+async fn messages(site: &Site, queue: &str) -> u64 {
+    let names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+    ];
+    let input = json!({ "QueueUrl": queue, "AttributeNames": names });
+    let found = site
+        .observer
+        .aws
+        .sqs("GetQueueAttributes", input)
+        .await
+        .unwrap();
+    let count = |name: &&str| found["Attributes"][*name].as_str()?.parse::<u64>().ok();
+    names.iter().filter_map(count).sum()
+}
+
+async fn has_messages(site: &Site, queue: &str, count: u64) {
+    let reached = site
+        .observer
+        .wait(LIMIT, async || {
+            Ok((messages(site, queue).await == count).then_some(()))
+        })
+        .await
+        .unwrap();
+    assert!(reached.is_some(), "{queue} never has {count} messages");
+}
+
+/// Sets how long a message is hidden after a try: on AWS nearly a minute, which is long to watch.
+async fn hidden_for(site: &Site, queue: &str, seconds: &str) {
+    let input = json!({ "QueueUrl": queue, "Attributes": { "VisibilityTimeout": seconds } });
+    site.observer
+        .aws
+        .sqs("SetQueueAttributes", input)
+        .await
+        .unwrap();
+}
+
+/// Waits until more than one invocation of `verify` has met the throttling of a repository: each
+/// tries sixteen times at most.
+async fn is_tried_again(world: &World, repository: &str) {
+    let tried = world
+        .repository
+        .observer
+        .wait(LIMIT, async || {
+            let ordered = world.control(Method::GET, "/faults", Value::Null).await;
+            let faults = ordered["faults"].as_array().unwrap();
+            let hits = faults
+                .iter()
+                .filter(|fault| fault["match"] == repository)
+                .filter_map(|fault| fault["hits"].as_u64());
+            Ok((hits.sum::<u64>() > 3 * 16).then_some(()))
+        })
+        .await
+        .unwrap();
+    assert!(tried.is_some(), "the queue is not read again");
+}
+
+#[test]
+fn a_throttled_start_is_kept_answered_202_and_served_without_anybody() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let overflow = queue(site, "verflow").await;
+        hidden_for(site, &overflow, "1").await;
+        throttled(world, "octo/crowded").await;
+        let job = site.queue(script("octo/crowded", "true"));
+        let delivery = answered(site, &job).await;
+        assert_eq!(delivery.status_code, 202, "{delivery:?}");
+        let name = site.name(&job);
+        assert!(site.observer.execution(&name).await.unwrap().is_none());
+        // The queue's own tries meet the same throttling, and what they could not start stays.
+        is_tried_again(world, "octo/crowded").await;
+        assert_eq!(messages(site, &overflow).await, 1, "it is kept");
+
+        is_over(world, "octo/crowded").await;
+        site.reaches(&job, JobStatus::Completed).await;
+        let execution = site.ended(&job).await;
+        assert_succeeded(&execution);
+        let input = &execution.events[0]["executionStartedEventDetails"]["input"];
+        let order: Value = serde_json::from_str(input.as_str().unwrap()).unwrap();
+        assert_eq!(order["recheck"], true, "it may be late: {order}");
+        has_messages(site, &overflow, 0).await;
+        hidden_for(site, &overflow, "54").await;
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
+fn what_can_be_neither_started_nor_kept_is_refused_and_repeated() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        throttled(world, "octo/drowned").await;
+        let lost = json!({
+            "service": "sqs", "operation": "SendMessage", "match": "octo/drowned", "times": 10_000,
+            "error": "InternalFailure", "status": 500,
+        });
+        order(world, lost).await;
+        let job = site.queue(script("octo/drowned", "true"));
+        let delivery = answered(site, &job).await;
+        assert!(delivery.status_code >= 500, "{delivery:?}");
+
+        is_over(world, "octo/drowned").await;
+        let name = site.name(&job);
+        let found = site
+            .observer
+            .wait(LIMIT, async || {
+                sweep(site).await;
+                site.observer.execution(&name).await
+            })
+            .await
+            .unwrap();
+        assert!(found.is_some(), "GitHub was not asked to repeat it");
+        assert_succeeded(&site.ended(&job).await);
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
+fn a_kept_message_that_nobody_can_read_is_put_aside_for_a_person() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let aws = &site.observer.aws;
+        let overflow = queue(site, "verflow").await;
+        let dead = queue(site, "ead").await;
+        let before = messages(site, &dead).await;
+        hidden_for(site, &overflow, "0").await;
+        let foreign = json!({ "QueueUrl": overflow, "MessageBody": "{\"job\": \"none of ours\"}" });
+        aws.sqs("SendMessage", foreign).await.unwrap();
+        has_messages(site, &dead, before + 1).await;
+        has_messages(site, &overflow, 0).await;
+        hidden_for(site, &overflow, "54").await;
+        // For the other tests, as a person would after having read it.
+        aws.sqs("PurgeQueue", json!({ "QueueUrl": dead }))
+            .await
+            .unwrap();
+    });
+}
