@@ -104,7 +104,7 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
 
         // The registration lies there for as long as this takes.
         let fault = json!({
-            "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 5,
+            "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 10,
             "match": "octo/secluded",
         });
         world.control(Method::POST, "/faults", fault).await;
