@@ -26,6 +26,12 @@ export interface RunnerConfig {
    */
   readonly image?: string;
   /**
+   * The version of GitHub's runner in that image, like `2.338.0`, or the name of an SSM parameter
+   * below `/PREFIX/runner-versions/` that holds it.
+   * @default - unknown: nobody warns when it is too old
+   */
+  readonly runnerVersion?: string;
+  /**
    * Whether the image is built inside AWS, after each deployment and every week.
    * @default false
    */
@@ -129,6 +135,12 @@ export interface Config {
    * @default - built from images/ubuntu
    */
   readonly image?: string;
+  /**
+   * The version of GitHub's runner in that image, like `2.338.0`, or the name of an SSM parameter
+   * below `/PREFIX/runner-versions/` that holds it.
+   * @default - unknown: nobody warns when it is too old
+   */
+  readonly runnerVersion?: string;
   /**
    * Whether the default runner's image is built inside AWS, instead of by `cdk deploy`.
    * @default false
@@ -287,6 +299,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   labels: list,
   architecture: oneOf("x64", "arm64"),
   image: text,
+  runnerVersion: text,
   rebuildWeekly: boolean,
   cpu: int,
   memoryMiB: int,
@@ -309,6 +322,7 @@ const CONFIG: Parsers<Config> = {
   reconcileCalls: int,
   runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
   image: text,
+  runnerVersion: text,
   rebuildWeekly: boolean,
   labels: list,
   runnerArchitecture: oneOf("x64", "arm64"),

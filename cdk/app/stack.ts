@@ -47,6 +47,7 @@ export class FargateRunnersStack extends Stack {
           labels: config.labels,
           architecture: config.runnerArchitecture,
           image: config.image,
+          runnerVersion: config.runnerVersion,
           rebuildWeekly: config.rebuildWeekly,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
@@ -83,8 +84,10 @@ export class FargateRunnersStack extends Stack {
       const runnerId = runner.name ?? `Runner${index}`;
       new FargateRunner(this, runnerId, {
         ...this.runnerProps(runnerId, {
+          ...(runner.image || runner.rebuildWeekly
+            ? {}
+            : { image: config.image, runnerVersion: config.runnerVersion }),
           ...runner,
-          image: runner.image ?? (runner.rebuildWeekly ? undefined : config.image),
         }),
         runners: this.runners,
       });

@@ -14,6 +14,7 @@ export {
   type RunnerProps,
 } from "./runners/runner";
 export { LABELS_TAG } from "./runners/labels";
+export { RUNNER_VERSION_TAG } from "./runners/runner-version";
 
 // Images.
 export { imageFromUri } from "./images/image-from-uri";

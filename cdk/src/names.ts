@@ -27,6 +27,8 @@ export class Names {
   readonly catalogueParameter: string;
   /** SSM parameter in which `sweep` remembers how far back it has seen GitHub's deliveries. */
   readonly sweepMark: string;
+  /** SSM path under which rebuilt images tell the version of their runner. */
+  readonly runnerVersions: string;
   /** Name of the state machine. */
   readonly stateMachine: string;
   /** Name of the ECS cluster. */
@@ -61,6 +63,7 @@ export class Names {
     this.runnerParameters = `/${prefix}/runners`;
     this.catalogueParameter = `/${prefix}/catalogue`;
     this.sweepMark = `/${prefix}/sweep/deliveries-seen`;
+    this.runnerVersions = `/${prefix}/runner-versions`;
     this.stateMachine = prefix;
     this.cluster = prefix;
     this.runnerLogGroup = `/ecs/${prefix}`;

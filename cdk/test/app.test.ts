@@ -35,6 +35,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],
   runners: [[{ name: "big", cpu: 4096, memoryMiB: 8192 }], ["-Ubuntu*", "+big*"]],
   image: ["example.org/other:1", ["UbuntuTaskDefinition.ContainerDefinitions"]],
+  runnerVersion: ["2.338.0", ["UbuntuTaskDefinition.Tags"]],
   // The image that these tests name speaks against it: it got where it should.
   rebuildWeekly: [true, /Invalid rebuild: true/],
   labels: [["self-hosted", "other"], ["UbuntuTaskDefinition.Tags"]],

@@ -28,6 +28,13 @@ function imageOf(template: Template): string {
     : image["Fn::Join"][1].map((part) => (typeof part === "string" ? part : part.Ref)).join("");
 }
 
+/** What the task definition tells of its runner's version. */
+function versionOf(template: Template): string | undefined {
+  const [definition] = Object.values(template.findResources("AWS::ECS::TaskDefinition"));
+  const tags = definition!.Properties.Tags as { Key: string; Value: string }[];
+  return tags.find(({ Key }) => Key === "GH:runner-version")?.Value;
+}
+
 const DIGEST = `sha256:${"0".repeat(64)}`;
 const HOST = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 
@@ -72,6 +79,11 @@ test("without an image of its own a runner gets one that cdk deploy builds; synt
   const { dockerImages } = JSON.parse(readFileSync(manifest.file, "utf8")) as {
     dockerImages: Record<string, { source: { platform: string } }>;
   };
+  const dockerfile = readFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), "utf8");
+  assert.match(
+    dockerfile,
+    new RegExp(`^ARG RUNNER_VERSION=${versionOf(Template.fromStack(stack))}$`, "m"),
+  );
   const images = Object.values(dockerImages);
   assert.deepEqual(
     images.map(({ source }) => source.platform),
@@ -100,6 +112,13 @@ test("a rebuilt image takes runner and checksum from GitHub's newest release", (
   }
   const named = Environment.EnvironmentVariables.find(({ Name }) => Name === "PACKAGE");
   assert.equal(named?.Value, "actions-runner-linux-x64");
+  // `sweep` reads there how old the runner is.
+  const parameter = Environment.EnvironmentVariables.find(
+    ({ Name }) => Name === "VERSION_PARAMETER",
+  );
+  assert.equal(parameter?.Value, "/fargate-runners/runner-versions/ubuntu-x64");
+  assert.match(Source.BuildSpec, /ssm put-parameter --name \\"\$VERSION_PARAMETER/);
+  assert.equal(versionOf(template), parameter?.Value);
   // Once a week, and when the stack has been deployed.
   template.resourcePropertiesCountIs(
     "AWS::Events::Rule",
@@ -125,6 +144,11 @@ test("rebuilding an image of one's own, or without the agent, is refused", () =>
     );
   };
   refused({ image: IMAGE, rebuild: true }, /Invalid rebuild: true/);
+  refused({ runnerVersion: "2.338.0" }, /Invalid runnerVersion: "2.338.0".*image of one's own/);
+  refused(
+    { image: IMAGE, runnerVersion: "latest" },
+    /Invalid runnerVersion: "latest".*like 2\.338\.0.*\/fargate-runners\/runner-versions\//,
+  );
   refused(
     { rebuild: { agentFile: "/nowhere/agent" } },
     /isn't compiled for x64: cargo xtask zips --arch x86_64/,

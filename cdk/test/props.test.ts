@@ -257,8 +257,10 @@ check<Omit<FargateRunnerProps, "runners">>(
         "+RunnerImage*",
         "RunnerRolesExecutionDefaultPolicy.PolicyDocument",
         `${task}.ContainerDefinitions`,
+        `${task}.Tags`,
       ],
     },
+    runnerVersion: { value: () => "2.338.0", changes: [`${task}.Tags`] },
     cpu: { value: () => 1024, changes: [`${task}.Cpu`] },
     memoryMiB: { value: () => 8192, changes: [`${task}.Memory`] },
     ephemeralStorageGiB: { value: () => 100, changes: [`${task}.EphemeralStorage`] },
@@ -297,7 +299,12 @@ check<Omit<RebuiltImageProps, "runners">>(
   {
     name: {
       value: () => "other",
-      changes: ["ImageProject.Description", "ImageProject.LogsConfig"],
+      changes: [
+        "ImageProject.Description",
+        "ImageProject.Environment",
+        "ImageProject.LogsConfig",
+        "ImageRoleDefaultPolicy.PolicyDocument",
+      ],
     },
     architecture: {
       value: () => "arm64",
@@ -311,6 +318,7 @@ check<Omit<RebuiltImageProps, "runners">>(
       value: () => dummyAgent("other"),
       changes: ["ImageProject.Source", "ImageRoleDefaultPolicy.PolicyDocument"],
     },
+    compression: { value: () => "zstd", changes: ["ImageProject.Environment"] },
   },
   (stack, props) => {
     const runners = withRunners(stack);

@@ -29,6 +29,9 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
         ...readSecrets(props, "ssm:GetParameter", `${names.githubParameters}/webhook-secret`),
         allow(["states:StartExecution"], [names.stateMachineArn]),
         allow(["states:DescribeExecution"], [names.executionArns], { wildcard: EXECUTIONS }),
+        allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {
+          wildcard: "Each image that is rebuilt tells its runner's version in a parameter there.",
+        }),
         allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
       ];
     case "match":

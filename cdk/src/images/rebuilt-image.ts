@@ -25,6 +25,12 @@ export interface RebuildOptions {
    * @default - where `cargo xtask zips` leaves it, or what the package carries
    */
   readonly agentFile?: string;
+  /**
+   * How the image's layers are packed. zstd unpacks faster than gzip, so that a runner starts
+   * sooner; ECS on Fargate and on current instances understands both.
+   * @default "gzip"
+   */
+  readonly compression?: "gzip" | "zstd";
 }
 
 /** What an image that is rebuilt by itself is made from. */
@@ -54,6 +60,8 @@ export class RebuiltImage extends Construct {
   readonly repository: ecr.Repository;
   /** What builds them. */
   readonly project: codebuild.Project;
+  /** The SSM parameter in which a build leaves the version of the runner that it installed. */
+  readonly versionParameter: string;
 
   constructor(scope: Construct, id: string, props: RebuiltImageProps) {
     super(scope, id);
@@ -66,6 +74,7 @@ export class RebuiltImage extends Construct {
           agentCommand(architecture),
       );
     }
+    this.versionParameter = `${runners.names.runnerVersions}/${props.name}`;
     this.repository = new ecr.Repository(this, "Repository", {
       imageScanOnPush: true,
       encryption: ecr.RepositoryEncryption.AES_256,
@@ -92,6 +101,7 @@ export class RebuiltImage extends Construct {
         wildcard: "The call that signs in can't be limited to a repository.",
       }),
       allow(PUSH, [this.repository.repositoryArn]),
+      allow(["ssm:PutParameter"], [runners.names.parameterArn(this.versionParameter)]),
     ]);
     const arm = architecture === "arm64";
     this.project = new codebuild.Project(this, "Project", {
@@ -112,6 +122,8 @@ export class RebuiltImage extends Construct {
         // Docker Hub's own, where CodeBuild's addresses have not used up the anonymous pulls.
         BASE_IMAGE: { value: "public.ecr.aws/docker/library/ubuntu:24.04" },
         PACKAGE: { value: `actions-runner-linux-${architecture}` },
+        COMPRESSION: { value: props.compression ?? "gzip" },
+        VERSION_PARAMETER: { value: this.versionParameter },
       },
       buildSpec: codebuild.BuildSpec.fromObject(BUILD),
       timeout: Duration.minutes(30),
@@ -166,7 +178,7 @@ const PUSH = [
   "ecr:PutImage",
 ];
 
-/** Asks GitHub for the newest runner and its checksum, builds, and pushes under two names. */
+/** Asks GitHub for the newest runner and its checksum, builds, pushes under two names, and tells the version. */
 const SCRIPT = `
 # Others build behind the same address, and GitHub counts anonymous calls by address.
 curl --fail --silent --show-error --location --retry 15 --retry-delay 60 --retry-all-errors \\
@@ -176,10 +188,23 @@ digest=$(jq --raw-output --arg name "$PACKAGE-$version.tar.gz" \\
   '.assets[] | select(.name == $name) | .digest | ltrimstr("sha256:")' release.json)
 test -n "$digest"
 aws ecr get-login-password | docker login --username AWS --password-stdin "\${REPOSITORY%%/*}"
-docker build --pull --build-arg BASE_IMAGE="$BASE_IMAGE" \\
+set -- --pull --build-arg BASE_IMAGE="$BASE_IMAGE" \\
   --build-arg RUNNER_VERSION="$version" --build-arg RUNNER_SHA256="$digest" \\
-  --tag "$REPOSITORY:latest" --tag "$REPOSITORY:$version-$(date +%Y%m%d)" .
-docker push --all-tags "$REPOSITORY"
+  --tag "$REPOSITORY:latest" --tag "$REPOSITORY:$version-$(date +%Y%m%d)"
+if [ "$COMPRESSION" = gzip ]; then
+  docker build "$@" .
+  docker push --all-tags "$REPOSITORY"
+else
+  # Docker's own builder packs by gzip only; the one in a container is pulled from Docker Hub.
+  for attempt in 1 2 3 4 5; do
+    docker buildx create --name packer --use --driver docker-container --bootstrap && break
+    docker buildx rm --force packer
+    sleep 60
+  done
+  docker buildx build "$@" --provenance=false \\
+    --output "type=image,push=true,oci-mediatypes=true,compression=$COMPRESSION,force-compression=true" .
+fi
+aws ssm put-parameter --name "$VERSION_PARAMETER" --type String --overwrite --value "$version"
 `;
 
 const BUILD = {

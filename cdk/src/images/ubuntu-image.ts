@@ -1,5 +1,6 @@
 import { Platform } from "aws-cdk-lib/aws-ecr-assets";
 import * as ecs from "aws-cdk-lib/aws-ecs";
+import { readFileSync } from "node:fs";
 import { repositoryFile } from "../repository-files";
 import { RunnerArchitecture } from "../runners/runner";
 import { agentSource, prebuiltContext } from "./build-context";
@@ -25,4 +26,10 @@ export function ubuntuImage(architecture: RunnerArchitecture): ecs.ContainerImag
     extraHash: hash,
     invalidation: { buildContexts: false },
   });
+}
+
+/** The version of the runner that the Dockerfile of `images/ubuntu` installs. */
+export function ubuntuRunnerVersion(): string | undefined {
+  const dockerfile = readFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), "utf8");
+  return /^ARG RUNNER_VERSION=(\S+)$/m.exec(dockerfile)?.[1];
 }

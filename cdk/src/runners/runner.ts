@@ -4,13 +4,14 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
 import { RebuildOptions, RebuiltImage } from "../images/rebuilt-image";
-import { ubuntuImage } from "../images/ubuntu-image";
+import { ubuntuImage, ubuntuRunnerVersion } from "../images/ubuntu-image";
 import { invalidProp } from "../invalid-prop";
 import { DEPLOYMENT_TAG } from "../names";
 import { Capacity, CAPACITY_TAG } from "./capacity";
 import { RunnerHost } from "./host";
 import { LABELS_TAG, labelsTag } from "./labels";
 import { RunnerRoles } from "./runner-roles";
+import { RUNNER_VERSION_TAG, runnerVersionTag } from "./runner-version";
 
 /** The container that the agent runs in; `launch` addresses its overrides to this name. */
 export const RUNNER_CONTAINER = "runner";
@@ -55,6 +56,13 @@ export interface RunnerProps {
    * @default false
    */
   readonly rebuild?: boolean | RebuildOptions;
+  /**
+   * The version of GitHub's runner in `image`, like `2.338.0`, or the name of an SSM parameter
+   * below `/PREFIX/runner-versions/` that holds it. `sweep` warns by metric and alarm before GitHub
+   * stops giving jobs to it. Goes only with `image`: of the others it is known.
+   * @default - unknown: nobody warns
+   */
+  readonly runnerVersion?: string;
   /**
    * CPU units; 1024 is one vCPU.
    * @default 2048
@@ -158,7 +166,8 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       executionRole: roles.executionRole,
       taskRole: roles.taskRole,
     });
-    this.image = this.imageOf(props, name, architecture);
+    const { image, version } = this.imageOf(props, name, architecture);
+    this.image = image;
     this.container = this.taskDefinition.addContainer(RUNNER_CONTAINER, {
       ...kind.container,
       image: this.image,
@@ -173,6 +182,9 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
     const only = { includeResourceTypes: ["AWS::ECS::TaskDefinition"] };
     Tags.of(this.taskDefinition).add(LABELS_TAG, labelsValue, only);
+    if (version !== undefined) {
+      Tags.of(this.taskDefinition).add(RUNNER_VERSION_TAG, version, only);
+    }
     if (kind.capacity !== undefined) {
       Tags.of(this.taskDefinition).add(CAPACITY_TAG, kind.capacity.toString(), only);
     }
@@ -182,20 +194,30 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     runners.addOffer({ construct: this, family, labels });
   }
 
+  /** The image, and what the tag tells of its runner's version. */
   private imageOf(
     props: RunnerProps,
     name: string,
     architecture: RunnerArchitecture,
-  ): ecs.ContainerImage {
-    const { image, rebuild = false, runners } = props;
-    if (rebuild === false) {
-      return image ?? ubuntuImage(architecture);
-    }
+  ): { image: ecs.ContainerImage; version?: string } {
+    const { image, rebuild = false, runners, runnerVersion } = props;
     if (image !== undefined) {
-      throw invalidProp("rebuild", rebuild, "nothing beside an image of one's own");
+      if (rebuild !== false) {
+        throw invalidProp("rebuild", rebuild, "nothing beside an image of one's own");
+      }
+      const version =
+        runnerVersion && runnerVersionTag("runnerVersion", runnerVersion, runners.names);
+      return { image, version };
+    }
+    if (runnerVersion !== undefined) {
+      throw invalidProp("runnerVersion", runnerVersion, "nothing without an image of one's own");
+    }
+    if (rebuild === false) {
+      return { image: ubuntuImage(architecture), version: ubuntuRunnerVersion() };
     }
     const options = rebuild === true ? {} : rebuild;
-    return new RebuiltImage(this, "Image", { ...options, runners, name, architecture }).image;
+    const rebuilt = new RebuiltImage(this, "Image", { ...options, runners, name, architecture });
+    return { image: rebuilt.image, version: rebuilt.versionParameter };
   }
 
   private addExtraContainers(containers: Record<string, ecs.ContainerDefinitionOptions>): void {

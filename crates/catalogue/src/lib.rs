@@ -12,6 +12,6 @@ mod offer;
 mod published;
 mod read;
 
-pub use offer::{CAPACITY_TAG, Catalogue, LABELS_TAG, Offer};
+pub use offer::{CAPACITY_TAG, Catalogue, LABELS_TAG, Offer, RUNNER_VERSION_TAG};
 pub use published::{DecodeError, EncodeError, STANDARD_LIMIT, parameter};
 pub use read::read;

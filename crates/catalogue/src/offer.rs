@@ -13,6 +13,10 @@ pub const LABELS_TAG: &str = "GH:labels";
 /// preference. Without it the deployment's own apply.
 pub const CAPACITY_TAG: &str = "GH:capacity";
 
+/// The tag by which a task definition tells which version of GitHub's runner its image holds: the
+/// version, or the name of an SSM parameter with it, where the image is rebuilt on its own.
+pub const RUNNER_VERSION_TAG: &str = "GH:runner-version";
+
 /// Everything a deployment offered at one time. In JSON its fields are `publishedAt` and `families`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
@@ -48,6 +52,9 @@ pub struct Offer {
     /// The names of its containers.
     #[serde(default)]
     pub containers: Vec<String>,
+    /// What its tag tells of the runner's version; not published, because `match` needs none.
+    #[serde(skip)]
+    pub runner_version: Option<String>,
 }
 
 impl Offer {
@@ -89,6 +96,8 @@ impl Offer {
                 .iter()
                 .filter_map(|container| container.name().map(str::to_owned))
                 .collect(),
+            runner_version: Some(tag(RUNNER_VERSION_TAG).trim().to_owned())
+                .filter(|version| !version.is_empty()),
         })
     }
 
@@ -132,6 +141,7 @@ mod tests {
         let tags = [
             tag("GH:capacity", "FARGATE_SPOT FARGATE"),
             tag("GH:labels", "Self-Hosted linux ARM64"),
+            tag("GH:runner-version", "2.338.0"),
         ];
         assert_eq!(
             Offer::of("fargate-runners-arm", &definition, &tags),
@@ -144,6 +154,7 @@ mod tests {
                 architecture: Some("ARM64".to_owned()),
                 network_mode: Some("awsvpc".to_owned()),
                 containers: vec!["runner".to_owned()],
+                runner_version: Some("2.338.0".to_owned()),
             })
         );
     }

@@ -121,6 +121,7 @@ mod tests {
             architecture: Some("X86_64".to_owned()),
             network_mode: Some("awsvpc".to_owned()),
             containers: vec!["runner".to_owned()],
+            runner_version: None,
         }
     }
 

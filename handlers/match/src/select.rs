@@ -113,6 +113,7 @@ mod tests {
             architecture: None,
             network_mode: None,
             containers: vec![job::CONTAINER.to_owned()],
+            runner_version: None,
         }
     }
 

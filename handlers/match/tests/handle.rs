@@ -45,6 +45,7 @@ fn offer(family: &str, labels: &str) -> Offer {
         architecture: None,
         network_mode: None,
         containers: vec!["runner".to_owned()],
+        runner_version: None,
     }
 }
 

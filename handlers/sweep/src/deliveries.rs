@@ -7,13 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use aws::Kind;
 use aws_sdk_ssm::types::ParameterType;
 use github::Delivery;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::Deps;
+use crate::{Deps, parameter};
 
 /// For how long GitHub keeps deliveries.
 const KEPT: Duration = Duration::days(3);
@@ -102,23 +101,8 @@ fn to_redeliver(seen: &[Delivery], now: OffsetDateTime) -> Vec<u64> {
 }
 
 async fn read_mark(deps: &Deps, name: &str) -> Result<Option<OffsetDateTime>, fleet::Error> {
-    match deps.fleet.ssm.get_parameter().name(name).send().await {
-        Ok(found) => {
-            let text = found
-                .parameter()
-                .and_then(|parameter| parameter.value())
-                .unwrap_or_default();
-            Ok(OffsetDateTime::parse(text, &Rfc3339).ok())
-        }
-        Err(error) => {
-            let error = aws::Error::new("ssm:GetParameter", name, &error);
-            if error.kind() == Kind::NotFound {
-                Ok(None)
-            } else {
-                Err(error.into())
-            }
-        }
-    }
+    let text = parameter::read(deps, name).await?;
+    Ok(text.and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok()))
 }
 
 async fn write_mark(deps: &Deps, name: &str, at: OffsetDateTime) -> Result<(), fleet::Error> {

@@ -12,6 +12,7 @@
 //! | [`unannounced`] | where it is asked to, finds queued jobs that no webhook told of |
 //! | [`deliveries`] | has GitHub repeat webhooks that it could not deliver |
 //! | [`offers`] | publishes the catalogue of task definitions for `match` |
+//! | [`versions`] | warns where an image's runner falls behind GitHub's releases |
 //!
 //! A duty that fails is reported and tried again next time; it never keeps the others from theirs.
 //! Calls at GitHub grow with pages of a hundred runners, plus a fixed number and what the operator grants
@@ -20,11 +21,13 @@
 pub mod closed;
 pub mod deliveries;
 pub mod offers;
+mod parameter;
 pub mod registrations;
 pub mod runners;
 pub mod settings;
 pub mod tasks;
 pub mod unannounced;
+pub mod versions;
 pub mod waiting;
 pub mod world;
 
@@ -35,6 +38,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 pub use settings::Config;
+pub use versions::Releases;
 pub use world::World;
 
 /// What `sweep` works with.
@@ -46,6 +50,8 @@ pub struct Deps {
     pub github: GitHub,
     /// What the operator decided.
     pub config: Config,
+    /// What GitHub has told of the runner's releases.
+    pub releases: Releases,
 }
 
 /// What one sweep did.
@@ -68,6 +74,9 @@ pub struct Report {
     pub unannounced: usize,
     /// Webhooks that GitHub was asked to repeat.
     pub redelivered: usize,
+    /// For how many days the runner of the image furthest behind has had a successor; none where no
+    /// image's version is known.
+    pub runner_version_age_days: Option<i64>,
     /// Duties that failed, by name, and why.
     pub failed: Vec<String>,
 }
@@ -90,12 +99,17 @@ impl From<Incomplete> for Diagnostic {
 pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomplete> {
     let mut report = Report::default();
     // These need no look at the world, and are worth most when it fails.
-    note(
-        &mut report,
-        "offers",
-        offers::publish(deps, now).await,
-        |_, ()| {},
-    );
+    match offers::read(deps, now).await {
+        Ok(found) => {
+            let published = offers::publish(deps, &found).await;
+            note(&mut report, "offers", published, |_, ()| {});
+            let age = versions::check(deps, &found, now).await;
+            note(&mut report, "versions", age, |r, days| {
+                r.runner_version_age_days = days;
+            });
+        }
+        Err(error) => report.failed.push(format!("offers: {error}")),
+    }
     note(
         &mut report,
         "deliveries",

@@ -4,7 +4,7 @@ use ::settings::Settings;
 use fleet::Fleet;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use sweep::{Config, Deps, handle};
+use sweep::{Config, Deps, Releases, handle};
 use time::OffsetDateTime;
 
 /// How often one AWS call is tried. The next sweep comes in five minutes.
@@ -20,6 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         fleet,
         github,
         config: Config::from_settings(&settings)?,
+        releases: Releases::default(),
     };
     lambda_runtime::run(service_fn(move |_: LambdaEvent<Value>| {
         handle(deps, OffsetDateTime::now_utc())

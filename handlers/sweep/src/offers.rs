@@ -1,14 +1,18 @@
-//! The catalogue of task definitions, published for `match`.
+//! The catalogue of task definitions: read from ECS, and published for `match`.
 
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
-use catalogue::{STANDARD_LIMIT, parameter};
+use catalogue::{Catalogue, STANDARD_LIMIT, parameter};
 use time::OffsetDateTime;
 
 use crate::Deps;
 
-/// Reads the catalogue from ECS and puts it into one parameter.
-pub async fn publish(deps: &Deps, now: OffsetDateTime) -> Result<(), fleet::Error> {
-    let found = catalogue::read(&deps.fleet.ecs, &deps.config.family_prefix, now).await?;
+/// Reads the catalogue from ECS.
+pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::Error> {
+    Ok(catalogue::read(&deps.fleet.ecs, &deps.config.family_prefix, now).await?)
+}
+
+/// Puts the catalogue into one parameter.
+pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<(), fleet::Error> {
     let text = match found.encode() {
         Ok(text) => text,
         Err(error) => {

@@ -6,13 +6,13 @@ use std::time::Duration as StdDuration;
 use fleet_standin::Aws;
 use github::{App, GitHub, JitRequest, Scope};
 use github_standin::{
-    APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, Server, SimulatedRunner,
+    APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, RunnerRelease, Server, SimulatedRunner,
 };
 use job::Order;
 use registration::ParameterPath;
 use serde_json::json;
 use settings::Settings;
-use sweep::{Config, Deps, Report, handle};
+use sweep::{Config, Deps, Releases, Report, handle};
 use time::{Duration, OffsetDateTime};
 
 const LABELS: [&str; 2] = ["self-hosted", "linux"];
@@ -41,6 +41,7 @@ impl World {
             fleet: aws.fleet(),
             github: GitHub::new(server.url().parse().unwrap(), app).unwrap(),
             config: Config::from_settings(&settings).unwrap(),
+            releases: Releases::default(),
         };
         Self { aws, server, deps }
     }
@@ -318,4 +319,72 @@ async fn a_repository_that_the_app_was_removed_from_is_no_failure_of_every_sweep
     }
     world.server.uninstall("octo");
     assert_eq!(world.sweep_in(16).await, Report::default());
+}
+
+impl World {
+    /// GitHub has released these versions so many days ago.
+    fn released(&self, versions: &[(&str, i64)]) {
+        let releases = versions
+            .iter()
+            .map(|(version, days)| RunnerRelease {
+                version: (*version).to_owned(),
+                published_at: (OffsetDateTime::now_utc() - Duration::days(*days))
+                    .format(&time::format_description::well_known::Rfc3339)
+                    .unwrap(),
+            })
+            .collect();
+        self.server
+            .change_settings(|settings| settings.runner_releases = Some(releases));
+    }
+
+    /// The AWS deployment has a task definition whose image tells its runner's version like that.
+    fn image(&self, family: &str, version: &str) {
+        let tags = [("GH:labels", "self-hosted"), ("GH:runner-version", version)];
+        self.aws.add_family(family, tags);
+    }
+}
+
+const RELEASES: [(&str, i64); 3] = [("2.338.0", 4), ("2.337.1", 23), ("2.337.0", 40)];
+
+#[tokio::test]
+async fn the_image_furthest_behind_githubs_releases_is_told() {
+    let world = World::new().await;
+    world.released(&RELEASES);
+    world.image("fargate-runners-new", "2.338.0");
+    assert_eq!(world.sweep().await.runner_version_age_days, Some(0));
+    world.image("fargate-runners-old", "2.337.0");
+    assert_eq!(world.sweep().await.runner_version_age_days, Some(23));
+    // An image that is rebuilt on its own tells by a parameter.
+    world.image(
+        "fargate-runners-old",
+        "/fargate-runners/runner-versions/old",
+    );
+    assert_eq!(world.sweep().await.runner_version_age_days, Some(0));
+    let written = (ago(0), "2.337.1".to_owned());
+    world
+        .aws
+        .state()
+        .parameters
+        .insert("/fargate-runners/runner-versions/old".into(), written);
+    assert_eq!(world.sweep().await.runner_version_age_days, Some(4));
+
+    let asked = |request: &&github_standin::RequestRecord| request.path.ends_with("/releases");
+    let calls = world.server.requests().iter().filter(asked).count();
+    assert_eq!(calls, 1, "releases are weeks apart");
+}
+
+#[tokio::test]
+async fn where_nothing_is_known_of_versions_none_is_told() {
+    let world = World::new().await;
+    world
+        .aws
+        .add_family("fargate-runners-silent", [("GH:labels", "self-hosted")]);
+    world.image("fargate-runners-odd", "latest");
+    assert_eq!(world.sweep().await.runner_version_age_days, None);
+    world.image("fargate-runners-known", "2.330.0");
+    // An Enterprise Server.
+    world
+        .server
+        .change_settings(|settings| settings.runner_releases = None);
+    assert_eq!(world.sweep().await.runner_version_age_days, None);
 }

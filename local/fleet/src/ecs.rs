@@ -1,12 +1,13 @@
 //! ECS.
 
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
 use aws_sdk_ecs::operation::list_task_definition_families::ListTaskDefinitionFamiliesOutput;
 use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
 use aws_sdk_ecs::operation::stop_task::StopTaskOutput;
 use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{Tag, Task};
+use aws_sdk_ecs::types::{Tag, Task, TaskDefinition};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
 use crate::Aws;
@@ -65,11 +66,28 @@ pub(crate) fn client(aws: &Aws) -> Client {
         here.state().tasks.retain(|task| task.arn != arn);
         StopTaskOutput::builder().build()
     });
-    let families = mock!(Client::list_task_definition_families)
-        .then_output(|| ListTaskDefinitionFamiliesOutput::builder().build());
+    let here = aws.clone();
+    let families =
+        mock!(Client::list_task_definition_families).then_compute_output(move |_request| {
+            let names = here.state().families.keys().cloned().collect();
+            ListTaskDefinitionFamiliesOutput::builder()
+                .set_families(Some(names))
+                .build()
+        });
+    let here = aws.clone();
+    let definition = mock!(Client::describe_task_definition).then_compute_output(move |request| {
+        let family = request.task_definition().unwrap_or_default();
+        let state = here.state();
+        let tags = state.families.get(family).into_iter().flatten();
+        let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+        DescribeTaskDefinitionOutput::builder()
+            .task_definition(TaskDefinition::builder().family(family).build())
+            .set_tags(Some(tags.collect()))
+            .build()
+    });
     mock_client!(
         aws_sdk_ecs,
         RuleMode::MatchAny,
-        [&list, &describe, &stop, &families]
+        [&list, &describe, &stop, &families, &definition]
     )
 }

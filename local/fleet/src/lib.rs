@@ -56,6 +56,8 @@ pub struct State {
     pub tasks: Vec<Task>,
     /// By name: when it was written, and its value.
     pub parameters: BTreeMap<String, (OffsetDateTime, String)>,
+    /// Task definitions: their families, each with its tags.
+    pub families: BTreeMap<String, BTreeMap<String, String>>,
     /// Every call, as IAM spells it with its target.
     pub calls: Vec<String>,
 }
@@ -123,6 +125,14 @@ impl Aws {
             started_at: Some(at),
         });
         arn
+    }
+
+    /// Puts a task definition there.
+    pub fn add_family<const N: usize>(&self, family: &str, tags: [(&str, &str); N]) {
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.state()
+            .families
+            .insert(family.to_owned(), BTreeMap::from(tags));
     }
 
     /// Puts a parameter there.

@@ -28,6 +28,31 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
             "/repos/{owner}/{repo}/actions/runs/{run_id}/jobs",
             get(run_jobs),
         )
+        .route("/repos/actions/runner/releases", get(runner_releases))
+}
+
+/// Public, but only asked for with a token. Shape: <https://docs.github.com/rest/releases/releases#list-releases>.
+async fn runner_releases(
+    InstallationCaller(_): InstallationCaller,
+    State(shared): State<Arc<Shared>>,
+) -> Answer {
+    shared.read(|world| {
+        let releases = world.settings.runner_releases.as_ref();
+        let releases = releases.ok_or_else(Refusal::not_found)?;
+        let shown: Vec<Value> = releases
+            .iter()
+            .map(|release| {
+                json!({
+                    "tag_name": format!("v{}", release.version),
+                    "name": format!("v{}", release.version),
+                    "draft": false,
+                    "prerelease": false,
+                    "published_at": release.published_at,
+                })
+            })
+            .collect();
+        Ok(answer(StatusCode::OK, &Value::Array(shown)))
+    })
 }
 
 /// A commit for a run: the same one each time it is shown.

@@ -67,6 +67,9 @@ pub struct Settings {
     pub deletion_notice: DeletionNotice,
     /// Runners older than this version get no messages, like `2.330.0`.
     pub minimum_runner_version: Option<String>,
+    /// The releases of `actions/runner`, the newest first; none where this GitHub has no such
+    /// repository, as an Enterprise Server.
+    pub runner_releases: Option<Vec<RunnerRelease>>,
     /// Calls per hour and installation, as the `x-ratelimit-*` headers count them.
     pub hourly_limit: u64,
     /// Whether what goes beyond the limits is refused.
@@ -93,6 +96,7 @@ impl Default for Settings {
             idle_limit_ms: None,
             deletion_notice: DeletionNotice::Revoked,
             minimum_runner_version: None,
+            runner_releases: Some(Vec::new()),
             hourly_limit: 5000,
             enforce_limits: false,
             configurations_per_minute: 180,
@@ -101,6 +105,16 @@ impl Default for Settings {
             delivery_timeout_ms: 10_000,
         }
     }
+}
+
+/// A release of GitHub's runner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunnerRelease {
+    /// Its version, like `2.338.0`.
+    pub version: String,
+    /// When it was published, like `2026-01-31T12:00:00Z`.
+    pub published_at: String,
 }
 
 /// Which of the idle runners that could take a job gets it. GitHub promises no order.

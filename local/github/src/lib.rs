@@ -26,7 +26,7 @@ mod traffic;
 mod webhooks;
 
 pub use accounts::{Access, OwnerType, RunnerGroup};
-pub use config::{Assignment, Config, DeletionNotice, Settings, WebhookTarget};
+pub use config::{Assignment, Config, DeletionNotice, RunnerRelease, Settings, WebhookTarget};
 pub use control::Rejected;
 pub use deliveries::{Delivery, Exchange, Hook};
 pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};

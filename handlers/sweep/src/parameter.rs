@@ -1,0 +1,23 @@
+//! Reading a parameter that may not be there.
+
+use aws::Kind;
+
+use crate::Deps;
+
+/// A parameter's value; none where there is no such parameter.
+pub(crate) async fn read(deps: &Deps, name: &str) -> Result<Option<String>, fleet::Error> {
+    match deps.fleet.ssm.get_parameter().name(name).send().await {
+        Ok(found) => Ok(found
+            .parameter()
+            .and_then(|parameter| parameter.value())
+            .map(str::to_owned)),
+        Err(error) => {
+            let error = aws::Error::new("ssm:GetParameter", name, &error);
+            if error.kind() == Kind::NotFound {
+                Ok(None)
+            } else {
+                Err(error.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! How far the runners in the images are behind GitHub's releases.
+//!
+//! GitHub gives no jobs to a runner once a newer version has been out for 30 days ([rule]), so what
+//! counts is not a version's own age but its successor's. A task definition tells its image's version
+//! by the tag [`catalogue::RUNNER_VERSION_TAG`]; those without one are not looked at.
+//!
+//! [rule]: https://docs.github.com/actions/reference/runners/self-hosted-runners#runner-software-updates-on-self-hosted-runners
+
+use std::sync::Arc;
+
+use catalogue::{Catalogue, Offer};
+use github::{RunnerRelease, RunnerVersion};
+use telemetry::Metric;
+use time::{Duration, OffsetDateTime};
+use tokio::sync::Mutex;
+
+use crate::{Deps, parameter};
+
+/// A successor that has been out for as long as this is worth a warning: a third of GitHub's time is
+/// left then.
+pub const WARNING_DAYS: i64 = 20;
+/// For how long an answer is used: releases are weeks apart.
+const KEPT: Duration = Duration::hours(6);
+
+/// The runner's releases as GitHub told them last, for the sweeps of one sandbox.
+#[derive(Clone, Debug, Default)]
+pub struct Releases(Arc<Mutex<Option<Told>>>);
+
+#[derive(Debug)]
+struct Told {
+    at: OffsetDateTime,
+    releases: Vec<RunnerRelease>,
+}
+
+/// Answers for how many days the image furthest behind has been so, and says so by metric; beyond
+/// [`WARNING_DAYS`] also by a warning for each family. Nothing where no version or no release is known.
+pub async fn check(
+    deps: &Deps,
+    catalogue: &Catalogue,
+    now: OffsetDateTime,
+) -> Result<Option<i64>, fleet::Error> {
+    let mut versions = Vec::new();
+    for offer in &catalogue.offers {
+        if let Some(version) = version_of(deps, offer).await? {
+            versions.push((offer, version));
+        }
+    }
+    if versions.is_empty() {
+        return Ok(None);
+    }
+    let mut held = deps.releases.0.lock().await;
+    let told = match held.take().filter(|told| now - told.at < KEPT) {
+        Some(told) => told,
+        None => Told {
+            at: now,
+            releases: ask(deps).await?,
+        },
+    };
+    let told = held.insert(told);
+    let Some(newest) = told.releases.iter().map(|release| release.version).max() else {
+        return Ok(None);
+    };
+    let mut oldest = 0;
+    for (offer, version) in versions {
+        let days = days_behind(version, &told.releases, now);
+        if days >= WARNING_DAYS {
+            tracing::warn!(
+                family = %offer.family, %version, %newest, days,
+                "GitHub stops giving jobs to this image's runner when its successor is 30 days old: rebuild the image"
+            );
+        }
+        oldest = oldest.max(days);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "days, not aeons")]
+    telemetry::emit(
+        &deps.fleet.deployment.to_string(),
+        Metric::RunnerVersionAgeDays,
+        oldest as f64,
+        None,
+    );
+    Ok(Some(oldest))
+}
+
+/// The version that a task definition's tag tells. One that cannot be read is said and passed over:
+/// it must not hide another image's age.
+async fn version_of(deps: &Deps, offer: &Offer) -> Result<Option<RunnerVersion>, fleet::Error> {
+    let Some(told) = &offer.runner_version else {
+        return Ok(None);
+    };
+    let text = if told.starts_with('/') {
+        // Not there before the image's first build is through.
+        match parameter::read(deps, told).await? {
+            Some(text) => text,
+            None => return Ok(None),
+        }
+    } else {
+        told.clone()
+    };
+    match text.trim().parse() {
+        Ok(version) => Ok(Some(version)),
+        Err(error) => {
+            let tag = catalogue::RUNNER_VERSION_TAG;
+            tracing::warn!(family = %offer.family, tag, %error, "the image's age is not known");
+            Ok(None)
+        }
+    }
+}
+
+/// Asks GitHub, as any installation: the releases are public.
+async fn ask(deps: &Deps) -> Result<Vec<RunnerRelease>, fleet::Error> {
+    let first = deps.github.installations(1).await?;
+    let Some(one) = first.items.into_iter().find(|one| !one.suspended) else {
+        return Ok(Vec::new());
+    };
+    let installation = deps.github.installation(one.id);
+    Ok(installation.runner_releases().await?.unwrap_or_default())
+}
+
+/// For how many whole days there has been a version after this one.
+fn days_behind(version: RunnerVersion, releases: &[RunnerRelease], now: OffsetDateTime) -> i64 {
+    releases
+        .iter()
+        .filter(|release| release.version > version)
+        .map(|release| (now - release.published_at).whole_days())
+        .max()
+        .unwrap_or(0)
+        .max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_as_old_as_its_successor() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::days(100);
+        let release = |version: &str, days: i64| RunnerRelease {
+            version: version.parse().unwrap(),
+            published_at: now - Duration::days(days),
+        };
+        let releases = [
+            release("2.338.0", 3),
+            release("2.337.1", 21),
+            release("2.337.0", 25),
+            // A mend of an older line that came late.
+            release("2.335.1", 1),
+        ];
+        let behind = |version: &str| days_behind(version.parse().unwrap(), &releases, now);
+        assert_eq!(behind("2.338.0"), 0);
+        assert_eq!(behind("2.337.1"), 3);
+        assert_eq!(behind("2.337.0"), 21);
+        assert_eq!(behind("2.300.0"), 25);
+        // Newer than all that GitHub told.
+        assert_eq!(behind("2.339.0"), 0);
+    }
+}
