@@ -51,9 +51,9 @@ pub async fn check(
     let mut held = deps.releases.0.lock().await;
     let told = match held.take().filter(|told| now - told.at < KEPT) {
         Some(told) => told,
-        None => Told {
-            at: now,
-            releases: ask(deps).await?,
+        None => match ask(deps).await? {
+            Some(releases) => Told { at: now, releases },
+            None => return Ok(None),
         },
     };
     let told = held.insert(told);
@@ -106,14 +106,17 @@ async fn version_of(deps: &Deps, offer: &Offer) -> Result<Option<RunnerVersion>,
     }
 }
 
-/// Asks GitHub, as any installation: the releases are public.
-async fn ask(deps: &Deps) -> Result<Vec<RunnerRelease>, fleet::Error> {
+/// Asks GitHub, as any installation: the releases are public. None where the App is installed nowhere
+/// yet; no releases where this GitHub has none to show.
+async fn ask(deps: &Deps) -> Result<Option<Vec<RunnerRelease>>, fleet::Error> {
     let first = deps.github.installations(1).await?;
     let Some(one) = first.items.into_iter().find(|one| !one.suspended) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let installation = deps.github.installation(one.id);
-    Ok(installation.runner_releases().await?.unwrap_or_default())
+    Ok(Some(
+        installation.runner_releases().await?.unwrap_or_default(),
+    ))
 }
 
 /// For how many whole days there has been a version after this one.
