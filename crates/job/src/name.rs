@@ -169,7 +169,8 @@ impl FromStr for ExecutionName {
         let ours = !repository.is_empty()
             && repository.chars().all(safe)
             && restart <= RESTART_LIMIT
-            && text.len() <= EXECUTION_LIMIT
+            // Longer, and the restarts that follow would not fit.
+            && base.len() <= EXECUTION_LIMIT - RESTART_ROOM
             && name.to_string() == text;
         if ours { Ok(name) } else { Err(error()) }
     }
