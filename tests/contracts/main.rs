@@ -4,6 +4,7 @@
 mod dependencies;
 mod faults;
 mod github_api;
+mod metrics;
 mod run_task;
 mod settings;
 

@@ -66,7 +66,7 @@ metrics! {
     FirstFailedStarts: Count,
     /// Jobs queued for longer than the limit.
     JobsWaitingTooLong: Count,
-    /// Age in days of the oldest runner version in use.
+    /// Days since a successor was released to the oldest runner version that task definitions name.
     RunnerVersionAgeDays: None,
     /// Webhooks that were refused or could not be taken.
     WebhookErrors: Count,
