@@ -76,11 +76,15 @@ fn cargo_lambda(
             "--lambda-dir",
         ])
         .arg(directory)
-        // A panic ends the process (`panic = "abort"`): nothing ever unwinds, so the tables for it
-        // are a seventh of the program for nothing.
-        .args(["--config", "build.rustflags=['-Cforce-unwind-tables=no']"])
+        .args(["--config", &without_unwind_tables(workshop)])
         // It finds Zig beside itself, and says on the way when it doesn't.
         .env("PATH", std::env::join_paths(paths)?)
         .current_dir(workshop.root());
     Ok(build)
+}
+
+/// Tells the linker to leave out what only unwinding needs; the script says why.
+fn without_unwind_tables(workshop: &Workshop) -> String {
+    let script = workshop.path("xtask/discard-unwind-tables.ld");
+    format!("build.rustflags=['-Clink-arg=-Wl,-T,{}']", script.display())
 }
