@@ -1,11 +1,16 @@
 //! Jobs that go well, whatever their scripts do.
 
-use github_standin::{Job, JobStatus, NewJob, Snapshot};
+use std::collections::BTreeMap;
 
-use crate::world::{LIMIT, assert_succeeded, labels, run, script};
+use github_standin::{Job, JobStatus, NewJob, Snapshot};
+use local_stack::Visit;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{LIMIT, World, assert_succeeded, labels, run, script};
 
 #[test]
-fn a_job_takes_five_states_and_two_calls_at_github() {
+fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
     run(async |world| {
         let site = &world.repository;
         let _alone = site.alone.write().await;
@@ -14,6 +19,7 @@ fn a_job_takes_five_states_and_two_calls_at_github() {
         site.nothing_left_of(&warm).await;
         assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
         site.deployment.github.clear_requests();
+        let before = latest_call(world).await;
 
         let (job, execution) = site.run(script("octo/hello", "echo hello")).await;
         assert_eq!(job.conclusion.as_deref(), Some("success"));
@@ -38,7 +44,61 @@ fn a_job_takes_five_states_and_two_calls_at_github() {
             ]
         );
         site.nothing_left_of(&job).await;
+        assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
+        let task = execution.visits.iter().find_map(Visit::task).unwrap();
+        assert_eq!(
+            aws_calls(world, before, &task).await,
+            [
+                "1 agent ssm:DeleteParameter",
+                "1 agent ssm:GetParameter",
+                "1 state machine ecs:RunTask",
+                "4 state machine lambda:Invoke",
+                "1 token ssm:PutParameter",
+                "1 verify states:StartExecution",
+            ]
+        );
     });
+}
+
+/// The calls at AWS since one of them, by who made them: the default deployment's functions and state
+/// machine, and one task.
+async fn aws_calls(world: &World, since: u64, task: &str) -> Vec<String> {
+    let path = format!("/calls?since={since}");
+    let answer = world.control(Method::GET, &path, json!({})).await;
+    let mut counts = BTreeMap::<String, u32>::new();
+    for call in answer["calls"].as_array().unwrap() {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (kind, name) = (text(&call["caller"]["kind"]), text(&call["caller"]["name"]));
+        let caller = if kind == "task" && task.ends_with(&name) {
+            "agent"
+        } else if let Some(function) = name.strip_prefix("fargate-runners-") {
+            function
+        } else if name.starts_with("fargate-runners") {
+            "state machine"
+        } else {
+            continue;
+        };
+        let made = format!(
+            "{caller} {}:{}",
+            text(&call["service"]),
+            text(&call["operation"])
+        );
+        *counts.entry(made).or_default() += 1;
+    }
+    counts
+        .iter()
+        .map(|(made, count)| format!("{count} {made}"))
+        .collect()
+}
+
+/// The number of the latest call at AWS.
+pub(crate) async fn latest_call(world: &World) -> u64 {
+    let answer = world.control(Method::GET, "/calls", json!({})).await;
+    let numbers = answer["calls"].as_array().unwrap().iter();
+    numbers
+        .filter_map(|call| call["number"].as_u64())
+        .max()
+        .unwrap_or(0)
 }
 
 #[test]

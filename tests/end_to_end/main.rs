@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod changes;
 mod ends;
 mod faults;
 mod happy;
 mod overload;
 mod recovery;
 mod secrets;
+mod sizes;
+mod stopped;
 mod variants;
 mod webhooks;
 mod world;

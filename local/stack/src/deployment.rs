@@ -98,6 +98,38 @@ pub fn synthesize(
     Ok(directory)
 }
 
+/// Deploys what was synthesized for a prefix, and answers what the stack says of itself.
+fn deploy(
+    workshop: &Workshop,
+    step: &Step,
+    engine: &Engine,
+    prefix: &str,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let directory = workshop.local().join("cdk").join(prefix);
+    let said = directory.join("outputs.json");
+    let mut deploy = cdk(workshop, engine.endpoint());
+    deploy
+        .args([
+            "deploy",
+            "--all",
+            "--require-approval",
+            "never",
+            "--progress",
+            "events",
+        ])
+        .arg("--app")
+        .arg(&directory)
+        .arg("--outputs-file")
+        .arg(&said)
+        .current_dir(engine.directory());
+    run(step, &mut deploy)?;
+    let text = fs::read_to_string(&said).with_context(|| format!("reading {}", said.display()))?;
+    let mut stacks: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
+    stacks
+        .remove(prefix)
+        .with_context(|| format!("{} has no outputs of {prefix}", said.display()))
+}
+
 impl Deployment {
     /// Deploys what was synthesized, and points the stand-in's webhook at it. No secret is written.
     pub fn deploy(
@@ -107,30 +139,7 @@ impl Deployment {
         plan: &Plan,
         github: Server,
     ) -> anyhow::Result<Self> {
-        let directory = workshop.local().join("cdk").join(&plan.prefix);
-        let said = directory.join("outputs.json");
-        let mut deploy = cdk(workshop, engine.endpoint());
-        deploy
-            .args([
-                "deploy",
-                "--all",
-                "--require-approval",
-                "never",
-                "--progress",
-                "events",
-            ])
-            .arg("--app")
-            .arg(&directory)
-            .arg("--outputs-file")
-            .arg(&said)
-            .current_dir(engine.directory());
-        run(step, &mut deploy)?;
-        let text =
-            fs::read_to_string(&said).with_context(|| format!("reading {}", said.display()))?;
-        let mut stacks: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
-        let outputs = stacks
-            .remove(&plan.prefix)
-            .with_context(|| format!("{} has no outputs of {}", said.display(), plan.prefix))?;
+        let outputs = deploy(workshop, step, engine, &plan.prefix)?;
         let deployment = Self {
             github,
             outputs,
@@ -140,6 +149,11 @@ impl Deployment {
         };
         deployment.github.set_webhook(Some(deployment.webhook()?));
         Ok(deployment)
+    }
+
+    /// Deploys what was synthesized since, over what is there.
+    pub fn update(&self, workshop: &Workshop, step: &Step, engine: &Engine) -> anyhow::Result<()> {
+        deploy(workshop, step, engine, &self.prefix).map(drop)
     }
 
     /// What the stack says of itself.

@@ -1,0 +1,162 @@
+//! What an operator changes under way: secrets, and the deployment itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use github_standin::{APP_PRIVATE_KEY, JobStatus};
+use local_stack::{Plan, synthesize};
+use reqwest::Method;
+use serde_json::{Value, json};
+use workshop::{Progress, Workshop};
+
+use crate::faults::is_over;
+use crate::happy::latest_call;
+use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, site};
+
+/// Another key of the App.
+const ROTATED_KEY: &str = include_str!("../../crates/github/tests/keys/rotated.pem");
+
+/// A deployment with secrets, of which nobody else knows.
+async fn deployed(world: &World, plan: Plan) -> Site {
+    let site = site(&Workshop::here(), &Progress::new(), &world.engine, plan).await;
+    site.deployment.write_secrets().await.expect("secrets");
+    site
+}
+
+async fn is_served(site: &Site, repository: &str) {
+    let (job, execution) = site.run(script(repository, "true")).await;
+    assert_succeeded(&execution);
+    is_over(site, &job).await;
+}
+
+async fn write_secret(site: &Site, name: &str, value: &str) {
+    let name = site.deployment.secret_name(name);
+    site.observer.aws.put_secret(&name, value).await.unwrap();
+}
+
+/// A secret that was read a moment ago is not read again, so GitHub's page tells when the new one is
+/// known: by a ping, which an operator sends as well.
+async fn pings_are_taken(site: &Site) {
+    let github = &site.deployment.github;
+    let taken = site
+        .observer
+        .wait(LIMIT, async || {
+            github.ping();
+            github.wait_for_deliveries(LIMIT).await;
+            let pings = github
+                .deliveries()
+                .into_iter()
+                .filter(|one| one.event == "ping");
+            let last = pings.max_by_key(|one| one.id);
+            Ok(last.filter(|one| one.status_code < 300))
+        })
+        .await
+        .unwrap();
+    assert!(taken.is_some(), "the new secret is not taken");
+}
+
+#[test]
+fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
+    run(async |world| {
+        let site = deployed(world, Plan::new("rotating", "ro")).await;
+        let github = &site.deployment.github;
+        is_served(&site, "octo/before").await;
+
+        // Both secrets are accepted while GitHub and Parameter Store are changed one after the other.
+        let (old, new) = (
+            github.webhook_secret(),
+            "The next one, as long and as random",
+        );
+        write_secret(&site, "webhook-secret", &format!("{new}\n{old}")).await;
+        is_served(&site, "octo/both-known").await;
+        github.set_webhook_secret(new);
+        pings_are_taken(&site).await;
+        is_served(&site, "octo/new-signs").await;
+        write_secret(&site, "webhook-secret", new).await;
+        is_served(&site, "octo/old-gone").await;
+
+        // GitHub accepts both keys until the old one is deleted there.
+        github.add_app_key(ROTATED_KEY).unwrap();
+        write_secret(&site, "private-key", ROTATED_KEY).await;
+        is_served(&site, "octo/both-keys").await;
+        github.delete_app_key(APP_PRIVATE_KEY).unwrap();
+        // What was signed with the old key is of no use any more.
+        github.expire_tokens();
+        is_served(&site, "octo/old-key-gone").await;
+
+        for delivery in github.deliveries() {
+            let taken = delivery.status_code < 300;
+            assert!(taken || delivery.event == "ping", "{delivery:?}");
+        }
+    });
+}
+
+#[test]
+fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it() {
+    run(async |world| {
+        let (workshop, progress) = (Workshop::here(), Progress::new());
+        let plan = Plan::new("upgraded", "up");
+        let site = deployed(world, plan.clone()).await;
+        let signal = world.engine.directory().join("upgraded-may-end");
+        let waits = format!(
+            "for i in $(seq 1200); do [ -e '{}' ] && exit 0; sleep 0.1; done; exit 1",
+            signal.display()
+        );
+        let first = latest_call(world).await;
+        let job = site.queue(script("octo/upgraded", &waits));
+        site.reaches(&job, JobStatus::InProgress).await;
+
+        // The second version: functions with other settings, and a machine with another text.
+        let definition = world.engine.directory().join("upgraded.asl.json");
+        let text = fs::read_to_string(workshop.path("statemachine/runner.asl.json")).unwrap();
+        let mut machine: Value = serde_json::from_str(&text).unwrap();
+        machine["Comment"] = "The second version.".into();
+        fs::write(&definition, machine.to_string()).unwrap();
+        let next_plan = plan
+            .with("logLevel", "debug")
+            .with("definitionFile", &definition.display().to_string());
+        let step = progress.step("deploying over a running job");
+        synthesize(&workshop, &step, &next_plan, &site.recorder.url).unwrap();
+        site.deployment
+            .update(&workshop, &step, &world.engine)
+            .unwrap();
+        step.done("");
+
+        fs::write(&signal, "").unwrap();
+        let execution = site.ended(&job).await;
+        assert_succeeded(&execution);
+        is_over(&site, &job).await;
+        assert_eq!(site.job(&job).conclusion.as_deref(), Some("success"));
+
+        let second = latest_call(world).await;
+        let (next, after) = site.run(script("octo/upgraded", "true")).await;
+        assert_succeeded(&after);
+        is_over(&site, &next).await;
+        let (before, after) = (
+            functions_of(world, "upgraded", first, second).await,
+            functions_of(world, "upgraded", second, u64::MAX).await,
+        );
+        assert_eq!(before.len(), 4, "each by one version: {before:?}");
+        assert_eq!(after.len(), 4, "each by one version: {after:?}");
+        assert!(before.is_disjoint(&after), "{before:?} {after:?}");
+    });
+}
+
+/// The functions that a deployment's state machine invoked, each with its version, between two calls
+/// at AWS.
+async fn functions_of(world: &World, machine: &str, since: u64, until: u64) -> BTreeSet<String> {
+    let path = format!("/calls?service=lambda&operation=Invoke&since={since}");
+    let answer = world.control(Method::GET, &path, json!({})).await;
+    let calls = answer["calls"].as_array().unwrap().iter();
+    calls
+        .filter(|call| {
+            call["number"]
+                .as_u64()
+                .is_some_and(|number| number <= until)
+        })
+        .filter(|call| call["caller"]["kind"] == "state-machine")
+        .filter(|call| call["caller"]["name"] == machine)
+        .filter_map(|call| call["resource"].as_str())
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,39 @@
+//! How large what is deployed may be. A larger program takes longer to come up.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use workshop::Workshop;
+
+/// A function's zip, in bytes.
+const ZIP: usize = 2_200_000;
+/// That of `sweep`, which knows every service at once and which nobody waits for.
+const SWEEP_ZIP: usize = 2_300_000;
+/// The agent, in bytes.
+const AGENT: usize = 4_000_000;
+/// What a zip says of its one file besides.
+const ZIP_FRAME: usize = 150;
+
+fn zipped(program: &Path) -> usize {
+    let bytes = fs::read(program).unwrap();
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
+    deflate.write_all(&bytes).unwrap();
+    deflate.finish().unwrap().len() + ZIP_FRAME
+}
+
+#[test]
+fn functions_and_agent_are_small() {
+    let workshop = Workshop::here();
+    for name in ["verify", "match", "launch", "token", "cleanup", "sweep"] {
+        let size = zipped(&workshop.handlers().join(name).join("bootstrap"));
+        println!("{name}: {size} bytes zipped");
+        let limit = if name == "sweep" { SWEEP_ZIP } else { ZIP };
+        assert!(size <= limit, "{name} takes {size} bytes zipped");
+    }
+    let size = fs::metadata(workshop.agent()).unwrap().len();
+    println!("agent: {size} bytes");
+    assert!(size <= AGENT as u64, "the agent takes {size} bytes");
+}

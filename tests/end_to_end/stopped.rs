@@ -1,0 +1,164 @@
+//! An execution that is aborted or timed out, in each of its states: nothing of it is left, also
+//! where a call was under way that is carried out afterwards.
+
+use futures_util::future::join_all;
+use github_standin::{Job, JobStatus};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::recovery::sweep;
+use crate::world::{LIMIT, Site, World, run, script};
+
+/// Every state that lasts.
+const STATES: [&str; 6] = ["Match", "Launch", "Token", "Runner", "Cleanup", "Wait"];
+
+/// What is done to an execution.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// A person aborts it.
+    Abort,
+    /// Its time is up.
+    TimeOut,
+}
+
+impl Stop {
+    const fn status(self) -> &'static str {
+        match self {
+            Self::Abort => "ABORTED",
+            Self::TimeOut => "TIMED_OUT",
+        }
+    }
+
+    fn repository(self, state: &str) -> String {
+        format!("octo/{}-in-{state}", self.status().to_lowercase())
+    }
+}
+
+#[test]
+fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let jobs = stopped_in_each_state(world, Stop::Abort).await;
+        for (job, _) in &jobs {
+            let next = site.observer.execution(&site.next_name(job)).await.unwrap();
+            assert!(next.is_none(), "an abort is a person's word");
+        }
+        is_swept(world, &jobs).await;
+        // Without a runner it waits for the person who aborted.
+        for (job, _) in &jobs {
+            if site.job(job).status == JobStatus::Queued {
+                site.deployment.github.cancel_job(job.id).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_job() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let jobs = stopped_in_each_state(world, Stop::TimeOut).await;
+        for (job, state) in &jobs {
+            site.reaches(job, JobStatus::Completed).await;
+            let ended = site.job(job);
+            // In `Cleanup` the job was over already.
+            let served = ended.conclusion.as_deref() == Some("success");
+            assert!(served, "stopped in {state}: {ended:?}");
+        }
+        is_swept(world, &jobs).await;
+    });
+}
+
+/// Queues a job for each state, and stops its execution there; answers the jobs with their states.
+async fn stopped_in_each_state(world: &'static World, stop: Stop) -> Vec<(Job, &'static str)> {
+    let stopped = STATES.map(async |state| (stopped_in(world, state, stop).await, state));
+    join_all(stopped).await
+}
+
+/// Queues a job, and stops its execution in that state.
+async fn stopped_in(world: &'static World, state: &'static str, stop: Stop) -> Job {
+    let site = &world.repository;
+    let repository = stop.repository(state);
+    // Each state lasts: a function's calls and RunTask are late, and made although nobody waits for
+    // them any more. For `Wait` a task must be lacking.
+    let mut faults = vec![json!({
+        "service": "lambda", "operation": "Invoke", "effect": "delay", "seconds": 2,
+        "times": 8, "match": repository,
+    })];
+    if state == "Wait" {
+        faults = vec![json!({
+            "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": repository,
+        })];
+    } else if state == "Runner" {
+        faults.push(json!({
+            "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 2,
+            "match": repository,
+        }));
+    }
+    for fault in faults {
+        world.control(Method::POST, "/faults", fault).await;
+    }
+    let job = site.queue(script(&repository, "true"));
+    let name = site.name(&job);
+    let entered = site
+        .observer
+        .wait(LIMIT, async || {
+            let execution = site.observer.execution(&name).await?;
+            let now = execution.and_then(|found| found.visits.last().cloned());
+            Ok(now.filter(|visit| visit.state == state))
+        })
+        .await
+        .unwrap();
+    assert!(entered.is_some(), "{name} never came to {state}");
+    match stop {
+        Stop::Abort => {
+            let arn = site.observer.execution_arn(&name);
+            let input = json!({ "executionArn": arn });
+            site.observer
+                .aws
+                .states("StopExecution", input)
+                .await
+                .unwrap();
+        }
+        Stop::TimeOut => {
+            let path = format!("/executions/{name}/time-out");
+            world.control(Method::POST, &path, json!({})).await;
+        }
+    }
+    let execution = site.ended(&job).await;
+    assert_eq!(execution.status, stop.status(), "in {state}");
+    let last = execution.visits.last().map(|visit| visit.state.as_str());
+    assert_eq!(last, Some(state), "{:?}", execution.visits);
+    let path = format!("/faults?match={repository}");
+    world.control(Method::DELETE, &path, json!({})).await;
+    job
+}
+
+/// What was under way appears, grows old, and is found by `sweep`.
+async fn is_swept(world: &World, jobs: &[(Job, &str)]) {
+    let site = &world.repository;
+    let names: Vec<_> = jobs.iter().map(|(job, _)| site.name(job)).collect();
+    let mut left = Vec::new();
+    let gone = site
+        .observer
+        .wait(LIMIT, async || {
+            for name in &names {
+                let aged = json!({ "match": name, "seconds": 1_200 });
+                world.control(Method::POST, "/ages", aged).await;
+            }
+            sweep(site).await;
+            left = left_of(site, &names).await?;
+            Ok(left.is_empty().then_some(()))
+        })
+        .await
+        .unwrap();
+    assert!(gone.is_some(), "{left:#?}");
+}
+
+async fn left_of(site: &Site, names: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut left = site.observer.leftovers().await?;
+    left.retain(|line| names.iter().any(|name| line.contains(name)));
+    Ok(left)
+}
