@@ -1,6 +1,8 @@
-//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `cost`, `fuzz`.
+//! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `chaos`,
+//! `cost`, `fuzz`.
 
 mod bench;
+mod chaos;
 mod fuzz;
 mod local;
 mod prepare;
@@ -47,6 +49,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Plays seeded schedules of jobs and faults on the local stack
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// --jobs, --seed, --seeds; --help explains them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Prints docs/cost.md, from counts and list prices
     Cost,
     /// Searches for inputs that break what reads text from outside
@@ -66,6 +75,7 @@ fn main() -> std::process::ExitCode {
         Command::Local(options) => local::run(&options),
         Command::Job { arguments } => local::job(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
+        Command::Chaos { arguments } => chaos::chaos(&arguments),
         Command::Cost => bench::cost(),
         Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Test { fast } => test::run(fast),

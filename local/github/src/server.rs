@@ -334,6 +334,12 @@ impl Server {
         self.shared.note(|world| world.delivery_faults.push(fault));
     }
 
+    /// What will go wrong yet, with calls and with webhooks: `times` is how often.
+    pub fn faults(&self) -> (Vec<Fault>, Vec<DeliveryFault>) {
+        self.shared
+            .read(|world| (world.faults.clone(), world.delivery_faults.clone()))
+    }
+
     /// Nothing goes wrong any more.
     pub fn clear_faults(&self) {
         self.shared.note(World::clear_faults);

@@ -1,0 +1,310 @@
+//! What came of a run: each job counted once, and everything that is amiss.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use github_standin::{Job, JobStatus};
+use job::RunnerName;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What was found at the end of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The jobs.
+    pub jobs: Vec<JobFacts>,
+    /// Runners whose task the run ended.
+    pub ended_runners: BTreeSet<String>,
+    /// Executions that the run closed.
+    pub closed_executions: BTreeSet<String>,
+    /// What is still there: a line for each.
+    pub left: Vec<String>,
+    /// Runners that GitHub deleted when it was asked to, by number.
+    pub deleted: BTreeSet<u64>,
+    /// Tasks that functions stopped.
+    pub stops: Vec<Stop>,
+    /// Calls that their callers are not granted.
+    pub denied: BTreeSet<String>,
+    /// Tasks that ECS took on.
+    pub started: usize,
+    /// Whether everything settled in time.
+    pub settled: bool,
+}
+
+/// A job and what the run knows of it.
+#[derive(Clone, Debug)]
+pub struct JobFacts {
+    /// Its name in the schedule.
+    pub name: String,
+    /// Its first execution's name.
+    pub execution: String,
+    /// How often its script was begun.
+    pub runs: usize,
+    /// Whether somebody cancelled it.
+    pub cancelled: bool,
+    /// Whether an aborted execution left it in the queue, so that the run cancelled it at the end.
+    pub abandoned: bool,
+    /// What GitHub says of it.
+    pub job: Job,
+}
+
+/// A task was stopped by a function.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// The runner in it.
+    pub runner: String,
+    /// When.
+    pub at: String,
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// It was run, once, to its end.
+    Run,
+    /// It was cancelled.
+    Cancelled,
+    /// The run ended its runner's task or execution.
+    Killed,
+    /// Its execution was aborted, and it was left in the queue.
+    Abandoned,
+    /// It failed, and the run had nothing to do with that.
+    Failed,
+    /// Nobody ran it.
+    Lost,
+}
+
+/// Something is amiss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What, in one line.
+    pub what: String,
+    /// The first execution of the job that it is about.
+    pub execution: Option<String>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// How many jobs ended how.
+    pub ends: BTreeMap<End, usize>,
+    /// Jobs that ran more than once.
+    pub repeated: usize,
+    /// Runners with a job that functions ended.
+    pub robbed: usize,
+    /// Runners that were started beyond those that ran a job or were ended by the run.
+    pub surplus: usize,
+    /// What is amiss.
+    pub problems: Vec<Problem>,
+}
+
+impl Account {
+    /// Counts.
+    pub fn of(facts: &Facts) -> Self {
+        let mut account = Self::default();
+        for one in &facts.jobs {
+            account.count(one, facts);
+        }
+        let jobs = || facts.jobs.iter().map(|one| &one.job);
+        for job in jobs() {
+            // A runner with a job can't be deleted, and one that was can't begin any.
+            if job.runner_id.is_some_and(|id| facts.deleted.contains(&id)) {
+                account.rob(job, "was deleted at GitHub");
+            }
+        }
+        for stop in &facts.stops {
+            for job in jobs().filter(|job| job.runner.as_ref() == Some(&stop.runner)) {
+                if ran_at(job, &stop.at) {
+                    account.rob(job, "was stopped in its task");
+                }
+            }
+        }
+        for line in &facts.left {
+            account.add(format!("left over: {line}"), None);
+        }
+        for line in &facts.denied {
+            account.add(format!("not granted: {line}"), None);
+        }
+        if !facts.settled {
+            account.add("it did not settle".to_owned(), None);
+        }
+        let used: BTreeSet<_> = jobs()
+            .filter_map(|job| job.runner.as_ref())
+            .chain(&facts.ended_runners)
+            .collect();
+        account.surplus = facts.started.saturating_sub(used.len());
+        account
+    }
+
+    /// Whether nothing is amiss.
+    pub fn is_well(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// How many jobs ended so.
+    pub fn ended(&self, end: End) -> usize {
+        self.ends.get(&end).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, one: &JobFacts, facts: &Facts) {
+        let end = end(one, facts);
+        *self.ends.entry(end).or_default() += 1;
+        let job = || Some(one.execution.clone());
+        match end {
+            End::Lost => self.add(format!("{} was lost", one.name), job()),
+            End::Failed => self.add(format!("{} failed, and nobody killed it", one.name), job()),
+            End::Run if one.runs == 0 => {
+                self.add(format!("{} is a success and never ran", one.name), job());
+            }
+            _ => {}
+        }
+        if one.runs > 1 || one.job.started > 1 {
+            self.repeated += 1;
+            self.add(format!("{} ran more than once", one.name), job());
+        }
+    }
+
+    fn rob(&mut self, job: &Job, how: &str) {
+        self.robbed += 1;
+        let runner = job.runner.as_deref().unwrap_or_default();
+        let what = format!("{runner} {how} while it ran {} ({})", job.name, job.id);
+        self.add(what, None);
+    }
+
+    fn add(&mut self, what: String, execution: Option<String>) {
+        self.problems.push(Problem { what, execution });
+    }
+}
+
+/// What became of a job.
+pub fn end(one: &JobFacts, facts: &Facts) -> End {
+    let job = &one.job;
+    if one.abandoned {
+        return End::Abandoned;
+    }
+    let runner = job.runner.as_deref();
+    let killed = runner.is_some_and(|runner| {
+        let name: Option<RunnerName> = runner.parse().ok();
+        let execution = name.map(|name| name.execution().to_string());
+        facts.ended_runners.contains(runner)
+            || execution.is_some_and(|name| facts.closed_executions.contains(&name))
+    });
+    match (job.status, job.conclusion.as_deref()) {
+        (JobStatus::Completed, Some("success")) => End::Run,
+        (JobStatus::Completed, Some("cancelled")) if one.cancelled => End::Cancelled,
+        (JobStatus::Completed, _) if killed => End::Killed,
+        (JobStatus::Completed, _) => End::Failed,
+        _ => End::Lost,
+    }
+}
+
+/// Whether a job ran in a moment. GitHub counts in whole seconds.
+fn ran_at(job: &Job, at: &str) -> bool {
+    let Ok(at) = OffsetDateTime::parse(at, &Rfc3339) else {
+        return false;
+    };
+    let begun = job.started_at.is_some_and(|begun| begun <= at);
+    begun && job.completed_at.is_none_or(|ended| at < ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn job(status: &str, conclusion: Option<&str>, runner: Option<&str>) -> JobFacts {
+        let job = json!({
+            "id": 7, "run_id": 8, "run_attempt": 1, "name": "job-000", "workflow": "CI",
+            "repository": "octo/seed1-one", "labels": [], "run": "", "env": {}, "via": "app",
+            "status": status, "conclusion": conclusion, "runner_id": runner.map(|_| 9),
+            "runner": runner, "runner_group_id": null, "runner_group": null, "leased_to": null,
+            "output": "", "started": u8::from(runner.is_some()),
+            "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:02Z",
+            "completed_at": "2026-01-01T00:00:08Z",
+        });
+        JobFacts {
+            name: "job-000".to_owned(),
+            execution: "seed1-one-7".to_owned(),
+            runs: usize::from(runner.is_some()),
+            cancelled: false,
+            abandoned: false,
+            job: serde_json::from_value(job).unwrap(),
+        }
+    }
+
+    fn facts(one: JobFacts) -> Facts {
+        Facts {
+            jobs: vec![one],
+            started: 1,
+            settled: true,
+            ..Facts::default()
+        }
+    }
+
+    fn served() -> JobFacts {
+        job("completed", Some("success"), Some("ch-seed1-one-7"))
+    }
+
+    #[test]
+    fn a_job_that_ran_once_is_well() {
+        let account = Account::of(&facts(served()));
+        assert!(account.is_well(), "{:?}", account.problems);
+        assert_eq!(account.ended(End::Run), 1);
+        assert_eq!(account.surplus, 0);
+    }
+
+    #[test]
+    fn a_job_in_the_queue_is_lost_unless_its_execution_was_aborted() {
+        let mut one = job("queued", None, None);
+        assert_eq!(end(&one, &facts(one.clone())), End::Lost);
+        one.abandoned = true;
+        assert_eq!(end(&one, &facts(one.clone())), End::Abandoned);
+    }
+
+    #[test]
+    fn a_failure_needs_somebody_who_brought_it_about() {
+        let one = job("completed", Some("failure"), Some("ch-seed1-one-7-a2"));
+        let mut facts = facts(one.clone());
+        assert_eq!(end(&one, &facts), End::Failed);
+        assert!(!Account::of(&facts).is_well());
+        facts.ended_runners.insert("ch-seed1-one-7-a2".to_owned());
+        assert_eq!(end(&one, &facts), End::Killed);
+        facts.ended_runners.clear();
+        // An execution's end takes the runners of all of its attempts with it.
+        facts.closed_executions.insert("seed1-one-7".to_owned());
+        assert_eq!(end(&one, &facts), End::Killed);
+    }
+
+    #[test]
+    fn a_job_that_ran_twice_is_found_by_what_its_script_wrote() {
+        let mut one = served();
+        one.runs = 2;
+        assert_eq!(Account::of(&facts(one)).repeated, 1);
+    }
+
+    #[test]
+    fn a_runner_that_we_ended_in_its_job_is_found() {
+        let mut stopped = facts(served());
+        let stop = |at: &str| Stop {
+            runner: "ch-seed1-one-7".to_owned(),
+            at: at.to_owned(),
+        };
+        stopped.stops = vec![
+            stop("2026-01-01T00:00:01+00:00"),
+            stop("2026-01-01T00:00:09+00:00"),
+        ];
+        assert_eq!(Account::of(&stopped).robbed, 0);
+        stopped.stops.push(stop("2026-01-01T00:00:05.250+00:00"));
+        assert_eq!(Account::of(&stopped).robbed, 1);
+        let mut deleted = facts(served());
+        deleted.deleted.insert(9);
+        assert_eq!(Account::of(&deleted).robbed, 1);
+    }
+
+    #[test]
+    fn whatever_is_left_is_a_problem() {
+        let mut left = facts(served());
+        left.left.push("task arn".to_owned());
+        assert!(!Account::of(&left).is_well());
+    }
+}

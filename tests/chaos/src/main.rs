@@ -1,0 +1,152 @@
+//! The program behind `cargo xtask chaos`.
+
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use chaos::schedule::Schedule;
+use chaos::site::Site;
+use chaos::{account, play, report};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use workshop::{Progress, Workshop};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask chaos",
+    about = "Plays a seeded schedule of jobs and faults on the local stack"
+)]
+struct Options {
+    /// How many jobs are queued for each seed
+    #[arg(long, default_value_t = 100)]
+    jobs: usize,
+    /// The seed, or the first and last of several: `7`, `1..10`
+    #[arg(long, default_value = "1", value_parser = seeds)]
+    seed: RangeInclusive<u64>,
+    /// Plays so many seeds, from the first one on
+    #[arg(long)]
+    seeds: Option<u64>,
+}
+
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no seed"));
+    match text.split_once("..") {
+        Some((first, last)) => Ok(number(first)?..=number(last.trim_start_matches('='))?),
+        None => number(text).map(|seed| seed..=seed),
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let result = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let result = runtime.block_on(run(&options));
+            // What is still being prepared when a signal came is not waited for.
+            runtime.shutdown_background();
+            result
+        });
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Plays all seeds; true if all were well.
+async fn run(options: &Options) -> anyhow::Result<bool> {
+    let first = *options.seed.start();
+    let last = options.seeds.map_or(*options.seed.end(), |count| {
+        first.saturating_add(count.saturating_sub(1))
+    });
+    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let mut site = None;
+    let mut verdicts = Vec::new();
+    let mut interrupted = std::pin::pin!(interrupted());
+    let mut result = Ok(());
+    for seed in first..=last {
+        let played = tokio::select! {
+            played = one(&progress, &workshop, &mut site, Schedule::new(seed, options.jobs)) => played,
+            signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
+        };
+        match played {
+            Ok((verdict, well)) => {
+                // What one seed has left behind must not be counted against the next.
+                if !well && let Some(used) = site.take() {
+                    stop(&progress, used).await?;
+                }
+                verdicts.push((verdict, well));
+            }
+            Err(error) => {
+                result = Err(error.context(format!("seed {seed}")));
+                break;
+            }
+        }
+    }
+    if let Some(used) = site {
+        stop(&progress, used).await?;
+    }
+    result?;
+    println!();
+    for (verdict, _) in &verdicts {
+        println!("{verdict}");
+    }
+    Ok(verdicts.iter().all(|(_, well)| *well))
+}
+
+/// Plays one seed and shows what came of it: its verdict, and whether that is a good one.
+async fn one(
+    progress: &Progress,
+    workshop: &Workshop,
+    site: &mut Option<Site>,
+    schedule: Schedule,
+) -> anyhow::Result<(String, bool)> {
+    let site = match site {
+        Some(site) => site,
+        None => site.insert(Site::start(progress, workshop).await?),
+    };
+    let step = progress.step(format!("Seed {}", schedule.seed));
+    let played = play::play(site, &schedule, &step).await?;
+    let account = account::Account::of(&played.facts);
+    let verdict = report::verdict(schedule.seed, &account);
+    if account.is_well() {
+        step.done("");
+    } else {
+        step.failed("");
+    }
+    report::show(site, &schedule, &played, &account).await?;
+    println!("{verdict}");
+    Ok((verdict, account.is_well()))
+}
+
+async fn stop(progress: &Progress, site: Site) -> anyhow::Result<()> {
+    let step = progress.step("Stop everything");
+    site.stop().await?;
+    step.done("");
+    Ok(())
+}
+
+/// Ctrl-C, or a polite end from elsewhere.
+async fn interrupted() -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C"),
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_number_or_two_with_dots_between() {
+        assert_eq!(seeds("7"), Ok(7..=7));
+        assert_eq!(seeds("1..10"), Ok(1..=10));
+        assert_eq!(seeds("1..=10"), Ok(1..=10));
+        assert!(seeds("x").is_err());
+    }
+}

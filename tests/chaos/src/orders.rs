@@ -1,0 +1,266 @@
+//! What a fault means: an order to the engine, to GitHub, or something that is done to somebody.
+
+use github_standin::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
+use serde_json::{Value, json};
+
+use crate::schedule::{Kind, PlannedFault};
+use crate::site::PREFIX;
+
+/// What is ordered, or done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// From the engine.
+    Engine(Value),
+    /// From GitHub, about its API.
+    GitHub(Fault),
+    /// From GitHub, about its webhooks.
+    Webhook(DeliveryFault),
+    /// To somebody who is there.
+    Deed(Deed),
+}
+
+/// What is done to a task, an execution or a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// The task of a runner without a job is killed.
+    KillIdle,
+    /// The task of a runner with a job is killed.
+    KillBusy,
+    /// A task is taken back.
+    Interrupt,
+    /// An execution is aborted.
+    Abort,
+    /// An execution times out.
+    TimeOut,
+    /// A listening runner's registration is used up.
+    Ghost,
+}
+
+/// A call that the deployment makes: service, operation, and what its request contains. The last
+/// keeps calls of the run itself, which are watched by nobody, from meeting what is not for them.
+type Call = (&'static str, &'static str, &'static str);
+
+/// Calls that can be refused.
+const CALLS: [Call; 12] = [
+    ("states", "StartExecution", ""),
+    ("states", "DescribeExecution", ""),
+    ("states", "GetExecutionHistory", "reverseOrder"),
+    ("states", "ListExecutions", "maxResults"),
+    ("ecs", "RunTask", ""),
+    ("ecs", "StopTask", ""),
+    ("ecs", "ListTasks", "startedBy"),
+    ("ecs", "DescribeTasks", "include"),
+    ("ssm", "PutParameter", "/runners/"),
+    ("ssm", "GetParameter", "/runners/"),
+    ("ssm", "DeleteParameter", "/runners/"),
+    ("lambda", "Invoke", "functions/chaos-cleanup"),
+];
+/// Calls of functions and agents that change something: their answers can be lost.
+const CHANGES: [Call; 5] = [
+    ("states", "StartExecution", ""),
+    ("ecs", "StopTask", ""),
+    ("ssm", "PutParameter", "/runners/"),
+    ("ssm", "DeleteParameter", "/runners/"),
+    ("lambda", "Invoke", "functions/chaos-cleanup"),
+];
+/// The functions that the state machine calls.
+const FUNCTIONS: [&str; 4] = ["match", "launch", "token", "cleanup"];
+/// Routes of GitHub's API: method, and a part of the path.
+const ROUTES: [(&str, &str); 6] = [
+    ("POST", "generate-jitconfig"),
+    ("GET", "/actions/jobs/"),
+    ("GET", "/actions/runners"),
+    ("DELETE", "/actions/runners/"),
+    ("POST", "/access_tokens"),
+    ("GET", "/hook/deliveries"),
+];
+/// Those of them that change something.
+const CHANGING_ROUTES: [(&str, &str); 2] = [
+    ("POST", "generate-jitconfig"),
+    ("DELETE", "/actions/runners/"),
+];
+/// Webhooks that announce no job.
+const ACTIONS: [&str; 2] = ["in_progress", "completed"];
+/// How late something is.
+const LATE: u64 = 4;
+
+/// What a planned fault means.
+pub fn order(fault: &PlannedFault) -> Order {
+    let PlannedFault {
+        kind, whom, times, ..
+    } = *fault;
+    match kind {
+        Kind::AwsThrottled => {
+            let call = one_of(&CALLS, whom);
+            let error = match call.0 {
+                "lambda" => "TooManyRequestsException",
+                _ => "ThrottlingException",
+            };
+            refusal(call, json!({ "error": error, "status": 400 }), times)
+        }
+        Kind::AwsFails => {
+            let call = one_of(&CALLS, whom);
+            let error = match call.0 {
+                "ecs" => "ServerException",
+                "lambda" => "ServiceException",
+                _ => "InternalServerError",
+            };
+            refusal(call, json!({ "error": error, "status": 500 }), times)
+        }
+        Kind::AwsAnswerLost => {
+            let lost = json!({ "effect": "lost", "error": "InternalServerError", "status": 500 });
+            refusal(one_of(&CHANGES, whom), lost, times)
+        }
+        Kind::AwsSlow => {
+            let late = json!({ "effect": "delay", "seconds": LATE });
+            refusal(one_of(&CALLS, whom), late, times)
+        }
+        Kind::FunctionCrashes => invocation(whom, json!({ "error": "Runtime.ExitError" }), times),
+        Kind::FunctionTimesOut => {
+            let lost = json!({ "effect": "lost", "error": "Sandbox.Timedout" });
+            invocation(whom, lost, times)
+        }
+        Kind::NoCapacity => run_task("capacity", times),
+        Kind::TaskNeverStarts => run_task("never-starts", times),
+        Kind::GitHubThrottles => {
+            let refused = FaultKind::Status {
+                status: 429,
+                message: None,
+                retry_after: Some(LATE),
+            };
+            github(Fault::new(refused), &ROUTES, whom, times)
+        }
+        Kind::GitHubRateLimits => {
+            let limited = FaultKind::RateLimited { reset_seconds: 20 };
+            github(Fault::new(limited), &ROUTES, whom, times)
+        }
+        Kind::GitHubFails => github(Fault::new(bad_gateway()), &ROUTES, whom, times),
+        Kind::GitHubAnswerLost => github(
+            Fault::new(bad_gateway()).after(),
+            &CHANGING_ROUTES,
+            whom,
+            times,
+        ),
+        Kind::GitHubSlow => {
+            let milliseconds = LATE * 1_000;
+            github(
+                Fault::new(FaultKind::Slow { milliseconds }),
+                &ROUTES,
+                whom,
+                times,
+            )
+        }
+        Kind::GitHubDisconnects => github(Fault::new(FaultKind::Disconnect), &ROUTES, whom, times),
+        Kind::WebhookLost => webhook(DeliveryFaultKind::Fail { status: 502 }, whom, times),
+        Kind::WebhookDuplicated => webhook(DeliveryFaultKind::Duplicate { copies: 1 }, whom, times),
+        Kind::WebhookLate => {
+            let milliseconds = LATE * 1_000;
+            webhook(DeliveryFaultKind::Delay { milliseconds }, whom, times)
+        }
+        Kind::TaskKilledIdle => Order::Deed(Deed::KillIdle),
+        Kind::TaskKilledBusy => Order::Deed(Deed::KillBusy),
+        Kind::SpotInterruption => Order::Deed(Deed::Interrupt),
+        Kind::ExecutionAborted => Order::Deed(Deed::Abort),
+        Kind::ExecutionTimesOut => Order::Deed(Deed::TimeOut),
+        Kind::RunnerGhosted => Order::Deed(Deed::Ghost),
+    }
+}
+
+fn one_of<T: Copy>(items: &[T], whom: usize) -> T {
+    items[whom % items.len()]
+}
+
+fn refusal((service, operation, text): Call, mut effect: Value, times: u32) -> Order {
+    effect["service"] = json!(service);
+    effect["operation"] = json!(operation);
+    effect["match"] = json!(text);
+    effect["times"] = json!(times);
+    Order::Engine(effect)
+}
+
+/// An invocation by the state machine, which calls published versions.
+fn invocation(whom: usize, mut effect: Value, times: u32) -> Order {
+    let function = one_of(&FUNCTIONS, whom);
+    effect["service"] = json!("lambda");
+    effect["operation"] = json!("Invoke");
+    effect["match"] = json!(format!(":function:{PREFIX}-{function}:"));
+    effect["times"] = json!(times);
+    Order::Engine(effect)
+}
+
+fn run_task(effect: &str, times: u32) -> Order {
+    refusal(("ecs", "RunTask", ""), json!({ "effect": effect }), times)
+}
+
+fn github(fault: Fault, routes: &[(&str, &str)], whom: usize, times: u32) -> Order {
+    let (method, path) = one_of(routes, whom);
+    Order::GitHub(fault.on(method, path).times(times))
+}
+
+fn bad_gateway() -> FaultKind {
+    FaultKind::Status {
+        status: 502,
+        message: None,
+        retry_after: None,
+    }
+}
+
+fn webhook(kind: DeliveryFaultKind, whom: usize, times: u32) -> Order {
+    let action = one_of(&ACTIONS, whom);
+    Order::Webhook(DeliveryFault::new(kind).on(action).times(times))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn of(kind: Kind, whom: usize) -> Order {
+        order(&PlannedFault {
+            at: Duration::ZERO,
+            kind,
+            whom,
+            times: 2,
+        })
+    }
+
+    #[test]
+    fn no_fault_meets_the_run_itself() {
+        for kind in Kind::ALL {
+            for whom in 0..CALLS.len() {
+                let Order::Engine(order) = of(kind, whom) else {
+                    continue;
+                };
+                let text = order["match"].as_str().unwrap();
+                let ours = [
+                    ("ListTasks", r#"{"cluster":"chaos"}"#),
+                    ("DescribeTasks", r#"{"cluster":"chaos","tasks":[]}"#),
+                    (
+                        "ListExecutions",
+                        r#"{"stateMachineArn":"","statusFilter":"RUNNING"}"#,
+                    ),
+                    (
+                        "GetParametersByPath",
+                        r#"{"Path":"/chaos/runners","Recursive":true}"#,
+                    ),
+                    ("Invoke", "/2015-03-31/functions/chaos-sweep/invocations {}"),
+                ];
+                for (operation, request) in ours {
+                    let met = order["operation"] == operation && request.contains(text);
+                    assert!(!met, "{order} meets {request}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_announcement_is_never_met_by_a_fault_that_is_not_its_own() {
+        for whom in 0..ACTIONS.len() {
+            let Order::Webhook(fault) = of(Kind::WebhookLost, whom) else {
+                panic!("it is a webhook's");
+            };
+            assert_ne!(fault.action.as_deref(), Some("queued"));
+        }
+    }
+}

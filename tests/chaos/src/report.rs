@@ -1,0 +1,159 @@
+//! Showing what came of a run.
+
+use std::fmt::Write as _;
+
+use local_stack::Execution;
+use workshop::seconds;
+
+use crate::account::{Account, End};
+use crate::play::{Played, described, executions_of};
+use crate::schedule::Schedule;
+use crate::site::Site;
+
+/// More problems than this are only counted: the first ones tell.
+const SHOWN: usize = 12;
+
+/// One line that says all: `seed 7: well`.
+pub fn verdict(seed: u64, account: &Account) -> String {
+    let Some(first) = account.problems.first() else {
+        return format!("seed {seed}: well");
+    };
+    let count = account.problems.len();
+    let others = if count > 1 {
+        format!(", and {} more", count - 1)
+    } else {
+        String::new()
+    };
+    format!("seed {seed}: NOT well: {}{others}", first.what)
+}
+
+/// Prints the table of a run, and what a person needs who looks for the cause of a problem.
+pub async fn show(
+    site: &Site,
+    schedule: &Schedule,
+    played: &Played,
+    account: &Account,
+) -> anyhow::Result<()> {
+    println!("{}", table(schedule, played, account));
+    for problem in account.problems.iter().take(SHOWN) {
+        println!("\n✘ {}", problem.what);
+        let Some(first) = &problem.execution else {
+            continue;
+        };
+        for one in played
+            .facts
+            .jobs
+            .iter()
+            .filter(|one| one.execution == *first)
+        {
+            println!("  job {} is {}", one.job.id, described(&one.job));
+        }
+        for name in executions_of(first) {
+            let Some(execution) = site.observer.execution(&name).await? else {
+                break;
+            };
+            print!("{}", history(&name, &execution));
+        }
+    }
+    if let Some(more) = account.problems.len().checked_sub(SHOWN + 1) {
+        println!("\n… and {} more", more + 1);
+    }
+    Ok(())
+}
+
+fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
+    let left = |kind: &str| {
+        let lines = played.facts.left.iter();
+        lines.filter(|line| line.starts_with(kind)).count()
+    };
+    let rows = [
+        ("jobs", schedule.jobs.len()),
+        ("run once to their end", account.ended(End::Run)),
+        ("cancelled", account.ended(End::Cancelled)),
+        ("killed in the run", account.ended(End::Killed)),
+        ("left queued by an abort", account.ended(End::Abandoned)),
+        ("failed by themselves", account.ended(End::Failed)),
+        ("lost", account.ended(End::Lost)),
+        ("run more than once", account.repeated),
+        ("busy runners ended by us", account.robbed),
+        ("executions open", left("execution ")),
+        ("parameters left", left("parameter ")),
+        ("registrations left", left("runner ")),
+        ("tasks left", left("task ")),
+        ("calls not granted", played.facts.denied.len()),
+        ("runners started", played.facts.started),
+        ("surplus runners", account.surplus),
+    ];
+    let mut text = String::new();
+    for (name, count) in rows {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "  {name:<26}{count:>6}");
+    }
+    let [lost, doubled, late] = played.announcements;
+    let (rounds, incomplete) = played.rounds;
+    let (mut faults, mut hits) = (0, 0);
+    let mut kinds = Vec::new();
+    for (kind, (ordered, hit)) in &played.faults {
+        faults += ordered;
+        hits += hit;
+        kinds.push(format!("{kind} {ordered}/{hit}"));
+    }
+    let _ = writeln!(
+        text,
+        "  announcements lost {lost}, doubled {doubled}, late {late}"
+    );
+    let _ = writeln!(
+        text,
+        "  faults ordered {faults}, hits {hits}: {}",
+        kinds.join(", ")
+    );
+    let _ = writeln!(text, "  sweeps {rounds}, incomplete {incomplete}");
+    let _ = write!(text, "  time {}", seconds(played.took));
+    text
+}
+
+/// An execution, state by state.
+fn history(name: &str, execution: &Execution) -> String {
+    let error = execution.error.as_deref().unwrap_or_default();
+    let mut text = format!("  execution {name}: {} {error}\n", execution.status);
+    for visit in &execution.visits {
+        let entered = visit.entered - execution.began;
+        let tries = visit.tries;
+        let outcome: String = visit
+            .outcome()
+            .replace('\n', " ")
+            .chars()
+            .take(160)
+            .collect();
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "    {entered:>7.2} s {:<14} {tries}× {outcome}",
+            visit.state
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Problem;
+
+    #[test]
+    fn the_verdict_names_the_seed_and_the_first_problem() {
+        let mut account = Account::default();
+        assert_eq!(verdict(7, &account), "seed 7: well");
+        let problem = |what: &str| Problem {
+            what: what.to_owned(),
+            execution: None,
+        };
+        account.problems.push(problem("job-001 was lost"));
+        assert_eq!(verdict(7, &account), "seed 7: NOT well: job-001 was lost");
+        account.problems.push(problem("left over: task x"));
+        assert_eq!(
+            verdict(7, &account),
+            "seed 7: NOT well: job-001 was lost, and 1 more"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! The engine with one deployment, and the GitHub that it serves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use github_standin::{Config, Server};
+use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, synthesize};
+use reqwest::Method;
+use serde_json::{Value, json};
+use workshop::{Progress, Workshop};
+
+use crate::schedule::LABELS;
+
+/// What the deployment's names begin with.
+pub const PREFIX: &str = "chaos";
+/// What its runners' names begin with.
+const ID: &str = "ch";
+/// What waits and retry delays are multiplied by.
+const WAIT_SCALE: f64 = 0.2;
+/// The grace before a job is launched for again, in seconds, of which the state machine's waits make
+/// three and a check's clock fifteen; 90 on AWS.
+const GRACE: &str = "15";
+/// How long a runner may listen without a job before its agent ends it, in seconds; 900 on AWS, where
+/// `sweep`'s limit comes sooner as well.
+const IDLE_LIMIT: &str = "45";
+
+/// The stack that seeds are played on, one after the other.
+#[derive(Debug)]
+pub struct Site {
+    /// The deployment with its GitHub.
+    pub deployment: Deployment,
+    /// A look at it.
+    pub observer: Observer,
+    /// Where jobs write down that they run.
+    pub runs: PathBuf,
+    engine: Engine,
+    http: reqwest::Client,
+}
+
+impl Site {
+    /// Starts everything.
+    pub async fn start(progress: &Progress, workshop: &Workshop) -> anyhow::Result<Self> {
+        let github = Server::start(Config::default())
+            .await
+            .context("starting the GitHub stand-in")?;
+        let step = progress.step("AWS engine");
+        let options = EngineOptions {
+            port: 0,
+            wait_scale: WAIT_SCALE,
+            control: true,
+            enforce_iam: true,
+            directory: workshop.local().join("engine-of-chaos"),
+        };
+        let engine = Engine::start(workshop, &options).await?;
+        step.done(engine.endpoint());
+        let step = progress.step("Deployment");
+        let (engine, deployment) = tokio::task::spawn_blocking({
+            let workshop = workshop.clone();
+            move || {
+                let plan = plan();
+                engine.bootstrap(&workshop, &step)?;
+                let directory = synthesize(&workshop, &step, &plan, github.url())?;
+                shorten_limits(&directory.join(format!("{PREFIX}.template.json")))?;
+                let deployment = Deployment::deploy(&workshop, &step, &engine, &plan, github)?;
+                step.done("");
+                anyhow::Ok((engine, deployment))
+            }
+        })
+        .await
+        .context("the deployment crashed")??;
+        deployment.write_secrets().await?;
+        let runs = options.directory.join("runs");
+        fs::create_dir_all(&runs).with_context(|| format!("making {}", runs.display()))?;
+        Ok(Self {
+            observer: deployment.observer()?,
+            deployment,
+            runs,
+            engine,
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// The GitHub stand-in.
+    pub fn github(&self) -> &Server {
+        &self.deployment.github
+    }
+
+    /// A request to the engine's control endpoint, and its answer.
+    pub async fn control(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let control = self
+            .engine
+            .control()
+            .context("the control endpoint is off")?;
+        let answer = self
+            .http
+            .request(method, format!("{control}{path}"))
+            .json(body)
+            .send()
+            .await
+            .with_context(|| format!("asking the engine for {path}"))?;
+        let good = answer.status().is_success();
+        let answer: Value = answer.json().await?;
+        ensure!(good, "{path} with {body}: {answer}");
+        Ok(answer)
+    }
+
+    /// The AWS calls made since they were forgotten last.
+    pub async fn calls(&self, query: &str) -> anyhow::Result<Vec<Value>> {
+        let path = format!("/calls?{query}");
+        let found = self.control(Method::GET, &path, &Value::Null).await?;
+        Ok(found["calls"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Has `sweep` make its round; whether it did all of its duty.
+    pub async fn sweep(&self) -> bool {
+        let function = format!("{PREFIX}-sweep");
+        let swept = self.observer.aws.invoke(&function, json!({})).await;
+        swept.is_ok()
+    }
+
+    /// Stops everything, and waits until it is gone.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.deployment.github.stop().await;
+        self.engine.stop().await
+    }
+}
+
+/// One runner for each label set.
+fn plan() -> Plan {
+    let runners: Vec<_> = LABELS
+        .iter()
+        .zip(["small", "large", "gpu"])
+        .map(|(labels, name)| json!({ "name": name, "labels": labels }))
+        .collect();
+    Plan::new(PREFIX, ID).with("runners", &Value::from(runners).to_string())
+}
+
+/// Shortens those limits that neither the CDK app nor the engine can shorten.
+fn shorten_limits(template: &Path) -> anyhow::Result<()> {
+    let text =
+        fs::read_to_string(template).with_context(|| format!("reading {}", template.display()))?;
+    let mut stack: Value = serde_json::from_str(&text)?;
+    let resources = stack["Resources"]
+        .as_object_mut()
+        .context("the template has no resources")?;
+    let mut changed = 0;
+    for resource in resources.values_mut() {
+        let is_cleanup = resource["Properties"]["FunctionName"] == format!("{PREFIX}-cleanup");
+        let variables = resource.pointer_mut("/Properties/Environment/Variables");
+        if let Some(variables) = variables.filter(|_| is_cleanup) {
+            variables["RELAUNCH_GRACE_SECONDS"] = json!(GRACE);
+            changed += 1;
+        }
+        let containers = resource.pointer_mut("/Properties/ContainerDefinitions");
+        let containers = containers.and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            container["Environment"] =
+                json!([{ "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": IDLE_LIMIT }]);
+            changed += 1;
+        }
+    }
+    ensure!(
+        changed == 1 + LABELS.len(),
+        "the template has other functions or containers than it had"
+    );
+    fs::write(template, stack.to_string())
+        .with_context(|| format!("writing {}", template.display()))
+}

@@ -1,0 +1,23 @@
+//! `cargo xtask chaos`: builds the stack, then becomes the program that plays on it.
+
+use std::process::Command;
+
+use workshop::{Progress, Workshop, run};
+
+use crate::local;
+use crate::prepare::{self, cargo};
+
+/// Plays what the arguments say.
+pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
+    let (progress, workshop) = (Progress::new(), Workshop::here());
+    if !arguments.iter().any(|argument| argument == "--help") {
+        prepare::pieces(&progress, &workshop, &prepare::STACK)?;
+    }
+    let step = progress.step("Program: chaos");
+    run(
+        &step,
+        Command::new(cargo()).args(["build", "--package", "chaos"]),
+    )?;
+    step.done("");
+    local::become_program(Command::new(workshop.program("chaos")).args(arguments))
+}
