@@ -24,6 +24,8 @@ const GRACE: &str = "15";
 /// How long a runner may listen without a job before its agent ends it, in seconds; 900 on AWS, where
 /// `sweep`'s limit comes sooner as well.
 const IDLE_LIMIT: &str = "45";
+/// How long an orderly end of a listener may take, in seconds; 110 on AWS.
+const STOP_LIMIT: &str = "15";
 
 /// The stack that seeds are played on, one after the other.
 #[derive(Debug)]
@@ -155,8 +157,10 @@ fn shorten_limits(template: &Path) -> anyhow::Result<()> {
         let containers = resource.pointer_mut("/Properties/ContainerDefinitions");
         let containers = containers.and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
-            container["Environment"] =
-                json!([{ "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": IDLE_LIMIT }]);
+            container["Environment"] = json!([
+                { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": IDLE_LIMIT },
+                { "Name": "AGENT_STOP_LIMIT_SECONDS", "Value": STOP_LIMIT },
+            ]);
             changed += 1;
         }
     }
