@@ -159,10 +159,20 @@ fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
             assert_eq!(job.started, 1, "job {number} was begun more than once");
         }
         site.retire_surplus().await;
+        let mut started = 0;
         for job in &jobs {
             let execution = site.ended(job).await;
             assert_succeeded(&execution);
+            let tasks = execution
+                .visits
+                .iter()
+                .filter(|visit| visit.task().is_some());
+            started += tasks.count();
         }
+        println!(
+            "20 jobs at once: {started} runners started, {} too many",
+            started - 20
+        );
         assert_eq!(
             site.observer.settled(LIMIT).await.unwrap(),
             Vec::<String>::new()

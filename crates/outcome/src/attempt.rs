@@ -19,7 +19,8 @@ pub struct Attempt {
     pub capacity_step: u32,
     /// Which subnet to begin with.
     pub subnet_step: u32,
-    /// Ask GitHub whether the job is still queued before launching.
+    /// Ask GitHub whether the job is still queued before launching: in every attempt but the first,
+    /// because another's runner may have taken the job meanwhile.
     pub recheck: bool,
 }
 

@@ -126,7 +126,8 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
     }
     let mut next = Attempt {
         number: attempt.number.saturating_add(1),
-        recheck: situation.job.is_none(),
+        // The job may be given to another runner while we wait: a runner that nobody needs would idle.
+        recheck: true,
         ..attempt.clone()
     };
     let rate_limited = ended.fault == Some(Fault::GitHubRateLimited);
@@ -386,6 +387,17 @@ mod tests {
         assert_eq!(after, Duration::from_mins(20));
         assert!(attempt.recheck);
         assert_eq!(attempt.faults, 0);
+    }
+
+    #[test]
+    fn every_later_attempt_asks_github_first() {
+        for outcome in [Outcome::RanJob, Outcome::NoCapacity, Outcome::StepFailed] {
+            let next = verdict(outcome, &Attempt::first(), &JobStatus::Queued);
+            let Verdict::Relaunch { attempt, .. } = next else {
+                panic!("{outcome:?} passes")
+            };
+            assert!(attempt.recheck, "{outcome:?}");
+        }
     }
 
     #[test]

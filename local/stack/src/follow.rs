@@ -6,7 +6,7 @@ use anyhow::Context;
 use github_standin::{Job, JobStatus};
 use local_stack::{Execution, Observer, Task, Visit};
 use tokio::time::Instant;
-use workshop::{Progress, Step, seconds};
+use workshop::{Progress, Step};
 
 const LOOK: Duration = Duration::from_millis(100);
 /// A webhook is answered within a second; then its execution is there.
@@ -156,15 +156,13 @@ async fn close(observer: &Observer, step: Step, report: &Report) -> anyhow::Resu
         return Ok(());
     };
     if report.served() {
-        let waited = report.job.started_at.map_or(Duration::ZERO, |started| {
-            (started - report.job.created_at)
-                .try_into()
-                .unwrap_or_default()
+        // GitHub tells whole seconds.
+        let waited = report.job.started_at.map_or(0, |started| {
+            (started - report.job.created_at).whole_seconds() + 1
         });
         step.done(&format!(
-            "{}; a runner had it after {}",
-            report.conclusion(),
-            seconds(waited)
+            "{}; a runner had it within {waited} s",
+            report.conclusion()
         ));
     } else {
         let error = execution.error.as_deref().unwrap_or(&execution.status);
