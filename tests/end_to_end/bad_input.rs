@@ -61,6 +61,26 @@ fn a_task_definition_without_the_container_is_named() {
 }
 
 #[test]
+fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
+    run(async |world| {
+        let site = &world.organization;
+        let _alone = site.alone.write().await;
+        let github = &site.deployment.github;
+        github.change_settings(|settings| settings.minimum_runner_version = Some("99.0.0".into()));
+        let (job, execution) = site.run(script("octo/outdated", "true")).await;
+        github.change_settings(|settings| settings.minimum_runner_version = None);
+        failed(&execution, "RunnerTooOld", &["Rebuild the runner image"]);
+        let attempts = execution
+            .visits
+            .iter()
+            .filter(|visit| visit.state == "Runner");
+        assert_eq!(attempts.count(), 1);
+        github.cancel_job(job.id).unwrap();
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
 fn an_app_that_is_not_installed_is_named_with_the_repository() {
     run(async |world| {
         let site = &world.repository;

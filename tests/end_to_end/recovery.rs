@@ -109,6 +109,53 @@ fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
 }
 
 #[test]
+fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let github = &site.deployment.github;
+        // No runner of that name ever comes, so the job's own stays idle.
+        let idle = site.queue(NewJob {
+            runner: Some("somebody-elses".to_owned()),
+            ..script("octo/idle", "true")
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let end = directory.path().join("end");
+        let until = format!(
+            "for i in $(seq 1200); do test -e {} && exit; sleep 0.1; done; exit 1",
+            end.display()
+        );
+        let busy = site.queue(script("octo/busy", &until));
+        let task = site.task_of(&idle).await;
+        site.runner_is_online(&idle).await;
+        site.reaches(&busy, JobStatus::InProgress).await;
+
+        sweep(site).await;
+        assert!(site.is_registered(&idle), "it is young");
+        for job in [&idle, &busy] {
+            // More than the ten minutes that a runner may idle.
+            let aged = json!({ "match": site.runner_name(job), "seconds": 660 });
+            world.control(Method::POST, "/ages", aged).await;
+        }
+        sweep(site).await;
+        site.task_is_gone(&task).await;
+        assert!(!site.is_registered(&idle), "it was idle");
+
+        assert_eq!(site.job(&busy).status, JobStatus::InProgress);
+        std::fs::write(&end, "").unwrap();
+        site.reaches(&busy, JobStatus::Completed).await;
+        assert_eq!(site.job(&busy).conclusion.as_deref(), Some("success"));
+        github.cancel_job(idle.id).unwrap();
+        // It ends well, or is stopped where it waits for its next attempt.
+        site.ended(&idle).await;
+        assert_succeeded(&site.ended(&busy).await);
+        for job in [&idle, &busy] {
+            site.nothing_left_of(job).await;
+        }
+    });
+}
+
+#[test]
 fn a_spot_interruption_in_a_job_ends_its_execution_and_leaves_nothing() {
     run(async |world| {
         let site = &world.repository;

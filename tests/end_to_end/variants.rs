@@ -1,11 +1,12 @@
 //! Deployments whose templates are made of other things than the default's: each gets a job, and one
 //! is taken away again.
 
-use local_stack::{Aws, Plan, Visit};
+use local_stack::{Aws, Execution, Plan, Visit};
 use reqwest::Method;
 use serde_json::{Value, json};
 use workshop::{Progress, Workshop};
 
+use crate::recovery::end_task;
 use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, site};
 
 /// Where EC2's answers are described.
@@ -32,17 +33,27 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
         let (job, execution) = site.run(script("octo/frugal", "echo saved")).await;
         assert_succeeded(&execution);
         assert_eq!(job.output.trim(), "saved");
-        let requests: Vec<_> = execution.visits.iter().filter_map(run_task).collect();
-        let providers: Vec<_> = requests
-            .iter()
-            .map(|request| &request["CapacityProviderStrategy"][0]["CapacityProvider"])
-            .collect();
-        assert_eq!(providers, ["FARGATE_SPOT", "FARGATE"]);
-        for request in &requests {
+        assert_eq!(providers(&execution), ["FARGATE_SPOT", "FARGATE"]);
+        for request in execution.visits.iter().filter_map(run_task) {
             let network = &request["NetworkConfiguration"]["AwsvpcConfiguration"];
             assert_eq!(network["Subnets"], json!([subnet]));
             assert_eq!(network["AssignPublicIp"], "DISABLED");
         }
+        site.nothing_left_of(&job).await;
+
+        // Spot takes the runner away before GitHub has given it the job.
+        let github = &site.deployment.github;
+        github.change_settings(|settings| settings.assigning = false);
+        let job = site.queue(script("octo/evicted", "echo back"));
+        let task = site.task_of(&job).await;
+        site.runner_is_online(&job).await;
+        end_task(world, &task, "spot-interruption").await;
+        site.task_is_gone(&task).await;
+        github.change_settings(|settings| settings.assigning = true);
+        let execution = site.ended(&job).await;
+        assert_succeeded(&execution);
+        assert_eq!(site.job(&job).output.trim(), "back");
+        assert_eq!(providers(&execution), ["FARGATE_SPOT", "FARGATE"]);
         site.nothing_left_of(&job).await;
 
         goes_without_a_trace(world, &site, &aws, &vpc).await;
@@ -193,6 +204,17 @@ fn between(xml: &str, element: &str) -> Vec<String> {
 fn run_task(visit: &Visit) -> Option<Value> {
     let result = visit.result.as_ref().filter(|_| visit.state == "Launch")?;
     Some(result["Payload"]["runTask"].clone())
+}
+
+/// The capacity provider of each attempt.
+fn providers(execution: &Execution) -> Vec<String> {
+    let requests = execution.visits.iter().filter_map(run_task);
+    requests
+        .filter_map(|request| {
+            let provider = &request["CapacityProviderStrategy"][0]["CapacityProvider"];
+            provider.as_str().map(str::to_owned)
+        })
+        .collect()
 }
 
 /// The names of a deployment's parameters.

@@ -263,6 +263,13 @@ impl Site {
             .unwrap_or_else(|_| panic!("the job is never {}", status.as_str()));
     }
 
+    /// Whether GitHub has a job's first runner.
+    pub(crate) fn is_registered(&self, job: &Job) -> bool {
+        let name = self.runner_name(job);
+        let runners = self.deployment.github.runners();
+        runners.iter().any(|runner| runner.name == name)
+    }
+
     /// Waits until a job's first runner listens.
     pub(crate) async fn runner_is_online(&self, job: &Job) {
         let name = self.runner_name(job);

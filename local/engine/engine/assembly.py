@@ -25,6 +25,7 @@ from engine import (
 )
 from engine.doorbell import Doorbell
 from engine.faults import CallLog, FaultBook
+from engine.grants import Grants
 from engine.hooks import Hooks
 from engine.settings import Settings
 
@@ -67,7 +68,7 @@ def assemble(settings: Settings) -> Assembled:
 
     ages.install(hooks)
     gateway.install(hooks, faults, calls, settings.enforce_iam)
-    permissions.install(hooks)
+    permissions.install(hooks, Grants(settings.grants_file))
     callers.install(hooks)
     ssm.install(hooks)
     eventbridge.install(hooks)

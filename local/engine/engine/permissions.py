@@ -16,6 +16,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs, iam
 
 from engine.faults import Caller
+from engine.grants import Grants
 from engine.hooks import Hooks
 
 
@@ -32,8 +33,12 @@ class Needed:
         return f"{self.action} on {self.resource}"
 
 
-def install(hooks: Hooks) -> None:
-    """Declares what is used of MiniStack's evaluator."""
+_grants: list[Grants] = []
+
+
+def install(hooks: Hooks, grants: Grants) -> None:
+    """Declares what is used of MiniStack's evaluator, and where needed permissions are noted."""
+    _grants[:] = [grants]
     hooks.require(iam_evaluator, "_gather_role_policies", "_permissions_boundary", "EvalContext", "evaluate")
     hooks.require(iam, "_roles")
 
@@ -63,6 +68,8 @@ def denied(caller: Caller | None, service: str, operation: str, request: dict, p
         )
         if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
             return str(needed)
+        for grants in _grants:
+            grants.use(caller.role, needed.action)
     return ""
 
 

@@ -34,6 +34,11 @@ class Settings:
         return self.state_dir / "engine.log"
 
     @property
+    def grants_file(self) -> Path:
+        """What roles are granted, and what of it was needed."""
+        return self.state_dir / "grants.json"
+
+    @property
     def task_logs(self) -> Path:
         """Directory of the tasks' output: `<task id>.log`."""
         return self.state_dir / "logs"
