@@ -103,9 +103,13 @@ test("a runner's registration is written by token and read by the runner", () =>
   ]);
 });
 
-test("nothing but cleanup and sweep can list parameters, and nobody can read by path", () => {
+test("the versions of rebuilt images are read by sweep alone", () => {
+  assert.deepEqual(read("fargate-runners/runner-versions/ubuntu"), ["Sweep"]);
+});
+
+test("nothing but sweep can list parameters, and nobody can read by path", () => {
   const anything = "parameter/fargate-runners/runners/x";
-  assert.deepEqual(whoMay(DEFAULT, "ssm:DescribeParameters", "*"), ["Cleanup", "Sweep"]);
+  assert.deepEqual(whoMay(DEFAULT, "ssm:DescribeParameters", "*"), ["Sweep"]);
   assert.deepEqual(whoMay(DEFAULT, "ssm:GetParametersByPath", anything), []);
 });
 

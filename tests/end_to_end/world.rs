@@ -148,8 +148,17 @@ async fn without_schedule(site: &Site) {
     }
 }
 
-/// A task definition of somebody's own that offers `broken` and lacks the container.
+/// A task definition of somebody's own that offers `broken` and lacks the container. Its runner's
+/// version is in a parameter, as that of an image that is rebuilt.
 async fn without_container(site: &Site) {
+    let version = json!({
+        "Name": "/fargate-runners/runner-versions/broken", "Value": "2.335.0", "Type": "String",
+    });
+    site.observer
+        .aws
+        .ssm("PutParameter", version)
+        .await
+        .expect("a parameter");
     let input = json!({
         "family": "fargate-runners-broken",
         "requiresCompatibilities": ["FARGATE"],
@@ -157,7 +166,10 @@ async fn without_container(site: &Site) {
         "cpu": "256",
         "memory": "512",
         "containerDefinitions": [{ "name": "main", "image": "example.org/some:1", "essential": true }],
-        "tags": [{ "key": "GH:labels", "value": "self-hosted broken" }],
+        "tags": [
+            { "key": "GH:labels", "value": "self-hosted broken" },
+            { "key": "GH:runner-version", "value": "/fargate-runners/runner-versions/broken" },
+        ],
     });
     site.observer
         .aws

@@ -32,9 +32,10 @@ const FAST: [(&str, Check); 7] = [
         Check::Quiet(template),
     ),
 ];
-const WITH_ENGINE: [(&str, Check); 2] = [
+const WITH_ENGINE: [(&str, Check); 3] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
     ("End to end on the local stack", Check::Loud(end_to_end)),
+    ("Granted, and never needed", Check::Loud(grants)),
 ];
 
 /// Runs the checks; fails after the last one if any failed.
@@ -227,6 +228,17 @@ fn end_to_end(workshop: &Workshop) -> Command {
     // The whole workspace, so that nothing is compiled again with other features.
     let arguments = ["test", "--workspace", "--test", "end_to_end"];
     in_directory(workshop.root(), cargo(), &arguments)
+}
+
+/// Reads what the engine of the end-to-end tests has written down.
+fn grants(workshop: &Workshop) -> Command {
+    let recorded = workshop.local().join("engine-of-tests/grants.json");
+    let mut python = Command::new(workshop.venv_program("checks", "python"));
+    python
+        .arg(workshop.path("scripts/check-grants.py"))
+        .arg(recorded)
+        .arg(workshop.path("tests/unused-grants.toml"));
+    python
 }
 
 fn quiet(

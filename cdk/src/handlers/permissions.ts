@@ -29,9 +29,6 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
         ...readSecrets(props, "ssm:GetParameter", `${names.githubParameters}/webhook-secret`),
         allow(["states:StartExecution"], [names.stateMachineArn]),
         allow(["states:DescribeExecution"], [names.executionArns], { wildcard: EXECUTIONS }),
-        allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {
-          wildcard: "Each image that is rebuilt tells its runner's version in a parameter there.",
-        }),
         allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
       ];
     case "match":
@@ -50,12 +47,22 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
         ...readAppKey(props),
         ...endRunners(names),
         ...followExecutions(names),
+        // What nobody speaks for any more is found by listing.
+        allow(["ssm:DescribeParameters"], ["*"], {
+          wildcard: "The call can't be limited to a path; it shows names, never values.",
+        }),
+        allow(["ecs:DescribeTasks"], [names.taskArns], {
+          conditions: inCluster(names),
+          wildcard: TASKS,
+        }),
         allow(["states:ListExecutions"], [names.stateMachineArn]),
         readTaskDefinitions(),
         allow(["ssm:PutParameter"], [names.parameterArn(names.catalogueParameter)]),
         // How far back it has looked through GitHub's deliveries.
         allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
-        allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
+        allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {
+          wildcard: "Each image that is rebuilt tells its runner's version in a parameter there.",
+        }),
       ];
   }
 }
@@ -77,6 +84,7 @@ export function agentPermissions(props: PermissionsProps): Permission[] {
 }
 
 const EXECUTIONS = "The machine's executions are named after jobs, which nobody knows beforehand.";
+const TASKS = "ECS names tasks itself; all of this cluster's are runners.";
 const RUNNERS = "Runners are named after jobs, and each parameter's path ends in 128 random bits.";
 
 function readAppKey(props: PermissionsProps): Permission[] {
@@ -131,24 +139,21 @@ function readTaskDefinitions(): Permission {
 }
 
 function endRunners(names: Names): Permission[] {
-  const conditions = { ArnEquals: { "ecs:cluster": names.clusterArn } };
+  const conditions = inCluster(names);
   return [
     allow(["ssm:DeleteParameter"], [names.parameterArn(`${names.runnerParameters}/*`)], {
       wildcard: RUNNERS,
-    }),
-    // Finds a runner's parameter from the runner's name.
-    allow(["ssm:DescribeParameters"], ["*"], {
-      wildcard: "The call can't be limited to a path; it shows names, never values.",
     }),
     allow(["ecs:ListTasks"], ["*"], {
       conditions,
       wildcard: "Limited by cluster: its resource is a container instance, Fargate has none.",
     }),
-    allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.taskArns], {
-      conditions,
-      wildcard: "ECS names tasks itself; all of this cluster's are runners.",
-    }),
+    allow(["ecs:StopTask"], [names.taskArns], { conditions, wildcard: TASKS }),
   ];
+}
+
+function inCluster(names: Names) {
+  return { ArnEquals: { "ecs:cluster": names.clusterArn } };
 }
 
 function followExecutions(names: Names): Permission[] {

@@ -22,20 +22,32 @@ class Grants:
         file.unlink(missing_ok=True)
         self._lock = threading.Lock()
         self._used: dict[str, set[str]] = defaultdict(set)
+        self._refused: dict[str, set[str]] = defaultdict(set)
         self._granted: dict[str, set[str]] = {}
 
     def use(self, role: str, action: str) -> None:
         """Notes that a call with this role needed, and had, this action."""
+        self._note(self._used[role], action)
+
+    def refuse(self, role: str, what: str) -> None:
+        """Notes that a call with this role needed what it isn't granted, as `action on resource`."""
+        self._note(self._refused[role], what)
+
+    def _note(self, known: set[str], what: str) -> None:
         with self._lock:
-            if action in self._used[role]:
+            if what in known:
                 return
-            self._used[role].add(action)
+            known.add(what)
             self._granted |= _granted()
             self._write()
 
     def _write(self) -> None:
         roles = {
-            role: {"granted": sorted(actions), "used": sorted(self._used.get(role, ()))}
+            role: {
+                "granted": sorted(actions),
+                "used": sorted(self._used.get(role, ())),
+                "refused": sorted(self._refused.get(role, ())),
+            }
             for role, actions in sorted(self._granted.items())
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)

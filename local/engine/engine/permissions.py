@@ -67,6 +67,8 @@ def denied(caller: Caller | None, service: str, operation: str, request: dict, p
             service_context=needed.context,
         )
         if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
+            for grants in _grants:
+                grants.refuse(caller.role, str(needed))
             return str(needed)
         for grants in _grants:
             grants.use(caller.role, needed.action)

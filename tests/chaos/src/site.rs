@@ -148,24 +148,28 @@ fn shorten_limits(template: &Path) -> anyhow::Result<()> {
         .context("the template has no resources")?;
     let mut changed = 0;
     for resource in resources.values_mut() {
-        let is_cleanup = resource["Properties"]["FunctionName"] == format!("{PREFIX}-cleanup");
-        let variables = resource.pointer_mut("/Properties/Environment/Variables");
-        if let Some(variables) = variables.filter(|_| is_cleanup) {
-            variables["RELAUNCH_GRACE_SECONDS"] = json!(GRACE);
-            changed += 1;
+        let function = resource["Properties"]["FunctionName"].clone();
+        if let Some(variables) = resource.pointer_mut("/Properties/Environment/Variables") {
+            for (handler, variable, value) in [
+                ("cleanup", "RELAUNCH_GRACE_SECONDS", GRACE),
+                ("launch", "IDLE_LIMIT_SECONDS", IDLE_LIMIT),
+            ] {
+                if function == format!("{PREFIX}-{handler}") {
+                    variables[variable] = json!(value);
+                    changed += 1;
+                }
+            }
         }
         let containers = resource.pointer_mut("/Properties/ContainerDefinitions");
         let containers = containers.and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
-            container["Environment"] = json!([
-                { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": IDLE_LIMIT },
-                { "Name": "AGENT_STOP_LIMIT_SECONDS", "Value": STOP_LIMIT },
-            ]);
+            container["Environment"] =
+                json!([{ "Name": "AGENT_STOP_LIMIT_SECONDS", "Value": STOP_LIMIT }]);
             changed += 1;
         }
     }
     ensure!(
-        changed == 1 + LABELS.len(),
+        changed == 2 + LABELS.len(),
         "the template has other functions or containers than it had"
     );
     fs::write(template, stack.to_string())
