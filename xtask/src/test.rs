@@ -32,10 +32,11 @@ const FAST: [(&str, Check); 7] = [
         Check::Quiet(template),
     ),
 ];
-const WITH_ENGINE: [(&str, Check); 3] = [
+const WITH_ENGINE: [(&str, Check); 4] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
     ("End to end on the local stack", Check::Loud(end_to_end)),
     ("Granted, and never needed", Check::Loud(grants)),
+    ("Chaos, three seeds", Check::Loud(chaos)),
 ];
 
 /// Runs the checks; fails after the last one if any failed.
@@ -228,6 +229,14 @@ fn end_to_end(workshop: &Workshop) -> Command {
     // The whole workspace, so that nothing is compiled again with other features.
     let arguments = ["test", "--workspace", "--test", "end_to_end"];
     in_directory(workshop.root(), cargo(), &arguments)
+}
+
+/// Small ones; `cargo xtask chaos` plays larger ones.
+fn chaos(workshop: &Workshop) -> Command {
+    let arguments = ["run", "--quiet", "--package", "chaos", "--"];
+    let mut chaos = in_directory(workshop.root(), cargo(), &arguments);
+    chaos.args(["--jobs", "20", "--seed", "1..3"]);
+    chaos
 }
 
 /// Reads what the engine of the end-to-end tests has written down.
