@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
@@ -92,6 +92,8 @@ fn fuzz(workshop: &Workshop, program: &Path, target: &str, minutes: u32) -> anyh
             "-artifact_prefix={}/finding-{target}-",
             output.display()
         ))
+        // What a handler logs and measures is not ours.
+        .stdout(Stdio::null())
         .stderr(File::create(&log)?)
         .status()
         .with_context(|| format!("starting {}", program.display()))?;
