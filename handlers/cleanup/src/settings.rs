@@ -37,6 +37,9 @@ pub const VARIABLES: &[&Variable] = &[
     &QUEUE_LIMIT_SECONDS,
     &RELAUNCH_GRACE_SECONDS,
     &RUNNER_LOG_GROUP,
+    &shared::AWS_REGION,
+    &shared::AWS_ENDPOINT_URL,
+    &shared::AWS_CA_BUNDLE,
     &shared::GITHUB_API_URL,
     &shared::LOG_LEVEL,
 ];

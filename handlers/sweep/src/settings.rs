@@ -41,6 +41,9 @@ pub const VARIABLES: &[&Variable] = &[
     &admission::ALLOWED_REPOSITORIES,
     &admission::ALLOW_PUBLIC_REPOSITORIES,
     &admission::REQUIRED_LABELS,
+    &shared::AWS_REGION,
+    &shared::AWS_ENDPOINT_URL,
+    &shared::AWS_CA_BUNDLE,
     &shared::GITHUB_API_URL,
     &shared::LOG_LEVEL,
 ];

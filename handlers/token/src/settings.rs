@@ -29,6 +29,9 @@ pub const VARIABLES: &[&Variable] = &[
     &RUNNER_GROUP,
     &REGISTRATION,
     &KMS_KEY_ID,
+    &shared::AWS_REGION,
+    &shared::AWS_ENDPOINT_URL,
+    &shared::AWS_CA_BUNDLE,
     &shared::GITHUB_API_URL,
     &shared::LOG_LEVEL,
 ];

@@ -81,7 +81,6 @@ async fn main() -> std::process::ExitCode {
 }
 
 async fn measure(cli: Cli) -> anyhow::Result<()> {
-    let wants = |part| cli.parts.is_empty() || cli.parts.contains(&part);
     let world = Arc::new(World::new(&Workshop::here()).await?);
     let mut measured = Report {
         machine: report::machine(),
@@ -90,34 +89,8 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
         invocations: cli.invocations,
         ..Report::default()
     };
-    if wants(Part::Floor) {
-        measured.functions = floor::measure(&world, cli.runs, cli.invocations).await?;
-    }
-    if wants(Part::Agent) {
-        measured.agent = Some(agent::measure(&world, cli.runs).await?);
-    }
-    if wants(Part::Catalogue) {
-        measured.expiry = Some(burst::expiry(&world).await?);
-        for sandboxes in [1, 10, 100] {
-            let cold = burst::cold_matches(&world, sandboxes).await?;
-            measured.cold_match.push(cold);
-        }
-    }
-    if wants(Part::Burst) {
-        for throttle in burst::THROTTLES {
-            let figures = burst::webhooks(&world, throttle, WEBHOOKS, RATE).await?;
-            measured.burst.push(figures);
-        }
-    }
-    if wants(Part::Memory) {
-        match memory::measure(&world, cli.runs.min(5)).await {
-            Ok(figures) => measured.memory = figures,
-            Err(error) => eprintln!(
-                "memory sizes are not measured: a share of a processor takes a control group, which \
-                 mostly takes root ({error:#})"
-            ),
-        }
-    }
+    // What was measured is shown, whatever became of the rest.
+    let result = parts(&cli, &world, &mut measured).await;
     println!(
         "{}, {} authorities; median (least–most) of {} sandboxes, {} invocations each\n\n{}",
         measured.machine,
@@ -128,6 +101,39 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
     );
     if let Some(path) = &cli.json {
         measured.keep(path)?;
+    }
+    result
+}
+
+async fn parts(cli: &Cli, world: &Arc<World>, measured: &mut Report) -> anyhow::Result<()> {
+    let wants = |part| cli.parts.is_empty() || cli.parts.contains(&part);
+    if wants(Part::Floor) {
+        measured.functions = floor::measure(world, cli.runs, cli.invocations).await?;
+    }
+    if wants(Part::Agent) {
+        measured.agent = Some(agent::measure(world, cli.runs).await?);
+    }
+    if wants(Part::Catalogue) {
+        measured.expiry = Some(burst::expiry(world).await?);
+        for sandboxes in [1, 10, 100] {
+            let cold = burst::cold_matches(world, sandboxes).await?;
+            measured.cold_match.push(cold);
+        }
+    }
+    if wants(Part::Burst) {
+        for throttle in burst::THROTTLES {
+            let figures = burst::webhooks(world, throttle, WEBHOOKS, RATE).await?;
+            measured.burst.push(figures);
+        }
+    }
+    if wants(Part::Memory) {
+        match memory::measure(world, cli.runs.min(5)).await {
+            Ok(figures) => measured.memory = figures,
+            Err(error) => eprintln!(
+                "memory sizes are not measured: a share of a processor takes a control group, which \
+                 mostly takes root ({error:#})"
+            ),
+        }
     }
     Ok(())
 }
