@@ -4,6 +4,7 @@ use github_standin::{NewJob, OwnerType, RunnerGroup};
 use local_stack::{Engine, EngineOptions, Execution};
 use workshop::Workshop;
 
+use crate::faults::visits;
 use crate::world::{LIMIT, Site, assert_succeeded, labels, run, script};
 
 fn failed(execution: &Execution, error: &str, words: &[&str]) {
@@ -70,11 +71,7 @@ fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
         let (job, execution) = site.run(script("octo/outdated", "true")).await;
         github.change_settings(|settings| settings.minimum_runner_version = None);
         failed(&execution, "RunnerTooOld", &["Rebuild the runner image"]);
-        let attempts = execution
-            .visits
-            .iter()
-            .filter(|visit| visit.state == "Runner");
-        assert_eq!(attempts.count(), 1);
+        assert_eq!(visits(&execution, "Runner").len(), 1);
         github.cancel_job(job.id).unwrap();
         site.nothing_left_of(&job).await;
     });

@@ -1,21 +1,16 @@
 //! Ends that somebody brings about: a cancelled job, an aborted execution.
 
-use github_standin::{JobStatus, NewJob};
+use github_standin::JobStatus;
 use serde_json::json;
 
-use crate::world::{assert_succeeded, run, script};
+use crate::world::{assert_succeeded, run, script, untaken};
 
 #[test]
 fn a_job_cancelled_before_a_runner_took_it_ends_its_execution_and_its_runner() {
     run(async |world| {
         let site = &world.repository;
         let _shared = site.alone.read().await;
-        // No runner of that name ever comes, so the job's own stays idle.
-        let runner = Some("somebody-elses".to_owned());
-        let job = site.queue(NewJob {
-            runner,
-            ..script("octo/cancelled", "true")
-        });
+        let job = site.queue(untaken("octo/cancelled"));
         let task = site.task_of(&job).await;
         site.runner_is_online(&job).await;
         site.deployment.github.cancel_job(job.id).unwrap();

@@ -6,7 +6,7 @@ use github_standin::{DeliveryFault, DeliveryFaultKind, JobStatus, NewJob};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
+use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, untaken};
 
 /// Has `sweep` make its round, as its schedule does every five minutes.
 pub(crate) async fn sweep(site: &Site) {
@@ -114,11 +114,7 @@ fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
         let site = &world.repository;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
-        // No runner of that name ever comes, so the job's own stays idle.
-        let idle = site.queue(NewJob {
-            runner: Some("somebody-elses".to_owned()),
-            ..script("octo/idle", "true")
-        });
+        let idle = site.queue(untaken("octo/idle"));
         let directory = tempfile::tempdir().unwrap();
         let end = directory.path().join("end");
         let until = format!(

@@ -226,6 +226,14 @@ pub(crate) fn script(repository: &str, run: &str) -> NewJob {
     }
 }
 
+/// A job that no runner ever gets, so that its own idles: the one runner it is for never comes.
+pub(crate) fn untaken(repository: &str) -> NewJob {
+    NewJob {
+        runner: Some("somebody-elses".to_owned()),
+        ..script(repository, "true")
+    }
+}
+
 impl Site {
     /// Queues a job.
     pub(crate) fn queue(&self, new: NewJob) -> Job {

@@ -54,7 +54,7 @@ def assemble(settings: Settings) -> Assembled:
     )
     docker.configure(client)
     doorbell, timekeeper = Doorbell(), executions.Timekeeper()
-    faults, calls = FaultBook(), CallLog()
+    faults, calls, grants = FaultBook(), CallLog(), Grants(settings.grants_file)
     ending = tasks.Tasks(doorbell)
     timing = executions.Executions(doorbell)
 
@@ -67,8 +67,8 @@ def assemble(settings: Settings) -> Assembled:
         return False
 
     ages.install(hooks)
-    gateway.install(hooks, faults, calls, settings.enforce_iam)
-    permissions.install(hooks, Grants(settings.grants_file))
+    gateway.install(hooks, faults, calls, grants, settings.enforce_iam)
+    permissions.install(hooks)
     callers.install(hooks)
     ssm.install(hooks)
     eventbridge.install(hooks)
@@ -77,7 +77,7 @@ def assemble(settings: Settings) -> Assembled:
     runtask.install(hooks, faults)
     tasks.install(hooks, ending, faults)
     executions.install(hooks, timing, doorbell, timekeeper, settings.wait_scale)
-    integrations.install(hooks, ending, faults, calls, doorbell, settings.enforce_iam)
+    integrations.install(hooks, ending, faults, calls, grants, doorbell, settings.enforce_iam)
     hooks.install()
 
     timekeeper.start()

@@ -10,6 +10,7 @@ from ministack import app
 from engine import permissions
 from engine.callers import caller_of
 from engine.faults import DELAY, ERROR, LOST, Call, CallLog, FaultBook
+from engine.grants import Grants
 from engine.hooks import Hooks
 
 _UNLOGGED = {"imds", "ecs-metadata"}
@@ -33,7 +34,7 @@ _RESOURCE_KEYS = (
 )
 
 
-def install(hooks: Hooks, faults: FaultBook, calls: CallLog, enforce: bool) -> None:
+def install(hooks: Hooks, faults: FaultBook, calls: CallLog, grants: Grants, enforce: bool) -> None:
     """Declares the hook on requests; with `enforce`, what a role doesn't allow is refused."""
     hooks.require(app, "detect_service", "_routing_params", "_ct_event_name")
 
@@ -45,7 +46,7 @@ def install(hooks: Hooks, faults: FaultBook, calls: CallLog, enforce: bool) -> N
             return await original(method, path, headers, body, query_params, request_id)
         operation = app._ct_event_name(service, method, path, headers, parameters)
         request, caller = _json(body), caller_of(headers)
-        denied = permissions.denied(caller, service, operation, request, path)
+        denied = permissions.denied(grants, caller, service, operation, request, path)
         text = path + " " + body.decode("utf-8", "replace")
         late = faults.take(service, operation, {DELAY}, text)
         if late:

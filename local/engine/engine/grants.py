@@ -27,17 +27,17 @@ class Grants:
 
     def use(self, role: str, action: str) -> None:
         """Notes that a call with this role needed, and had, this action."""
-        self._note(self._used[role], action)
+        self._note(self._used, role, action)
 
     def refuse(self, role: str, what: str) -> None:
         """Notes that a call with this role needed what it isn't granted, as `action on resource`."""
-        self._note(self._refused[role], what)
+        self._note(self._refused, role, what)
 
-    def _note(self, known: set[str], what: str) -> None:
+    def _note(self, known: dict[str, set[str]], role: str, what: str) -> None:
         with self._lock:
-            if what in known:
+            if what in known[role]:
                 return
-            known.add(what)
+            known[role].add(what)
             self._granted |= _granted()
             self._write()
 

@@ -20,6 +20,7 @@ from engine.callers import role_name
 from engine.doorbell import Doorbell
 from engine.executions import Interrupted, current, running
 from engine.faults import DELAY, ERROR, LOST, Call, Caller, CallLog, FaultBook
+from engine.grants import Grants
 from engine.hooks import Hooks
 from engine.tasks import USER_INITIATED, Tasks
 
@@ -29,7 +30,9 @@ _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadli
 """When the state's TimeoutSeconds are over, by `time.monotonic`; None without any."""
 
 
-def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorbell: Doorbell, enforce: bool) -> None:
+def install(
+    hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, grants: Grants, doorbell: Doorbell, enforce: bool
+) -> None:
     """Declares the hooks on service integrations; with `enforce`, what the machine's role doesn't allow is refused."""
     hooks.require(ecs, "_run_task", "_tasks")
     hooks.require(sfn, "_pascal_to_camel", "_ExecutionError", "_SERVICE_DISPATCH", "_iso_to_epoch_ms")
@@ -37,7 +40,7 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, doorb
     def call(service: str, operation: str, resource: str | None, request: dict, do: Callable[[], tuple]) -> tuple:
         """Makes a call in the state machine's name: refused if ordered or not allowed, and written down."""
         caller = _caller()
-        denied = permissions.denied(caller, service, operation, request)
+        denied = permissions.denied(grants, caller, service, operation, request)
         text = json.dumps(request)
         late = faults.take(service, operation, {DELAY}, text)
         if late:

@@ -33,20 +33,18 @@ class Needed:
         return f"{self.action} on {self.resource}"
 
 
-_grants: list[Grants] = []
-
-
-def install(hooks: Hooks, grants: Grants) -> None:
-    """Declares what is used of MiniStack's evaluator, and where needed permissions are noted."""
-    _grants[:] = [grants]
+def install(hooks: Hooks) -> None:
+    """Declares what is used of MiniStack's evaluator."""
     hooks.require(iam_evaluator, "_gather_role_policies", "_permissions_boundary", "EvalContext", "evaluate")
     hooks.require(iam, "_roles")
 
 
-def denied(caller: Caller | None, service: str, operation: str, request: dict, path: str = "") -> str | None:
+def denied(
+    grants: Grants, caller: Caller | None, service: str, operation: str, request: dict, path: str = ""
+) -> str | None:
     """What the caller's role doesn't allow of a call, as `action on resource`; empty when it allows everything.
 
-    None when it can't be told: nobody's role, or a call that this module doesn't know.
+    What was needed is noted in `grants`. None when it can't be told: nobody's role, or a call that this module doesn't know.
     """
     describe = _NEEDS.get(f"{service}:{operation}")
     account = get_account_id()
@@ -67,11 +65,9 @@ def denied(caller: Caller | None, service: str, operation: str, request: dict, p
             service_context=needed.context,
         )
         if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
-            for grants in _grants:
-                grants.refuse(caller.role, str(needed))
+            grants.refuse(caller.role, str(needed))
             return str(needed)
-        for grants in _grants:
-            grants.use(caller.role, needed.action)
+        grants.use(caller.role, needed.action)
     return ""
 
 
