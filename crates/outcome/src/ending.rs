@@ -108,7 +108,11 @@ impl Ended {
     pub fn leaves_a_registration(&self) -> bool {
         !matches!(
             self.outcome,
-            Outcome::RanJob | Outcome::LostInJob | Outcome::NotNeeded
+            Outcome::RanJob
+                | Outcome::LostInJob
+                | Outcome::WorkerDied
+                | Outcome::ExhaustedInJob
+                | Outcome::NotNeeded
         )
     }
 

@@ -48,6 +48,12 @@ exits! {
     RegistrationUnavailable = 28,
     /// The task's environment or the image is wrong.
     Misconfigured = 29,
+    /// The listener never reached GitHub: it was not listening within the connection limit.
+    NoConnection = 30,
+    /// The runner's worker process died while a job was running.
+    WorkerDied = 31,
+    /// The task's memory limit was reached while a job was running.
+    MemoryExhausted = 32,
 }
 
 impl AgentExit {

@@ -15,6 +15,8 @@ pub enum Kind {
     Unpicked,
     /// There was no room for it, or the room was taken back. Bounded by time.
     Capacity,
+    /// Something outside this system was in the way: a rate limit, a network. Bounded by time.
+    External,
     /// Something broke that may work next time. Bounded by count.
     Fault,
     /// It will break again until somebody changes something.
@@ -51,6 +53,10 @@ outcomes! {
     RanJob => Ran,
     /// The task was taken away while a job was running on the runner.
     LostInJob => Ran,
+    /// The runner's worker process died while it ran a job.
+    WorkerDied => Ran,
+    /// The task's memory was exhausted while a job was running.
+    ExhaustedInJob => Ran,
     /// The job had left the queue before anything was launched.
     NotNeeded => Ran,
 
@@ -65,6 +71,11 @@ outcomes! {
     NoCapacity => Capacity,
     /// Fargate Spot took the capacity back before a job began.
     SpotInterruption => Capacity,
+
+    /// The listener never reached GitHub.
+    NoConnection => External,
+    /// AWS refused the call for its rate.
+    Throttled => External,
 
     /// GitHub refused the registration.
     RegistrationRefused => Fault,
@@ -150,12 +161,15 @@ impl Ended {
         let outcome = match (known, task.stop_code.as_deref()) {
             (Some(AgentExit::RanJob), _) => Outcome::RanJob,
             (Some(AgentExit::StoppedInJob), _) => Outcome::LostInJob,
+            (Some(AgentExit::WorkerDied), _) => Outcome::WorkerDied,
+            (Some(AgentExit::MemoryExhausted), _) => Outcome::ExhaustedInJob,
             _ if container_reason.contains("OutOfMemory") || reason.contains("OutOfMemory") => {
                 Outcome::OutOfMemory
             }
             (_, Some("SpotInterruption" | "TerminationNotice")) => Outcome::SpotInterruption,
             (Some(AgentExit::Idle), _) => Outcome::NeverPickedUp,
             (Some(AgentExit::EndedWithoutJob), _) => Outcome::EndedWithoutJob,
+            (Some(AgentExit::NoConnection), _) => Outcome::NoConnection,
             (Some(AgentExit::Refused), _) => Outcome::RegistrationRefused,
             (Some(AgentExit::VersionTooOld), _) => Outcome::RunnerTooOld,
             (Some(AgentExit::SessionConflict), _) => Outcome::SessionConflict,
@@ -186,6 +200,7 @@ impl Ended {
             let outcome = match (fault, fault.class()) {
                 (Fault::JobNotQueued, _) => Outcome::NotNeeded,
                 (_, Class::Lasting) => Outcome::StepRefused,
+                (Fault::Throttled, _) => Outcome::Throttled,
                 _ => Outcome::StepFailed,
             };
             let retry_after = if fault == Fault::GitHubRateLimited {

@@ -138,6 +138,12 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
             next.subnet_step = next.subnet_step.saturating_add(1);
             doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
         }
+        Kind::External => {
+            next.refusals = next.refusals.saturating_add(1);
+            // Another subnet may have a way to GitHub; for a rate limit the subnet is all the same.
+            next.subnet_step = next.subnet_step.saturating_add(1);
+            doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
+        }
         // Waiting out a rate limit is no fault: it is bounded by the job's stay in the queue.
         _ if rate_limited => Duration::from_secs(30),
         kind => {
