@@ -36,7 +36,8 @@ pub enum JobState {
         /// When it ended.
         completed_at: Option<OffsetDateTime>,
     },
-    /// GitHub knows no such job, or does not show it to this installation.
+    /// It is gone: its run was deleted, and GitHub answers for its repository. A 404 alone is never
+    /// this state ([`outcome::on_not_found`]).
     Absent,
 }
 

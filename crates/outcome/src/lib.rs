@@ -4,6 +4,7 @@
 //! - [`Ended`] reads an attempt's [`Outcome`] from its task's end or its error.
 //! - [`judge`] decides from the outcome and GitHub's word about the job whether the execution ends,
 //!   goes on with another [`Attempt`], or gives up.
+//! - [`on_not_found`] decides what a 404 about a job means.
 //! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`] and
 //!   [`restart`](restart()) decide who works for a job.
 //! - [`retire`](retire()), [`may_stop`], [`on_cancel`] and [`cleans_after_task`] decide what may be
@@ -12,6 +13,7 @@
 //! The handlers fetch what a decision asks for and do what it says; `tests/model` explores the
 //! decisions over every interleaving of small worlds.
 
+mod absence;
 mod attempt;
 mod custody;
 mod ending;
@@ -20,6 +22,7 @@ mod outcome;
 mod rules;
 mod task;
 
+pub use absence::{Look, NotFound, OnNotFound, on_not_found};
 pub use attempt::Attempt;
 pub use custody::{
     Attend, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Status, attend, checks_displaced,

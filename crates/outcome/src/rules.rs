@@ -31,7 +31,8 @@ pub enum JobStatus {
         /// The runner that ran it; none where it was cancelled before one took it.
         runner: Option<String>,
     },
-    /// GitHub does not know it: its run was deleted.
+    /// It is gone: its run was deleted. A 404 alone does not say so, see
+    /// [`on_not_found`](crate::on_not_found).
     Absent,
 }
 
