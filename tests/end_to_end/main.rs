@@ -10,7 +10,6 @@ mod happy;
 mod overload;
 mod recovery;
 mod secrets;
-mod sizes;
 mod stopped;
 mod variants;
 mod webhooks;

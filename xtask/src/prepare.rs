@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, anyhow};
-use workshop::{Architecture, Progress, Workshop, run};
+use anyhow::{Context, anyhow, ensure};
+use workshop::{Progress, Workshop, run};
 
 use crate::{prerequisites, zips};
 
@@ -21,20 +21,23 @@ pub(crate) enum Piece {
     Cdk,
     /// GitHub's examples and API description.
     Fixtures,
-    /// Handlers and agent, as they are deployed, for this machine.
-    Handlers,
-    /// The stack's own programs.
+    /// Functions, agent and stand-ins, as the local stack runs them.
     Programs,
+    /// The same and every test, linted while they are compiled.
+    Workspace,
 }
 
+/// Packages of the local stack beside functions and agent.
+const STAND_INS: [&str; 2] = ["local-stack", "listener-standin"];
+
 /// What the local stack needs.
-pub(crate) const STACK: [Piece; 4] = [Piece::Handlers, Piece::Programs, Piece::Engine, Piece::Cdk];
-/// What the checks need that get along without an engine.
-pub(crate) const FAST: [Piece; 3] = [Piece::Checks, Piece::Cdk, Piece::Fixtures];
+pub(crate) const STACK: [Piece; 3] = [Piece::Programs, Piece::Engine, Piece::Cdk];
+/// What the checks need besides the workspace. Those without an engine come first.
+pub(crate) const CHECKS: [Piece; 4] = [Piece::Checks, Piece::Cdk, Piece::Fixtures, Piece::Engine];
 
 /// Makes every piece there is.
 pub(crate) fn everything() -> anyhow::Result<()> {
-    let all = [&STACK[..], &[Piece::Checks, Piece::Fixtures]].concat();
+    let all = [&[Piece::Programs], &CHECKS[..]].concat();
     pieces(&Progress::new(), &Workshop::here(), &all)
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn pieces(
 
 impl Piece {
     fn needs_python(self) -> bool {
-        matches!(self, Self::Engine | Self::Checks | Self::Handlers)
+        matches!(self, Self::Engine | Self::Checks)
     }
 
     fn needs_node(self) -> bool {
@@ -94,16 +97,8 @@ impl Piece {
                 &workshop.path("tests/fixtures"),
                 "GitHub's examples and API description",
             ),
-            Self::Handlers => {
-                build_tools(progress, workshop, python)?;
-                zips::build(
-                    progress,
-                    workshop,
-                    Architecture::here(),
-                    &workshop.handlers(),
-                )
-            }
-            Self::Programs => programs(progress),
+            Self::Programs => programs(progress, workshop),
+            Self::Workspace => workspace(progress, workshop),
         }
     }
 }
@@ -153,16 +148,59 @@ fn npm(progress: &Progress, directory: &Path, label: &str) -> anyhow::Result<()>
     })
 }
 
-fn programs(progress: &Progress) -> anyhow::Result<()> {
-    let step = progress.step("Local stack and stand-ins");
-    let mut cargo = Command::new(cargo());
-    cargo.args([
-        "build",
-        "--package=local-stack",
-        "--package=listener-standin",
-    ]);
-    run(&step, &mut cargo)?;
+/// Compiles without optimization: it is quick, and the source that runs is the deployed one.
+/// `cargo xtask zips` makes what is deployed.
+fn programs(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
+    let step = progress.step("Functions, agent and stand-ins");
+    let mut build = Command::new(cargo());
+    build.arg("build");
+    for package in zips::PACKAGES.iter().chain(&STAND_INS) {
+        build.args(["--package", package]);
+    }
+    run(&step, &mut build)?;
+    stage(workshop)?;
     step.done("");
+    Ok(())
+}
+
+/// Compiles the whole workspace with its tests once; every later check finds it compiled.
+fn workspace(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
+    let step = progress.step("Workspace and its tests, linted by Clippy");
+    let arguments = ["build", "--workspace", "--bins", "--tests"];
+    run(&step, linted(Command::new(cargo()).args(arguments))?)?;
+    stage(workshop)?;
+    step.done("");
+    Ok(())
+}
+
+/// Has Clippy lint what this command compiles. Clippy's driver is the compiler with lints added, so
+/// nothing is compiled a second time for the lints' sake.
+pub(crate) fn linted(command: &mut Command) -> anyhow::Result<&mut Command> {
+    let answer = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let answer = answer.context("`rustc` could not be started")?;
+    let sysroot = String::from_utf8(answer.stdout).context("rustc's sysroot is no text")?;
+    let driver = Path::new(sysroot.trim()).join("bin/clippy-driver");
+    ensure!(
+        driver.is_file(),
+        "Clippy lints what is compiled and is not installed: rustup component add clippy"
+    );
+    Ok(command
+        .env("RUSTC_WORKSPACE_WRAPPER", driver)
+        .env("CLIPPY_ARGS", "--deny=warnings__CLIPPY_HACKERY__"))
+}
+
+/// Puts functions and agent where the CDK app and the engine look for them.
+fn stage(workshop: &Workshop) -> anyhow::Result<()> {
+    for name in zips::HANDLERS.iter().chain(&["agent"]) {
+        let place = workshop.handlers().join(name);
+        fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
+        let (from, to) = (workshop.program(name), place.join("bootstrap"));
+        // Without symbols it takes half the time to be zipped and unzipped.
+        let stripped = Command::new("strip").arg("-o").arg(&to).arg(&from).status();
+        if !stripped.is_ok_and(|status| status.success()) {
+            fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+        }
+    }
     Ok(())
 }
 

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use workshop::{Progress, Step, Workshop, run as run_quietly, seconds, shown};
+use workshop::{Architecture, Progress, Step, Workshop, run as run_quietly, seconds, shown};
 
-use crate::prepare::{self, cargo};
+use crate::prepare::{self, Piece, cargo, linted};
+use crate::{prerequisites, zips};
 
 /// How a check is shown while it runs.
 #[derive(Clone, Copy)]
@@ -17,12 +18,11 @@ enum Check {
     /// One line; what its programs say is shown only when it fails.
     Quiet(fn(&Workshop, &Step) -> anyhow::Result<()>),
     /// A test runner, whose own words say more than we could.
-    Loud(fn(&Workshop) -> Command),
+    Loud(fn(&Workshop) -> anyhow::Result<Command>),
 }
 
-const FAST: [(&str, Check); 7] = [
+const FAST: [(&str, Check); 6] = [
     ("Format", Check::Quiet(format)),
-    ("Clippy", Check::Quiet(clippy)),
     ("Unit and contract tests", Check::Loud(unit_and_contract)),
     ("State machine", Check::Quiet(state_machine)),
     ("CDK app: types and format", Check::Quiet(cdk_lint)),
@@ -32,11 +32,15 @@ const FAST: [(&str, Check); 7] = [
         Check::Quiet(template),
     ),
 ];
-const WITH_ENGINE: [(&str, Check); 4] = [
+const WITH_ENGINE: [(&str, Check); 5] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
     ("End to end on the local stack", Check::Loud(end_to_end)),
     ("Granted, and never needed", Check::Loud(grants)),
     ("Chaos, three seeds", Check::Loud(chaos)),
+    (
+        "Functions and agent as they are deployed",
+        Check::Quiet(deployed),
+    ),
 ];
 
 /// Runs the checks; fails after the last one if any failed.
@@ -45,15 +49,12 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     let begun = Instant::now();
     nextest_is_there()?;
     progress.say("Preparing");
-    let mut pieces = prepare::FAST.to_vec();
     let mut checks = FAST.to_vec();
-    if !fast {
-        pieces.extend(
-            prepare::STACK
-                .into_iter()
-                .filter(|piece| !pieces.contains(piece))
-                .collect::<Vec<_>>(),
-        );
+    let mut pieces = vec![Piece::Workspace];
+    pieces.extend(prepare::CHECKS);
+    if fast {
+        pieces.retain(|piece| *piece != Piece::Engine);
+    } else {
         checks.extend(WITH_ENGINE);
     }
     prepare::pieces(&progress, &workshop, &pieces)?;
@@ -63,7 +64,9 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
         let since = Instant::now();
         let result = match check {
             Check::Quiet(check) => quietly(&progress, &workshop, name, check),
-            Check::Loud(check) => loudly(&progress, name, &mut check(&workshop)),
+            Check::Loud(check) => {
+                check(&workshop).and_then(|mut command| loudly(&progress, name, &mut command))
+            }
         };
         if let Err(error) = &result {
             progress.say(&format!("{error:#}"));
@@ -127,18 +130,7 @@ fn format(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
     quiet(workshop, step, cargo(), &["fmt", "--all", "--check"])
 }
 
-fn clippy(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-    let arguments = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny=warnings",
-    ];
-    quiet(workshop, step, cargo(), &arguments)
-}
-
-fn unit_and_contract(workshop: &Workshop) -> Command {
+fn unit_and_contract(workshop: &Workshop) -> anyhow::Result<Command> {
     // The tests that share one engine are no business of nextest: it gives each test a process.
     let arguments = [
         "nextest",
@@ -147,7 +139,9 @@ fn unit_and_contract(workshop: &Workshop) -> Command {
         "--status-level=slow",
         "--no-fail-fast",
     ];
-    in_directory(workshop.root(), cargo(), &arguments)
+    let mut tests = in_directory(workshop.root(), cargo(), &arguments);
+    linted(&mut tests)?;
+    Ok(tests)
 }
 
 fn state_machine(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
@@ -161,8 +155,8 @@ fn cdk_lint(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
     run_quietly(step, &mut npm).map(drop)
 }
 
-fn cdk_tests(workshop: &Workshop) -> Command {
-    in_directory(&workshop.path("cdk"), "npm", &["test"])
+fn cdk_tests(workshop: &Workshop) -> anyhow::Result<Command> {
+    Ok(in_directory(&workshop.path("cdk"), "npm", &["test"]))
 }
 
 /// Synthesizes the default app and deployments of every other kind, and has their templates and
@@ -211,7 +205,7 @@ fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
 /// Handlers that are never run, so that a template can be made without building any.
 fn placeholders(workshop: &Workshop) -> anyhow::Result<PathBuf> {
     let directory = workshop.local().join("placeholders");
-    for name in crate::zips::HANDLERS {
+    for name in zips::HANDLERS {
         let handler = directory.join(name);
         fs::create_dir_all(&handler).with_context(|| format!("making {}", handler.display()))?;
         fs::write(handler.join("bootstrap"), "#!/bin/false\n")?;
@@ -219,35 +213,55 @@ fn placeholders(workshop: &Workshop) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-fn engine_tests(workshop: &Workshop) -> Command {
+fn engine_tests(workshop: &Workshop) -> anyhow::Result<Command> {
     let python = workshop.venv_program("engine", "python");
     let arguments = ["-m", "unittest", "discover", "-s", "local/engine/tests"];
-    in_directory(workshop.root(), python, &arguments)
+    Ok(in_directory(workshop.root(), python, &arguments))
 }
 
-fn end_to_end(workshop: &Workshop) -> Command {
+fn end_to_end(workshop: &Workshop) -> anyhow::Result<Command> {
     // The whole workspace, so that nothing is compiled again with other features.
     let arguments = ["test", "--workspace", "--test", "end_to_end"];
-    in_directory(workshop.root(), cargo(), &arguments)
+    let mut tests = in_directory(workshop.root(), cargo(), &arguments);
+    linted(&mut tests)?;
+    Ok(tests)
 }
 
 /// Small ones; `cargo xtask chaos` plays larger ones.
-fn chaos(workshop: &Workshop) -> Command {
-    let arguments = ["run", "--quiet", "--package", "chaos", "--"];
-    let mut chaos = in_directory(workshop.root(), cargo(), &arguments);
-    chaos.args(["--jobs", "20", "--seed", "1..3"]);
-    chaos
+fn chaos(workshop: &Workshop) -> anyhow::Result<Command> {
+    let arguments = ["--jobs", "20", "--seed", "1..3"];
+    Ok(in_directory(
+        workshop.root(),
+        workshop.program("chaos"),
+        &arguments,
+    ))
+}
+
+/// Builds what is deployed, and holds it to its sizes.
+fn deployed(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+    let python = prerequisites::python()?;
+    let progress = Progress::new();
+    prepare::build_tools(&progress, workshop, &python)?;
+    zips::build(
+        &progress,
+        workshop,
+        Architecture::here(),
+        &workshop.deployed(),
+    )?;
+    let arguments = ["test", "--workspace", "--test", "deployed"];
+    let mut tests = in_directory(workshop.root(), cargo(), &arguments);
+    run_quietly(step, linted(&mut tests)?).map(drop)
 }
 
 /// Reads what the engine of the end-to-end tests has written down.
-fn grants(workshop: &Workshop) -> Command {
+fn grants(workshop: &Workshop) -> anyhow::Result<Command> {
     let recorded = workshop.local().join("engine-of-tests/grants.json");
     let mut python = Command::new(workshop.venv_program("checks", "python"));
     python
         .arg(workshop.path("scripts/check-grants.py"))
         .arg(recorded)
         .arg(workshop.path("tests/unused-grants.toml"));
-    python
+    Ok(python)
 }
 
 fn quiet(

@@ -11,6 +11,17 @@ use crate::{prepare, prerequisites};
 /// The functions; the agent is built with them, because it is the same target.
 pub(crate) const HANDLERS: [&str; 6] = ["verify", "match", "launch", "token", "cleanup", "sweep"];
 
+/// Their packages, and the agent's. Cargo allows no package named after a keyword.
+pub(crate) const PACKAGES: [&str; 7] = [
+    "verify",
+    "match-handler",
+    "launch",
+    "token",
+    "cleanup",
+    "sweep",
+    "agent",
+];
+
 /// `cargo xtask zips`: into target/lambda, where the CDK app looks for them.
 pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
     let (progress, workshop) = (Progress::new(), Workshop::here());

@@ -56,8 +56,13 @@ impl Workshop {
 
     /// The agent for the local stack.
     pub fn agent(&self) -> PathBuf {
-        // cargo-lambda takes every program for a function's, and moves it there.
         self.handlers().join("agent/bootstrap")
+    }
+
+    /// Handlers and agent as they are deployed, for this machine's processor.
+    pub fn deployed(&self) -> PathBuf {
+        // cargo-lambda takes every program for a function's: the agent is among them.
+        self.local().join("deployed")
     }
 
     /// A program of ours as `cargo build` makes it.
