@@ -2,22 +2,18 @@
 
 use aws::Kind;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
-use job::{ExecutionName, Order};
+use job::{ExecutionName, Job, Order};
+use outcome::Outcome;
 pub use outcome::Status;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{Error, Fleet};
 
-fn status(status: &ExecutionStatus) -> Status {
-    match status {
-        ExecutionStatus::Succeeded => Status::Succeeded,
-        ExecutionStatus::Failed => Status::Failed,
-        ExecutionStatus::TimedOut => Status::TimedOut,
-        ExecutionStatus::Aborted => Status::Aborted,
-        // Running, pending a redrive, or a word newer than this code: somebody is at work.
-        _ => Status::Running,
-    }
-}
+/// How many executions that ended well are listed, and how many of those are read, to find out whether
+/// GitHub gives our runners jobs. In trouble there are few, and without it the first one tells.
+const PICK_UPS_LISTED: usize = 200;
+const PICK_UPS_READ: usize = 20;
 
 /// An execution as Step Functions describes it.
 #[derive(Clone, Debug)]
@@ -28,8 +24,18 @@ pub struct Execution {
     pub status: Status,
     /// Its error's name, where it failed.
     pub error: Option<String>,
+    /// When it was closed.
+    pub ended_at: Option<OffsetDateTime>,
+    /// What became of its last attempt, where it ended well.
+    pub outcome: Option<Outcome>,
     /// Its input.
     pub order: Order,
+}
+
+/// What `cleanup` answers, as much of it as is read here.
+#[derive(Deserialize)]
+struct Output {
+    outcome: Outcome,
 }
 
 /// What came of starting an execution.
@@ -78,8 +84,16 @@ impl Fleet {
         })?;
         Ok(Some(Execution {
             name: name.clone(),
-            status: status(found.status()),
+            status: Status::from_name(found.status().as_str()),
             error: found.error().map(str::to_owned),
+            ended_at: found
+                .stop_date()
+                .and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok()),
+            // An execution of an older version may say less.
+            outcome: found
+                .output()
+                .and_then(|output| serde_json::from_str::<Output>(output).ok())
+                .map(|output| output.outcome),
             order,
         }))
     }
@@ -170,6 +184,30 @@ impl Fleet {
             (ended >= since).then(|| item.name().parse().ok())?
         });
         found.await
+    }
+
+    /// When, since an instant, a runner of this deployment last ended that had run a job, for an
+    /// execution whose job `counts`. Read from the executions that ended well: what they end with is the
+    /// only record of it that is kept, and a fixed number of them is looked at. Jobs that still run are
+    /// not seen.
+    pub async fn last_picked_up(
+        &self,
+        since: OffsetDateTime,
+        counts: impl Fn(&Job) -> bool,
+    ) -> Result<Option<OffsetDateTime>, Error> {
+        let ended = self
+            .ended_since(Status::Succeeded, since, PICK_UPS_LISTED)
+            .await?;
+        for name in ended.into_iter().take(PICK_UPS_READ) {
+            let Some(execution) = self.execution(&name).await? else {
+                continue;
+            };
+            let ran = execution.outcome.is_some_and(Outcome::had_job);
+            if ran && counts(&execution.order.job) {
+                return Ok(execution.ended_at);
+            }
+        }
+        Ok(None)
     }
 
     async fn list<T>(

@@ -5,6 +5,7 @@
 
 use github::{Deleted, Installation, Scope};
 use job::RunnerName;
+use outcome::{Deletion, may_stop};
 
 use crate::{Error, Fleet};
 
@@ -19,7 +20,7 @@ pub enum Retired {
     Absent,
 }
 
-/// Retires a runner: deletes it at GitHub, and only where that is answered with 204 stops its task.
+/// Retires a runner: deletes it at GitHub, and stops its task only where [`may_stop`] allows it.
 pub async fn retire(
     fleet: &Fleet,
     installation: &Installation,
@@ -27,10 +28,15 @@ pub async fn retire(
     (id, name): (u64, &RunnerName),
     reason: &str,
 ) -> Result<Retired, Error> {
-    let retired = match installation.delete_runner(scope, id).await? {
-        Deleted::Gone => Retired::Stopped(fleet.stop_tasks_of(name, reason).await?),
-        Deleted::Absent => Retired::Absent,
-        Deleted::Busy => Retired::Busy,
+    let answer = match installation.delete_runner(scope, id).await? {
+        Deleted::Gone => Deletion::Granted,
+        Deleted::Absent => Deletion::Absent,
+        Deleted::Busy => Deletion::Refused,
+    };
+    let retired = match answer {
+        _ if may_stop(answer) => Retired::Stopped(fleet.stop_tasks_of(name, reason).await?),
+        Deletion::Refused => Retired::Busy,
+        Deletion::Granted | Deletion::Absent => Retired::Absent,
     };
     tracing::info!(runner = %name, reason, ?retired, "runner retired");
     Ok(retired)

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// So many runners in a row that nobody gave a job are a sign that somebody should look at.
+pub(crate) const UNPICKED_SIGN: u32 = 3;
+
 /// One try at getting the job a runner. `cleanup` makes the next one, `launch` follows it, the
 /// state machine only carries it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,9 +14,9 @@ pub struct Attempt {
     pub number: u32,
     /// Attempts spent on faults so far; bounded by the fault budget.
     pub faults: u32,
-    /// Attempts in a row that ended for want of capacity.
+    /// Attempts in a row that ended for want of capacity, or because something outside was in the way.
     pub refusals: u32,
-    /// Attempts in a row whose runner nobody gave a job.
+    /// Attempts whose runner nobody gave a job, since a runner last had one.
     pub unpicked: u32,
     /// How far to go down the list of capacity providers.
     pub capacity_step: u32,
@@ -36,6 +39,16 @@ impl Attempt {
             subnet_step: 0,
             recheck: false,
         }
+    }
+
+    /// What an operator should look at while the execution goes on, if anything.
+    pub fn advice(&self) -> Option<String> {
+        (self.unpicked >= UNPICKED_SIGN).then(|| {
+            format!(
+                "{} runners in a row listened and got no job. If other jobs of this scope are picked up, check that the runner group is visible to the job's repository; if none is, check githubstatus.com",
+                self.unpicked
+            )
+        })
     }
 }
 

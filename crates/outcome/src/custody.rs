@@ -38,7 +38,16 @@ impl Status {
         }
     }
 
-    /// Whether it counts against the bound on restarts.
+    /// What Step Functions' word means. One that is newer than this code (pending a redrive, say) means
+    /// that somebody is at work.
+    pub fn from_name(name: &str) -> Self {
+        [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted]
+            .into_iter()
+            .find(|status| status.name() == name)
+            .unwrap_or(Self::Running)
+    }
+
+    /// Whether it ended without its job served, and nobody aborted it.
     pub const fn has_failed(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut)
     }
@@ -101,13 +110,17 @@ pub enum OnQueuedAgain {
     Leave,
     /// It may have asked GitHub before the job was queued again: look again.
     LookAgain,
-    /// It is closed: the next one is started, and asks GitHub first.
+    /// It is closed, or counts an earlier stay in the queue: the next one is started, and asks GitHub
+    /// first.
     Follow,
 }
 
-/// Decides that by the job's last execution and the state that it entered last.
-pub fn on_queued_again(latest: Status, state: Option<&str>) -> OnQueuedAgain {
+/// Decides that by the job's last execution and the state that it entered last. `new_stay` is whether
+/// that execution counts an earlier stay of the job in the queue: it would give up before this one is
+/// over, so another is started, to which it hands over.
+pub fn on_queued_again(latest: Status, state: Option<&str>, new_stay: bool) -> OnQueuedAgain {
     match (latest, state) {
+        (Status::Running, _) if new_stay => OnQueuedAgain::Follow,
         (Status::Running, Some("Match" | "Launch" | "Runner" | "Wait" | "WaitForGitHub")) => {
             OnQueuedAgain::Leave
         }
@@ -123,29 +136,52 @@ pub enum Restart {
     Leave,
     /// It is, if GitHub says that the job is still queued.
     IfQueued,
+    /// It is, if besides a runner of this deployment has had a job since the execution ended: GitHub
+    /// assigns jobs again then, or somebody has mended the runner group.
+    IfPickedUp,
 }
 
 /// Decides whether a closed execution is begun again by us. `error` is its error's name, `failures`
-/// how many executions of the job have failed or timed out, this one included. Its number would not
-/// do: checks of a displaced job are numbered too.
+/// how many executions of the job [count as failures](counts_as_failure), this one included. Its number
+/// would not do: checks of a displaced job are numbered too.
 pub fn restart(status: Status, error: Option<&str>, failures: u32) -> Restart {
-    let passing = match status {
-        Status::TimedOut => true,
-        Status::Failed => error.is_none_or(passes),
-        // A person's abort is a person's word.
-        Status::Running | Status::Succeeded | Status::Aborted => false,
-    };
-    if passing && failures < RESTART_LIMIT {
-        Restart::IfQueued
-    } else {
-        Restart::Leave
+    if failures >= RESTART_LIMIT {
+        return Restart::Leave;
     }
+    match status {
+        Status::TimedOut => Restart::IfQueued,
+        Status::Failed if error == Some("NeverPickedUp") => Restart::IfPickedUp,
+        Status::Failed if error.is_none_or(passes) => Restart::IfQueued,
+        // A person's abort is a person's word.
+        Status::Failed | Status::Running | Status::Succeeded | Status::Aborted => Restart::Leave,
+    }
+}
+
+/// Whether an execution counts against the bound on restarts. One that an outage or a rate limit ended
+/// does not: the next one starts only once GitHub has said that the job is still queued, so the job's
+/// day in the queue bounds those.
+pub fn counts_as_failure(status: Status, error: Option<&str>) -> bool {
+    status.has_failed() && !(status == Status::Failed && error.is_some_and(is_external))
+}
+
+/// Whether an execution's error is an outage of AWS or GitHub, or their rate limits. The names that
+/// are not ours are those that Lambda documents as its own service's ([errors]).
+///
+/// [errors]: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+fn is_external(error: &str) -> bool {
+    Fault::from_name(error).is_some_and(|fault| fault.class() == Class::Passing)
+        || matches!(
+            error,
+            "Lambda.TooManyRequestsException"
+                | "Lambda.ServiceException"
+                | "Lambda.AWSLambdaException"
+                | "Lambda.SdkClientException"
+        )
 }
 
 /// Whether an execution's error may be gone next time.
 fn passes(error: &str) -> bool {
     let never = [
-        "NeverPickedUp",
         "QueueLimit",
         "Unmatched",
         "States.Permissions",
@@ -199,7 +235,14 @@ mod tests {
             (Status::Failed, Some("AppNotInstalled"), 1, Restart::Leave),
             (Status::Failed, Some("ImageMissing"), 1, Restart::Leave),
             (Status::Failed, Some("Unmatched"), 1, Restart::Leave),
-            (Status::Failed, Some("NeverPickedUp"), 1, Restart::Leave),
+            (
+                Status::Failed,
+                Some("NeverPickedUp"),
+                1,
+                Restart::IfPickedUp,
+            ),
+            (Status::Failed, Some("NeverPickedUp"), 3, Restart::Leave),
+            (Status::Failed, Some("QueueLimit"), 1, Restart::Leave),
             (Status::Aborted, None, 1, Restart::Leave),
         ];
         for (status, error, failures, expected) in cases {
@@ -209,6 +252,29 @@ mod tests {
                 "{status:?} {error:?} {failures}"
             );
         }
+    }
+
+    #[test]
+    fn an_outage_spends_no_restart() {
+        for error in [
+            "GitHubUnavailable",
+            "GitHubRateLimited",
+            "AwsUnavailable",
+            "Throttled",
+            "Lambda.ServiceException",
+        ] {
+            assert!(!counts_as_failure(Status::Failed, Some(error)), "{error}");
+        }
+        for (status, error) in [
+            (Status::Failed, Some("BudgetSpent")),
+            (Status::Failed, Some("NeverPickedUp")),
+            (Status::Failed, Some("Runtime.ExitError")),
+            (Status::Failed, None),
+            (Status::TimedOut, None),
+        ] {
+            assert!(counts_as_failure(status, error), "{status:?} {error:?}");
+        }
+        assert!(!counts_as_failure(Status::Aborted, None));
     }
 
     #[test]
@@ -245,7 +311,7 @@ mod tests {
 
     #[test]
     fn an_execution_that_may_have_asked_already_is_looked_at_again() {
-        let running = |state| on_queued_again(Status::Running, state);
+        let running = |state| on_queued_again(Status::Running, state, false);
         for state in ["Match", "Launch", "Runner", "Wait", "WaitForGitHub"] {
             assert_eq!(running(Some(state)), OnQueuedAgain::Leave, "{state}");
         }
@@ -253,8 +319,13 @@ mod tests {
             assert_eq!(running(state), OnQueuedAgain::LookAgain, "{state:?}");
         }
         assert_eq!(
-            on_queued_again(Status::Succeeded, Some("Cleanup")),
+            on_queued_again(Status::Succeeded, Some("Cleanup"), false),
             OnQueuedAgain::Follow
+        );
+        assert_eq!(
+            on_queued_again(Status::Running, Some("Wait"), true),
+            OnQueuedAgain::Follow,
+            "its day in the queue ends before the job's"
         );
     }
 

@@ -6,9 +6,22 @@ use fault::Fault;
 
 use crate::custody::Status;
 use crate::outcome::{Ended, Outcome};
+use crate::rules::JobStatus;
 
 /// A runner may take this long from its task's start until it listens; nothing younger is idle.
 const BOOT_LIMIT: Duration = Duration::from_mins(10);
+
+/// A runner listens within this time from its container's start, or its agent has ended it: longer than
+/// the agent waits for the first connection (about three minutes).
+const LISTEN_LIMIT: Duration = Duration::from_mins(4);
+/// A task ends this soon after its runner's job. GitHub forgets the runner as the job completes, the
+/// listener ends then, and the agent ends a listener that does not.
+const END_LIMIT: Duration = Duration::from_mins(5);
+/// The same where the runner may have run another job than its own, of which nothing is known here.
+const OTHER_END_LIMIT: Duration = Duration::from_hours(1);
+/// So often GitHub has to be asked for a runner by its name, and not know it each time, before that
+/// counts: one answer may be a page read while it changed, or an outage.
+const LOOKS: u32 = 2;
 
 /// What is seen of a runner that somebody would like to be rid of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +82,61 @@ pub enum Deletion {
 /// GitHub's word that it is deleted cannot be.
 pub fn may_stop(answer: Deletion) -> bool {
     answer == Deletion::Granted
+}
+
+/// What is seen of a task whose runner is missing where GitHub lists all runners of the scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbsentRunner<'a> {
+    /// How often GitHub, asked for this very runner by its name, has not known it, without a pause
+    /// in which it did.
+    pub unknown: u32,
+    /// How long ago its task's containers started.
+    pub up_for: Duration,
+    /// Whether the execution that started it still works for its job.
+    pub execution_runs: bool,
+    /// Where that job stands at GitHub; `None` where GitHub was not asked or did not say.
+    pub job: Option<&'a JobStatus>,
+    /// How long ago that job completed, if it has.
+    pub over_for: Option<Duration>,
+    /// Whether this very runner ran it.
+    pub ran_it: bool,
+}
+
+/// What is done about such a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnAbsent {
+    /// Nothing: it ends by itself, or may run somebody's job.
+    Leave,
+    /// It listens for nothing while its own job is queued: it is stopped, and its execution launches
+    /// again.
+    StopGhost,
+    /// Its job is over and it has not ended: it is stopped, and its execution ends.
+    StopHung,
+    /// Nobody waits for it any more: it is stopped.
+    StopOrphan,
+}
+
+/// Decides that. GitHub lists a runner for as long as it runs a job, so one that GitHub does not know
+/// can be given nothing and runs nothing; but GitHub has to be sure.
+pub fn on_absent(seen: AbsentRunner<'_>) -> OnAbsent {
+    if seen.unknown < LOOKS || seen.up_for < LISTEN_LIMIT {
+        return OnAbsent::Leave;
+    }
+    if !seen.execution_runs {
+        return OnAbsent::StopOrphan;
+    }
+    let limit = if seen.ran_it {
+        END_LIMIT
+    } else {
+        OTHER_END_LIMIT
+    };
+    match seen.job {
+        Some(JobStatus::Queued) => OnAbsent::StopGhost,
+        Some(JobStatus::Completed { .. }) if seen.over_for.is_some_and(|over| over >= limit) => {
+            OnAbsent::StopHung
+        }
+        _ => OnAbsent::Leave,
+    }
 }
 
 /// What is done about an execution whose job was cancelled before any runner took it.
@@ -190,6 +258,89 @@ mod tests {
             retire(seen(false, true, true, 119, false), Duration::ZERO),
             Retire::Leave
         );
+    }
+
+    #[test]
+    fn a_task_whose_runner_github_does_not_know_follows_its_table() {
+        const QUEUED: Option<&JobStatus> = Some(&JobStatus::Queued);
+        let completed = JobStatus::Completed { runner: None };
+        let running = JobStatus::InProgress { runner: None };
+        let seen = AbsentRunner {
+            unknown: 2,
+            up_for: Duration::from_mins(4),
+            execution_runs: true,
+            job: QUEUED,
+            over_for: None,
+            ran_it: false,
+        };
+        let over = |minutes, ran_it| AbsentRunner {
+            job: Some(&completed),
+            over_for: Some(Duration::from_mins(minutes)),
+            ran_it,
+            ..seen
+        };
+        let cases = [
+            ("a ghost blocks its job", seen, OnAbsent::StopGhost),
+            (
+                "GitHub was asked once",
+                AbsentRunner { unknown: 1, ..seen },
+                OnAbsent::Leave,
+            ),
+            (
+                "it may not listen yet",
+                AbsentRunner {
+                    up_for: Duration::from_secs(239),
+                    ..seen
+                },
+                OnAbsent::Leave,
+            ),
+            (
+                "nobody said where its job stands",
+                AbsentRunner { job: None, ..seen },
+                OnAbsent::Leave,
+            ),
+            (
+                "its job is being run",
+                AbsentRunner {
+                    job: Some(&running),
+                    ..seen
+                },
+                OnAbsent::Leave,
+            ),
+            ("its job ended a moment ago", over(4, true), OnAbsent::Leave),
+            ("it hangs after its job", over(5, true), OnAbsent::StopHung),
+            (
+                "another ran its job, and it may have run another's",
+                over(59, false),
+                OnAbsent::Leave,
+            ),
+            (
+                "it hangs after another's job",
+                over(60, false),
+                OnAbsent::StopHung,
+            ),
+            (
+                "nobody waits for it",
+                AbsentRunner {
+                    execution_runs: false,
+                    job: None,
+                    ..seen
+                },
+                OnAbsent::StopOrphan,
+            ),
+            (
+                "nobody waits for it, says one answer",
+                AbsentRunner {
+                    execution_runs: false,
+                    unknown: 1,
+                    ..seen
+                },
+                OnAbsent::Leave,
+            ),
+        ];
+        for (name, seen, expected) in cases {
+            assert_eq!(on_absent(seen), expected, "{name}");
+        }
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! - [`judge`] decides from the outcome and GitHub's word about the job whether the execution ends,
 //!   goes on with another [`Attempt`], or gives up.
 //! - [`on_not_found`] decides what a 404 about a job means.
-//! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`] and
-//!   [`restart`](restart()) decide who works for a job.
-//! - [`retire`](retire()), [`may_stop`], [`on_cancel`] and [`cleans_after_task`] decide what may be
-//!   ended.
+//! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`],
+//!   [`restart`](restart()) and [`counts_as_failure`] decide who works for a job.
+//! - [`retire`](retire()), [`may_stop`], [`on_absent`], [`on_cancel`] and [`cleans_after_task`] decide
+//!   what may be ended.
 //!
 //! The handlers fetch what a decision asks for and do what it says; `tests/model` explores the
 //! decisions over every interleaving of small worlds.
@@ -26,10 +26,11 @@ pub use absence::{Look, NotFound, OnNotFound, on_not_found};
 pub use attempt::Attempt;
 pub use custody::{
     Attend, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Status, attend, checks_displaced,
-    on_queued, on_queued_again, on_unannounced, restart,
+    counts_as_failure, on_queued, on_queued_again, on_unannounced, restart,
 };
 pub use ending::{
-    Deletion, OnCancel, Retire, RunnerSeen, cleans_after_task, may_stop, on_cancel, retire,
+    AbsentRunner, Deletion, OnAbsent, OnCancel, Retire, RunnerSeen, cleans_after_task, may_stop,
+    on_absent, on_cancel, retire,
 };
 pub use exit::AgentExit;
 pub use outcome::{Ended, Kind, Outcome, StepError};

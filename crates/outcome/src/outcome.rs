@@ -9,13 +9,15 @@ use crate::task::EndedTask;
 /// How the next attempt, if there is one, takes an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The runner ran a job, this one or another.
+    /// The runner ran a job, this one or another. Bounded by time: that GitHub gave a runner another
+    /// job is nobody's fault.
     Ran,
-    /// The runner was there and nobody gave it a job.
+    /// The runner was there and nobody gave it a job. Bounded by time.
     Unpicked,
     /// There was no room for it, or the room was taken back. Bounded by time.
     Capacity,
-    /// Something outside this system was in the way: a rate limit, a network. Bounded by time.
+    /// Something outside this system was in the way: a rate limit, an outage, a network. Bounded by
+    /// time.
     External,
     /// Something broke that may work next time. Bounded by count.
     Fault,
@@ -110,6 +112,13 @@ outcomes! {
     StepRefused => Lasting,
 }
 
+impl Outcome {
+    /// Whether GitHub had given the attempt's runner a job.
+    pub fn had_job(self) -> bool {
+        self.kind() == Kind::Ran && self != Self::NotNeeded
+    }
+}
+
 /// An error as a state's Catch sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -144,6 +153,19 @@ impl Ended {
             detail: detail.into(),
             task: task.cloned(),
             retry_after: None,
+        }
+    }
+
+    /// How the next attempt takes it. A step that met an outage or a rate limit failed for reasons
+    /// outside this system, whatever the outcome's name.
+    pub fn kind(&self) -> Kind {
+        let passing = self
+            .fault
+            .is_some_and(|fault| fault.class() == Class::Passing);
+        if passing {
+            Kind::External
+        } else {
+            self.outcome.kind()
         }
     }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use fault::Fault;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, UNPICKED_SIGN};
 use crate::outcome::{Ended, Kind, Outcome};
 
-/// After so many runners in a row that nobody gave a job, waiting longer helps nobody.
-const UNPICKED_LIMIT: u32 = 3;
+/// The longest back-off after runners that nobody gave a job. Each of them costs some minutes of a
+/// task, and trouble at GitHub lasts for hours (actions/runner issues 3857, 4076 and 4726).
+const UNPICKED_BACKOFF: Duration = Duration::from_mins(15);
 /// The longest back-off for want of capacity. Fargate's bottlenecks pass within minutes.
 const CAPACITY_BACKOFF: Duration = Duration::from_mins(10);
 /// The longest back-off after a fault.
@@ -65,10 +66,14 @@ pub struct Situation<'a> {
     pub ended: &'a Ended,
     /// Which attempt that was.
     pub attempt: &'a Attempt,
-    /// Where the job stands; absent where GitHub's rate limit forbids to ask.
+    /// Where the job stands; `None` where GitHub was not asked or did not say. A 404 that nothing
+    /// else confirms is no answer either, and an execution never ends well on it.
     pub job: Option<&'a JobStatus>,
-    /// How long the job has been in the queue.
+    /// How long the job has been in the queue, this time: an approval begins a new stay.
     pub queued_for: Duration,
+    /// Whether other jobs of the runner's scope were picked up while this one waited; `None` where
+    /// nobody looked.
+    pub others_picked_up: Option<bool>,
     /// Whether a later execution of the same job is already at work.
     pub successor: bool,
     /// What may be spent.
@@ -109,21 +114,9 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
     if left_the_queue || situation.successor || ended.outcome == Outcome::NotNeeded {
         return Verdict::End;
     }
-    if ended.outcome.kind() == Kind::Lasting {
-        return give_up(
-            ended.fault.map_or(ended.outcome.name(), Fault::name),
-            lasting_cause(ended),
-        );
-    }
-    if situation.queued_for >= budget.queue {
-        let hours = situation.queued_for.as_secs() / 3_600;
-        return give_up(
-            "QueueLimit",
-            format!(
-                "the job has been queued for {hours} h, the limit; last: {}. Re-run it once the reason is mended",
-                ended.detail
-            ),
-        );
+    let kind = ended.kind();
+    if kind != Kind::Lasting && situation.queued_for >= budget.queue {
+        return queue_limit(situation, kind);
     }
     let mut next = Attempt {
         number: attempt.number.saturating_add(1),
@@ -131,46 +124,53 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
         recheck: true,
         ..attempt.clone()
     };
-    let rate_limited = ended.fault == Some(Fault::GitHubRateLimited);
-    let backoff = match ended.outcome.kind() {
+    // What passes by itself is bounded by the job's stay in the queue. A count would lose every job
+    // that waits while GitHub or AWS has trouble for longer than a few attempts take.
+    let backoff = match kind {
+        Kind::Lasting => {
+            return give_up(
+                ended.fault.map_or(ended.outcome.name(), Fault::name),
+                lasting_cause(ended),
+            );
+        }
         Kind::Capacity => {
             next.refusals = next.refusals.saturating_add(1);
             next.capacity_step = next.capacity_step.saturating_add(1);
             next.subnet_step = next.subnet_step.saturating_add(1);
             doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
         }
+        // GitHub has said for how long.
+        Kind::External if ended.fault == Some(Fault::GitHubRateLimited) => Duration::from_secs(30),
         Kind::External => {
             next.refusals = next.refusals.saturating_add(1);
             // Another subnet may have a way to GitHub; for a rate limit the subnet is all the same.
             next.subnet_step = next.subnet_step.saturating_add(1);
             doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
         }
-        // Waiting out a rate limit is no fault: it is bounded by the job's stay in the queue.
-        _ if rate_limited => Duration::from_secs(30),
-        kind => {
+        Kind::Unpicked => {
+            next.refusals = 0;
+            next.unpicked = next.unpicked.saturating_add(1);
+            doubled(budget.grace / 2, next.unpicked, UNPICKED_BACKOFF)
+        }
+        Kind::Ran => {
+            next.refusals = 0;
+            next.unpicked = 0;
+            budget.grace / 2
+        }
+        Kind::Fault => {
             next.faults = next.faults.saturating_add(1);
             next.refusals = 0;
-            next.unpicked = if kind == Kind::Unpicked {
-                attempt.unpicked.saturating_add(1)
-            } else {
-                0
-            };
+            next.unpicked = 0;
             if matches!(
                 ended.outcome,
                 Outcome::TaskNeverStarted | Outcome::ImagePullFailed
             ) {
                 next.subnet_step = next.subnet_step.saturating_add(1);
             }
-            if next.unpicked >= UNPICKED_LIMIT {
-                return give_up("NeverPickedUp", unpicked_cause());
-            }
             if next.faults >= budget.faults {
                 return give_up("BudgetSpent", spent_cause(next.faults, ended));
             }
-            match kind {
-                Kind::Fault => doubled(budget.grace, next.faults, FAULT_BACKOFF),
-                _ => budget.grace / 2,
-            }
+            doubled(budget.grace, next.faults, FAULT_BACKOFF)
         }
     };
     // GitHub asks for an hour at most; a wait beyond the job's stay in the queue would help nobody.
@@ -185,6 +185,26 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
 fn doubled(base: Duration, times: u32, most: Duration) -> Duration {
     base.saturating_mul(1 << times.saturating_sub(1).min(16))
         .min(most)
+}
+
+/// The job's day in the queue is over. Runners that nobody gave a job have an error of their own,
+/// because a person can do something about it and because it may be restarted.
+fn queue_limit(situation: &Situation<'_>, kind: Kind) -> Verdict {
+    let hours = situation.queued_for.as_secs() / 3_600;
+    let detail = &situation.ended.detail;
+    let unpicked = situation.attempt.unpicked.saturating_add(1);
+    if kind == Kind::Unpicked && unpicked >= UNPICKED_SIGN {
+        return give_up(
+            "NeverPickedUp",
+            unpicked_cause(unpicked, hours, situation.others_picked_up),
+        );
+    }
+    give_up(
+        "QueueLimit",
+        format!(
+            "the job has been queued for {hours} h, the limit; last: {detail}. Re-run it once the reason is mended"
+        ),
+    )
 }
 
 fn give_up(error: &str, cause: String) -> Verdict {
@@ -213,9 +233,22 @@ fn lasting_cause(ended: &Ended) -> String {
     format!("{advice}. ECS or the agent said: {}", ended.detail)
 }
 
-fn unpicked_cause() -> String {
+/// The runner group is blamed only where other jobs of the scope were picked up meanwhile: where
+/// none was, the trouble is GitHub's and has hit everybody.
+fn unpicked_cause(unpicked: u32, hours: u64, others: Option<bool>) -> String {
+    let reason = match others {
+        Some(true) => {
+            "Other jobs of this scope were picked up meanwhile, so most likely the runner group is not visible to this job's repository or workflow, or does not allow public repositories: check it under the organization's Actions settings, then re-run the job"
+        }
+        Some(false) => {
+            "No other job of this scope was picked up meanwhile either, so most likely GitHub assigned no jobs: check githubstatus.com. The job is restarted once a runner of this deployment has had a job; if it has left the queue by then, re-run it"
+        }
+        None => {
+            "Check githubstatus.com and whether the runner group is visible to the job's repository, then re-run the job"
+        }
+    };
     format!(
-        "{UNPICKED_LIMIT} runners in a row listened and got no job while the job stayed queued. Most likely the runner group is not visible to the job's repository, or does not allow public repositories; check it under the organization's Actions settings. If the job is leased to a runner that died, cancel and re-run it"
+        "{unpicked} runners in a row listened and got no job, and the job has been queued for {hours} h, the limit. {reason}. If the job is leased to a runner that died, cancel and re-run it"
     )
 }
 
@@ -253,6 +286,7 @@ mod tests {
             attempt,
             job: Some(job),
             queued_for: Duration::from_mins(1),
+            others_picked_up: None,
             successor: false,
             budget: BUDGET,
         };
@@ -335,19 +369,151 @@ mod tests {
     }
 
     #[test]
-    fn three_unpicked_runners_in_a_row_name_the_runner_group() {
-        let attempt = Attempt {
-            unpicked: 2,
-            faults: 2,
+    fn what_passes_by_itself_costs_no_fault_and_no_count_ends_it() {
+        let long = Attempt {
+            number: 501,
+            refusals: 500,
+            unpicked: 500,
             ..Attempt::first()
         };
-        let Verdict::GiveUp { error, cause } =
-            verdict(Outcome::NeverPickedUp, &attempt, &JobStatus::Queued)
-        else {
-            panic!("the third time is the last");
+        let bounded_by_count = [Kind::Fault, Kind::Lasting];
+        for outcome in Outcome::ALL.iter().filter(|outcome| {
+            **outcome != Outcome::NotNeeded && !bounded_by_count.contains(&outcome.kind())
+        }) {
+            let Verdict::Relaunch { attempt, .. } = verdict(*outcome, &long, &JobStatus::Queued)
+            else {
+                panic!("{outcome:?} passes")
+            };
+            assert_eq!(attempt.faults, 0, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn an_outage_that_a_step_met_costs_no_fault() {
+        for error in [
+            "GitHubUnavailable",
+            "GitHubRateLimited",
+            "AwsUnavailable",
+            "Throttled",
+        ] {
+            let ended = Ended::from_error(&StepError {
+                error: error.into(),
+                cause: r#"{"errorMessage":"1"}"#.into(),
+            });
+            let attempt = Attempt {
+                refusals: 500,
+                faults: 4,
+                ..Attempt::first()
+            };
+            let situation = Situation {
+                ended: &ended,
+                attempt: &attempt,
+                job: None,
+                queued_for: Duration::from_hours(23),
+                others_picked_up: None,
+                successor: false,
+                budget: BUDGET,
+            };
+            let Verdict::Relaunch { attempt, .. } = judge(&situation, 0.5) else {
+                panic!("{error} passes")
+            };
+            assert_eq!(attempt.faults, 4, "{error}");
+        }
+    }
+
+    /// What follows a runner that nobody gave a job, at the end of the job's day in the queue.
+    fn unpicked_for_a_day(others_picked_up: Option<bool>) -> (String, String) {
+        let situation = Situation {
+            ended: &ended(Outcome::NeverPickedUp),
+            attempt: &Attempt {
+                unpicked: 60,
+                ..Attempt::first()
+            },
+            job: Some(&JobStatus::Queued),
+            queued_for: Duration::from_hours(24),
+            others_picked_up,
+            successor: false,
+            budget: BUDGET,
         };
-        assert_eq!(error, "NeverPickedUp");
-        assert!(cause.contains("runner group"));
+        match judge(&situation, 0.0) {
+            Verdict::GiveUp { error, cause } => (error, cause),
+            other => panic!("the day is over: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn unpicked_runners_blame_the_group_only_where_others_were_picked_up_meanwhile() {
+        for others in [Some(true), Some(false), None] {
+            let (error, cause) = unpicked_for_a_day(others);
+            assert_eq!(error, "NeverPickedUp", "{others:?}");
+            let blames = cause.contains("most likely the runner group");
+            assert_eq!(blames, others == Some(true), "{cause}");
+            assert!(
+                cause.contains("61 runners") && cause.contains("24 h"),
+                "{cause}"
+            );
+            assert!(cause.contains("re-run"), "says what to do: {cause}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_few_runners_waited_for_ends_at_the_queues_limit() {
+        let situation = Situation {
+            ended: &ended(Outcome::NeverPickedUp),
+            attempt: &Attempt::first(),
+            job: Some(&JobStatus::Queued),
+            queued_for: Duration::from_hours(24),
+            others_picked_up: None,
+            successor: false,
+            budget: BUDGET,
+        };
+        assert!(
+            matches!(judge(&situation, 0.0), Verdict::GiveUp { error, .. } if error == "QueueLimit")
+        );
+    }
+
+    #[test]
+    fn runners_that_nobody_gives_a_job_come_less_and_less_often() {
+        let longest = |unpicked| {
+            let attempt = Attempt {
+                unpicked,
+                ..Attempt::first()
+            };
+            let situation = Situation {
+                ended: &ended(Outcome::NeverPickedUp),
+                attempt: &attempt,
+                job: Some(&JobStatus::Queued),
+                queued_for: Duration::from_mins(1),
+                others_picked_up: None,
+                successor: false,
+                budget: BUDGET,
+            };
+            match judge(&situation, 1.0) {
+                Verdict::Relaunch { after, .. } => after,
+                other => panic!("it passes: {other:?}"),
+            }
+        };
+        assert!(longest(0) < longest(1) && longest(1) < longest(3));
+        assert_eq!(longest(100), BUDGET.grace + UNPICKED_BACKOFF);
+    }
+
+    #[test]
+    fn a_job_that_github_does_not_show_is_never_ended_well() {
+        for outcome in Outcome::ALL
+            .iter()
+            .filter(|outcome| **outcome != Outcome::NotNeeded)
+        {
+            let situation = Situation {
+                ended: &ended(*outcome),
+                attempt: &Attempt::first(),
+                job: None,
+                queued_for: Duration::from_mins(1),
+                others_picked_up: None,
+                successor: false,
+                budget: BUDGET,
+            };
+            assert_ne!(judge(&situation, 0.0), Verdict::End, "{outcome:?}");
+        }
     }
 
     #[test]
@@ -366,6 +532,7 @@ mod tests {
             attempt: &attempt,
             job: Some(&JobStatus::Queued),
             queued_for: Duration::from_hours(24),
+            others_picked_up: None,
             successor: false,
             budget: BUDGET,
         };
@@ -385,6 +552,7 @@ mod tests {
             attempt: &Attempt::first(),
             job: None,
             queued_for: Duration::ZERO,
+            others_picked_up: None,
             successor: false,
             budget: BUDGET,
         };
@@ -414,6 +582,7 @@ mod tests {
             attempt: &Attempt::first(),
             job: Some(&JobStatus::Queued),
             queued_for: Duration::ZERO,
+            others_picked_up: None,
             successor: true,
             budget: BUDGET,
         };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fleet::{Status, job_status, retire};
 use github::{Installation, JobState};
-use outcome::{Attempt, Ended, Situation, Verdict, judge};
+use job::Job;
+use outcome::{Attempt, Ended, Outcome, Situation, Verdict, judge};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -50,7 +51,10 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
         }
         Verdict::Relaunch { after, attempt } => Err(Error::StillQueued(Box::new(Again {
             outcome: ended.outcome.name(),
-            detail: ended.detail,
+            detail: match attempt.advice() {
+                Some(advice) => format!("{}. {advice}", ended.detail),
+                None => ended.detail,
+            },
             wait_seconds: after.as_secs().max(1),
             attempt,
         }))),
@@ -124,6 +128,7 @@ async fn verdict(
         queued_for: (now - over.order.job.queued_at)
             .try_into()
             .unwrap_or(Duration::ZERO),
+        others_picked_up: None,
         successor: false,
         budget: deps.config.budget,
     };
@@ -132,13 +137,40 @@ async fn verdict(
         return Ok(verdict);
     }
     // Only a job that would be launched for again is worth the question who else works for it.
+    let situation = Situation {
+        successor: has_successor(deps, over).await?,
+        ..situation
+    };
+    let verdict = judge(&situation, jitter());
+    // And only runners that got no job for as long as a job may wait are worth the question whether
+    // others did.
+    if !matches!(&verdict, Verdict::GiveUp { error, .. } if error == Outcome::NeverPickedUp.name())
+    {
+        return Ok(verdict);
+    }
+    let others_picked_up = others_picked_up(deps, over).await;
     Ok(judge(
         &Situation {
-            successor: has_successor(deps, over).await?,
+            others_picked_up,
             ..situation
         },
         jitter(),
     ))
+}
+
+/// Whether other jobs of the runner's scope were picked up since this one was queued. It only words a
+/// cause, so where it cannot be found out the cause says less.
+async fn others_picked_up(deps: &Deps, over: &AttemptOver) -> Option<bool> {
+    let job = &over.order.job;
+    let scope = deps.config.scope.at(job);
+    let same_scope = |other: &Job| other.id != job.id && deps.config.scope.at(other) == scope;
+    match deps.fleet.last_picked_up(job.queued_at, same_scope).await {
+        Ok(at) => Some(at.is_some()),
+        Err(error) => {
+            tracing::warn!(%error, "whether other jobs were picked up is not known");
+            None
+        }
+    }
 }
 
 /// Whether a later execution of the same job is at work: a displaced job's check, or a restart.

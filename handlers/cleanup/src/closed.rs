@@ -55,7 +55,8 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
     if let Some(runner) = &position.runner {
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }
-    match begin_again(&deps.fleet, &deps.github, &execution).await? {
+    // It has only just been closed: `sweep` sees whether a runner has had a job since.
+    match begin_again(&deps.fleet, &deps.github, &execution, None).await? {
         Some(next) => Ok(json!({ "result": "restarted", "execution": next })),
         None => Ok(json!({ "result": "removed" })),
     }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use fleet::Status;
-use job::{ExecutionName, Job};
+use job::{ExecutionName, Job, Order};
 use outcome::{OnQueuedAgain, on_queued_again};
 use serde_json::{Value, json};
 
@@ -18,6 +18,10 @@ use crate::{Deps, Error};
 /// fails and Lambda calls again, a minute and two minutes later: past `Cleanup`'s time-out.
 const LOOKS: u32 = 15;
 const PAUSE: Duration = Duration::from_secs(1);
+/// A `queued` event that is so much younger than the one an execution was started with tells of a new
+/// stay in the queue, or is that one come again: then the execution that follows is one too many, and
+/// hands over or is handed over to.
+const NEW_STAY: time::Duration = time::Duration::hours(1);
 
 /// Sees to it that an execution asks GitHub about the job once more.
 pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
@@ -31,14 +35,19 @@ pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
             Status::Running => deps.fleet.position(&latest.name).await?.state,
             _ => None,
         };
-        match on_queued_again(latest.status, state.as_deref()) {
+        let new_stay = job.queued_at - latest.order.job.queued_at >= NEW_STAY;
+        match on_queued_again(latest.status, state.as_deref(), new_stay) {
             OnQueuedAgain::Leave => {
                 return Ok(json!({ "result": "asksLater", "execution": latest.name }));
             }
             OnQueuedAgain::Follow => {
-                let order = &latest.order;
-                let (name, _) = deps.fleet.start_check(&latest.name, order, None).await?;
-                tracing::info!(closed = %latest.name, execution = %name, "a job was queued again as its execution ended");
+                // With the job as this event tells of it: its stay in the queue begins anew.
+                let order = Order {
+                    job: job.clone(),
+                    ..latest.order.clone()
+                };
+                let (name, _) = deps.fleet.start_check(&latest.name, &order, None).await?;
+                tracing::info!(latest = %latest.name, execution = %name, "a job was queued again while its execution was at work");
                 return Ok(json!({ "result": "followed", "execution": name }));
             }
             OnQueuedAgain::LookAgain => tokio::time::sleep(PAUSE).await,

@@ -47,7 +47,8 @@ async fn a_job_that_is_still_queued_is_launched_for_again_after_the_grace() {
         panic!("{error}")
     };
     assert!(again.wait_seconds >= 90);
-    assert_eq!((again.attempt.number, again.attempt.faults), (2, 1));
+    // That GitHub gave its runner another job is no fault.
+    assert_eq!((again.attempt.number, again.attempt.faults), (2, 0));
 }
 
 #[tokio::test]

@@ -19,18 +19,25 @@ const LOOKED_AT: usize = 50;
 pub async fn begin_all_again(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
     let mut begun = 0;
     let mut failed = None;
+    let since = now - LOOKED_BACK;
+    let mut closed = Vec::new();
     for status in [Status::Failed, Status::TimedOut] {
-        let since = now - LOOKED_BACK;
-        for name in deps.fleet.ended_since(status, since, LOOKED_AT).await? {
-            let Some(execution) = deps.fleet.execution(&name).await? else {
-                continue;
-            };
-            match begin_again(&deps.fleet, &deps.github, &execution).await {
-                Ok(next) => begun += usize::from(next.is_some()),
-                // One that cannot be asked for must not keep the others from being begun.
-                Err(error) => {
-                    failed.get_or_insert(error);
-                }
+        closed.extend(deps.fleet.ended_since(status, since, LOOKED_AT).await?);
+    }
+    if closed.is_empty() {
+        return Ok(0);
+    }
+    // Whether GitHub gives jobs to our runners: what failed because it did not is restarted then.
+    let picked_up = deps.fleet.last_picked_up(since, |_| true).await?;
+    for name in closed {
+        let Some(execution) = deps.fleet.execution(&name).await? else {
+            continue;
+        };
+        match begin_again(&deps.fleet, &deps.github, &execution, picked_up).await {
+            Ok(next) => begun += usize::from(next.is_some()),
+            // One that cannot be asked for must not keep the others from being begun.
+            Err(error) => {
+                failed.get_or_insert(error);
             }
         }
     }

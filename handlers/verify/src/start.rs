@@ -14,9 +14,9 @@ use std::str::FromStr;
 
 use aws::Kind;
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::types::ExecutionStatus;
 use fault::Fault;
 use job::{ExecutionName, Order};
+use outcome::{OnQueued, Status, on_queued};
 
 /// The ARN of a state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,19 +98,25 @@ pub async fn start(
     machine: &StateMachine,
     order: &Order,
 ) -> Result<Started, StartError> {
+    let old = order.recheck;
     let mut order = order.clone();
     let mut name = ExecutionName::first(&order.job.repository, order.job.id);
+    let mut latest = None;
     loop {
+        match on_queued(latest, old) {
+            OnQueued::Watch => return Ok(Started::Already(name)),
+            OnQueued::Start { recheck } => order.recheck = recheck,
+            // The job had its execution. Most likely this is an old delivery come again, so GitHub is
+            // asked before anything is launched.
+            OnQueued::Follow => {
+                order.recheck = true;
+                name = name.next()?;
+            }
+        }
         if create(sfn, machine, &name, &order).await? {
             return Ok(Started::New(name));
         }
-        if at_work(sfn, machine, &name).await? {
-            return Ok(Started::Already(name));
-        }
-        // The job had its execution. Most likely this is an old delivery come again, so GitHub is
-        // asked before anything is launched.
-        order.recheck = true;
-        name = name.next()?;
+        latest = Some(status(sfn, machine, &name).await?);
     }
 }
 
@@ -142,30 +148,24 @@ async fn create(
     }
 }
 
-/// Whether an execution that exists works for its job.
-async fn at_work(
+/// Where an execution that exists stands.
+async fn status(
     sfn: &Client,
     machine: &StateMachine,
     name: &ExecutionName,
-) -> Result<bool, StartError> {
+) -> Result<Status, StartError> {
     let answer = sfn
         .describe_execution()
         .execution_arn(machine.execution(name))
         .send()
         .await;
     match answer {
-        Ok(execution) => Ok(!matches!(
-            execution.status(),
-            ExecutionStatus::Succeeded
-                | ExecutionStatus::Failed
-                | ExecutionStatus::TimedOut
-                | ExecutionStatus::Aborted
-        )),
+        Ok(execution) => Ok(Status::from_name(execution.status().as_str())),
         Err(error) => {
             let error = aws::Error::new("states:DescribeExecution", name.to_string(), &error);
             // Descriptions are eventually consistent: this one was started a moment ago.
             if error.kind() == Kind::NotFound {
-                Ok(true)
+                Ok(Status::Running)
             } else {
                 Err(error.into())
             }

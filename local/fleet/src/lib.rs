@@ -30,6 +30,8 @@ pub struct Execution {
     pub entered: Vec<(String, Value)>,
     /// When it started.
     pub started_at: OffsetDateTime,
+    /// When it was closed, and its output where it ended well.
+    pub ended: Option<(OffsetDateTime, String)>,
 }
 
 /// A task in memory.
@@ -92,8 +94,18 @@ impl Aws {
             input: serde_json::to_string(order).unwrap(),
             entered: vec![("Match".to_owned(), Value::Null)],
             started_at: order.job.queued_at,
+            ended: None,
         };
         self.state().executions.insert(name.to_owned(), execution);
+    }
+
+    /// Has an execution been closed at an instant, with what `cleanup` named its outcome.
+    pub fn close(&self, execution: &str, at: OffsetDateTime, outcome: &str) {
+        self.state()
+            .executions
+            .get_mut(execution)
+            .expect("the execution exists")
+            .ended = Some((at, json!({ "outcome": outcome }).to_string()));
     }
 
     /// Has an execution enter a state.

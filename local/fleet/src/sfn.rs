@@ -41,6 +41,12 @@ pub(crate) fn client(aws: &Aws) -> Client {
                     .status(ExecutionStatus::from(found.status.as_str()))
                     .set_error(found.error.clone())
                     .input(&found.input)
+                    .set_stop_date(found.ended.as_ref().map(|(at, _)| instant(*at)))
+                    .set_output(
+                        (found.status == "SUCCEEDED")
+                            .then(|| found.ended.as_ref().map(|(_, output)| output.clone()))
+                            .flatten(),
+                    )
                     .start_date(instant(found.started_at))
                     .build()
                     .unwrap(),
@@ -78,6 +84,7 @@ pub(crate) fn client(aws: &Aws) -> Client {
             input: request.input().unwrap_or_default().to_owned(),
             entered: Vec::new(),
             started_at: OffsetDateTime::UNIX_EPOCH,
+            ended: None,
         };
         state.executions.insert(name.clone(), execution);
         MockResponse::Output(
@@ -123,6 +130,7 @@ pub(crate) fn client(aws: &Aws) -> Client {
                     .name(name)
                     .status(ExecutionStatus::from(found.status.as_str()))
                     .start_date(instant(found.started_at))
+                    .set_stop_date(found.ended.as_ref().map(|(at, _)| instant(*at)))
                     .build()
                     .unwrap()
             })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use outcome::{
     Attend, Budget, Deletion, JobStatus, OnCancel, OnQueued, OnQueuedAgain, Restart, Retire,
-    RunnerSeen, Situation, Status, Verdict, attend, checks_displaced, cleans_after_task, judge,
-    may_stop, on_cancel, on_queued, on_queued_again, restart, retire,
+    RunnerSeen, Situation, Status, Verdict, attend, checks_displaced, cleans_after_task,
+    counts_as_failure, judge, may_stop, on_cancel, on_queued, on_queued_again, restart, retire,
 };
 
 use crate::Runners;
@@ -103,6 +103,7 @@ impl Runners {
             attempt: &attempt,
             job: job.as_ref(),
             queued_for: Duration::ZERO,
+            others_picked_up: None,
             successor: false,
             budget: BUDGET,
         };
@@ -173,10 +174,7 @@ impl Runners {
 
     /// Whether a closed execution is begun again, by the event of its end or by `sweep`.
     pub(crate) fn begins_again(&self, world: &World, execution: &Execution) -> bool {
-        let error = match execution.stage {
-            Stage::Closed(Close::Failed(error)) => Some(error),
-            _ => None,
-        };
+        let error = execution.error();
         let failures = if self.without(Mutation::CountsEveryExecution) {
             u32::from(execution.id.restart)
         } else {
@@ -267,7 +265,7 @@ pub(crate) fn on_again(world: &World, job: JobId) -> OnQueuedAgain {
         .executions_of(job)
         .next_back()
         .map_or(OnQueuedAgain::Leave, |latest| {
-            on_queued_again(latest.status(), Some(state_name(latest.stage)))
+            on_queued_again(latest.status(), Some(state_name(latest.stage)), false)
         })
 }
 
@@ -334,7 +332,7 @@ pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
 
 /// How many executions of a job have failed or timed out.
 fn failures(world: &World, job: JobId) -> u32 {
-    let failed = |execution: &&Execution| execution.status().has_failed();
+    let failed = |execution: &&Execution| counts_as_failure(execution.status(), execution.error());
     let count = world.executions_of(job).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }

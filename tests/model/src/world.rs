@@ -162,6 +162,14 @@ impl Execution {
         }
     }
 
+    /// Its error's name, where it failed.
+    pub fn error(&self) -> Option<&'static str> {
+        match self.stage {
+            Stage::Closed(Close::Failed(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether Step Functions calls it running.
     pub fn runs(&self) -> bool {
         self.status() == Status::Running
