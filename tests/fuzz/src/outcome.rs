@@ -49,6 +49,7 @@ fn judged(ended: &Ended, attempt: &Attempt) {
                 attempt,
                 job,
                 queued_for: Duration::from_mins(1),
+                others_picked_up: None,
                 successor: false,
                 budget: BUDGET,
             };
