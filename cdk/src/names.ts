@@ -8,7 +8,7 @@ export const HANDLERS = ["verify", "match", "launch", "token", "cleanup", "sweep
 /** One of the six functions. */
 export type HandlerName = (typeof HANDLERS)[number];
 
-/** The cost-allocation tag of everything that a deployment consists of; `launch` sets it on tasks. */
+/** The cost-allocation tag of everything that a deployment consists of; tasks have it from their definitions. */
 export const DEPLOYMENT_TAG = "fargate-runners:deployment";
 
 /**

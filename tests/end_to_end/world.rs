@@ -358,13 +358,11 @@ impl Site {
         let found = self
             .observer
             .wait(LIMIT, async || {
-                let input = json!({ "cluster": self.observer.cluster, "startedBy": runner });
-                let tasks = self.observer.aws.ecs("ListTasks", input).await?;
-                Ok(tasks["taskArns"][0].as_str().map(str::to_owned))
+                Ok(self.observer.tasks_of(&runner).await?.into_iter().next())
             })
             .await
             .unwrap();
-        found.unwrap_or_else(|| panic!("no task was started by {runner}"))
+        found.unwrap_or_else(|| panic!("no task runs {runner}"))
     }
 
     fn deployment_id(&self) -> &'static str {

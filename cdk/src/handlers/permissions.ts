@@ -51,10 +51,6 @@ export function handlerPermissions(handler: HandlerName, props: PermissionsProps
         allow(["ssm:DescribeParameters"], ["*"], {
           wildcard: "The call can't be limited to a path; it shows names, never values.",
         }),
-        allow(["ecs:DescribeTasks"], [names.taskArns], {
-          conditions: inCluster(names),
-          wildcard: TASKS,
-        }),
         allow(["states:ListExecutions"], [names.stateMachineArn]),
         readTaskDefinitions(),
         allow(["ssm:PutParameter"], [names.parameterArn(names.catalogueParameter)]),
@@ -148,7 +144,10 @@ function endRunners(names: Names): Permission[] {
       conditions,
       wildcard: "Limited by cluster: its resource is a container instance, Fargate has none.",
     }),
-    allow(["ecs:StopTask"], [names.taskArns], { conditions, wildcard: TASKS }),
+    allow(["ecs:StopTask", "ecs:DescribeTasks"], [names.taskArns], {
+      conditions,
+      wildcard: TASKS,
+    }),
   ];
 }
 

@@ -1,5 +1,7 @@
-//! Where an execution stands, read from its history.
+//! Where an execution stands and which task it waits for, read from its history.
 
+use aws::Kind;
+use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
 use job::{ExecutionName, RunnerName};
 use outcome::Overrides;
 use registration::ParameterPath;
@@ -21,18 +23,161 @@ pub struct Position {
     pub parameter: Option<ParameterPath>,
 }
 
+/// What an execution's history says of one runner's task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Submitted {
+    /// The tasks that RunTask answered with and that were not seen to end; none where RunTask was not
+    /// called yet, is still being called, or was refused.
+    Tasks(Vec<String>),
+    /// The history ends between the call of RunTask and its answer, or cannot be read: there may be a
+    /// task that it does not name.
+    Unsure,
+}
+
 /// The input of `Token` and of `Runner`.
 #[derive(Deserialize)]
 struct Planned {
     #[serde(rename = "runTask")]
-    run_task: RunTask,
+    run_task: Tasked,
 }
 
+/// Whatever holds RunTask's overrides: the request, and a task of the answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RunTask {
-    started_by: RunnerName,
+struct Tasked {
+    #[serde(default)]
+    task_arn: String,
     overrides: Overrides,
+}
+
+impl Tasked {
+    fn runner(&self) -> Option<RunnerName> {
+        self.overrides.agent_variable("AGENT_RUNNER")?.parse().ok()
+    }
+}
+
+/// The output of `TaskSubmitted`: RunTask's answer in Pascal case, as recorded on AWS
+/// (`test_run_task_sync`, 2024-02-23, in LocalStack's recorded histories).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    #[serde(default)]
+    tasks: Vec<Tasked>,
+}
+
+/// The runner that a state was entered with, and its RunTask request.
+fn planned(event: &HistoryEvent) -> Option<(RunnerName, Overrides)> {
+    let input = event.state_entered_event_details()?.input()?;
+    let request = serde_json::from_str::<Planned>(input).ok()?.run_task;
+    Some((request.runner()?, request.overrides))
+}
+
+/// Reads events, newest first, for one runner's task.
+struct Search<'a> {
+    runner: &'a RunnerName,
+    found: Vec<String>,
+    /// Something came after the events that follow, so RunTask is no longer being called there.
+    left: bool,
+    /// The task of the next `TaskSubmitted` has ended, or the next RunTask has failed.
+    ended: bool,
+    /// The next RunTask was answered.
+    answered: bool,
+    unsure: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(runner: &'a RunnerName) -> Self {
+        Self {
+            runner,
+            found: Vec::new(),
+            left: false,
+            ended: false,
+            answered: false,
+            unsure: false,
+        }
+    }
+
+    /// Takes the next older event. The answer comes once all that belongs to the runner was seen.
+    fn take(&mut self, event: &HistoryEvent) -> Option<Submitted> {
+        let ecs = |kind: Option<&str>| kind == Some("ecs");
+        match event.r#type() {
+            HistoryEventType::TaskSucceeded => {
+                let details = event.task_succeeded_event_details();
+                self.ended |= ecs(details.map(|details| details.resource_type()));
+            }
+            HistoryEventType::TaskFailed => {
+                let details = event.task_failed_event_details();
+                if ecs(details.map(|details| details.resource_type())) {
+                    // Only this error is the task's own end. Before its submission any error is
+                    // RunTask's answer; after it, Step Functions has lost sight of the task.
+                    let error = details.and_then(|details| details.error());
+                    self.ended |= error == Some("States.TaskFailed");
+                    self.answered = true;
+                }
+            }
+            HistoryEventType::TaskSubmitFailed | HistoryEventType::TaskStartFailed => {
+                self.answered = true;
+            }
+            HistoryEventType::TaskSubmitted => self.submitted(event),
+            HistoryEventType::TaskScheduled => {
+                let details = event.task_scheduled_event_details();
+                if ecs(details.map(|details| details.resource_type())) {
+                    self.unsure |= self.left && !self.answered && !self.ended;
+                    (self.ended, self.answered) = (false, false);
+                }
+            }
+            HistoryEventType::TaskStarted => return None,
+            _ => {
+                if let Some((runner, _)) = planned(event) {
+                    if runner == *self.runner {
+                        return Some(self.result());
+                    }
+                    // What was collected belongs to a later attempt.
+                    *self = Self {
+                        left: true,
+                        ..Self::new(self.runner)
+                    };
+                    if runner.execution() == self.runner.execution()
+                        && runner.attempt() < self.runner.attempt()
+                    {
+                        return Some(Submitted::Tasks(Vec::new()));
+                    }
+                }
+            }
+        }
+        self.left = true;
+        None
+    }
+
+    fn submitted(&mut self, event: &HistoryEvent) {
+        let Some(details) = event.task_submitted_event_details() else {
+            return;
+        };
+        if details.resource_type() != "ecs" {
+            return;
+        }
+        self.answered = true;
+        let Ok(answer) = serde_json::from_str::<Answer>(details.output().unwrap_or_default())
+        else {
+            self.unsure |= !self.ended;
+            return;
+        };
+        if !self.ended {
+            let own = |task: &Tasked| task.runner().is_none_or(|runner| runner == *self.runner);
+            let arns = answer.tasks.into_iter().filter(own);
+            let arns: Vec<_> = arns.map(|task| task.task_arn).collect();
+            self.found.extend(arns);
+        }
+    }
+
+    fn result(&mut self) -> Submitted {
+        let found = std::mem::take(&mut self.found);
+        if found.is_empty() && self.unsure {
+            Submitted::Unsure
+        } else {
+            Submitted::Tasks(found)
+        }
+    }
 }
 
 impl Fleet {
@@ -42,19 +187,16 @@ impl Fleet {
         let mut token = None;
         for _ in 0..PAGES {
             let (events, next) = self.history_page(name, token).await?;
-            for entered in events
-                .iter()
-                .filter_map(|event| event.state_entered_event_details())
-            {
-                position
-                    .state
-                    .get_or_insert_with(|| entered.name().to_owned());
-                if let Ok(planned) =
-                    serde_json::from_str::<Planned>(entered.input().unwrap_or_default())
-                {
-                    let path = planned.run_task.overrides.agent_variable("AGENT_PARAMETER");
+            for event in &events {
+                if let Some(entered) = event.state_entered_event_details() {
+                    position
+                        .state
+                        .get_or_insert_with(|| entered.name().to_owned());
+                }
+                if let Some((runner, overrides)) = planned(event) {
+                    let path = overrides.agent_variable("AGENT_PARAMETER");
                     position.parameter = path.and_then(|path| path.parse().ok());
-                    position.runner = Some(planned.run_task.started_by);
+                    position.runner = Some(runner);
                     return Ok(position);
                 }
             }
@@ -64,5 +206,31 @@ impl Fleet {
             }
         }
         Ok(position)
+    }
+
+    /// The task of a runner, from the history of the execution that planned it.
+    pub(crate) async fn submitted(&self, runner: &RunnerName) -> Result<Submitted, Error> {
+        let mut search = Search::new(runner);
+        let mut token = None;
+        for _ in 0..PAGES {
+            let page = self.history_page(runner.execution(), token).await;
+            let (events, next) = match page {
+                // Histories are kept for 90 days, and a task may be older than that only by mistake.
+                Err(Error::Aws(error)) if error.kind() == Kind::NotFound => {
+                    return Ok(Submitted::Unsure);
+                }
+                page => page?,
+            };
+            for event in &events {
+                if let Some(found) = search.take(event) {
+                    return Ok(found);
+                }
+            }
+            token = next;
+            if token.is_none() {
+                return Ok(Submitted::Tasks(Vec::new()));
+            }
+        }
+        Ok(Submitted::Unsure)
     }
 }

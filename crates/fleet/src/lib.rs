@@ -1,7 +1,8 @@
 //! What a deployment has running: executions, tasks and registrations, found from names.
 //!
-//! Nothing is kept anywhere else. An execution is named after its job, a task's `startedBy` and a
-//! parameter's path after its runner, so [`Fleet`] finds each from the other. Everything that ends
+//! Nothing is kept anywhere else. An execution is named after its job, and a parameter's path after its
+//! runner; an execution's history names its task, and a task's overrides and tags name its runner. So
+//! [`Fleet`] finds each from the other. Everything that ends
 //! something here may be done twice: "already gone" is success.
 
 mod again;

@@ -1,10 +1,13 @@
 //! Tasks, found by the runner they run.
 
+use std::str::FromStr;
+
 use aws::Kind;
-use aws_sdk_ecs::types::{DesiredStatus, TaskField};
+use aws_sdk_ecs::types::{DesiredStatus, Task, TaskField};
 use job::{Repository, RunnerName};
 use time::OffsetDateTime;
 
+use crate::history::Submitted;
 use crate::{Error, Fleet};
 
 /// How many tasks ECS describes at once.
@@ -17,7 +20,7 @@ pub struct RunningTask {
     pub arn: String,
     /// The runner it runs.
     pub runner: RunnerName,
-    /// The repository of the job it was launched for, from its tags.
+    /// The repository of the job it was launched for.
     pub repository: Option<Repository>,
     /// When RunTask made it.
     pub created_at: OffsetDateTime,
@@ -26,18 +29,22 @@ pub struct RunningTask {
 }
 
 impl Fleet {
-    /// The ARNs of the tasks that run `runner`: one, unless RunTask was answered twice.
+    /// The ARNs of the tasks that run `runner` and were not seen to end: one, unless RunTask was
+    /// answered twice.
+    ///
+    /// They come from the history of the runner's execution, which holds what RunTask answered. Only
+    /// where that breaks off between call and answer are all tasks of the cluster looked through: by
+    /// then the task is there, and nothing else names it. `startedBy` tells nothing, because Step
+    /// Functions writes its own name there (recorded on AWS, 2024-02-23).
     pub async fn tasks_of(&self, runner: &RunnerName) -> Result<Vec<String>, Error> {
-        let answer = self
-            .ecs
-            .list_tasks()
-            .cluster(&self.cluster)
-            .started_by(runner.to_string())
-            .desired_status(DesiredStatus::Running)
-            .send()
-            .await
-            .map_err(|error| aws::Error::new("ecs:ListTasks", runner.to_string(), &error))?;
-        Ok(answer.task_arns.unwrap_or_default())
+        match self.submitted(runner).await? {
+            Submitted::Tasks(arns) => Ok(arns),
+            Submitted::Unsure => {
+                let running = self.running_tasks().await?.into_iter();
+                let own = running.filter(|task| task.runner == *runner);
+                Ok(own.map(|task| task.arn).collect())
+            }
+        }
     }
 
     /// Stops the tasks of a runner. Only for a runner that GitHub has let go.
@@ -90,7 +97,20 @@ impl Fleet {
                 })?,
             );
         }
-        let mut found = Vec::new();
+        let (mut found, missing) = self.describe(&arns).await?;
+        // ECS may list a task before it can describe it; the second look finds it, most likely.
+        // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+        let (late, missing) = self.describe(&missing).await?;
+        found.extend(late);
+        if !missing.is_empty() {
+            tracing::warn!(tasks = ?missing, "tasks that ECS lists cannot be described yet");
+        }
+        Ok(found)
+    }
+
+    /// Describes tasks; gives those of this deployment, and the ARNs that ECS does not know yet.
+    async fn describe(&self, arns: &[String]) -> Result<(Vec<RunningTask>, Vec<String>), Error> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
         for some in arns.chunks(DESCRIBE_LIMIT) {
             let answer = self
                 .ecs
@@ -103,25 +123,40 @@ impl Fleet {
                 .map_err(|error| {
                     aws::Error::new("ecs:DescribeTasks", self.cluster.clone(), &error)
                 })?;
-            found.extend(answer.tasks().iter().filter_map(|task| {
-                let instant = |at: &aws_sdk_ecs::primitives::DateTime| {
-                    OffsetDateTime::from_unix_timestamp(at.secs()).ok()
-                };
-                // Tasks of others in the cluster carry another `startedBy`.
-                let runner: RunnerName = task.started_by()?.parse().ok()?;
-                (*runner.deployment() == self.deployment).then_some(RunningTask {
-                    arn: task.task_arn()?.to_owned(),
-                    runner,
-                    repository: task
-                        .tags()
-                        .iter()
-                        .find(|tag| tag.key() == Some(job::REPOSITORY_TAG))
-                        .and_then(|tag| tag.value()?.parse().ok()),
-                    created_at: instant(task.created_at()?)?,
-                    started_at: task.started_at().and_then(instant),
-                })
-            }));
+            let failures = answer.failures().iter();
+            missing.extend(failures.filter_map(|failure| failure.arn().map(str::to_owned)));
+            let tasks = answer.tasks().iter().filter_map(running);
+            found.extend(tasks.filter(|task| *task.runner.deployment() == self.deployment));
         }
-        Ok(found)
+        Ok((found, missing))
     }
+}
+
+/// Reads a task; none for one that runs no runner of ours.
+fn running(task: &Task) -> Option<RunningTask> {
+    let instant = |at: &aws_sdk_ecs::primitives::DateTime| {
+        OffsetDateTime::from_unix_timestamp(at.secs()).ok()
+    };
+    Some(RunningTask {
+        arn: task.task_arn()?.to_owned(),
+        runner: told(task, "AGENT_RUNNER", job::RUNNER_TAG)?,
+        repository: told(task, "AGENT_REPOSITORY", job::REPOSITORY_TAG),
+        created_at: instant(task.created_at()?)?,
+        started_at: task.started_at().and_then(instant),
+    })
+}
+
+/// What a task was told at its start: by the agent's environment in its overrides, or by its tag.
+fn told<T: FromStr>(task: &Task, variable: &str, tag: &str) -> Option<T> {
+    let overridden = task.overrides().and_then(|overrides| {
+        let containers = overrides.container_overrides().iter();
+        let agent = containers.filter(|container| container.name() == Some(job::CONTAINER));
+        let mut variables = agent.flat_map(|container| container.environment());
+        let found = variables.find(|found| found.name() == Some(variable))?;
+        found.value()?.parse().ok()
+    });
+    overridden.or_else(|| {
+        let tagged = task.tags().iter().find(|found| found.key() == Some(tag))?;
+        tagged.value()?.parse().ok()
+    })
 }

@@ -21,3 +21,6 @@ pub const TAG_PREFIX: &str = "fargate-runners";
 
 /// The tag that names the repository of the job a task was launched for.
 pub const REPOSITORY_TAG: &str = "fargate-runners:repository";
+
+/// The tag that names the runner a task runs.
+pub const RUNNER_TAG: &str = "fargate-runners:runner";

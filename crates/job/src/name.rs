@@ -337,7 +337,7 @@ mod tests {
             prop_assert!(execution.to_string().len() <= EXECUTION_LIMIT);
             prop_assert!(text.len() <= RUNNER_LIMIT);
             prop_assert!(text.contains(&id.to_string()));
-            // Execution names, runner names and `startedBy` all take this alphabet.
+            // Execution names, runner names and tag values all take this alphabet.
             prop_assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
             prop_assert_eq!(text.parse::<RunnerName>().unwrap(), runner);
         }

@@ -27,7 +27,6 @@ pub fn run_task(
         "Cluster": config.cluster,
         // By family: a deployment makes older revisions inactive, and RunTask refuses those.
         "TaskDefinition": matched.family,
-        "Count": 1,
         "CapacityProviderStrategy": [{ "CapacityProvider": capacity, "Weight": 1 }],
         "Overrides": {
             "ContainerOverrides": [{
@@ -35,17 +34,20 @@ pub fn run_task(
                 "Environment": [
                     { "Name": "AGENT_PARAMETER", "Value": runner.parameter.to_string() },
                     { "Name": "AGENT_RUNNER", "Value": name },
+                    // The task is known by these two wherever ECS describes it, with or without its tags.
+                    { "Name": "AGENT_REPOSITORY", "Value": order.job.repository.to_string() },
                     { "Name": "AGENT_EXECUTION", "Value": runner.name.execution().to_string() },
                     { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": config.idle_limit.as_secs().to_string() },
                 ],
             }]
         },
-        // A runner's name is found again by ListTasks from here, and by a person from the tags.
-        "StartedBy": name,
+        // No `StartedBy`: `runTask.sync` puts "AWS Step Functions" there (recorded on AWS, 2024-02-23).
         "Group": format!("{TAG_PREFIX}:{}", config.deployment),
         "EnableECSManagedTags": true,
+        // The deployment's tag comes from here. No tag comes from both sides: whether ECS lets the
+        // request win or refuses the doubled key is not documented.
         "PropagateTags": "TASK_DEFINITION",
-        "Tags": tags(config, order, &name),
+        "Tags": tags(order, &name),
     });
     if fargate {
         request["PlatformVersion"] = json!(config.platform_version);
@@ -93,11 +95,10 @@ fn subnets<'a>(config: &'a Config, attempt: &Attempt) -> Vec<&'a str> {
     vec![all[index].as_str()]
 }
 
-fn tags(config: &Config, order: &Order, runner: &str) -> Vec<Value> {
+fn tags(order: &Order, runner: &str) -> Vec<Value> {
     let job = &order.job;
     let tag = |key: &str, value: &str| json!({ "Key": format!("{TAG_PREFIX}:{key}"), "Value": tag_value(value) });
     vec![
-        tag("deployment", &config.deployment.to_string()),
         tag("repository", &job.repository.to_string()),
         tag("workflow", &job.workflow),
         tag("job", &job.name),

@@ -44,7 +44,6 @@ fn the_first_attempt_has_the_jobs_own_labels_and_all_subnets() {
     assert_eq!(output.runner.labels.to_string(), "linux self-hosted");
     let network = &output.run_task["NetworkConfiguration"]["AwsvpcConfiguration"];
     assert_eq!(network["Subnets"], json!(["subnet-a", "subnet-b"]));
-    assert_eq!(output.run_task["StartedBy"], "fr-hello-4242");
     assert_eq!(
         output.run_task["CapacityProviderStrategy"][0]["CapacityProvider"],
         "FARGATE_SPOT"
@@ -129,7 +128,30 @@ fn the_agent_is_told_the_path_and_nothing_secret() {
         output.runner.parameter.to_string()
     );
     assert_eq!(environment["AGENT_RUNNER"], "fr-hello-4242");
-    assert_eq!(environment.len(), 4);
+    assert_eq!(environment["AGENT_REPOSITORY"], "octo/hello");
+    assert_eq!(environment.len(), 5);
+}
+
+#[test]
+fn step_functions_is_left_the_field_that_it_writes_itself() {
+    let output = handle(&config(), input(Value::Null), NOW).unwrap();
+    assert_eq!(output.run_task.get("StartedBy"), None);
+}
+
+#[test]
+fn no_tag_is_both_given_and_propagated_from_a_task_definition() {
+    // What CDK puts on the task definitions: cdk/src/runners/runner.ts.
+    let propagated = ["deployment", "labels", "capacity", "runner-version"];
+    let output = handle(&config(), input(Value::Null), NOW).unwrap();
+    assert_eq!(output.run_task["PropagateTags"], "TASK_DEFINITION");
+    let mut keys = std::collections::BTreeSet::new();
+    for tag in output.run_task["Tags"].as_array().unwrap() {
+        let key = tag["Key"].as_str().unwrap().to_lowercase();
+        let name = key.rsplit(':').next().unwrap();
+        assert!(!propagated.contains(&name), "{key}");
+        assert!(keys.insert(key.clone()), "{key} is given twice");
+    }
+    assert!(keys.contains(job::RUNNER_TAG) && keys.contains(job::REPOSITORY_TAG));
 }
 
 #[test]

@@ -7,6 +7,7 @@ from typing import Any
 from ministack.services import ecs, ssm
 from ministack.services import stepfunctions as sfn
 
+from engine.ecs import runner_of
 from engine.hooks import Hooks
 
 _TIMES = ("LastModifiedDate", "createdAt", "startedAt", "startDate", "stopDate")
@@ -20,7 +21,7 @@ def install(hooks: Hooks) -> None:
 
 
 def age(match: str, seconds: float) -> int:
-    """Makes parameters, tasks and executions older whose name, starter or name contains `match`; how many."""
+    """Makes parameters, tasks and executions older whose name, runner or name contains `match`; how many."""
     found = [thing for name, thing in _things() if match in name]
     for thing in found:
         for field in _TIMES:
@@ -31,7 +32,7 @@ def age(match: str, seconds: float) -> int:
 
 def _things() -> Iterator[tuple[str, dict]]:
     yield from ((parameter["Name"], parameter) for _, parameter in ssm._parameters.all_items())
-    yield from ((task.get("startedBy") or "", task) for _, task in ecs._tasks.all_items())
+    yield from ((runner_of(task) or "", task) for _, task in ecs._tasks.all_items())
     yield from ((execution["name"], execution) for _, execution in sfn._executions.all_items())
 
 

@@ -17,6 +17,7 @@ from engine import (
     eventbridge,
     executions,
     gateway,
+    history,
     integrations,
     permissions,
     runtask,
@@ -77,6 +78,7 @@ def assemble(settings: Settings) -> Assembled:
     runtask.install(hooks, faults)
     tasks.install(hooks, ending, faults)
     executions.install(hooks, timing, doorbell, timekeeper, settings.wait_scale)
+    history.install(hooks)
     integrations.install(hooks, ending, faults, calls, grants, doorbell, settings.enforce_iam)
     hooks.install()
 

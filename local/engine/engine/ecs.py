@@ -83,3 +83,12 @@ def task_of(reference: str) -> dict | None:
         if (account, region) == (get_account_id(), get_region()) and arn.rsplit("/", 1)[-1] == task_id:
             return task
     return None
+
+
+def runner_of(task: dict) -> str | None:
+    """The runner that a task runs, by what RunTask told its agent; None for a task of somebody else."""
+    for container in (task.get("overrides") or {}).get("containerOverrides") or ():
+        for variable in container.get("environment") or ():
+            if variable.get("name") == "AGENT_RUNNER":
+                return variable.get("value")
+    return None

@@ -21,6 +21,7 @@ from engine.doorbell import Doorbell
 from engine.executions import Interrupted, current, running
 from engine.faults import DELAY, ERROR, LOST, Call, Caller, CallLog, FaultBook
 from engine.grants import Grants
+from engine.history import STARTED_BY
 from engine.hooks import Hooks
 from engine.tasks import USER_INITIATED, Tasks
 
@@ -75,7 +76,7 @@ def install(
         request = sfn._pascal_to_camel(input_data)
         _check(request)
         if sync:
-            request.setdefault("startedBy", "AWS Step Functions")
+            request["startedBy"] = STARTED_BY
         status, _, body = call("ecs", "RunTask", request.get("taskDefinition"), request, lambda: ecs._run_task(request))
         result = json.loads(body)
         if status >= 400:
@@ -87,7 +88,7 @@ def install(
             return pascal(result)
         execution = current.get()
         if execution is not None:
-            details = {"resourceType": "ecs", "resource": "runTask.sync", "output": json.dumps(pascal(result))}
+            details = {"resource": resource, "output": json.dumps(pascal(result))}
             sfn._add_event(execution, "TaskSubmitted", {"taskSubmittedEventDetails": details})
         return _outcome(wait(ecs._tasks[result["tasks"][0]["taskArn"]]))
 

@@ -7,25 +7,34 @@ use aws_sdk_ecs::operation::list_task_definition_families::ListTaskDefinitionFam
 use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
 use aws_sdk_ecs::operation::stop_task::StopTaskOutput;
 use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{Tag, Task, TaskDefinition};
+use aws_sdk_ecs::types::{
+    ContainerOverride, KeyValuePair, Tag, Task, TaskDefinition, TaskOverride,
+};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
 use crate::Aws;
 
+fn overrides(runner: &str) -> TaskOverride {
+    let variable = KeyValuePair::builder().name("AGENT_RUNNER").value(runner);
+    let container = ContainerOverride::builder()
+        .name(job::CONTAINER)
+        .environment(variable.build());
+    TaskOverride::builder()
+        .container_overrides(container.build())
+        .build()
+}
+
 pub(crate) fn client(aws: &Aws) -> Client {
     let here = aws.clone();
     let list = mock!(Client::list_tasks).then_compute_output(move |request| {
-        here.note("ecs:ListTasks", request.started_by().unwrap_or_default());
+        here.note("ecs:ListTasks", request.cluster().unwrap_or_default());
+        // Step Functions writes its own name there, so nothing is found by a runner's.
+        assert!(
+            request.started_by().is_none(),
+            "tasks are asked for by startedBy"
+        );
         let state = here.state();
-        let arns = state
-            .tasks
-            .iter()
-            .filter(|task| {
-                request
-                    .started_by()
-                    .is_none_or(|name| name == task.started_by)
-            })
-            .map(|task| task.arn.clone());
+        let arns = state.tasks.iter().map(|task| task.arn.clone());
         ListTasksOutput::builder()
             .set_task_arns(Some(arns.collect()))
             .build()
@@ -41,7 +50,8 @@ pub(crate) fn client(aws: &Aws) -> Client {
             .map(|task| {
                 Task::builder()
                     .task_arn(&task.arn)
-                    .started_by(&task.started_by)
+                    .started_by("AWS Step Functions")
+                    .overrides(overrides(&task.runner))
                     .created_at(DateTime::from_secs(task.created_at.unix_timestamp()))
                     .set_started_at(
                         task.started_at

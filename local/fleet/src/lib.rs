@@ -40,7 +40,7 @@ pub struct Task {
     /// Its ARN.
     pub arn: String,
     /// The runner's name.
-    pub started_by: String,
+    pub runner: String,
     /// The repository in its tags.
     pub repository: String,
     /// When RunTask made it.
@@ -56,6 +56,8 @@ pub struct State {
     pub executions: BTreeMap<String, Execution>,
     /// The tasks that run.
     pub tasks: Vec<Task>,
+    /// The tasks that RunTask answered with, by their runners. They stay when a task ends.
+    pub submitted: Vec<(String, String)>,
     /// By name: when it was written, and its value.
     pub parameters: BTreeMap<String, (OffsetDateTime, String)>,
     /// Task definitions: their families, each with its tags.
@@ -120,22 +122,28 @@ impl Aws {
 
     /// The input of the states that a planned runner goes through.
     pub fn planned(runner: &str, parameter: &str) -> Value {
-        json!({ "runTask": { "StartedBy": runner, "Overrides": { "ContainerOverrides": [{
+        json!({ "runTask": { "Overrides": { "ContainerOverrides": [{
             "Name": job::CONTAINER,
-            "Environment": [{ "Name": "AGENT_PARAMETER", "Value": parameter }],
+            "Environment": [
+                { "Name": "AGENT_PARAMETER", "Value": parameter },
+                { "Name": "AGENT_RUNNER", "Value": runner },
+            ],
         }] } } })
     }
 
-    /// Puts a task there that came up at `at`.
+    /// Puts a task there that came up at `at`. The history of its execution, if there is one, says that
+    /// RunTask answered with it.
     pub fn add_task(&self, runner: &str, repository: &str, at: OffsetDateTime) -> String {
         let arn = format!("arn:aws:ecs:us-east-1:000000000000:task/runners/{runner}");
         self.state().tasks.push(Task {
             arn: arn.clone(),
-            started_by: runner.to_owned(),
+            runner: runner.to_owned(),
             repository: repository.to_owned(),
             created_at: at,
             started_at: Some(at),
         });
+        let submitted = (runner.to_owned(), arn.clone());
+        self.state().submitted.push(submitted);
         arn
     }
 

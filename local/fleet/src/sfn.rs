@@ -2,19 +2,25 @@
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
-use aws_sdk_sfn::operation::get_execution_history::GetExecutionHistoryOutput;
+use aws_sdk_sfn::operation::get_execution_history::{
+    GetExecutionHistoryError, GetExecutionHistoryOutput,
+};
 use aws_sdk_sfn::operation::list_executions::ListExecutionsOutput;
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
 use aws_sdk_sfn::operation::stop_execution::StopExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_sfn::types::builders::HistoryEventBuilder;
 use aws_sdk_sfn::types::error::{ExecutionAlreadyExists, ExecutionDoesNotExist};
 use aws_sdk_sfn::types::{
     ExecutionListItem, ExecutionStatus, HistoryEvent, HistoryEventType, StateEnteredEventDetails,
+    TaskSubmittedEventDetails,
 };
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
+use job::RunnerName;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::{Aws, Execution};
+use crate::{Aws, Execution, State};
 
 fn name_in(arn: Option<&str>) -> String {
     arn.unwrap_or_default()
@@ -26,6 +32,54 @@ fn name_in(arn: Option<&str>) -> String {
 
 fn instant(at: OffsetDateTime) -> DateTime {
     DateTime::from_secs(at.unix_timestamp())
+}
+
+fn unknown_execution() -> ExecutionDoesNotExist {
+    let meta = aws_sdk_sfn::error::ErrorMetadata::builder().code("ExecutionDoesNotExist");
+    ExecutionDoesNotExist::builder().meta(meta.build()).build()
+}
+
+fn entered_event(state: &str, input: &Value) -> HistoryEventBuilder {
+    HistoryEvent::builder()
+        .r#type(HistoryEventType::TaskStateEntered)
+        .state_entered_event_details(
+            StateEnteredEventDetails::builder()
+                .name(state)
+                .input(input.to_string())
+                .build()
+                .unwrap(),
+        )
+}
+
+/// The runner that a state's input plans.
+fn runner_in(input: &Value) -> Option<String> {
+    let containers = &input["runTask"]["Overrides"]["ContainerOverrides"];
+    let variables = containers[0]["Environment"].as_array()?;
+    let named = variables
+        .iter()
+        .find(|variable| variable["Name"] == "AGENT_RUNNER")?;
+    named["Value"].as_str().map(str::to_owned)
+}
+
+/// What RunTask answered for a runner, in the shape recorded on AWS.
+fn submitted_events(state: &State, runner: &str) -> Vec<HistoryEventBuilder> {
+    let tasks = state.submitted.iter().filter(|(of, _)| of == runner);
+    let events = tasks.map(|(_, arn)| {
+        let mut task = Aws::planned(runner, "")["runTask"].take();
+        task["TaskArn"] = json!(arn);
+        let output = json!({ "Failures": [], "Tasks": [task] });
+        HistoryEvent::builder()
+            .r#type(HistoryEventType::TaskSubmitted)
+            .task_submitted_event_details(
+                TaskSubmittedEventDetails::builder()
+                    .resource_type("ecs")
+                    .resource("runTask.sync")
+                    .output(output.to_string())
+                    .build()
+                    .unwrap(),
+            )
+    });
+    events.collect()
 }
 
 pub(crate) fn client(aws: &Aws) -> Client {
@@ -52,13 +106,7 @@ pub(crate) fn client(aws: &Aws) -> Client {
                     .unwrap(),
             ),
             None => MockResponse::Error(DescribeExecutionError::ExecutionDoesNotExist(
-                ExecutionDoesNotExist::builder()
-                    .meta(
-                        aws_sdk_sfn::error::ErrorMetadata::builder()
-                            .code("ExecutionDoesNotExist")
-                            .build(),
-                    )
-                    .build(),
+                unknown_execution(),
             )),
         }
     });
@@ -141,38 +189,49 @@ pub(crate) fn client(aws: &Aws) -> Client {
             .unwrap()
     });
     let here = aws.clone();
-    let history = mock!(Client::get_execution_history).then_compute_output(move |request| {
+    let history = mock!(Client::get_execution_history).then_compute_response(move |request| {
         let name = name_in(request.execution_arn());
         here.note("states:GetExecutionHistory", &name);
         let state = here.state();
-        let entered = state
-            .executions
-            .get(&name)
-            .map(|found| found.entered.as_slice())
-            .unwrap_or_default();
-        let events = entered
-            .iter()
-            .rev()
-            .enumerate()
-            .map(|(index, (state, input))| {
-                HistoryEvent::builder()
-                    .timestamp(DateTime::from_secs(0))
-                    .r#type(HistoryEventType::TaskStateEntered)
-                    .id(i64::try_from(entered.len() - index).unwrap())
-                    .state_entered_event_details(
-                        StateEnteredEventDetails::builder()
-                            .name(state)
-                            .input(input.to_string())
-                            .build()
-                            .unwrap(),
-                    )
-                    .build()
-                    .unwrap()
-            });
-        GetExecutionHistoryOutput::builder()
-            .set_events(Some(events.collect()))
-            .build()
-            .unwrap()
+        let Some(execution) = state.executions.get(&name) else {
+            return MockResponse::Error(GetExecutionHistoryError::ExecutionDoesNotExist(
+                unknown_execution(),
+            ));
+        };
+        let mut events = Vec::new();
+        let mut told = Vec::new();
+        for (entered, input) in &execution.entered {
+            events.push(entered_event(entered, input));
+            if let Some(runner) = runner_in(input).filter(|_| entered == "Runner") {
+                events.extend(submitted_events(&state, &runner));
+                told.push(runner);
+            }
+        }
+        // A task that a test put there without saying how its execution came to it.
+        for (runner, _) in &state.submitted {
+            if runner
+                .parse::<RunnerName>()
+                .is_ok_and(|runner| runner.execution().to_string() == name)
+                && !told.contains(runner)
+            {
+                events.push(entered_event("Runner", &Aws::planned(runner, "")));
+                events.extend(submitted_events(&state, runner));
+            }
+        }
+        let events = events.into_iter().rev().map(|event| {
+            // Nobody reads an event's number.
+            event
+                .timestamp(DateTime::from_secs(0))
+                .id(1)
+                .build()
+                .unwrap()
+        });
+        MockResponse::Output(
+            GetExecutionHistoryOutput::builder()
+                .set_events(Some(events.collect()))
+                .build()
+                .unwrap(),
+        )
     });
     mock_client!(
         aws_sdk_sfn,

@@ -14,6 +14,8 @@ use crate::{Aws, AwsError, Execution};
 
 /// How often something is looked at that somebody waits for.
 const LOOK: Duration = Duration::from_millis(100);
+/// How many tasks ECS describes at once.
+const TASKS_DESCRIBED: usize = 100;
 
 /// A look at one deployment, its engine and its GitHub.
 #[derive(Clone, Debug)]
@@ -239,6 +241,19 @@ impl Observer {
         Ok(texts(&found["taskArns"]))
     }
 
+    /// The ARNs of the tasks that run a runner and are not stopped.
+    pub async fn tasks_of(&self, runner: &str) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for some in self.tasks().await?.chunks(TASKS_DESCRIBED) {
+            let input = json!({ "cluster": self.cluster, "tasks": some });
+            let answer = self.aws.ecs("DescribeTasks", input).await?;
+            let tasks = answer["tasks"].as_array().into_iter().flatten();
+            let own = tasks.filter(|task| runner_of(task).as_deref() == Some(runner));
+            found.extend(own.filter_map(|task| task["taskArn"].as_str().map(str::to_owned)));
+        }
+        Ok(found)
+    }
+
     async fn running(&self) -> anyhow::Result<Vec<String>> {
         let input = json!({ "stateMachineArn": self.machine, "statusFilter": "RUNNING" });
         let found = self.aws.states("ListExecutions", input).await?;
@@ -252,6 +267,16 @@ impl Observer {
     pub async fn is_completed(&self, job: u64) -> anyhow::Result<bool> {
         Ok(self.job(job).await?.status == JobStatus::Completed)
     }
+}
+
+/// The runner that a task runs, by the agent's environment in its overrides.
+pub fn runner_of(task: &Value) -> Option<String> {
+    let containers = task["overrides"]["containerOverrides"].as_array()?.iter();
+    let mut variables = containers
+        .filter_map(|container| container["environment"].as_array())
+        .flatten();
+    let found = variables.find(|variable| variable["name"] == "AGENT_RUNNER")?;
+    found["value"].as_str().map(str::to_owned)
 }
 
 fn texts(list: &Value) -> Vec<String> {

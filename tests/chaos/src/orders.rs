@@ -48,7 +48,7 @@ const CALLS: [Call; 12] = [
     ("states", "ListExecutions", "maxResults"),
     ("ecs", "RunTask", ""),
     ("ecs", "StopTask", ""),
-    ("ecs", "ListTasks", "startedBy"),
+    ("ecs", "ListTasks", "desiredStatus"),
     ("ecs", "DescribeTasks", "include"),
     ("ssm", "PutParameter", "/runners/"),
     ("ssm", "GetParameter", "/runners/"),

@@ -11,6 +11,7 @@ use github_standin::{
     Assignment, Delivery, DeliveryFault, DeliveryFaultKind, Hook, Job, JobStatus, NewJob, Snapshot,
 };
 use job::ExecutionName;
+use local_stack::runner_of;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -384,7 +385,7 @@ impl<'a> Player<'a> {
             .filter_map(|task| {
                 Some(Task {
                     id: task["taskArn"].as_str()?.rsplit('/').next()?.to_owned(),
-                    runner: task["startedBy"].as_str()?.to_owned(),
+                    runner: runner_of(&task)?,
                 })
             })
             .collect())
@@ -557,10 +558,7 @@ impl<'a> Player<'a> {
         let runners: BTreeMap<String, String> = describe(self.site, &arns)
             .await?
             .iter()
-            .filter_map(|task| {
-                let text = |name: &str| task[name].as_str().map(str::to_owned);
-                Some((text("taskArn")?, text("startedBy")?))
-            })
+            .filter_map(|task| Some((task["taskArn"].as_str()?.to_owned(), runner_of(task)?)))
             .collect();
         Ok(Facts {
             jobs,

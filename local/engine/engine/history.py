@@ -1,0 +1,107 @@
+"""An execution's history in the shape that Step Functions gives it.
+
+MiniStack names an integration by its whole ARN, tells neither what a task was called with nor that it was started, and
+numbers events without saying what each follows. Shapes as recorded on AWS by LocalStack's authors (Apache-2.0):
+https://github.com/localstack/localstack/tree/main/tests/aws/services/stepfunctions/v2
+"""
+
+import contextvars
+import json
+from typing import Any
+
+from ministack.core.responses import get_region
+from ministack.services import stepfunctions as sfn
+
+from engine.hooks import Hooks
+
+STARTED_BY = "AWS Step Functions"
+
+_INTEGRATION = "arn:aws:states:::"
+
+_arguments: contextvars.ContextVar[Any] = contextvars.ContextVar("arguments", default=None)
+"""What the state that runs calls its integration with."""
+
+_limits: contextvars.ContextVar[dict] = contextvars.ContextVar("limits")
+"""The time limits of the state that runs, as events name them."""
+
+
+def install(hooks: Hooks) -> None:
+    """Declares the hooks on histories."""
+    hooks.require(sfn, "_executions")
+
+    @hooks.around(sfn, "_run_execution")
+    def run(original, arn):
+        first = sfn._executions[arn]["events"][0]
+        first["previousEventId"] = 0
+        first["executionStartedEventDetails"]["inputDetails"] = {"truncated": False}
+        original(arn)
+
+    @hooks.around(sfn, "_apply_jsonata_arguments")
+    def jsonata_arguments(original, *arguments, **options):
+        return _remember(original(*arguments, **options))
+
+    @hooks.around(sfn, "_apply_parameters")
+    def parameters(original, *arguments, **options):
+        return _remember(original(*arguments, **options))
+
+    @hooks.around(sfn, "_execute_task")
+    def execute_task(original, state_def, raw_input, execution, ctx):
+        fields = {"TimeoutSeconds": "timeoutInSeconds", "HeartbeatSeconds": "heartbeatInSeconds"}
+        limits = {name: state_def[field] for field, name in fields.items() if field in state_def}
+        token = _limits.set(limits)
+        try:
+            return original(state_def, raw_input, execution, ctx)
+        finally:
+            _limits.reset(token)
+
+    @hooks.around(sfn, "_add_event")
+    def add_event(original, execution, event_type, details=None):
+        event_type, details = _complete(event_type, details or {})
+        # The first state follows nothing, not the start: so it is on AWS.
+        previous = len(execution["events"])
+        event = original(execution, event_type, details)
+        if event:
+            event["previousEventId"] = 0 if previous == 1 else previous
+        if event_type == "TaskScheduled" and (named := _named(details["taskScheduledEventDetails"])):
+            sfn._add_event(execution, "TaskStarted", {"taskStartedEventDetails": named})
+        return event
+
+
+def _remember(arguments: Any) -> Any:
+    _arguments.set(arguments)
+    return arguments
+
+
+def _named(details: dict) -> dict:
+    """The two fields that name an integration; empty for a function or activity that is called directly."""
+    return {name: details[name] for name in ("resource", "resourceType") if "resourceType" in details}
+
+
+def _complete(event_type: str, details: dict) -> tuple[str, dict]:
+    completed = {name: _complete_details(event_type, dict(value)) for name, value in details.items()}
+    if event_type == "TaskFailed" and completed["taskFailedEventDetails"]["error"] == "States.Timeout":
+        return "TaskTimedOut", {"taskTimedOutEventDetails": completed["taskFailedEventDetails"]}
+    return event_type, completed
+
+
+def _complete_details(event_type: str, details: dict) -> dict:
+    for field in ("input", "output"):
+        if field in details:
+            details[f"{field}Details"] = {"truncated": False}
+    for field in ("error", "cause"):
+        if not details.get(field):
+            # What has no text has no field.
+            details.pop(field, None)
+    resource = details.get("resource") or ""
+    if resource.startswith(_INTEGRATION):
+        details["resourceType"], _, details["resource"] = resource[len(_INTEGRATION) :].rpartition(":")
+    if event_type == "TaskScheduled" and resource.startswith(_INTEGRATION):
+        details |= {"region": get_region(), "parameters": json.dumps(_submitted(resource)), **_limits.get({})}
+    return details
+
+
+def _submitted(resource: str) -> Any:
+    arguments = _arguments.get()
+    if resource.endswith("ecs:runTask.sync") and isinstance(arguments, dict):
+        return {**arguments, "StartedBy": STARTED_BY}
+    return arguments
