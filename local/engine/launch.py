@@ -2,6 +2,7 @@
 """Starts the local AWS engine on 127.0.0.1 and prints one JSON line on stdout when it is ready. See README.md."""
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -12,6 +13,7 @@ if sys.version_info < (3, 11):
 
 from engine import guardian, server
 from engine.settings import Settings
+from engine.switches import Values, changed
 
 
 def main() -> int:
@@ -32,6 +34,9 @@ def _parse(arguments: list[str]) -> Settings:
     parser.add_argument("--wait-scale", type=float, default=1.0, help="factor on waits and retry delays (default 1)")
     parser.add_argument("--control-port", type=int, help="serve the control endpoint; 0 takes a free port")
     parser.add_argument("--enforce-iam", action="store_true", help="refuse what a role doesn't allow")
+    parser.add_argument(
+        "--switch", action="append", default=[], metavar="NAME=JSON", help="turn an unproven behaviour (README.md)"
+    )
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     agent = options.agent.resolve()
@@ -41,6 +46,11 @@ def _parse(arguments: list[str]) -> Settings:
         parser.error(f"--runner-home {options.runner_home} is not a directory")
     if not (math.isfinite(options.wait_scale) and options.wait_scale >= 0):
         parser.error("--wait-scale is a number from 0 up")
+    try:
+        named = [switch.partition("=") for switch in options.switch]
+        switches = changed(Values(), {name: json.loads(value or "true") for name, _, value in named})
+    except ValueError as error:
+        parser.error(f"--switch: {error}")
     return Settings(
         port=options.port,
         control_port=options.control_port,
@@ -50,6 +60,7 @@ def _parse(arguments: list[str]) -> Settings:
         wait_scale=options.wait_scale,
         enforce_iam=options.enforce_iam,
         log_level=options.log_level,
+        switches=switches,
     )
 
 

@@ -29,6 +29,7 @@ from engine.faults import CallLog, FaultBook
 from engine.grants import Grants
 from engine.hooks import Hooks
 from engine.settings import Settings
+from engine.switches import Switches
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def assemble(settings: Settings) -> Assembled:
     docker.configure(client)
     doorbell, timekeeper = Doorbell(), executions.Timekeeper()
     faults, calls, grants = FaultBook(), CallLog(), Grants(settings.grants_file)
-    ending = tasks.Tasks(doorbell)
+    switches = Switches(settings.switches)
+    ending = tasks.Tasks(doorbell, timekeeper, switches)
     timing = executions.Executions(doorbell)
 
     hooks = Hooks()
@@ -74,19 +76,19 @@ def assemble(settings: Settings) -> Assembled:
     ssm.install(hooks)
     eventbridge.install(hooks)
     cloudformation.install(hooks)
-    ecs.install(hooks)
-    runtask.install(hooks, faults)
-    tasks.install(hooks, ending, faults)
+    ecs.install(hooks, switches)
+    runtask.install(hooks, faults, switches)
+    tasks.install(hooks, ending, faults, switches)
     executions.install(hooks, timing, doorbell, timekeeper, settings.wait_scale)
-    history.install(hooks)
-    integrations.install(hooks, ending, faults, calls, grants, doorbell, settings.enforce_iam)
+    history.install(hooks, switches)
+    integrations.install(hooks, ending, faults, calls, grants, doorbell, switches, settings.enforce_iam)
     hooks.install()
 
     timekeeper.start()
     control_port = None
     if settings.control_port is not None:
         control_port = control.serve(
-            control.Control(settings, faults, calls, ending, timing), settings.control_port
+            control.Control(settings, faults, calls, ending, timing, switches), settings.control_port
         )
 
     def close(grace: float) -> None:

@@ -17,6 +17,7 @@ from engine.errors import PortTaken
 from engine.executions import Executions
 from engine.faults import CallLog, Fault, FaultBook
 from engine.settings import ACCOUNT, REGION, Settings
+from engine.switches import Switches
 from engine.tasks import SPOT_INTERRUPTION, SPOT_REASON, Tasks
 
 logger = logging.getLogger("engine.control")
@@ -36,13 +37,20 @@ class Control:
     """The operations, one method each."""
 
     def __init__(
-        self, settings: Settings, faults: FaultBook, calls: CallLog, tasks: Tasks, executions: Executions
+        self,
+        settings: Settings,
+        faults: FaultBook,
+        calls: CallLog,
+        tasks: Tasks,
+        executions: Executions,
+        switches: Switches,
     ) -> None:
         self._settings = settings
         self._faults = faults
         self._calls = calls
         self._tasks = tasks
         self._executions = executions
+        self._switches = switches
 
     def handle(self, method: str, path: list[str], query: dict[str, str], body: Any) -> Any:
         """Answers a request with a JSON value; raises `_Problem` for one that makes no sense."""
@@ -53,6 +61,13 @@ class Control:
                 return self._order(body)
             case "DELETE", ["faults"]:
                 self._faults.clear(query.get("match", ""))
+                return {}
+            case "GET", ["switches"]:
+                return self._switches.all()
+            case "POST", ["switches"]:
+                return self._turn(body)
+            case "DELETE", ["switches"]:
+                self._switches.reset()
                 return {}
             case "GET", ["calls"]:
                 return self._find_calls(query)
@@ -78,6 +93,13 @@ class Control:
         except (ValueError, TypeError) as error:
             raise _Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
         return {}
+
+    def _turn(self, body: Any) -> dict:
+        try:
+            self._switches.turn(body)
+        except ValueError as error:
+            raise _Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
+        return self._switches.all()
 
     def _find_calls(self, query: dict[str, str]) -> dict:
         known = {"service", "operation", "caller", "resource", "error", "since"}

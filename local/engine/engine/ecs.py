@@ -1,17 +1,22 @@
 """The rest of ECS: which revision a family means, paging, and what an answer leaves out."""
 
 import json
+import time
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
 
 from engine.hooks import Hooks
+from engine.switches import Switches
 
 _FAMILIES_PER_PAGE = 100
 _TASKS_PER_CALL = 100
 
+_BORN = "_born"
+"""Task key: when RunTask made it, by `time.monotonic`."""
 
-def install(hooks: Hooks) -> None:
+
+def install(hooks: Hooks, switches: Switches) -> None:
     """Declares the hooks on ECS's answers."""
     hooks.require(ecs, "_task_defs")
 
@@ -58,12 +63,40 @@ def install(hooks: Hooks) -> None:
             text = f"Tasks cannot have more than {_TASKS_PER_CALL} elements."
             return ecs.error_response_json("InvalidParameterException", text, 400)
         status, headers, body = original(data)
-        if status != 200 or "TAGS" in (data.get("include") or ()):
+        tagged = "TAGS" in (data.get("include") or ()) and not switches.now.tags_missing
+        if status != 200 or (tagged and not switches.now.tasks_late):
             return status, headers, body
         answer = json.loads(body)
+        late = [task["taskArn"] for task in answer["tasks"] if is_late(task["taskArn"])]
+        answer["tasks"] = [task for task in answer["tasks"] if task["taskArn"] not in late]
+        answer["failures"] += [{"arn": arn, "reason": "MISSING"} for arn in late]
         for task in answer["tasks"]:
-            task["tags"] = []
+            task["tags"] = task["tags"] if tagged else []
         return ecs.json_response(answer)
+
+    @hooks.around(ecs, "_list_tasks")
+    def list_tasks(original, data):
+        status, headers, body = original(data)
+        if status != 200 or not switches.now.tasks_late:
+            return status, headers, body
+        answer = json.loads(body)
+        answer["taskArns"] = [arn for arn in answer["taskArns"] if not is_late(arn)]
+        return ecs.json_response(answer)
+
+    @hooks.around(ecs, "_run_task")
+    def run_task(original, data):
+        status, headers, body = original(data)
+        for task in json.loads(body)["tasks"] if status == 200 else ():
+            ecs._tasks[task["taskArn"]][_BORN] = time.monotonic()
+        return status, headers, body
+
+    def is_late(arn: str) -> bool:
+        """Whether ECS doesn't show a task yet that it has made.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html (eventual consistency)
+        """
+        born = (ecs._tasks.get(arn) or {}).get(_BORN, 0.0)
+        return time.monotonic() - born < switches.now.tasks_late
 
     @hooks.around(ecs, "_sanitize")
     def sanitize(original, record):

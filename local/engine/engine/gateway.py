@@ -16,6 +16,9 @@ from engine.hooks import Hooks
 _UNLOGGED = {"imds", "ecs-metadata"}
 """Endpoints inside a task, which are no AWS API."""
 
+_FUNCTION_URL = "InvokeFunctionUrl"
+"""The action that IAM knows a request to a function's URL by."""
+
 _RESOURCE_KEYS = (
     "name",
     "Name",
@@ -36,7 +39,26 @@ _RESOURCE_KEYS = (
 
 def install(hooks: Hooks, faults: FaultBook, calls: CallLog, grants: Grants, enforce: bool) -> None:
     """Declares the hook on requests; with `enforce`, what a role doesn't allow is refused."""
-    hooks.require(app, "detect_service", "_routing_params", "_ct_event_name")
+    hooks.require(app, "_parse_lambda_url", "detect_service", "_routing_params", "_ct_event_name")
+
+    @hooks.around(app, "_handle_lambda_url_request")
+    async def front_door(original, host, path, method, headers, body, query_params, source_ip=None):
+        """A function URL answers for itself before the function runs, or though it has run."""
+        if app._parse_lambda_url(host, path) is None:
+            return None
+        text = path + " " + body.decode("utf-8", "replace")
+        late = faults.take("lambda", _FUNCTION_URL, {DELAY}, text)
+        if late:
+            await asyncio.sleep(late.seconds)
+        fault = faults.take("lambda", _FUNCTION_URL, {ERROR, LOST}, text)
+        answer = None
+        if fault is None or fault.effect == LOST:
+            answer = await original(host, path, method, headers, body, query_params, source_ip=source_ip)
+        if fault:
+            answer = _front_door_answer(fault.status)
+        error = fault.error if fault else None
+        calls.add(Call("lambda", _FUNCTION_URL, None, host, answer[0], error, fault is not None, None))
+        return answer
 
     @hooks.around(app, "_dispatch_service_request")
     async def dispatch(original, method, path, headers, body, query_params, request_id):
@@ -76,6 +98,23 @@ def install(hooks: Hooks, faults: FaultBook, calls: CallLog, grants: Grants, enf
             )
         )
         return answer
+
+
+def _front_door_answer(status: int) -> tuple:
+    """Lambda's own answer at a function's URL.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html (403),
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors (429 and 5xx)
+    """
+    kind, body = {
+        403: ("AccessDeniedException", {"Message": "Forbidden"}),
+        429: (
+            "TooManyRequestsException",
+            {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."},
+        ),
+    }.get(status, ("ServiceException", {"Message": None}))
+    headers = {"Content-Type": "application/json", "x-amzn-errortype": kind}
+    return status, headers, json.dumps(body).encode()
 
 
 def _refusal(code: str, message: str, status: int, headers: dict[str, str], request_id: str) -> tuple:

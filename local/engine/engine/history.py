@@ -13,6 +13,7 @@ from ministack.core.responses import get_region
 from ministack.services import stepfunctions as sfn
 
 from engine.hooks import Hooks
+from engine.switches import Switches
 
 STARTED_BY = "AWS Step Functions"
 
@@ -25,7 +26,7 @@ _limits: contextvars.ContextVar[dict] = contextvars.ContextVar("limits")
 """The time limits of the state that runs, as events name them."""
 
 
-def install(hooks: Hooks) -> None:
+def install(hooks: Hooks, switches: Switches) -> None:
     """Declares the hooks on histories."""
     hooks.require(sfn, "_executions")
 
@@ -56,7 +57,7 @@ def install(hooks: Hooks) -> None:
 
     @hooks.around(sfn, "_add_event")
     def add_event(original, execution, event_type, details=None):
-        event_type, details = _complete(event_type, details or {})
+        event_type, details = _complete(event_type, details or {}, switches)
         # The first state follows nothing, not the start: so it is on AWS.
         previous = len(execution["events"])
         event = original(execution, event_type, details)
@@ -77,14 +78,19 @@ def _named(details: dict) -> dict:
     return {name: details[name] for name in ("resource", "resourceType") if "resourceType" in details}
 
 
-def _complete(event_type: str, details: dict) -> tuple[str, dict]:
-    completed = {name: _complete_details(event_type, dict(value)) for name, value in details.items()}
+def started_by(given: str | None, switches: Switches) -> str:
+    """What `runTask.sync` writes into a request's `StartedBy`."""
+    return given if given and switches.now.started_by_kept else STARTED_BY
+
+
+def _complete(event_type: str, details: dict, switches: Switches) -> tuple[str, dict]:
+    completed = {name: _complete_details(event_type, dict(value), switches) for name, value in details.items()}
     if event_type == "TaskFailed" and completed["taskFailedEventDetails"]["error"] == "States.Timeout":
         return "TaskTimedOut", {"taskTimedOutEventDetails": completed["taskFailedEventDetails"]}
     return event_type, completed
 
 
-def _complete_details(event_type: str, details: dict) -> dict:
+def _complete_details(event_type: str, details: dict, switches: Switches) -> dict:
     for field in ("input", "output"):
         if field in details:
             details[f"{field}Details"] = {"truncated": False}
@@ -96,12 +102,13 @@ def _complete_details(event_type: str, details: dict) -> dict:
     if resource.startswith(_INTEGRATION):
         details["resourceType"], _, details["resource"] = resource[len(_INTEGRATION) :].rpartition(":")
     if event_type == "TaskScheduled" and resource.startswith(_INTEGRATION):
-        details |= {"region": get_region(), "parameters": json.dumps(_submitted(resource)), **_limits.get({})}
+        submitted = _submitted(resource, switches)
+        details |= {"region": get_region(), "parameters": json.dumps(submitted), **_limits.get({})}
     return details
 
 
-def _submitted(resource: str) -> Any:
+def _submitted(resource: str, switches: Switches) -> Any:
     arguments = _arguments.get()
     if resource.endswith("ecs:runTask.sync") and isinstance(arguments, dict):
-        return {**arguments, "StartedBy": STARTED_BY}
+        return {**arguments, "StartedBy": started_by(arguments.get("StartedBy"), switches)}
     return arguments

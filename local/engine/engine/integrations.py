@@ -21,18 +21,45 @@ from engine.doorbell import Doorbell
 from engine.executions import Interrupted, current, running
 from engine.faults import DELAY, ERROR, LOST, Call, Caller, CallLog, FaultBook
 from engine.grants import Grants
-from engine.history import STARTED_BY
+from engine.history import started_by
 from engine.hooks import Hooks
+from engine.switches import Switches
 from engine.tasks import USER_INITIATED, Tasks
 
 _RUN_TASK = "arn:aws:states:::ecs:runTask"
+
+_MODELLED = {
+    "AccessDeniedException",
+    "BlockedException",
+    "ClientException",
+    "ClusterNotFoundException",
+    "ConflictException",
+    "InvalidParameterException",
+    "PlatformTaskDefinitionIncompatibilityException",
+    "PlatformUnknownException",
+    "ServerException",
+    "UnsupportedFeatureException",
+}
+"""The exceptions that the API declares for RunTask: only these keep their names in a state machine. All else is the
+service's general exception with the code in its cause, as in public reports of `Rate exceeded`.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html#API_RunTask_Errors
+https://github.com/AllenInstitute/neuron_morphology/issues/151
+https://github.com/cdklabs/construct-hub/issues/708
+"""
 
 _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
 """When the state's TimeoutSeconds are over, by `time.monotonic`; None without any."""
 
 
 def install(
-    hooks: Hooks, tasks: Tasks, faults: FaultBook, calls: CallLog, grants: Grants, doorbell: Doorbell, enforce: bool
+    hooks: Hooks,
+    tasks: Tasks,
+    faults: FaultBook,
+    calls: CallLog,
+    grants: Grants,
+    doorbell: Doorbell,
+    switches: Switches,
+    enforce: bool,
 ) -> None:
     """Declares the hooks on service integrations; with `enforce`, what the machine's role doesn't allow is refused."""
     hooks.require(ecs, "_run_task", "_tasks")
@@ -76,12 +103,13 @@ def install(
         request = sfn._pascal_to_camel(input_data)
         _check(request)
         if sync:
-            request["startedBy"] = STARTED_BY
+            request["startedBy"] = started_by(request.get("startedBy"), switches)
         status, _, body = call("ecs", "RunTask", request.get("taskDefinition"), request, lambda: ecs._run_task(request))
         result = json.loads(body)
         if status >= 400:
             code = result["__type"].rsplit("#", 1)[-1]
-            raise sfn._ExecutionError(f"ECS.{code}", _sdk_message("AmazonECS", result, status))
+            name = f"ECS.{code}" if code in _MODELLED else switches.now.throttled_as
+            raise sfn._ExecutionError(name, _sdk_message("AmazonECS", result, status))
         if result["failures"]:
             raise sfn._ExecutionError("AmazonECS.Unknown", json.dumps(pascal(result)))
         if not sync:
@@ -174,7 +202,7 @@ def _run_task_shape():
 def _sdk_message(service: str, refusal: dict, status: int) -> str:
     """A service's message as the SDK inside Step Functions words it."""
     code = refusal["__type"].rsplit("#", 1)[-1]
-    detail = f"(Service: {service}; Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()})"
+    detail = f"(Service: {service}; Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()}; Proxy: null)"
     return f"{refusal.get('message', '')} {detail}"
 
 

@@ -12,6 +12,7 @@ from ministack.services import ecs
 
 from engine.faults import CAPACITY, FAILURES, Fault, FaultBook
 from engine.hooks import Hooks
+from engine.switches import Switches
 
 CAPACITY_MESSAGE = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 
@@ -45,7 +46,7 @@ class _Refused(Exception):
         self.message = message
 
 
-def install(hooks: Hooks, faults: FaultBook) -> None:
+def install(hooks: Hooks, faults: FaultBook, switches: Switches) -> None:
     """Declares the hooks on RunTask."""
     hooks.require(ecs, "_clusters", "_tags", "_task_defs", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
 
@@ -56,6 +57,8 @@ def install(hooks: Hooks, faults: FaultBook) -> None:
             return _answer(fault)
         try:
             _check(data)
+            if switches.now.duplicate_tags_refused:
+                _check_propagated(data)
         except _Refused as refusal:
             return ecs.error_response_json(refusal.code, refusal.message, 400)
         status, headers, body = original(_complete(data))
@@ -199,8 +202,20 @@ def _check_marks(data: dict) -> None:
     tags = data.get("tags") or []
     if len(tags) > _TAG_LIMIT:
         raise _Refused("InvalidParameterException", f"Tags can not have more than {_TAG_LIMIT} elements.")
+    _check_doubled([tag.get("key") or "" for tag in tags])
     for tag in tags:
         if not _TAG_KEY.fullmatch(tag.get("key") or "") or tag["key"].lower().startswith("aws:"):
             raise _Refused("InvalidParameterException", f"Tag key {tag.get('key')!r} is not allowed.")
         if not _TAG_VALUE.fullmatch(tag.get("value") or ""):
             raise _Refused("InvalidParameterException", f"Value of tag {tag['key']!r} is not allowed.")
+
+
+def _check_propagated(data: dict) -> None:
+    if data.get("propagateTags") == "TASK_DEFINITION":
+        propagated = ecs._tags.get(_definition(data)["taskDefinitionArn"], [])
+        _check_doubled([tag["key"] for tag in (*propagated, *(data.get("tags") or ()))])
+
+
+def _check_doubled(keys: list[str]) -> None:
+    if len({key.lower() for key in keys}) < len(keys):
+        raise _Refused("InvalidParameterException", "Duplicate tag keys found.")

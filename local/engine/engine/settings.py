@@ -1,7 +1,9 @@
 """What the launcher was asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from engine.switches import Values
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -27,6 +29,8 @@ class Settings:
     """Whether what a role doesn't allow is refused, instead of only being written to the call log."""
     log_level: str
     """Level of `engine.log`, as `logging` names it."""
+    switches: Values = field(default_factory=Values)
+    """How unproven behaviours are turned at the start."""
 
     @property
     def log_file(self) -> Path:

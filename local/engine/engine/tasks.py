@@ -5,6 +5,7 @@ end is waited for, a stop is SIGTERM and then SIGKILL as on Fargate, and the exi
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 """
 
+import contextvars
 import json
 import logging
 import signal
@@ -17,8 +18,10 @@ from ministack.services import ecs, eventbridge
 from docker.container import Container
 from docker.errors import NotFound
 from engine.doorbell import Doorbell
+from engine.executions import Timekeeper
 from engine.faults import NEVER_STARTS, FaultBook
 from engine.hooks import Hooks
+from engine.switches import Switches
 
 logger = logging.getLogger("engine.tasks")
 
@@ -36,8 +39,11 @@ _ENDING = "_ending_thread"
 class Tasks:
     """Ends tasks on behalf of StopTask, Step Functions, Spot and tests."""
 
-    def __init__(self, doorbell: Doorbell) -> None:
+    def __init__(self, doorbell: Doorbell, timekeeper: Timekeeper, switches: Switches) -> None:
         self._doorbell = doorbell
+        self._timekeeper = timekeeper
+        self._switches = switches
+        self._held: dict[str, list[dict]] = {}
 
     def end(self, task: dict, stop_code: str, reason: str, grace: float | None = None) -> None:
         """Asks a task to stop and returns at once; nothing happens to one that is stopping already.
@@ -55,7 +61,7 @@ class Tasks:
             task["stoppedReason"] = reason
             containers = _containers(task)
         # A consumer of events sees the shutdown begin, while lastStatus is still what it was.
-        emit(task)
+        self._emit(task)
         graces = [_stop_seconds(task, container) if grace is None else grace for container in containers]
         spawn_background(self._finish, task, containers, graces, thread_name=f"stop-{arn[-8:]}")
 
@@ -84,12 +90,29 @@ class Tasks:
 
     def changed(self, task: dict) -> None:
         """Tells the world that a task has reached another status."""
-        emit(task)
+        self._emit(task)
         self._doorbell.ring(task["taskArn"])
 
+    def _emit(self, task: dict) -> None:
+        """Tells of a task as it is now, in the order and as often as the switches say."""
+        entry, arn = _entry(task), task["taskArn"]
+        entries = [entry]
+        if task["lastStatus"] == "STOPPED":
+            entries += reversed(self._held.pop(arn, []))
+        elif self._switches.now.events_out_of_order:
+            self._held.setdefault(arn, []).append(entry)
+            return
+        for one in entries * (2 if self._switches.now.events_twice else 1):
+            late = self._switches.now.events_late
+            if late:
+                context = contextvars.copy_context()
+                self._timekeeper.call_in(late, lambda one=one, context=context: context.run(_publish, one))
+            else:
+                _publish(one)
 
-def emit(task: dict) -> None:
-    """Publishes `ECS Task State Change` for a task as it is now.
+
+def _entry(task: dict) -> dict:
+    """`ECS Task State Change` for a task as it is now.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
     """
@@ -98,20 +121,23 @@ def emit(task: dict) -> None:
     # Tags are in the task's description, not in its events.
     detail.pop("tags", None)
     detail["updatedAt"] = ecs._iso()
-    entry = {
+    return {
         "Source": "aws.ecs",
         "DetailType": "ECS Task State Change",
         "Detail": json.dumps(detail),
         "Resources": [task["taskArn"]],
     }
+
+
+def _publish(entry: dict) -> None:
     try:
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
     except Exception:
         # Events are best effort on AWS too: a task must not fail because nobody could be told.
-        logger.exception("could not publish the state of %s", task["taskArn"])
+        logger.exception("could not publish the state of %s", entry["Resources"])
 
 
-def install(hooks: Hooks, tasks: Tasks, faults: FaultBook) -> None:
+def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -> None:
     """Declares the hooks on a task's life."""
     hooks.require(eventbridge, "_put_events")
     hooks.require(ecs, "_bump_task_version", "_cleanup_task_resources", "_iso", "_task_defs", "_tasks", "_get_docker")
@@ -147,8 +173,9 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook) -> None:
         if cluster is None or cluster not in ecs._clusters:
             return ecs.error_response_json("ClusterNotFoundException", "Cluster not found.", 400)
         task = ecs._resolve_task(data.get("task", ""), cluster)
-        if task is None:
-            return ecs.error_response_json("InvalidParameterException", "The referenced task was not found.", 400)
+        gone = switches.now.stopped_tasks_gone and task is not None and task["lastStatus"] == "STOPPED"
+        if task is None or gone:
+            return ecs.error_response_json(switches.now.gone_task_as, "The referenced task was not found.", 400)
         tasks.end(task, USER_INITIATED, data.get("reason") or "Task stopped by user")
         with resource_lock("ecs-task", task["taskArn"]):
             return ecs.json_response({"task": ecs._sanitize(task)})

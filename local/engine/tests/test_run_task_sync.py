@@ -55,7 +55,8 @@ class SyncTest(EngineTestCase):
         for order, error in (
             ({"effect": "failures", "reason": "RESOURCE:ENI"}, "AmazonECS.Unknown"),
             ({"effect": "capacity"}, "ECS.AmazonECSException"),
-            ({"error": "ThrottlingException"}, "ECS.ThrottlingException"),
+            ({"error": "ThrottlingException"}, "ECS.AmazonECSException"),
+            ({"error": "ServerException", "status": 500}, "ECS.ServerException"),
             ({"effect": "never-starts", "stopped_reason": "ResourceInitializationError: x"}, "States.TaskFailed"),
         ):
             self.engine.control("POST", "/faults", {"service": "ecs", "operation": "RunTask", **order})
