@@ -40,7 +40,7 @@ impl Error {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("Unknown");
                 let message = service.err().message().unwrap_or("no message");
-                (code.to_owned(), message.to_owned(), kind_of(code))
+                (code.to_owned(), message.to_owned(), kind_of(code, message))
             }
             SdkError::TimeoutError(_) => (
                 "Timeout".to_owned(),
@@ -82,30 +82,42 @@ impl Error {
     }
 }
 
-/// Sorts an error code. The services spell the same thing differently, so this goes by the
-/// spellings that ECS, Lambda, SQS, SSM and Step Functions document.
-fn kind_of(code: &str) -> Kind {
-    if code.contains("Throttl")
-        || code.contains("TooManyRequests")
-        || code.contains("RequestLimitExceeded")
-        || code.contains("TooManyUpdates")
+/// Sorts an error. The services spell the same thing differently, so this goes by the spellings that
+/// ECS, Lambda, SQS, SSM and Step Functions document. Some codes say nothing: what a parameter's
+/// error is about stands in its message only.
+fn kind_of(code: &str, message: &str) -> Kind {
+    let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
+    let message = message.to_ascii_lowercase();
+    if is(&[
+        "Throttl",
+        "TooManyRequests",
+        "RequestLimitExceeded",
+        "ThroughputExceeded",
+        "TooManyUpdates",
+        "SlowDown",
         // As many executions are open as the account may have: it passes as they end.
-        || code.contains("ExecutionLimitExceeded")
+        "ExecutionLimitExceeded",
+    ]) || message.contains("rate exceeded")
+        || message.contains("request limit exceeded")
     {
         Kind::Throttled
-    } else if code.contains("NotFound")
-        || code.contains("DoesNotExist")
-        || code.contains("NonExistent")
+    } else if is(&["NotFound", "DoesNotExist", "NonExistent"])
+        // StopTask about a task that is gone ([report]).
+        //
+        // [report]: https://github.com/wazuh/wazuh/issues/25439
+        || (["InvalidParameterException", "ClientException"].contains(&code)
+            && message.trim_end_matches('.').ends_with("not found"))
     {
         Kind::NotFound
-    } else if code.contains("AlreadyExists") {
+    } else if is(&["AlreadyExists"]) {
         Kind::AlreadyExists
-    } else if code.contains("InternalServer")
-        || code.contains("InternalFailure")
-        || code.contains("InternalError")
-        || code.contains("ServiceUnavailable")
-        || code.contains("ServiceException")
-        || code == "ServerException"
+    } else if is(&[
+        "InternalServer",
+        "InternalFailure",
+        "InternalError",
+        "ServiceUnavailable",
+        "ServiceException",
+    ]) || code == "ServerException"
         || code == "Unknown"
     {
         Kind::Unavailable
@@ -132,7 +144,41 @@ mod tests {
             ("AccessDeniedException", Kind::Refused),
             ("InvalidParameterException", Kind::Refused),
         ] {
-            assert_eq!(kind_of(code), kind, "{code}");
+            assert_eq!(kind_of(code, "no message"), kind, "{code}");
         }
+    }
+
+    #[test]
+    fn a_task_that_is_gone_is_not_found_under_whatever_code() {
+        // https://github.com/wazuh/wazuh/issues/25439, https://github.com/griptape-ai/griptape-nodes-engine/issues/1454
+        for code in ["InvalidParameterException", "ClientException"] {
+            for message in [
+                "The referenced task was not found.",
+                "The referenced task was not found",
+            ] {
+                assert_eq!(kind_of(code, message), Kind::NotFound, "{code}");
+            }
+        }
+        for (code, message) in [
+            // https://github.com/aws/aws-sdk-js/issues/1466
+            ("InvalidParameterException", "Task Identifier is invalid"),
+            ("AccessDeniedException", "the policy was not found"),
+        ] {
+            assert_eq!(kind_of(code, message), Kind::Refused, "{message}");
+        }
+    }
+
+    #[test]
+    fn throttling_behind_another_code_is_throttling() {
+        // https://github.com/dask/dask-cloudprovider/issues/56
+        let message = "Error retrieving security group information for [sg-05937427457b61ff5]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)";
+        assert_eq!(
+            kind_of("InvalidParameterException", message),
+            Kind::Throttled
+        );
+        assert_eq!(
+            kind_of("ProvisionedThroughputExceededException", ""),
+            Kind::Throttled
+        );
     }
 }

@@ -233,7 +233,7 @@ mod tests {
             (Status::Failed, Some("BudgetSpent"), 1, Restart::IfQueued),
             (Status::Failed, Some("BudgetSpent"), 3, Restart::Leave),
             (Status::Failed, Some("AppNotInstalled"), 1, Restart::Leave),
-            (Status::Failed, Some("ImageMissing"), 1, Restart::Leave),
+            (Status::Failed, Some("ImageRefused"), 1, Restart::Leave),
             (Status::Failed, Some("Unmatched"), 1, Restart::Leave),
             (
                 Status::Failed,

@@ -15,6 +15,7 @@
 
 mod absence;
 mod attempt;
+mod classify;
 mod custody;
 mod ending;
 mod exit;

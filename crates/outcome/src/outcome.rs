@@ -3,6 +3,7 @@
 use fault::{Class, Fault};
 use serde::{Deserialize, Serialize};
 
+use crate::classify;
 use crate::exit::AgentExit;
 use crate::task::EndedTask;
 
@@ -78,6 +79,8 @@ outcomes! {
     NoConnection => External,
     /// AWS refused the call for its rate.
     Throttled => External,
+    /// The registry was not reached, was busy, or broke off.
+    ImagePullFailed => External,
 
     /// GitHub refused the registration.
     RegistrationRefused => Fault,
@@ -87,8 +90,8 @@ outcomes! {
     SessionConflict => Fault,
     /// The listener failed.
     ListenerFailed => Fault,
-    /// The image could not be pulled this time.
-    ImagePullFailed => Fault,
+    /// The image was not found. It may not have been pushed yet.
+    ImageMissing => Fault,
     /// The task did not start.
     TaskNeverStarted => Fault,
     /// The task's memory did not suffice.
@@ -102,8 +105,8 @@ outcomes! {
 
     /// GitHub refuses this runner version.
     RunnerTooOld => Lasting,
-    /// The image does not exist, or may not be pulled.
-    ImageMissing => Lasting,
+    /// The registry refuses the image, or it is for another platform.
+    ImageRefused => Lasting,
     /// The task's environment or image is not this system's.
     Misconfigured => Lasting,
     /// ECS refuses the task: a permission, a subnet, a parameter is wrong.
@@ -185,7 +188,11 @@ impl Ended {
             (Some(AgentExit::StoppedInJob), _) => Outcome::LostInJob,
             (Some(AgentExit::WorkerDied), _) => Outcome::WorkerDied,
             (Some(AgentExit::MemoryExhausted), _) => Outcome::ExhaustedInJob,
-            _ if container_reason.contains("OutOfMemory") || reason.contains("OutOfMemory") => {
+            // The error's name comes first; a person who stops a task may write anything.
+            _ if [container_reason, reason]
+                .iter()
+                .any(|text| text.starts_with("OutOfMemory")) =>
+            {
                 Outcome::OutOfMemory
             }
             (_, Some("SpotInterruption" | "TerminationNotice")) => Outcome::SpotInterruption,
@@ -199,7 +206,7 @@ impl Ended {
             (Some(AgentExit::RegistrationUnavailable), _) => Outcome::RegistrationUnavailable,
             (Some(AgentExit::Misconfigured), _) => Outcome::Misconfigured,
             (Some(AgentExit::Stopped), _) | (_, Some("UserInitiated")) => Outcome::StoppedByUs,
-            (None, _) => from_reason(&format!("{reason} {container_reason}")),
+            (None, code) => never_ran(task, code),
         };
         let mut detail = outcome.name().to_owned();
         for part in [reason, container_reason] {
@@ -241,15 +248,35 @@ impl Ended {
                 Ok(task) if !task.containers.is_empty() || task.stop_code.is_some() => {
                     Self::from_task(&task)
                 }
-                _ => Self::new(from_reason(&error.cause), text, None),
+                _ => Self::new(classify::stopped(&error.cause), text, None),
             },
             "States.Timeout" => Self::new(Outcome::TimedOut, text, None),
-            "AmazonECS.Unknown" => Self::new(from_reason(&error.cause), text, None),
-            name if name.starts_with("ECS.") => {
-                Self::new(from_run_task(name, &error.cause), text, None)
+            // A role that may not do what the machine asks for is mended by nobody but a person.
+            "States.Permissions" => Self::new(Outcome::StepRefused, text, None),
+            "Lambda.TooManyRequestsException" => Self::new(Outcome::Throttled, text, None),
+            name if name.starts_with("ECS.") || name == "AmazonECS.Unknown" => {
+                Self::new(classify::refused(name, &error.cause), text, None)
             }
             _ => Self::new(Outcome::StepFailed, text, None),
         }
+    }
+}
+
+/// Why a task that no agent ended was stopped. A sidecar's image counts as much as the runner's.
+fn never_ran(task: &EndedTask, stop_code: Option<&str>) -> Outcome {
+    let reasons: Vec<&str> = task
+        .stopped_reason
+        .iter()
+        .chain(
+            task.containers
+                .iter()
+                .filter_map(|container| container.reason.as_ref()),
+        )
+        .map(String::as_str)
+        .collect();
+    match classify::stopped(&reasons.join("\n")) {
+        Outcome::Unknown if stop_code == Some("TaskFailedToStart") => Outcome::TaskNeverStarted,
+        outcome => outcome,
     }
 }
 
@@ -259,88 +286,6 @@ fn readable(cause: &str) -> String {
         .ok()
         .and_then(|json| Some(json.get("errorMessage")?.as_str()?.to_owned()))
         .unwrap_or_else(|| cause.to_owned())
-}
-
-/// Why a task never ran, by the texts ECS documents ([stopped tasks]).
-///
-/// [stopped tasks]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
-fn from_reason(reason: &str) -> Outcome {
-    let reason = reason.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if says(&[
-        "cannotpull",
-        "pull image",
-        "pull registry auth",
-        "pull secrets or registry auth",
-    ]) {
-        if says(&[
-            "not found",
-            "manifest unknown",
-            "does not exist",
-            "access denied",
-            "accessdenied",
-            "403",
-            "401",
-            "no basic auth",
-            "denied:",
-            "does not match the current platform",
-            "no matching manifest",
-        ]) {
-            Outcome::ImageMissing
-        } else {
-            Outcome::ImagePullFailed
-        }
-    } else if says(&[
-        "capacity is unavailable",
-        "capacity unavailable",
-        "no capacity",
-        "insufficient capacity",
-        "resource:cpu",
-        "resource:memory",
-        "resource:eni",
-        "resource:fargate",
-        "concurrent tasks",
-        "vcpu",
-    ]) {
-        Outcome::NoCapacity
-    } else if says(&["outofmemory"]) {
-        Outcome::OutOfMemory
-    } else if says(&["accessdenied", "not authorized"]) {
-        Outcome::TaskRefused
-    } else if says(&[
-        "resourceinitialization",
-        "timeout waiting",
-        "cannotstart",
-        "cannotcreate",
-        "agent",
-        "internalerror",
-        "unexpected ec2",
-    ]) {
-        Outcome::TaskNeverStarted
-    } else {
-        Outcome::Unknown
-    }
-}
-
-/// How RunTask itself was answered. Capacity is reported under a name of its own here; throttling
-/// and server errors pass; what remains is the request's fault.
-fn from_run_task(name: &str, cause: &str) -> Outcome {
-    let by_text = from_reason(cause);
-    match name {
-        _ if by_text == Outcome::NoCapacity => Outcome::NoCapacity,
-        "ECS.AmazonECSException" => {
-            if by_text == Outcome::Unknown {
-                Outcome::TaskNeverStarted
-            } else {
-                by_text
-            }
-        }
-        "ECS.ThrottlingException"
-        | "ECS.ServerException"
-        | "ECS.LimitExceededException"
-        | "ECS.SdkClientException" => Outcome::TaskNeverStarted,
-        _ => Outcome::TaskRefused,
-    }
 }
 
 #[cfg(test)]
@@ -486,7 +431,7 @@ mod tests {
             (
                 "ECS.ThrottlingException",
                 "Rate exceeded",
-                Outcome::TaskNeverStarted,
+                Outcome::Throttled,
             ),
             (
                 "ECS.InvalidParameterException",
@@ -505,7 +450,7 @@ mod tests {
             ),
             (
                 "ECS.ClientException",
-                "You've reached the limit on the number of tasks you can run concurrently: concurrent tasks",
+                "You've reached the limit on the number of tasks you can run concurrently",
                 Outcome::NoCapacity,
             ),
             ("States.Timeout", "", Outcome::TimedOut),

@@ -161,10 +161,7 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
             next.faults = next.faults.saturating_add(1);
             next.refusals = 0;
             next.unpicked = 0;
-            if matches!(
-                ended.outcome,
-                Outcome::TaskNeverStarted | Outcome::ImagePullFailed
-            ) {
+            if ended.outcome == Outcome::TaskNeverStarted {
                 next.subnet_step = next.subnet_step.saturating_add(1);
             }
             if next.faults >= budget.faults {
@@ -219,14 +216,14 @@ fn lasting_cause(ended: &Ended) -> String {
         Outcome::RunnerTooOld => {
             "GitHub refuses this runner version. Rebuild the runner image with a current actions/runner and deploy it"
         }
-        Outcome::ImageMissing => {
+        Outcome::ImageRefused => {
             "the image cannot be pulled. Check its name and tag in the task definition, its architecture, and the execution role's ECR permissions"
         }
         Outcome::Misconfigured => {
             "the task's image or environment is not this system's. Check the image's entrypoint and the agent's log"
         }
         Outcome::TaskRefused => {
-            "ECS refuses the task. Check the subnets, security groups and capacity providers, and the state machine role's ecs:RunTask, ecs:TagResource and iam:PassRole"
+            "ECS refuses the task. Check the subnets, security groups and capacity providers, the execution role's permissions, and the state machine role's ecs:RunTask, ecs:TagResource and iam:PassRole"
         }
         _ => return ended.detail.clone(),
     };
@@ -253,6 +250,12 @@ fn unpicked_cause(unpicked: u32, hours: u64, others: Option<bool>) -> String {
 }
 
 fn spent_cause(faults: u32, ended: &Ended) -> String {
+    if ended.outcome == Outcome::ImageMissing {
+        return format!(
+            "the image was not found in {faults} attempts. Push it, or check its name and tag in the task definition. ECS said: {}",
+            ended.detail
+        );
+    }
     format!(
         "{faults} attempts were spent on faults and the job is still queued; last: {}. If it is leased to a runner that died, cancel and re-run it",
         ended.detail

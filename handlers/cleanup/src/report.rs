@@ -2,7 +2,7 @@
 
 use github::JobState;
 use job::Job;
-use outcome::{Attempt, Ended, EndedTask, Kind, Verdict};
+use outcome::{Attempt, Ended, EndedTask, Kind, Outcome, Verdict};
 use serde_json::{Value, json};
 use telemetry::Metric;
 
@@ -19,8 +19,10 @@ pub fn attempt(deps: &Deps, over: &AttemptOver, attempt: &Attempt, ended: &Ended
     if ended.outcome.kind() == Kind::Unpicked {
         emit(deps, Metric::SurplusRunners, 1.0, None);
     }
+    // A burst that AWS refuses for its rate says nothing of whether starting works.
+    let tried = ended.outcome != Outcome::Throttled;
     let came_up = matches!(ended.outcome.kind(), Kind::Ran | Kind::Unpicked);
-    if attempt.number == 1 && !came_up {
+    if attempt.number == 1 && tried && !came_up {
         emit(deps, Metric::FirstFailedStarts, 1.0, None);
     }
     if let Some(seconds) = ended.task.as_ref().and_then(EndedTask::billed_seconds) {

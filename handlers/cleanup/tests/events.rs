@@ -143,7 +143,7 @@ async fn an_execution_that_failed_for_good_is_not_begun_again() {
     let execution = execution_of(&job);
     world
         .aws
-        .add_execution(&execution, &order(&job), "FAILED", Some("ImageMissing"));
+        .add_execution(&execution, &order(&job), "FAILED", Some("ImageRefused"));
     assert_eq!(
         world.handle(closed(&execution, "FAILED")).await.unwrap()["result"],
         "removed"
