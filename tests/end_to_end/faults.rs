@@ -12,6 +12,9 @@ use workshop::Workshop;
 
 use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
 
+/// How often `Runner` asks for a task with one registration: once, and five times more.
+pub(crate) const RUNNER_TRIES: u32 = 6;
+
 /// Which tests take a clause of the state machine: its state, its kind, the first of its errors.
 const TAKEN_BY: &[(&str, &str, &str, &str)] = &[
     (
@@ -89,8 +92,14 @@ const TAKEN_BY: &[(&str, &str, &str, &str)] = &[
     (
         "Runner",
         "Retry",
-        "ECS.ThrottlingException",
+        "ECS.AmazonECSException",
         "faults::a_throttled_run_task_is_tried_again",
+    ),
+    (
+        "Runner",
+        "Retry",
+        "ECS.InvalidParameterException",
+        "faults::a_look_up_that_ec2_throttles_is_tried_again",
     ),
     (
         "Runner",
@@ -258,6 +267,23 @@ fn a_throttled_run_task_is_tried_again() {
 }
 
 #[test]
+fn a_look_up_that_ec2_throttles_is_tried_again() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        // As in https://github.com/dask/dask-cloudprovider/issues/56.
+        let fault = json!({
+            "service": "ecs", "operation": "RunTask", "match": "octo/throttled-look-up", "times": 2,
+            "error": "InvalidParameterException",
+            "message": "Error retrieving security group information for [sg-05937427457b61ff5]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
+        });
+        order(world, fault).await;
+        let (_, execution) = served(site, "octo/throttled-look-up").await;
+        takes_three_tries(&execution, "Runner");
+    });
+}
+
+#[test]
 fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
     run(async |world| {
         let site = &world.repository;
@@ -350,7 +376,7 @@ fn a_lack_of_capacity_is_waited_out() {
     run(async |world| {
         let site = &world.repository;
         let _alone = site.alone.write().await;
-        let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/capacity" });
+        let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/capacity", "times": RUNNER_TRIES });
         order(world, fault).await;
         let (_, execution) = served(site, "octo/capacity").await;
         assert_eq!(failures(&execution, "Runner"), ["ECS.AmazonECSException"]);

@@ -90,6 +90,7 @@ async fn stopped_in(world: &'static World, state: &'static str, stop: Stop) -> J
     if state == "Wait" {
         faults = vec![json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": repository,
+            "times": crate::faults::RUNNER_TRIES,
         })];
     } else if state == "Runner" {
         faults.push(json!({

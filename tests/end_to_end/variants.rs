@@ -28,6 +28,7 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
         // No room on Spot for the job's first runner.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/frugal",
+            "times": crate::faults::RUNNER_TRIES,
         });
         world.control(Method::POST, "/faults", fault).await;
         let (job, execution) = site.run(script("octo/frugal", "echo saved")).await;
