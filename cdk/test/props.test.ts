@@ -141,7 +141,7 @@ check<FargateRunnersProps>(
       changes: ["MachineStateMachine.DefinitionString"],
     },
     handlerEnvironment: {
-      value: () => ({ sweep: { SWEEP_IDLE_SECONDS: "900" } }),
+      value: () => ({ sweep: { SWEEP_IDLE_SECONDS: "200" } }),
       changes: ["SweepFunction.Environment"],
     },
     reservedConcurrency: {

@@ -25,8 +25,8 @@ const PLATFORM_VERSION: Variable =
     Variable::with_default("PLATFORM_VERSION", "LATEST", "Fargate platform version");
 const IDLE_LIMIT_SECONDS: Variable = Variable::with_default(
     "IDLE_LIMIT_SECONDS",
-    "900",
-    "how long a runner listens without a job before it ends itself",
+    "300",
+    "how long a runner listens without a job before it ends itself; GitHub drops idle just-in-time runners after 2 to 6 minutes",
 );
 
 /// Every variable that `launch` reads.

@@ -8,8 +8,8 @@ use settings::{Error, Settings, Variable, shared};
 
 const SWEEP_IDLE_SECONDS: Variable = Variable::with_default(
     "SWEEP_IDLE_SECONDS",
-    "600",
-    "how long a runner may listen without a job before it is retired; less than the agent's own limit",
+    "240",
+    "how long a runner may listen without a job before it is retired; at least 120, and less than the agent's own limit",
 );
 const WAITING_LIMIT_SECONDS: Variable = Variable::with_default(
     "WAITING_LIMIT_SECONDS",

@@ -21,7 +21,7 @@ const WAIT_SCALE: f64 = 0.2;
 /// The grace before a job is launched for again, in seconds, of which the state machine's waits make
 /// three and a check's clock fifteen; 90 on AWS.
 const GRACE: &str = "15";
-/// How long a runner may listen without a job before its agent ends it, in seconds; 900 on AWS, where
+/// How long a runner may listen without a job before its agent ends it, in seconds; 300 on AWS, where
 /// `sweep`'s limit comes sooner as well.
 const IDLE_LIMIT: &str = "45";
 /// How long an orderly end of a listener may take, in seconds; 110 on AWS.

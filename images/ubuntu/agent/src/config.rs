@@ -6,6 +6,8 @@ use std::time::Duration;
 use registration::ParameterPath;
 use settings::{Settings, Variable, shared};
 
+use crate::watch::Limits;
+
 const PARAMETER: Variable = Variable::required(
     "AGENT_PARAMETER",
     "path of the SSM parameter that holds this runner's registration; `launch` sets it",
@@ -20,13 +22,33 @@ const EXECUTION: Variable = Variable::optional(
 );
 const IDLE_LIMIT: Variable = Variable::with_default(
     "AGENT_IDLE_LIMIT_SECONDS",
-    "900",
-    "how long the listener may run without a job before the agent shuts it down",
+    "300",
+    "how long the listener may listen without a job before the agent shuts it down",
+);
+const CONNECT_LIMIT: Variable = Variable::with_default(
+    "AGENT_CONNECT_LIMIT_SECONDS",
+    "180",
+    "how long the listener may take until it listens before the agent shuts it down as without a connection to GitHub",
+);
+const LINGER_LIMIT: Variable = Variable::with_default(
+    "AGENT_LINGER_LIMIT_SECONDS",
+    "180",
+    "how long the listener may go on after its job has ended, or after the job's worker process has vanished, before the agent shuts it down",
 );
 const STOP_LIMIT: Variable = Variable::with_default(
     "AGENT_STOP_LIMIT_SECONDS",
     "110",
     "how long an orderly shutdown may take before the listener is killed; keep it under the container's stopTimeout",
+);
+const SAMPLE: Variable = Variable::with_default(
+    "AGENT_SAMPLE_SECONDS",
+    "60",
+    "how often memory and processes are looked at and written to the log",
+);
+const CGROUP: Variable = Variable::with_default(
+    "AGENT_CGROUP",
+    "/sys/fs/cgroup",
+    "directory that the container's memory is accounted in (cgroup v2 or v1)",
 );
 const RUNNER_HOME: Variable = Variable::with_default(
     "AGENT_RUNNER_HOME",
@@ -39,8 +61,12 @@ pub const VARIABLES: &[Variable] = &[
     PARAMETER,
     RUNNER,
     EXECUTION,
+    CONNECT_LIMIT,
     IDLE_LIMIT,
+    LINGER_LIMIT,
     STOP_LIMIT,
+    SAMPLE,
+    CGROUP,
     RUNNER_HOME,
     shared::AWS_REGION,
     shared::AWS_ENDPOINT_URL,
@@ -50,8 +76,9 @@ pub const VARIABLES: &[Variable] = &[
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) parameter: ParameterPath,
-    pub(crate) idle_limit: Duration,
-    pub(crate) stop_limit: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) sample: Duration,
+    pub(crate) cgroup: PathBuf,
     pub(crate) home: PathBuf,
     pub(crate) region: String,
     pub(crate) endpoint: Option<String>,
@@ -61,8 +88,15 @@ impl Config {
     pub(crate) fn read(settings: &Settings) -> Result<Self, settings::Error> {
         Ok(Self {
             parameter: settings.parsed(&PARAMETER)?,
-            idle_limit: settings.seconds(&IDLE_LIMIT)?,
-            stop_limit: settings.seconds(&STOP_LIMIT)?,
+            limits: Limits {
+                connect: settings.seconds(&CONNECT_LIMIT)?,
+                idle: settings.seconds(&IDLE_LIMIT)?,
+                linger: settings.seconds(&LINGER_LIMIT)?,
+                stop: settings.seconds(&STOP_LIMIT)?,
+            },
+            // A look costs little, but not nothing.
+            sample: settings.seconds(&SAMPLE)?.max(Duration::from_secs(1)),
+            cgroup: settings.text(&CGROUP)?.into(),
             home: settings.text(&RUNNER_HOME)?.into(),
             region: settings.text(&shared::AWS_REGION)?,
             endpoint: settings.maybe(&shared::AWS_ENDPOINT_URL),
@@ -118,9 +152,15 @@ mod tests {
             config.listener(),
             Path::new("/home/runner/bin/Runner.Listener")
         );
+        let Limits {
+            connect,
+            idle,
+            linger,
+            stop,
+        } = config.limits;
         assert_eq!(
-            (config.idle_limit.as_secs(), config.stop_limit.as_secs()),
-            (900, 110)
+            [connect, idle, linger, stop].map(|limit| limit.as_secs()),
+            [180, 300, 180, 110]
         );
     }
 

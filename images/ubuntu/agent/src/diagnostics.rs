@@ -13,11 +13,14 @@ use crate::log::Log;
 const FILES: usize = 3;
 /// Of each. Enough for a stack trace and what led to it, small enough to be read.
 const TAIL: u64 = 16 * 1024;
+/// Of the listener's own log, in search of a line near its end: what a worker wrote before it died
+/// comes after that line, and so does the good-bye to GitHub.
+const SEARCHED: u64 = 256 * 1024;
 
 /// Writes the end of the newest files to the log.
 pub(crate) fn show(directory: &Path, log: &Log) {
     for file in newest(directory) {
-        match tail(&file) {
+        match tail(&file, TAIL) {
             Ok(text) => {
                 log.info(
                     "diagnostics of the runner follow",
@@ -32,6 +35,19 @@ pub(crate) fn show(directory: &Path, log: &Log) {
             }
         }
     }
+}
+
+/// The end of what the newest listener has written down; nothing if there is none.
+pub(crate) fn of_listener(directory: &Path) -> String {
+    newest(directory)
+        .into_iter()
+        .rev()
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("Runner_"))
+        })
+        .and_then(|path| tail(&path, SEARCHED).ok())
+        .unwrap_or_default()
 }
 
 /// The newest files, the oldest of them first. A runner that never ran has none.
@@ -54,13 +70,13 @@ fn newest(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn tail(path: &Path) -> io::Result<String> {
+fn tail(path: &Path, most: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let start = length.saturating_sub(TAIL);
+    let start = length.saturating_sub(most);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     // Not half a line: it could begin with half a secret.
     let whole = if start == 0 {
@@ -83,7 +99,7 @@ mod tests {
         let path = directory.path().join("Runner_1.log");
         let line = format!("{}\n", "x".repeat(99));
         fs::write(&path, line.repeat(1_000)).unwrap();
-        let text = tail(&path).unwrap();
+        let text = tail(&path, TAIL).unwrap();
         assert!(
             text.len() > 16_000 && text.len() as u64 <= TAIL,
             "{}",
@@ -97,7 +113,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("Runner_1.log");
         fs::write(&path, "one\ntwo\n").unwrap();
-        assert_eq!(tail(&path).unwrap(), "one\ntwo\n");
+        assert_eq!(tail(&path, TAIL).unwrap(), "one\ntwo\n");
     }
 
     #[test]

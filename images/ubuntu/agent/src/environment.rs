@@ -32,13 +32,19 @@ fn removed(name: &OsStr) -> bool {
     name != TOOLS && (name.starts_with(OURS) || name.to_ascii_uppercase().starts_with(INPUT))
 }
 
+/// Without it the listener ends with 1 where GitHub calls its version too old, as on a refused
+/// registration, and says so in a sentence that the server words
+/// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Program.cs)).
+const VERSION_EXIT: &str = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE";
+
 /// What the listener is given besides, for `run`.
 pub fn for_listener(registration: &Registration) -> Vec<(String, String)> {
-    match registration {
-        Registration::Jit(config) => vec![input("JITCONFIG", config.expose())],
-        // `config.sh` has written down all it needs.
-        Registration::Token(_) => Vec::new(),
+    let mut variables = vec![(VERSION_EXIT.to_owned(), "1".to_owned())];
+    // With a token, `config.sh` has written down all else it needs.
+    if let Registration::Jit(config) = registration {
+        variables.push(input("JITCONFIG", config.expose()));
     }
+    variables
 }
 
 /// What `config.sh` is given. Not on the command line: other processes could read the token there.

@@ -18,6 +18,12 @@ pub enum Event {
     Completed(JobResult),
     /// GitHub does not talk to runners as old as this one.
     Deprecated,
+    /// GitHub was not reached. The listener says so once and retries every 30 s without an end
+    /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/BrokerMessageListener.cs)).
+    /// Its reason.
+    ConnectError(String),
+    /// Another listener holds the session. It is waited for, for four minutes (same source).
+    Conflict,
 }
 
 /// How a job ended, as the listener spells it.
@@ -32,6 +38,14 @@ impl JobResult {
             self.0.as_str(),
             "Succeeded" | "SucceededWithIssues" | "Skipped"
         )
+    }
+
+    /// Whether the listener says so of a job whose worker died: it takes an exit code that is no
+    /// result for a failure
+    /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Util/TaskResultUtil.cs)),
+    /// and gives a job up that it could not renew.
+    pub fn may_hide_a_death(&self) -> bool {
+        matches!(self.0.as_str(), "Failed" | "Abandoned")
     }
 
     /// The listener's word for it.
@@ -57,6 +71,10 @@ impl Event {
         } else if let Some(rest) = text.strip_prefix("Job ") {
             let (_, result) = rest.rsplit_once(" completed with result: ")?;
             Some(Self::Completed(result.into()))
+        } else if let Some(reason) = text.strip_prefix("Runner connect error: ") {
+            Some(Self::ConnectError(reason.to_owned()))
+        } else if text == "A session for this runner already exists." {
+            Some(Self::Conflict)
         } else if text.contains("unner version")
             && text.contains("is deprecated and cannot receive messages")
         {
@@ -104,6 +122,17 @@ mod tests {
                 "An error occurred: Runner version v2.300.0 is deprecated and cannot receive messages.",
                 Some(Event::Deprecated),
             ),
+            (
+                "2026-03-01 10:00:00Z: Runner connect error: Name or service not known (api.github.com:443). Retrying until reconnected.",
+                Some(Event::ConnectError(
+                    "Name or service not known (api.github.com:443). Retrying until reconnected."
+                        .into(),
+                )),
+            ),
+            (
+                "A session for this runner already exists.",
+                Some(Event::Conflict),
+            ),
             ("Current runner version: '2.338.0'", None),
             ("√ Connected to GitHub", None),
             ("", None),
@@ -119,6 +148,8 @@ mod tests {
             "Listening for Jobs",
             "Job x completed with result: Succeeded",
             "Runner version v1 is deprecated and cannot receive messages",
+            "Runner connect error: x",
+            "A session for this runner already exists.",
         ] {
             assert_eq!(named(name), Some(Event::Started(name.into())));
         }

@@ -8,13 +8,14 @@
 //!
 //! It takes the registration out of SSM ([`parameter`]), starts the listener with it in the
 //! listener's environment only ([`environment`]), follows what the listener prints ([`event`]), and
-//! ends it where nobody else would ([`watch`]). What it saw becomes one
-//! [`AgentExit`](outcome::AgentExit) ([`verdict`]).
+//! ends it where nobody else would ([`watch`]). It looks at memory and processes now and then
+//! ([`evidence`]). What it saw becomes one [`AgentExit`](outcome::AgentExit) ([`verdict`]).
 
 mod config;
 mod diagnostics;
 pub mod environment;
 pub mod event;
+pub mod evidence;
 mod failure;
 mod listener;
 mod log;

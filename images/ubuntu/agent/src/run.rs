@@ -1,7 +1,9 @@
 //! From the task's environment to the agent's exit.
 
-use std::time::Instant as Clock;
+use std::path::Path;
+use std::time::{Duration, Instant as Clock};
 
+use nix::unistd::Pid;
 use outcome::AgentExit;
 use registration::{Registration, TokenRegistration};
 use serde_json::json;
@@ -10,6 +12,8 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::{self, Config};
+use crate::event::Event;
+use crate::evidence::{self, Evidence};
 use crate::failure::Failure;
 use crate::listener::{Listener, Next};
 use crate::log::Log;
@@ -18,6 +22,11 @@ use crate::process::{self, Signals};
 use crate::verdict::{End, Seen, Stop, is_update, verdict};
 use crate::watch::{Action, Watch};
 use crate::{diagnostics, environment, parameter, update};
+
+/// The first look at a job: by then its worker is there, and most jobs last longer.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// What a listener that says nothing is waiting for, as far as anybody knows.
+const SILENT: &str = "the listener said nothing of GitHub before the connect limit; look at the network: NAT or a public IP, security group, DNS, proxy";
 
 /// Runs one runner from its registration to its end, and says what became of it. The last line of
 /// the log names the outcome.
@@ -39,6 +48,8 @@ pub async fn run(settings: &Settings) -> AgentExit {
             "exitCode": exit.code(),
             "job": seen.job,
             "result": seen.result.as_ref().map(crate::event::JobResult::as_str),
+            "connectError": (exit == AgentExit::NoConnection)
+                .then(|| seen.connect_error.as_deref().unwrap_or(SILENT)),
             "seconds": started.elapsed().as_secs(),
         }),
     );
@@ -122,7 +133,12 @@ async fn listen(
     log: &Log,
     signals: &mut Signals,
 ) -> Result<(End, Seen), Failure> {
-    let mut watch = Watch::new(Instant::now(), config.idle_limit, config.stop_limit);
+    let mut watch = Watch::new(Instant::now(), config.limits);
+    let mut looks = Looks {
+        evidence: Evidence::begin(&config.cgroup),
+        interval: config.sample,
+        next: Instant::now() + config.sample,
+    };
     let mut updated = false;
     loop {
         let mut command = command(config, config.listener());
@@ -130,7 +146,7 @@ async fn listen(
             .arg("run")
             .envs(environment::for_listener(registration));
         let mut listener = start(&mut command, config.listener(), log)?;
-        let end = attend(&mut listener, &mut watch, log, signals).await;
+        let end = attend(&mut listener, &mut watch, &mut looks, log, signals).await;
         let updating = is_update(end, watch.seen()) && !updated;
         if !updating && listener.kill() {
             log.info(
@@ -142,6 +158,7 @@ async fn listen(
             watch.heard(event, Instant::now());
         }
         log.info("the listener ended", json!({ "code": end.code() }));
+        looks.conclude(&listener, &mut watch, &config.diagnostics(), log);
         process::reap(None);
         if !updating {
             return Ok((end, watch.seen().clone()));
@@ -168,6 +185,7 @@ async fn listen(
 async fn attend(
     listener: &mut Listener,
     watch: &mut Watch,
+    looks: &mut Looks,
     log: &Log,
     signals: &mut Signals,
 ) -> End {
@@ -179,6 +197,9 @@ async fn attend(
             biased;
             next = listener.next() => match next {
                 Next::Said(event) => {
+                    if matches!(event, Event::Started(_)) {
+                        looks.next = Instant::now() + looks.interval.min(FIRST_LOOK);
+                    }
                     watch.heard(event, Instant::now());
                     None
                 }
@@ -187,6 +208,10 @@ async fn attend(
             () = signals.stop_while_reaping(Some(pid)) => watch.stopped(Instant::now()),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 watch.expired(Instant::now())
+            }
+            () = sleep_until(looks.next) => {
+                looks.look(pid, watch, log);
+                None
             }
         };
         let Some(action) = action else { continue };
@@ -200,6 +225,53 @@ async fn attend(
                 listener.kill();
             }
         }
+    }
+}
+
+/// Looks at the runner now and then.
+struct Looks {
+    evidence: Evidence,
+    interval: Duration,
+    next: Instant,
+}
+
+impl Looks {
+    fn look(&mut self, listener: Pid, watch: &mut Watch, log: &Log) {
+        let sample = self.evidence.look(listener.as_raw());
+        watch.looked(sample.worker.is_some(), Instant::now());
+        log.info(
+            "state of the runner",
+            json!({
+                "memory": sample.memory,
+                "listener": sample.listener,
+                "worker": sample.worker,
+                "running": watch.seen().is_running().then_some(&watch.seen().job),
+            }),
+        );
+        self.next = Instant::now() + self.interval;
+    }
+
+    /// The last look, once a listener has ended.
+    fn conclude(&mut self, listener: &Listener, watch: &mut Watch, diagnostics: &Path, log: &Log) {
+        let memory = self.evidence.look(listener.pid().as_raw()).memory;
+        let worker_code = watch
+            .seen()
+            .job
+            .is_some()
+            .then(|| evidence::worker_code(&diagnostics::of_listener(diagnostics)))
+            .flatten();
+        let exhausted = self.evidence.is_exhausted(&memory, worker_code);
+        let worker_died = worker_code.is_some_and(evidence::is_a_death);
+        log.info(
+            "state at the end",
+            json!({
+                "memory": memory,
+                "workerCode": worker_code,
+                "exhausted": exhausted,
+                "workerDied": worker_died,
+            }),
+        );
+        watch.concluded(exhausted, worker_died);
     }
 }
 

@@ -2,17 +2,27 @@
 //!
 //! | listener | before a job | during a job | after a job |
 //! |---|---|---|---|
-//! | ended with 0 | `EndedWithoutJob` | `ListenerFailed` | `RanJob` |
-//! | ended with 1 | `Refused`; once it had listened, `EndedWithoutJob` | `ListenerFailed` | `RanJob` |
-//! | ended with 3 or 4 (after an update that was waited for) | `VersionTooOld` | `ListenerFailed` | `RanJob` |
-//! | ended with 5 | `SessionConflict` | `ListenerFailed` | `RanJob` |
-//! | ended with 7, or said that it is deprecated | `VersionTooOld` | `ListenerFailed` | `RanJob` |
-//! | ended otherwise, or was killed | `ListenerFailed` | `ListenerFailed` | `RanJob` |
-//! | … after a stop signal | `Stopped` | `StoppedInJob` | `RanJob` if the job had ended before the signal or succeeded, else `StoppedInJob` |
+//! | ended with 0 | `EndedWithoutJob` | lost | ran |
+//! | ended with 1 | `Refused`; once it had listened, `EndedWithoutJob` | lost | ran |
+//! | ended with 3 or 4 (after an update that was waited for) | `VersionTooOld` | lost | ran |
+//! | ended with 5 | `SessionConflict` | lost | ran |
+//! | ended with 7, or said that it is deprecated | `VersionTooOld` | lost | ran |
+//! | ended otherwise, or was killed | `ListenerFailed` | lost | ran |
+//! | … after a stop signal | `Stopped` | `StoppedInJob` | ran if the job had ended before the signal or succeeded, else `StoppedInJob` |
 //! | … after the idle limit | `Idle` | `StoppedInJob` | the same |
+//! | … after the connect limit | `NoConnection`; if another held its session, `SessionConflict` | `StoppedInJob` | the same |
+//! | … after its worker had vanished | | `WorkerDied`, or `MemoryExhausted` | the same, unless the job succeeded |
+//! | … long after its job | | | ran |
+//!
+//! *Lost*: `MemoryExhausted` or `WorkerDied` if there is evidence of that, else `ListenerFailed`.
+//! *Ran*: `RanJob`, but a job that failed or was given up ends as `MemoryExhausted` or `WorkerDied`
+//! if there is evidence of that. The evidence is in [`evidence`](crate::evidence).
 //!
 //! The codes are those of the runner
-//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Constants.cs)).
+//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Constants.cs)). Since
+//! 2.336 code 0 without a job is also how an ephemeral runner ends whose job request is gone
+//! ([source](https://github.com/actions/runner/pull/4540)) or that is not known any more
+//! ([source](https://github.com/actions/runner/pull/4551)).
 
 use outcome::AgentExit;
 
@@ -44,8 +54,12 @@ pub enum Stop {
     Signal,
     /// No job came in time.
     Idle,
+    /// It was not listening in time.
+    NoConnection,
     /// The job had ended and the listener had not.
     Lingering,
+    /// The job's worker had vanished and the listener had not noticed.
+    WorkerGone,
 }
 
 impl Stop {
@@ -54,7 +68,9 @@ impl Stop {
         match self {
             Self::Signal => "the task is being stopped",
             Self::Idle => "no job came within the idle limit",
+            Self::NoConnection => "the listener did not reach GitHub within the connect limit",
             Self::Lingering => "the listener did not end after its job",
+            Self::WorkerGone => "the job's worker process is gone and the listener did not notice",
         }
     }
 }
@@ -74,9 +90,22 @@ pub struct Seen {
     pub undisturbed: bool,
     /// The first reason for which it was asked to end.
     pub stop: Option<Stop>,
+    /// Why GitHub was not reached, as the listener said last.
+    pub connect_error: Option<String>,
+    /// Another listener held its session.
+    pub conflict: bool,
+    /// The kernel ended a process for want of memory, or the worker was killed with memory full.
+    pub exhausted: bool,
+    /// The job's worker did not end by itself.
+    pub worker_died: bool,
 }
 
 impl Seen {
+    /// Whether it is in its job.
+    pub fn is_running(&self) -> bool {
+        self.job.is_some() && self.result.is_none()
+    }
+
     /// Takes note of a line.
     pub fn note(&mut self, event: Event) {
         match event {
@@ -87,6 +116,8 @@ impl Seen {
                 self.undisturbed = self.stop.is_none();
                 self.result = Some(result);
             }
+            Event::ConnectError(reason) => self.connect_error = Some(reason),
+            Event::Conflict => self.conflict = true,
         }
     }
 }
@@ -99,19 +130,35 @@ pub fn is_update(end: End, seen: &Seen) -> bool {
 
 /// The outcome.
 pub fn verdict(end: End, seen: &Seen) -> AgentExit {
-    match (&seen.job, &seen.result) {
-        (None, _) => without_job(end, seen),
-        (Some(_), None) if seen.stop.is_some() => AgentExit::StoppedInJob,
-        (Some(_), None) => AgentExit::ListenerFailed,
-        (Some(_), Some(result)) if seen.undisturbed || result.is_success() => AgentExit::RanJob,
-        (Some(_), Some(_)) => AgentExit::StoppedInJob,
+    if seen.job.is_none() {
+        return without_job(end, seen);
+    }
+    let disturbed = match (&seen.result, seen.stop) {
+        (Some(result), _) if result.is_success() => return AgentExit::RanJob,
+        (Some(_), _) if seen.undisturbed => None,
+        (_, stop) => stop,
+    };
+    let death = if seen.exhausted {
+        Some(AgentExit::MemoryExhausted)
+    } else {
+        seen.worker_died.then_some(AgentExit::WorkerDied)
+    };
+    match (disturbed, &seen.result) {
+        (Some(Stop::WorkerGone), _) => death.unwrap_or(AgentExit::WorkerDied),
+        (Some(_), _) => AgentExit::StoppedInJob,
+        (None, None) => death.unwrap_or(AgentExit::ListenerFailed),
+        (None, Some(result)) => death
+            .filter(|_| result.may_hide_a_death())
+            .unwrap_or(AgentExit::RanJob),
     }
 }
 
 fn without_job(end: End, seen: &Seen) -> AgentExit {
     match seen.stop {
         Some(Stop::Signal) => return AgentExit::Stopped,
-        Some(Stop::Idle | Stop::Lingering) => return AgentExit::Idle,
+        Some(Stop::NoConnection) if seen.conflict => return AgentExit::SessionConflict,
+        Some(Stop::NoConnection) => return AgentExit::NoConnection,
+        Some(Stop::Idle | Stop::Lingering | Stop::WorkerGone) => return AgentExit::Idle,
         None => {}
     }
     match end {
@@ -130,8 +177,8 @@ fn without_job(end: End, seen: &Seen) -> AgentExit {
 mod tests {
     use super::*;
     use AgentExit::{
-        EndedWithoutJob, Idle, ListenerFailed, RanJob, Refused, SessionConflict, Stopped,
-        StoppedInJob, VersionTooOld,
+        EndedWithoutJob, Idle, ListenerFailed, MemoryExhausted, NoConnection, RanJob, Refused,
+        SessionConflict, Stopped, StoppedInJob, VersionTooOld, WorkerDied,
     };
 
     fn seen(listening: bool, stop: Option<Stop>) -> Seen {
@@ -197,6 +244,55 @@ mod tests {
             assert_eq!(verdict(end, &seen(true, Some(Stop::Signal))), Stopped);
             assert_eq!(verdict(end, &seen(true, Some(Stop::Idle))), Idle);
         }
+    }
+
+    #[test]
+    fn a_listener_that_never_listened_had_no_connection_unless_another_held_its_session() {
+        for end in [End::Code(0), End::Code(2), End::Killed] {
+            let mut seen = seen(false, Some(Stop::NoConnection));
+            assert_eq!(verdict(end, &seen), NoConnection);
+            seen.note(Event::ConnectError("no route to host".into()));
+            assert_eq!(verdict(end, &seen), NoConnection);
+            seen.note(Event::Conflict);
+            assert_eq!(verdict(end, &seen), SessionConflict);
+        }
+    }
+
+    #[test]
+    fn a_dead_worker_and_an_exhausted_task_are_told_apart_from_a_job_that_failed() {
+        let dead = |seen: Seen, exhausted| Seen {
+            worker_died: true,
+            exhausted,
+            ..seen
+        };
+        for (exhausted, exit) in [(false, WorkerDied), (true, MemoryExhausted)] {
+            for result in ["Failed", "Abandoned"] {
+                let seen = dead(after_job(result, true, None), exhausted);
+                assert_eq!(verdict(End::Code(0), &seen), exit, "{result}");
+            }
+            let lost = dead(in_job(None), exhausted);
+            assert_eq!(verdict(End::Code(0), &lost), exit);
+            let gone = dead(in_job(Some(Stop::WorkerGone)), exhausted);
+            assert_eq!(verdict(End::Killed, &gone), exit);
+            let late = dead(
+                after_job("Canceled", false, Some(Stop::WorkerGone)),
+                exhausted,
+            );
+            assert_eq!(verdict(End::Code(0), &late), exit);
+            for result in ["Succeeded", "Canceled"] {
+                let seen = dead(after_job(result, true, None), exhausted);
+                assert_eq!(verdict(End::Code(0), &seen), RanJob, "{result}");
+            }
+            let stopped = dead(in_job(Some(Stop::Signal)), exhausted);
+            assert_eq!(verdict(End::Code(0), &stopped), StoppedInJob);
+        }
+        let step = Seen {
+            exhausted: true,
+            ..after_job("Failed", true, None)
+        };
+        assert_eq!(verdict(End::Code(0), &step), MemoryExhausted);
+        let gone = in_job(Some(Stop::WorkerGone));
+        assert_eq!(verdict(End::Code(0), &gone), WorkerDied);
     }
 
     #[test]

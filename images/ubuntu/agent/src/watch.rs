@@ -1,11 +1,13 @@
 //! When to end a listener, and how hard.
 //!
 //! ```text
-//! no job ──idle limit──▶ interrupt ──stop limit──▶ kill
-//!   │                        └─ a job after all: no limit but its own end ─┐
-//!  job ──────── no limit: GitHub ends a job ───────────────────────────────┤
-//!   │                                                                      ▼
-//! job ended ──linger limit──▶ interrupt ──stop limit──▶ kill            the end
+//! start ──connect limit──▶ interrupt ──stop limit──▶ kill
+//!   │                          ▲ └─ a job after all: no limit but its own end ─┐
+//! listening ──idle limit───────┘                                               │
+//!   │                                                                          │
+//!  job ──────── no limit: GitHub ends a job ───────────────────────────────────┤
+//!   ├─ worker gone ──linger limit──▶ interrupt ──stop limit──▶ kill            ▼
+//! job ended ───────linger limit──▶ interrupt ──stop limit──▶ kill           the end
 //!
 //! at any time: stop signal ──▶ interrupt ──stop limit──▶ kill
 //! ```
@@ -19,9 +21,20 @@ use tokio::time::Instant;
 use crate::event::Event;
 use crate::verdict::{Seen, Stop};
 
-/// How long a listener may take to say good-bye after its job: it closes its session and deletes
-/// its files, with retries. Only a fault takes longer, and then nobody else would end the task.
-const LINGER_LIMIT: Duration = Duration::from_mins(2);
+/// How long the agent waits, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For the listener to listen.
+    pub connect: Duration,
+    /// For a job, once it listens.
+    pub idle: Duration,
+    /// For the listener to end after its job, or after the job's worker has vanished: it completes
+    /// the job at GitHub, closes its session and deletes its files, with retries. Only a fault takes
+    /// longer, and then nobody else would end the task.
+    pub linger: Duration,
+    /// For an end that was asked for.
+    pub stop: Duration,
+}
 
 /// What to do with the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +59,9 @@ impl Action {
 #[derive(Debug)]
 pub struct Watch {
     seen: Seen,
-    stop_limit: Duration,
+    limits: Limits,
+    /// A worker was there while the job ran.
+    worker: bool,
     /// When to ask it to end, and why.
     interrupt: Option<(Instant, Stop)>,
     /// When to kill it.
@@ -55,11 +70,14 @@ pub struct Watch {
 
 impl Watch {
     /// Starts counting.
-    pub fn new(now: Instant, idle_limit: Duration, stop_limit: Duration) -> Self {
-        let interrupt = now.checked_add(idle_limit).map(|at| (at, Stop::Idle));
+    pub fn new(now: Instant, limits: Limits) -> Self {
+        let interrupt = now
+            .checked_add(limits.connect)
+            .map(|at| (at, Stop::NoConnection));
         Self {
             seen: Seen::default(),
-            stop_limit,
+            limits,
+            worker: false,
             interrupt,
             kill: None,
         }
@@ -81,22 +99,53 @@ impl Watch {
 
     /// The listener printed something.
     pub fn heard(&mut self, event: Event, now: Instant) {
-        let (started, completed) = (
+        let (listening, started, completed) = (
+            matches!(event, Event::Listening),
             matches!(event, Event::Started(_)),
             matches!(event, Event::Completed(_)),
         );
         self.seen.note(event);
+        if listening && self.waits_for(Stop::NoConnection) {
+            self.interrupt = now.checked_add(self.limits.idle).map(|at| (at, Stop::Idle));
+        }
         if started {
             self.interrupt = None;
-            if self.seen.stop == Some(Stop::Idle) {
+            self.worker = false;
+            if matches!(self.seen.stop, Some(Stop::Idle | Stop::NoConnection)) {
                 // GitHub assigned a job just as the limit ran out. Nobody is waiting for this task
                 // to end, so the job gets the time it takes.
                 self.kill = None;
             }
         }
         if completed && self.kill.is_none() {
-            self.interrupt = Some((now + LINGER_LIMIT, Stop::Lingering));
+            self.interrupt = Some((now + self.limits.linger, Stop::Lingering));
         }
+    }
+
+    /// The job's worker process was looked for. Without it nothing runs the job, whatever the
+    /// listener believes.
+    pub fn looked(&mut self, worker_is_there: bool, now: Instant) {
+        if !self.seen.is_running() {
+            return;
+        }
+        if worker_is_there {
+            self.worker = true;
+            if self.waits_for(Stop::WorkerGone) {
+                self.interrupt = None;
+            }
+        } else if self.worker && self.interrupt.is_none() && self.kill.is_none() {
+            self.interrupt = Some((now + self.limits.linger, Stop::WorkerGone));
+        }
+    }
+
+    /// The listener has ended, and this is what its memory and its worker came to.
+    pub fn concluded(&mut self, exhausted: bool, worker_died: bool) {
+        self.seen.exhausted = exhausted;
+        self.seen.worker_died = worker_died;
+    }
+
+    fn waits_for(&self, stop: Stop) -> bool {
+        self.interrupt.is_some_and(|(_, why)| why == stop)
     }
 
     /// The task is being stopped.
@@ -120,7 +169,7 @@ impl Watch {
     fn ask_to_end(&mut self, why: Stop, now: Instant) {
         self.seen.stop.get_or_insert(why);
         self.interrupt = None;
-        let at = now + self.stop_limit;
+        let at = now + self.limits.stop;
         self.kill = Some(self.kill.map_or(at, |earlier| earlier.min(at)));
     }
 }
@@ -129,15 +178,19 @@ impl Watch {
 mod tests {
     use super::*;
 
-    const IDLE: Duration = Duration::from_mins(15);
-    const STOP: Duration = Duration::from_secs(110);
+    const LIMITS: Limits = Limits {
+        connect: Duration::from_mins(3),
+        idle: Duration::from_mins(5),
+        linger: Duration::from_mins(3),
+        stop: Duration::from_secs(110),
+    };
 
     struct Clock(Instant);
 
     impl Clock {
         fn start() -> (Self, Watch) {
             let now = Instant::now();
-            (Self(now), Watch::new(now, IDLE, STOP))
+            (Self(now), Watch::new(now, LIMITS))
         }
 
         fn at(&self, seconds: u64) -> Instant {
@@ -152,14 +205,35 @@ mod tests {
     #[test]
     fn an_idle_listener_is_interrupted_at_the_limit_and_killed_after_the_stop_limit() {
         let (clock, mut watch) = Clock::start();
-        watch.heard(Event::Listening, clock.at(2));
-        assert_eq!(watch.deadline(), Some(clock.at(900)));
-        assert_eq!(watch.expired(clock.at(899)), None);
-        assert_eq!(watch.expired(clock.at(900)), Some(Action::Interrupt));
-        assert_eq!(watch.deadline(), Some(clock.at(1010)));
-        assert_eq!(watch.expired(clock.at(1010)), Some(Action::Kill));
+        watch.heard(Event::Listening, clock.at(20));
+        assert_eq!(watch.deadline(), Some(clock.at(320)));
+        assert_eq!(watch.expired(clock.at(319)), None);
+        assert_eq!(watch.expired(clock.at(320)), Some(Action::Interrupt));
+        assert_eq!(watch.deadline(), Some(clock.at(430)));
+        assert_eq!(watch.expired(clock.at(430)), Some(Action::Kill));
         assert_eq!(watch.deadline(), None);
         assert_eq!(watch.seen().stop, Some(Stop::Idle));
+    }
+
+    #[test]
+    fn a_listener_that_never_listens_is_interrupted_at_the_connect_limit() {
+        let (clock, mut watch) = Clock::start();
+        watch.heard(Event::ConnectError("no route".into()), clock.at(5));
+        assert_eq!(watch.deadline(), Some(clock.at(180)));
+        assert_eq!(watch.expired(clock.at(180)), Some(Action::Interrupt));
+        assert_eq!(watch.seen().stop, Some(Stop::NoConnection));
+        assert_eq!(watch.expired(clock.at(290)), Some(Action::Kill));
+    }
+
+    #[test]
+    fn a_listener_that_listens_just_in_time_has_its_whole_idle_limit() {
+        let (clock, mut watch) = Clock::start();
+        watch.heard(Event::Listening, clock.at(179));
+        assert_eq!(watch.expired(clock.at(180)), None);
+        assert_eq!(watch.deadline(), Some(clock.at(479)));
+        // It says so again after an update; that gives it no more time.
+        watch.heard(Event::Listening, clock.at(300));
+        assert_eq!(watch.deadline(), Some(clock.at(479)));
     }
 
     #[test]
@@ -167,27 +241,40 @@ mod tests {
         let (clock, mut watch) = Clock::start();
         watch.heard(job(), clock.at(10));
         assert_eq!(watch.deadline(), None);
+        watch.looked(true, clock.at(70));
+        assert_eq!(watch.deadline(), None);
     }
 
     #[test]
     fn a_job_that_starts_during_an_idle_shutdown_is_not_killed() {
         let (clock, mut watch) = Clock::start();
-        assert_eq!(watch.expired(clock.at(900)), Some(Action::Interrupt));
-        watch.heard(job(), clock.at(901));
+        watch.heard(Event::Listening, clock.at(0));
+        assert_eq!(watch.expired(clock.at(300)), Some(Action::Interrupt));
+        watch.heard(job(), clock.at(301));
+        assert_eq!(watch.deadline(), None);
+    }
+
+    #[test]
+    fn a_job_that_starts_during_the_shutdown_of_a_late_listener_is_not_killed() {
+        let (clock, mut watch) = Clock::start();
+        assert_eq!(watch.expired(clock.at(180)), Some(Action::Interrupt));
+        watch.heard(Event::Listening, clock.at(181));
+        watch.heard(job(), clock.at(182));
         assert_eq!(watch.deadline(), None);
     }
 
     #[test]
     fn a_stop_signal_bounds_even_that_job() {
         let (clock, mut watch) = Clock::start();
-        watch.expired(clock.at(900));
-        watch.heard(job(), clock.at(901));
+        watch.heard(Event::Listening, clock.at(0));
+        watch.expired(clock.at(300));
+        watch.heard(job(), clock.at(301));
         assert_eq!(
-            watch.stopped(clock.at(950)),
+            watch.stopped(clock.at(350)),
             None,
             "it was interrupted already"
         );
-        assert_eq!(watch.expired(clock.at(1060)), Some(Action::Kill));
+        assert_eq!(watch.expired(clock.at(460)), Some(Action::Kill));
     }
 
     #[test]
@@ -210,6 +297,9 @@ mod tests {
         watch.stopped(clock.at(20));
         watch.heard(job(), clock.at(21));
         assert_eq!(watch.deadline(), Some(clock.at(130)));
+        watch.looked(true, clock.at(30));
+        watch.looked(false, clock.at(40));
+        assert_eq!(watch.deadline(), Some(clock.at(130)));
     }
 
     #[test]
@@ -217,9 +307,40 @@ mod tests {
         let (clock, mut watch) = Clock::start();
         watch.heard(job(), clock.at(10));
         watch.heard(Event::Completed("Succeeded".into()), clock.at(5_000));
-        assert_eq!(watch.deadline(), Some(clock.at(5_120)));
-        assert_eq!(watch.expired(clock.at(5_120)), Some(Action::Interrupt));
-        assert_eq!(watch.expired(clock.at(5_230)), Some(Action::Kill));
+        assert_eq!(watch.deadline(), Some(clock.at(5_180)));
+        assert_eq!(watch.expired(clock.at(5_180)), Some(Action::Interrupt));
+        assert_eq!(watch.expired(clock.at(5_290)), Some(Action::Kill));
         assert!(watch.seen().undisturbed);
+    }
+
+    #[test]
+    fn a_listener_that_outlives_its_worker_without_a_word_is_ended() {
+        let (clock, mut watch) = Clock::start();
+        watch.heard(job(), clock.at(10));
+        watch.looked(false, clock.at(11));
+        assert_eq!(watch.deadline(), None, "it has not started its worker yet");
+        watch.looked(true, clock.at(70));
+        watch.looked(false, clock.at(130));
+        watch.looked(false, clock.at(190));
+        assert_eq!(watch.deadline(), Some(clock.at(310)));
+        assert_eq!(watch.expired(clock.at(310)), Some(Action::Interrupt));
+        assert_eq!(watch.seen().stop, Some(Stop::WorkerGone));
+        assert_eq!(watch.deadline(), Some(clock.at(420)));
+    }
+
+    #[test]
+    fn a_worker_that_is_found_again_or_whose_end_is_told_is_not_missed() {
+        let (clock, mut watch) = Clock::start();
+        watch.heard(job(), clock.at(10));
+        watch.looked(true, clock.at(70));
+        watch.looked(false, clock.at(130));
+        watch.looked(true, clock.at(190));
+        assert_eq!(watch.deadline(), None);
+        watch.looked(false, clock.at(250));
+        watch.heard(Event::Completed("Failed".into()), clock.at(260));
+        watch.looked(false, clock.at(310));
+        assert_eq!(watch.deadline(), Some(clock.at(440)));
+        watch.expired(clock.at(440));
+        assert_eq!(watch.seen().stop, Some(Stop::Lingering));
     }
 }

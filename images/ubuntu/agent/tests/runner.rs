@@ -174,6 +174,231 @@ fn a_listener_without_a_job_is_ended_by_the_watchdog() {
 }
 
 #[test]
+fn a_listener_that_never_reaches_github_ends_as_no_connection_with_its_reason() {
+    let aws = Aws::holding(&jit());
+    // The line of the real listener, which says it once and retries without an end.
+    let complaint = "echo '2026-03-01 10:00:00Z: Runner connect error: Name or service not known (broker.actions.githubusercontent.com:443). Retrying until reconnected.' >&2";
+    let home = script(&["trap 'exit 0' INT", complaint, UNTIL_INTERRUPTED]);
+    let limits = [("AGENT_CONNECT_LIMIT_SECONDS", "1")];
+    let mut agent = Agent::start_with(&aws, &home, &limits);
+    assert_eq!(agent.outcome(), AgentExit::NoConnection);
+    assert_eq!(
+        agent.last()["connectError"],
+        "Name or service not known (broker.actions.githubusercontent.com:443). Retrying until reconnected."
+    );
+    assert!(
+        agent
+            .log()
+            .contains("did not reach GitHub within the connect limit")
+    );
+
+    let home = script(&["trap 'exit 0' INT", UNTIL_INTERRUPTED]);
+    let mut agent = Agent::start_with(&aws, &home, &limits);
+    assert_eq!(agent.outcome(), AgentExit::NoConnection);
+    let reason = agent.last()["connectError"].to_string();
+    assert!(reason.contains("look at the network"), "{reason}");
+}
+
+#[test]
+fn a_session_that_another_holds_is_a_conflict_and_no_lack_of_connection() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "trap 'exit 0' INT",
+        "echo 'A session for this runner already exists.' >&2",
+        UNTIL_INTERRUPTED,
+    ]);
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_CONNECT_LIMIT_SECONDS", "1")]);
+    assert_eq!(agent.outcome(), AgentExit::SessionConflict);
+}
+
+#[test]
+fn the_connect_limit_does_not_touch_a_listener_that_listens() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[LISTENING, "sleep 1.5", RUNNING, &completed("Succeeded")]);
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_CONNECT_LIMIT_SECONDS", "1")]);
+    assert_eq!(agent.outcome(), AgentExit::RanJob);
+}
+
+#[test]
+fn a_listener_that_hangs_after_its_job_is_ended_and_the_job_counts_as_run() {
+    let aws = Aws::holding(&jit());
+    for result in ["Succeeded", "Failed"] {
+        // It heeds no signal but the last.
+        let home = script(&[
+            "trap '' INT",
+            LISTENING,
+            RUNNING,
+            &completed(result),
+            "while :; do sleep 600; done",
+        ]);
+        let limits = [
+            ("AGENT_LINGER_LIMIT_SECONDS", "1"),
+            ("AGENT_STOP_LIMIT_SECONDS", "1"),
+        ];
+        let mut agent = Agent::start_with(&aws, &home, &limits);
+        assert_eq!(agent.outcome(), AgentExit::RanJob, "{result}");
+        let log = agent.log();
+        let order = ["asking the listener to end", "killing the listener"]
+            .map(|message| log.find(message).unwrap());
+        assert!(order[0] < order[1], "{log}");
+    }
+}
+
+/// The line with which the listener's diagnostics name a worker's exit code.
+fn worker_finished(code: i32) -> String {
+    format!(
+        "echo '[2026-03-01 10:00:02Z INFO JobDispatcher] Worker finished for job 6b9a3c1e-0000-4000-8000-000000000001. Code: {code}' >>_diag/Runner_20260301-100000-utc.log"
+    )
+}
+
+#[test]
+fn a_killed_worker_a_failed_job_and_an_exhausted_task_are_told_apart() {
+    let aws = Aws::holding(&jit());
+    let cgroup = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(cgroup.path().join(name), text).unwrap();
+    write("memory.current", "104857600\n");
+    write("memory.max", "1073741824\n");
+    let kill = format!(
+        "echo 'oom_kill 1' >{}",
+        cgroup.path().join("memory.events").display()
+    );
+    for (code, kill, exit) in [
+        (102, "", AgentExit::RanJob),
+        (137, "", AgentExit::WorkerDied),
+        (137, kill.as_str(), AgentExit::MemoryExhausted),
+        // A step was ended by the kernel, and the worker lived to tell that it failed.
+        (102, kill.as_str(), AgentExit::MemoryExhausted),
+    ] {
+        write("memory.events", "oom_kill 0\n");
+        let home = script(&[
+            LISTENING,
+            RUNNING,
+            kill,
+            &worker_finished(code),
+            &completed("Failed"),
+        ]);
+        let variables = [("AGENT_CGROUP", cgroup.path().to_str().unwrap())];
+        let mut agent = Agent::start_with(&aws, &home, &variables);
+        assert_eq!(agent.outcome(), exit, "{code} {}", agent.log());
+        let end = line(&agent.log(), "state at the end");
+        assert_eq!(end["workerCode"], code);
+        assert_eq!(end["memory"]["current"], 104_857_600);
+    }
+}
+
+fn line(log: &str, message: &str) -> serde_json::Value {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["message"] == message)
+        .last()
+        .unwrap_or_default()
+}
+
+/// Something that lives on under the name of the listener's worker.
+const WORKER: &str =
+    "cp \"$(command -v sleep)\" bin/Runner.Worker; bin/Runner.Worker 600 & worker=$!";
+
+#[test]
+fn a_runner_that_goes_silent_in_its_job_leaves_the_state_of_its_processes() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "trap 'kill $worker; exit 0' INT",
+        WORKER,
+        LISTENING,
+        RUNNING,
+        UNTIL_INTERRUPTED,
+    ]);
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_SAMPLE_SECONDS", "1")]);
+    until(
+        || line(&agent.log(), "state of the runner")["worker"]["state"] == "S",
+        || agent.log(),
+    );
+    let state = line(&agent.log(), "state of the runner");
+    assert_eq!(state["running"], "build", "{state}");
+    assert!(state["listener"]["pid"].is_u64(), "{state}");
+    assert!(state["worker"]["kibibytes"].is_u64(), "{state}");
+    agent.stop();
+    assert_eq!(agent.outcome(), AgentExit::StoppedInJob);
+}
+
+#[test]
+fn a_listener_that_does_not_notice_that_its_worker_is_gone_is_ended() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "trap 'exit 0' INT",
+        WORKER,
+        LISTENING,
+        RUNNING,
+        "while [ ! -e seen ]; do sleep 0.05; done; kill -9 $worker; wait $worker",
+        UNTIL_INTERRUPTED,
+    ]);
+    let limits = [
+        ("AGENT_SAMPLE_SECONDS", "1"),
+        ("AGENT_LINGER_LIMIT_SECONDS", "1"),
+    ];
+    let mut agent = Agent::start_with(&aws, &home, &limits);
+    until(
+        || line(&agent.log(), "state of the runner")["worker"]["state"] == "S",
+        || agent.log(),
+    );
+    std::fs::write(home.path("seen"), "").unwrap();
+    assert_eq!(agent.outcome(), AgentExit::WorkerDied, "{}", agent.log());
+    assert!(
+        agent
+            .log()
+            .contains("worker process is gone and the listener did not notice")
+    );
+}
+
+#[test]
+fn an_ephemeral_runner_whose_job_request_is_gone_ended_without_a_job() {
+    let aws = Aws::holding(&jit());
+    // What runner 2.336 writes and prints then (Runner.cs and ConfigurationManager.cs, #4540).
+    let home = script(&[
+        LISTENING,
+        "echo \"[2026-03-01 10:00:05Z INFO Runner] Acknowledge returned job-not-found for ephemeral runner request '7f0c'. Exiting runner.\" >_diag/Runner_20260301-100000-utc.log",
+        "echo '√ Removed .credentials'; echo '√ Removed .runner'",
+        "exit 0",
+    ]);
+    let mut agent = Agent::start(&aws, &home);
+    assert_eq!(agent.outcome(), AgentExit::EndedWithoutJob);
+    assert!(agent.log().contains("job-not-found"), "the log says why");
+}
+
+#[test]
+fn a_runner_that_github_has_forgotten_ended_without_a_job_in_either_version() {
+    let aws = Aws::holding(&jit());
+    for (said, code) in [
+        // Since 2.336 (#4551), and before.
+        (
+            "The runner no longer exists on the server. Cleaning up local configuration.",
+            0,
+        ),
+        ("An error occurred: Runner not found", 1),
+    ] {
+        let home = script(&[LISTENING, &format!("echo '{said}' >&2; exit {code}")]);
+        let mut agent = Agent::start(&aws, &home);
+        assert_eq!(agent.outcome(), AgentExit::EndedWithoutJob, "{said}");
+    }
+}
+
+#[test]
+fn a_version_that_is_too_old_is_known_by_its_exit_code_however_github_words_it() {
+    let aws = Aws::holding(&jit());
+    // As Program.cs: 7 only where the variable is set.
+    let home = script(&[
+        LISTENING,
+        "echo 'An error occurred: Please install a newer runner.' >&2",
+        "[ \"$ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE\" = 1 ] && exit 7",
+        "exit 1",
+    ]);
+    assert_eq!(
+        Agent::start(&aws, &home).outcome(),
+        AgentExit::VersionTooOld
+    );
+}
+
+#[test]
 fn a_job_that_starts_during_the_watchdogs_shutdown_decides() {
     let aws = Aws::holding(&jit());
     for (result, exit) in [
