@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 """
 
 import contextvars
+import email.utils
 import functools
 import json
 import time
@@ -86,11 +87,22 @@ def install(
         calls.add(Call(service, operation, caller, resource, status, error, fault is not None, denied))
         return answer
 
+    @hooks.around(sfn, "_invoke_resource")
+    def invoke(original, resource, input_data):
+        result = original(resource, input_data)
+        if resource.endswith("states:::lambda:invoke"):
+            result = {"ExecutedVersion": "$LATEST", **result, **_sdk_metadata()}
+        return result
+
     @hooks.around(sfn, "_invoke_resource_with_timeout")
     def invoke_with_timeout(original, resource, input_data, timeout):
         """A task started by `.sync` is stopped when its state times out, so its wait has to know the time."""
         if not resource.startswith(_RUN_TASK):
-            return original(resource, input_data, timeout)
+            try:
+                return original(resource, input_data, timeout)
+            except sfn._ExecutionError as error:
+                # A time-out has no cause.
+                raise sfn._ExecutionError(error.error, "") if error.error == "States.Timeout" else error from None
         token = _deadline.set(time.monotonic() + timeout)
         try:
             return sfn._invoke_resource(resource, input_data)
@@ -113,10 +125,10 @@ def install(
         if result["failures"]:
             raise sfn._ExecutionError("AmazonECS.Unknown", json.dumps(pascal(result)))
         if not sync:
-            return pascal(result)
+            return _answer(result)
         execution = current.get()
         if execution is not None:
-            details = {"resource": resource, "output": json.dumps(pascal(result))}
+            details = {"resource": resource, "output": json.dumps(_answer(result))}
             sfn._add_event(execution, "TaskSubmitted", {"taskSubmittedEventDetails": details})
         return _outcome(wait(ecs._tasks[result["tasks"][0]["taskArn"]]))
 
@@ -211,7 +223,7 @@ def _outcome(task: dict) -> dict:
 
     Raises `States.TaskFailed` with it when an essential container failed or never ran.
     """
-    result = pascal(ecs._sanitize(task))
+    result = _shown(pascal(ecs._sanitize(task)))
     result["Tags"] = []
     essential = task.get("_container_essentials") or []
     codes = [
@@ -222,6 +234,48 @@ def _outcome(task: dict) -> dict:
     if any(code != 0 for code in codes):
         raise sfn._ExecutionError("States.TaskFailed", json.dumps(result))
     return result
+
+
+def _sdk_metadata() -> dict:
+    """What the SDK inside Step Functions adds to an answer."""
+    request, date = new_uuid(), email.utils.formatdate(usegmt=True)
+    headers = {"Content-Length": "0", "Content-Type": "application/x-amz-json-1.1", "Date": date}
+    headers["x-amzn-RequestId"] = request
+    # A date is the one header that it keeps as text among all.
+    every = {name: value if name == "Date" else [value] for name, value in headers.items()}
+    http = {"AllHttpHeaders": every, "HttpHeaders": headers, "HttpStatusCode": 200}
+    return {"SdkHttpMetadata": http, "SdkResponseMetadata": {"RequestId": request}}
+
+
+def _answer(result: dict) -> dict:
+    """RunTask's answer in Step Functions' spelling."""
+    answer = pascal(result)
+    return {**answer, "Tasks": [_shown(task) for task in answer["Tasks"]], **_sdk_metadata()}
+
+
+def _shown(task: dict) -> dict:
+    """A task with the fields that AWS shows at that point of its life, as recorded."""
+    ended = task["LastStatus"] == "STOPPED"
+    for name in ("HealthStatus", *(("PlatformFamily",) if ended else ("Connectivity", "ConnectivityAt"))):
+        task.pop(name, None)
+    task.setdefault("Attributes", [{"Name": "ecs.cpu-architecture", "Value": "x86_64"}])
+    task.setdefault("EphemeralStorage", {"SizeInGiB": 20})
+    task.setdefault("InferenceAccelerators", [])
+    for container in task["Containers"]:
+        for name in ("HealthStatus", "Memory"):
+            container.pop(name, None)
+        container |= {"GpuIds": [], "ManagedAgents": []}
+        if ended:
+            container.setdefault("RuntimeId", task["TaskArn"].rsplit("/", 1)[-1])
+        if "ExitCode" in container:
+            container.setdefault("ImageDigest", f"sha256:{'0' * 64}")
+    overrides = {"InferenceAcceleratorOverrides": [], **(task.get("Overrides") or {})}
+    given = {override["Name"]: override for override in overrides.get("ContainerOverrides") or ()}
+    empty = {"Command": [], "Environment": [], "EnvironmentFiles": [], "ResourceRequirements": []}
+    names = [container["Name"] for container in task["Containers"]]
+    overrides["ContainerOverrides"] = [{**empty, "Name": name, **given.get(name, {})} for name in names]
+    task["Overrides"] = overrides
+    return task
 
 
 def pascal(value: Any, name: str = "") -> Any:

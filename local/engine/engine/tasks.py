@@ -162,8 +162,8 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -
         stopped = original(task_arn, task, reason, stop_code, exit_code)
         if stopped:
             if stop_code == "TaskFailedToStart":
-                for container in task["containers"]:
-                    container["reason"] = reason
+                # As recorded: the reason is the task's alone, and a pull that never ended is not told.
+                task["pullStartedAt"] = task.get("pullStoppedAt") and task["pullStartedAt"]
             tasks.changed(task)
         return stopped
 
