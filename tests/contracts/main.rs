@@ -8,6 +8,7 @@ mod github_api;
 mod metrics;
 mod run_task;
 mod settings;
+mod workflows;
 
 use std::fs;
 
