@@ -1,6 +1,7 @@
 //! What the parts promise each other, held against each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod architecture;
 mod assumptions;
 mod dependencies;
 mod faults;
