@@ -495,4 +495,89 @@ mod tests {
             (Outcome::StepFailed, Some(61))
         );
     }
+
+    /// Values that AWS answered, taken from histories recorded by `LocalStack` on 2024-02-23 and 2024-02-25
+    /// (`tests/aws/services/stepfunctions/v2/services/test_ecs_task_service.snapshot.json`).
+    mod recorded {
+        use super::*;
+
+        fn task(stop_code: &str, reason: &str, container: &serde_json::Value) -> serde_json::Value {
+            json!({
+                "Attachments": [{"Details": [{"Name": "subnetId", "Value": "subnet-1"}], "Id": "1", "Status": "DELETED", "Type": "eni"}],
+                "Attributes": [{"Name": "ecs.cpu-architecture", "Value": "x86_64"}],
+                "AvailabilityZone": "eu-central-1b", "ClusterArn": "arn", "Connectivity": "CONNECTED",
+                "Containers": [container], "Cpu": "256", "DesiredStatus": "STOPPED", "EnableExecuteCommand": false,
+                "EphemeralStorage": {"SizeInGiB": 20}, "Group": "family:x", "InferenceAccelerators": [],
+                "LastStatus": "STOPPED", "LaunchType": "FARGATE", "Memory": "512",
+                "Overrides": {"ContainerOverrides": [{"Command": [], "Environment": [], "EnvironmentFiles": [], "Name": "runner", "ResourceRequirements": []}], "InferenceAcceleratorOverrides": []},
+                "PlatformVersion": "1.4.0", "StartedBy": "AWS Step Functions", "StopCode": stop_code,
+                "StoppedReason": reason, "Tags": [], "TaskArn": "arn", "TaskDefinitionArn": "arn", "Version": 4
+            })
+        }
+
+        #[test]
+        fn a_task_that_ran_is_read_as_step_functions_gives_it() {
+            let container = json!({"ContainerArn": "arn", "Cpu": "0", "ExitCode": 0, "GpuIds": [], "Image": "busybox", "LastStatus": "STOPPED", "ManagedAgents": [], "Name": "runner", "NetworkBindings": []});
+            let task = task(
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                &container,
+            );
+            let task: EndedTask = serde_json::from_value(task).unwrap();
+            assert_eq!(Ended::from_task(&task).outcome, Outcome::RanJob);
+        }
+
+        #[test]
+        fn an_image_that_is_not_there_is_missing_and_may_be_pushed_yet() {
+            let reason = "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref docker.io/library/no_such_image:latest: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
+            let container = json!({"ContainerArn": "arn", "Cpu": "0", "GpuIds": [], "Image": "no_such_image", "LastStatus": "STOPPED", "ManagedAgents": [], "Name": "runner", "NetworkBindings": []});
+            let ended = Ended::from_error(&StepError {
+                error: "States.TaskFailed".into(),
+                cause: task("TaskFailedToStart", reason, &container).to_string(),
+            });
+            assert_eq!(
+                (ended.outcome, ended.outcome.kind()),
+                (Outcome::ImageMissing, Kind::Fault)
+            );
+            assert!(ended.task.is_some());
+        }
+    }
+
+    #[test]
+    fn an_event_of_a_stopped_task_is_read_as_eventbridge_sends_it() {
+        // A task of 2024-11-13, in the README of a public handler of such events (found by its text),
+        // shortened; and a Spot interruption's snippet in AWS's developer guide, which has no containers:
+        // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+        let stopped = json!({
+            "attachments": [{"id": "1", "type": "eni", "status": "DELETED", "details": []}],
+            "containers": [{"containerArn": "arn", "exitCode": 26, "lastStatus": "STOPPED", "name": "runner", "cpu": "0", "managedAgents": []}],
+            "cpu": "512", "memory": "1024", "desiredStatus": "STOPPED", "lastStatus": "STOPPED", "launchType": "FARGATE",
+            "overrides": {"containerOverrides": [{"name": "runner"}]},
+            "pullStartedAt": "2024-11-13T20:56:01.615Z", "stoppedAt": "2024-11-13T21:23:11.984Z",
+            "stoppedReason": "Task stopped by user", "stopCode": "UserInitiated", "taskArn": "arn", "version": 9
+        });
+        let task: EndedTask = serde_json::from_value(stopped).unwrap();
+        assert_eq!(Ended::from_task(&task).outcome, Outcome::StoppedByUs);
+        assert!(
+            task.billed_seconds()
+                .is_some_and(|seconds| (seconds - 1_630.369).abs() < 0.01)
+        );
+        let notice = json!({
+            "clusterArn": "arn", "createdAt": "2016-12-06T16:41:05.702Z", "desiredStatus": "STOPPED",
+            "lastStatus": "RUNNING", "stoppedReason": "Your Spot Task was interrupted.", "taskArn": "arn"
+        });
+        for code in ["SpotInterruption", "TerminationNotice", ""] {
+            let mut notice = notice.clone();
+            // Without a code at all: https://github.com/aws/containers-roadmap/issues/1565
+            if !code.is_empty() {
+                notice["stopCode"] = json!(code);
+            }
+            let task: EndedTask = serde_json::from_value(notice).unwrap();
+            assert_eq!(
+                Ended::from_task(&task).outcome,
+                Outcome::SpotInterruption,
+                "{code}"
+            );
+        }
+    }
 }

@@ -84,19 +84,17 @@ fn without_spans(text: &str) -> String {
             '\'' | '`' if opens => closing(after, c),
             _ => None,
         };
-        match end.filter(|end| *end > 0 && *end <= LONGEST && !after[..*end].contains('{')) {
-            Some(end) => {
-                left.push(' ');
-                left.push_str(NAME);
-                left.push(' ');
-                rest = &after[end + 1..];
-                before = ' ';
-            }
-            None => {
-                left.push(c);
-                rest = after;
-                before = c;
-            }
+        let end = end.filter(|end| *end > 0 && *end <= LONGEST && !after[..*end].contains('{'));
+        if let Some(end) = end {
+            left.push(' ');
+            left.push_str(NAME);
+            left.push(' ');
+            rest = &after[end + 1..];
+            before = ' ';
+        } else {
+            left.push(c);
+            rest = after;
+            before = c;
         }
     }
     left

@@ -104,7 +104,7 @@ pub(super) const TABLE: &[Phrase] = &[
     phrase(Says::Throttled, "throttling", SECURITY_GROUP),
     phrase(Says::Throttled, "request limit exceeded", SECURITY_GROUP),
     phrase(Says::Throttled, "requestlimitexceeded", SECURITY_GROUP),
-    phrase(Says::Throttled, "rate limit exceeded", BATCH),
+    phrase(Says::Throttled, "rate limit exceeded", THROTTLING),
     phrase(Says::Throttled, "exceeded its request rate limit", EC2),
     phrase(Says::Throttled, "toomanyrequestsexception", THROTTLING),
     phrase(Says::Throttled, "requestthrottled", THROTTLING),

@@ -183,7 +183,7 @@ const REFUSED: &[(&str, &str, Outcome)] = &[
         "{\"Failures\":[{\"Arn\":\"arn:aws:ecs:{region}:{account}:container-instance/{task}\",\"Reason\":\"AGENT\"}],\"Tasks\":[]}",
         Outcome::TaskNeverStarted,
     ),
-    // aws/aws-cdk#… quotes of ECS about a subnet that was deleted.
+    // ECS about a subnet that was deleted, as public deployments quote it (found by its text).
     (
         "ECS.InvalidParameterException",
         "Error retrieving subnet information for [{subnet}, {subnet}]: The subnet ID '{subnet}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
