@@ -1,7 +1,7 @@
 //! What became of one attempt, read from its task's end or its error.
 
 use fault::{Class, Fault};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::classify;
 use crate::exit::AgentExit;
@@ -128,9 +128,14 @@ impl Outcome {
 pub struct StepError {
     /// The error's name.
     pub error: String,
-    /// Its cause: plain text, a Lambda's error as JSON, or a task as JSON.
-    #[serde(default)]
+    /// Its cause: plain text, a Lambda's error as JSON, or a task as JSON. A time-out has none.
+    #[serde(default, deserialize_with = "text_or_none")]
     pub cause: String,
+}
+
+/// AWS leaves out what is not there, or says `null`: neither may hide the error itself.
+fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// An outcome with what is known of it.
@@ -540,6 +545,99 @@ mod tests {
                 (Outcome::ImageMissing, Kind::Fault)
             );
             assert!(ended.task.is_some());
+        }
+
+        /// Every task and error of the recorded histories, where they are beside the project.
+        #[test]
+        fn whole_histories_are_read_as_they_are() {
+            let files =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recorded");
+            let Ok(files) = std::fs::read_dir(files) else {
+                return;
+            };
+            let mut tasks = 0;
+            for file in files
+                .flatten()
+                .filter(|file| file.path().extension().is_some_and(|ext| ext == "json"))
+            {
+                let text = std::fs::read_to_string(file.path()).unwrap();
+                walk(&serde_json::from_str(&text).unwrap(), &mut tasks);
+            }
+            assert!(tasks >= 2, "no recorded task was found");
+        }
+
+        fn walk(node: &serde_json::Value, tasks: &mut u32) {
+            match node {
+                serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, tasks)),
+                serde_json::Value::Object(fields) => {
+                    if fields.contains_key("StopCode") {
+                        let task: EndedTask = serde_json::from_value(node.clone()).unwrap();
+                        let ended = Ended::from_error(&StepError {
+                            error: "States.TaskFailed".into(),
+                            cause: node.to_string(),
+                        });
+                        assert_eq!(ended.task, Some(task));
+                        *tasks += 1;
+                    }
+                    if let Some(error) = fields.get("error").and_then(serde_json::Value::as_str) {
+                        let cause = match fields.get("cause") {
+                            Some(serde_json::Value::String(text)) => text.clone(),
+                            Some(other) if !other.is_null() => other.to_string(),
+                            _ => String::new(),
+                        };
+                        let ended = Ended::from_error(&StepError {
+                            error: error.into(),
+                            cause,
+                        });
+                        assert!(!ended.detail.is_empty());
+                    }
+                    fields.values().for_each(|value| walk(value, tasks));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_out_without_a_cause_is_read() {
+        // TaskTimedOut of a Lambda, recorded by `LocalStack` on 2024-11-28, has no cause.
+        for error in [
+            json!({"Error": "States.Timeout"}),
+            json!({"Error": "States.Timeout", "Cause": null}),
+            json!({"Error": "States.Timeout", "Cause": ""}),
+        ] {
+            let error: StepError = serde_json::from_value(error).unwrap();
+            assert_eq!(Ended::from_error(&error).outcome, Outcome::TimedOut);
+        }
+    }
+
+    #[test]
+    fn a_lambdas_errors_are_read_as_step_functions_gives_them() {
+        // Recorded by `LocalStack` on 2024-11-28 and 2025-11-25 (`test_task_service_lambda.snapshot.json`).
+        for (error, cause, detail) in [
+            (
+                "Exception",
+                r#"{"errorMessage":"Some exception was raised.","errorType":"Exception","requestId":"1","stackTrace":["  File"]}"#,
+                "Exception: Some exception was raised.",
+            ),
+            (
+                "CustomException",
+                r#"{"errorMessage":"","errorType":"CustomException","requestId":"1","stackTrace":[]}"#,
+                "CustomException: ",
+            ),
+            (
+                "Lambda.ResourceNotFoundException",
+                "Function not found: arn:aws:lambda:us-east-1:111111111111:function:x:$LATEST (Service: AWSLambda; Status Code: 404; Error Code: ResourceNotFoundException; Request ID: 1; Proxy: null)",
+                "Lambda.ResourceNotFoundException: Function not found: arn:aws:lambda:us-east-1:111111111111:function:x:$LATEST (Service: AWSLambda; Status Code: 404; Error Code: ResourceNotFoundException; Request ID: 1; Proxy: null)",
+            ),
+        ] {
+            let error = StepError {
+                error: error.into(),
+                cause: cause.into(),
+            };
+            let ended = Ended::from_error(&error);
+            assert_eq!(ended.outcome, Outcome::StepFailed);
+            assert_eq!(ended.detail, detail);
         }
     }
 
