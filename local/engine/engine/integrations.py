@@ -19,7 +19,7 @@ from ministack.services import stepfunctions as sfn
 from engine import permissions
 from engine.callers import role_name
 from engine.doorbell import Doorbell
-from engine.executions import Interrupted, current, running
+from engine.executions import PAYLOAD_LIMIT, Interrupted, current, running, too_large
 from engine.faults import DELAY, ERROR, LOST, Call, Caller, CallLog, FaultBook
 from engine.grants import Grants
 from engine.history import started_by
@@ -91,6 +91,8 @@ def install(
     def invoke(original, resource, input_data):
         result = original(resource, input_data)
         if resource.endswith("states:::lambda:invoke"):
+            if len(json.dumps(result, ensure_ascii=False).encode()) > PAYLOAD_LIMIT:
+                raise too_large("lambda")
             result = {"ExecutedVersion": "$LATEST", **result, **_sdk_metadata()}
         return result
 

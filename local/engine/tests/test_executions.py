@@ -184,6 +184,13 @@ class StateTest(EngineTestCase):
         huge = self.function("huge", "return 'x' * 300_000")
         catching = self.invoke(huge, Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Ok"}])
         ended = self.end(self.start(self.machine({"T": catching, "Ok": {"Type": "Succeed"}})))
+        self.assertEqual(ended["status"], "SUCCEEDED")
+        ended = self.end(self.start(self.machine({"T": self.invoke(huge)})))
+        self.assertEqual(ended["error"], "States.DataLimitExceeded")
+        catching["Output"] = "{% $pad('', 300000, 'x') %}"
+        small = self.function("small", "return 1")
+        catching["Arguments"] = self.invoke(small)["Arguments"]
+        ended = self.end(self.start(self.machine({"T": catching, "Ok": {"Type": "Succeed"}})))
         self.assertEqual(ended["error"], "States.DataLimitExceeded")
 
     def test_the_wait_scale_does_not_shorten_a_task(self):
