@@ -119,7 +119,15 @@ def _entry(task: dict) -> dict:
     with resource_lock("ecs-task", task["taskArn"]):
         detail = ecs._sanitize(task)
     # Tags are in the task's description, not in its events.
-    detail.pop("tags", None)
+    for name in ("tags", "healthStatus", "platformFamily"):
+        detail.pop(name, None)
+    detail.setdefault("attributes", [{"name": "ecs.cpu-architecture", "value": "x86_64"}])
+    detail.setdefault("ephemeralStorage", {"sizeInGiB": 20})
+    for container in detail["containers"]:
+        for name in ("healthStatus", "memory", "networkBindings"):
+            container.pop(name, None)
+        if "exitCode" in container:
+            container.setdefault("imageDigest", f"sha256:{'0' * 64}")
     detail["updatedAt"] = ecs._iso()
     return {
         "Source": "aws.ecs",

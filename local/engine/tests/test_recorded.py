@@ -10,12 +10,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from support import EngineTestCase
+from support import EngineTestCase, until
 
 RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text())
 
 KEPT = {"resource", "resourceType", "error", "Error", "truncated", "StartedBy", "LastStatus", "StopCode"}
-KEPT |= {"HttpStatusCode", "StatusCode"}
+KEPT |= {"HttpStatusCode", "StatusCode", "lastStatus"}
 
 INVOKED = {"FunctionName": "any", "Payload": None}
 
@@ -25,7 +25,10 @@ REQUEST = {
 }
 
 DIFFERENT = {
+    # The recorded requests overrode nothing.
     "+ TaskScheduled.taskScheduledEventDetails.parameters.Overrides",
+    "+ event.detail.overrides.containerOverrides[].environment",
+    # The runtime's own.
     "- TaskFailed.taskFailedEventDetails.cause.requestId",
     "- TaskFailed.taskFailedEventDetails.cause.stackTrace",
 }
@@ -75,6 +78,19 @@ class RecordedTest(EngineTestCase):
         self.define("unawaited")
         state = {**self.runner_state("unawaited", "exit 0", REQUEST), "Resource": "arn:aws:states:::ecs:runTask"}
         self.compare("runTask ends well", self.history({"ecstask": state}))
+
+    def test_the_event_of_a_stopped_task(self):
+        url = self.sqs.create_queue(QueueName="recorded")["QueueUrl"]
+        pattern = {"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"], "group": ["family:evented"]}}
+        self.events.put_rule(Name="recorded", EventPattern=json.dumps(pattern))
+        target = {"Id": "q", "Arn": "arn:aws:sqs:us-east-1:000000000000:recorded"}
+        self.events.put_targets(Rule="recorded", Targets=[target])
+        self.define("evented")
+        self.run_task("evented", "exit 0", startedBy="me", platformVersion="1.4.0")
+        receive = lambda: self.sqs.receive_message(QueueUrl=url).get("Messages")
+        event = json.loads(until("the event", receive)[0]["Body"])
+        recorded = RECORDED["an event of a stopped Fargate task"]["event"]
+        self.assertEqual(_differences("event", shape(event), recorded) - DIFFERENT, set())
 
     def invoke(self, function: str, **more: Any) -> dict:
         state = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", **more}
