@@ -1,8 +1,8 @@
 """Histories of the engine beside those that AWS gave in the same situation, key by key.
 
-`recorded.json` holds the shape of each history: its events' types, what each follows, every field's name, and the values
-of the few fields that are part of the interface; all other values are `_`. They were recorded on AWS by LocalStack's
-authors (Apache-2.0); each case names its test and its date.
+`recorded.json` holds the shape of each history: its events' types, what each follows, every field's name, and the
+values of the few fields that are part of the interface; all other values are `_`. They were recorded on AWS by
+LocalStack's authors (Apache-2.0); each case names its test and its date.
 """
 
 import json

@@ -22,7 +22,8 @@ class SwitchTest(EngineTestCase):
     def test_switches_are_read_turned_and_reset(self):
         default = self.engine.control("GET", "/switches")
         self.assertEqual(default["tasks-late"], 0.0)
-        self.assertEqual(self.turn(tasks_late=2, events_twice=True), {**default, "tasks-late": 2.0, "events-twice": True})
+        turned = {**default, "tasks-late": 2.0, "events-twice": True}
+        self.assertEqual(self.turn(tasks_late=2, events_twice=True), turned)
         self.engine.control("DELETE", "/switches")
         self.assertEqual(self.engine.control("GET", "/switches"), default)
 
@@ -67,8 +68,8 @@ class SwitchTest(EngineTestCase):
         self.engine.control("POST", "/faults", fault)
         ended = self.run_sync("throttled")
         self.assertEqual(ended["error"], "ECS.AmazonECSException")
-        wording = r"^Rate exceeded \(Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException; Request ID: .*; Proxy: null\)$"
-        self.assertRegex(ended["cause"], wording)
+        code = "Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException"
+        self.assertRegex(ended["cause"], rf"^Rate exceeded \({code}; Request ID: .*; Proxy: null\)$")
         self.turn(throttled_as="ECS.ThrottlingException")
         self.engine.control("POST", "/faults", fault)
         self.assertEqual(self.run_sync("throttled")["error"], "ECS.ThrottlingException")
