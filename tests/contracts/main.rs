@@ -3,6 +3,7 @@
 
 mod architecture;
 mod assumptions;
+mod decisions;
 mod dependencies;
 mod faults;
 mod github_api;

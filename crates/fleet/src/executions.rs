@@ -195,10 +195,15 @@ impl Fleet {
         since: OffsetDateTime,
         counts: impl Fn(&Job) -> bool,
     ) -> Result<Option<OffsetDateTime>, Error> {
-        let ended = self
-            .ended_since(Status::Succeeded, since, PICK_UPS_LISTED)
+        let mut ended: Vec<(OffsetDateTime, ExecutionName)> = self
+            .list(Status::Succeeded, PICK_UPS_LISTED, |item| {
+                let ended = OffsetDateTime::from_unix_timestamp(item.stop_date()?.secs()).ok()?;
+                (ended >= since).then(|| Some((ended, item.name().parse().ok()?)))?
+            })
             .await?;
-        for name in ended.into_iter().take(PICK_UPS_READ) {
+        // They are listed by their starts.
+        ended.sort_by(|(a, _), (b, _)| b.cmp(a));
+        for (_, name) in ended.into_iter().take(PICK_UPS_READ) {
             let Some(execution) = self.execution(&name).await? else {
                 continue;
             };

@@ -107,8 +107,8 @@ pub struct AbsentRunner<'a> {
 pub enum OnAbsent {
     /// Nothing: it ends by itself, or may run somebody's job.
     Leave,
-    /// It listens for nothing while its own job is queued: it is stopped, and its execution launches
-    /// again.
+    /// It listens for nothing while its own job is queued or held back: it is stopped, and its
+    /// execution launches again if the job is queued then.
     StopGhost,
     /// Its job is over and it has not ended: it is stopped, and its execution ends.
     StopHung,
@@ -131,7 +131,8 @@ pub fn on_absent(seen: AbsentRunner<'_>) -> OnAbsent {
         OTHER_END_LIMIT
     };
     match seen.job {
-        Some(JobStatus::Queued) => OnAbsent::StopGhost,
+        Some(JobStatus::Queued | JobStatus::Waiting) => OnAbsent::StopGhost,
+        Some(JobStatus::Absent) => OnAbsent::StopHung,
         Some(JobStatus::Completed { .. }) if seen.over_for.is_some_and(|over| over >= limit) => {
             OnAbsent::StopHung
         }
@@ -281,6 +282,22 @@ mod tests {
         };
         let cases = [
             ("a ghost blocks its job", seen, OnAbsent::StopGhost),
+            (
+                "a ghost waits for a job that is held back",
+                AbsentRunner {
+                    job: Some(&JobStatus::Waiting),
+                    ..seen
+                },
+                OnAbsent::StopGhost,
+            ),
+            (
+                "its job is gone",
+                AbsentRunner {
+                    job: Some(&JobStatus::Absent),
+                    ..seen
+                },
+                OnAbsent::StopHung,
+            ),
             (
                 "GitHub was asked once",
                 AbsentRunner { unknown: 1, ..seen },

@@ -185,3 +185,60 @@ async fn a_job_that_a_later_execution_serves_is_handed_over() {
             .is_ok()
     );
 }
+
+/// A job that runners waited for in vain for its whole day in the queue.
+async fn given_up(world: &World) -> Box<cleanup::error::Reason> {
+    let job = world.job();
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
+    let mut event = attempt(&job, &parameter, None, exited(20));
+    let day_ago = time::OffsetDateTime::now_utc() - time::Duration::hours(25);
+    event["order"]["job"]["queuedAt"] = json!(
+        day_ago
+            .format(&time::format_description::well_known::Rfc3339)
+            .unwrap()
+    );
+    event["attempt"] = json!({
+        "number": 61, "faults": 0, "refusals": 0, "unpicked": 60, "capacityStep": 0,
+        "subnetStep": 0, "recheck": true
+    });
+    match world.handle(event).await.unwrap_err() {
+        Error::GaveUp(reason) => reason,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn the_runner_group_is_blamed_only_where_other_jobs_of_the_scope_were_picked_up() {
+    let world = World::new().await;
+    let other = world.job();
+    world
+        .aws
+        .add_execution("hello-1", &order(&other), "SUCCEEDED", None);
+    let hour_ago = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
+    for (outcome, blamed) in [("NotNeeded", false), ("RanJob", true)] {
+        world.aws.close("hello-1", hour_ago, outcome);
+        let reason = given_up(&world).await;
+        assert_eq!(reason.error, "NeverPickedUp");
+        let blames = reason.cause.contains("most likely the runner group");
+        assert_eq!(blames, blamed, "{outcome}: {}", reason.cause);
+    }
+}
+
+#[tokio::test]
+async fn a_runner_that_nobody_gave_a_job_costs_no_fault_and_three_of_them_tell_what_to_look_at() {
+    let world = World::new().await;
+    let job = world.job();
+    let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
+    let mut event = attempt(&job, &parameter, None, exited(20));
+    for unpicked in 1..=7 {
+        let Error::StillQueued(again) = world.handle(event.clone()).await.unwrap_err() else {
+            panic!("it is bounded by time")
+        };
+        assert_eq!(
+            (again.attempt.faults, again.attempt.unpicked),
+            (0, unpicked)
+        );
+        assert_eq!(again.detail.contains("githubstatus.com"), unpicked >= 3);
+        event["attempt"] = serde_json::to_value(&again.attempt).unwrap();
+    }
+}

@@ -275,3 +275,27 @@ async fn a_displaced_job_that_is_served_gets_no_check() {
     let event = json!({ "kind": "displaced", "job": order(&taken).job, "runner": runner });
     assert_eq!(world.handle(event).await.unwrap()["result"], "notDue");
 }
+
+#[tokio::test]
+async fn a_new_stay_in_the_queue_has_a_day_of_its_own_though_an_execution_is_at_work() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    let mut old = order(&job);
+    let queued_at = old.job.queued_at;
+    old.job.queued_at -= time::Duration::hours(10);
+    world.aws.add_execution(&execution, &old, "RUNNING", None);
+    world.aws.enter(&execution, "Wait", json!({}));
+    let told = json!({ "kind": "requeued", "job": order(&job).job });
+    world.handle(told.clone()).await.unwrap();
+    let follower = world.aws.state().executions[&format!("{execution}-r2")].clone();
+    let begun: job::Order = serde_json::from_str(&follower.input).unwrap();
+    assert!(begun.recheck && begun.job.queued_at >= queued_at);
+
+    // The same event come again finds an execution that counts this stay.
+    world
+        .aws
+        .enter(&format!("{execution}-r2"), "Wait", json!({}));
+    let answer = world.handle(told).await.unwrap();
+    assert_eq!(answer["result"], "asksLater");
+}

@@ -5,7 +5,7 @@
 //! | room | duty |
 //! |---|---|
 //! | [`runners`] | retires runners that idle, deregisters those that neither run nor will |
-//! | [`tasks`] | ends tasks whose execution is closed and whose runner GitHub let go |
+//! | [`tasks`] | ends tasks whose execution is closed, and tasks whose runner GitHub does not know |
 //! | [`registrations`] | deletes registrations without a living execution |
 //! | [`waiting`] | asks GitHub about the jobs of the oldest executions that wait |
 //! | [`closed`] | begins again what failed for a reason that passes, where its event was not heard |
@@ -140,12 +140,10 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
                     r.tasks_stopped = done.tasks;
                 },
             );
-            note(
-                &mut report,
-                "tasks",
-                tasks::end_orphans(deps, &world).await,
-                |r, n| r.tasks_stopped += n,
-            );
+            let ended = tasks::end_orphans(deps, &world).await;
+            note(&mut report, "tasks", ended, |r, n| r.tasks_stopped += n);
+            let ended = tasks::end_absent(deps, &world).await;
+            note(&mut report, "absent", ended, |r, n| r.tasks_stopped += n);
             let deleted = registrations::delete_stale(deps, &world).await;
             note(&mut report, "registrations", deleted, |r, n| {
                 r.registrations_deleted = n;

@@ -1,14 +1,27 @@
-//! Tasks whose execution is closed.
+//! Tasks that nobody needs any more, and whose end nobody brings about.
+//!
+//! Most have a runner that GitHub lists: those are retired, deletion first. The others are told apart
+//! by `outcome::on_absent`: a listener whose registration was consumed waits for nothing while its job
+//! is queued, one hangs after its job, one's execution was aborted while its task started.
 
-use fleet::{Retired, retire};
-use github::{RunnerScope, Scope};
-use job::{Repository, RunnerName};
+use std::time::Duration;
+
+use fleet::{Retired, RunningTask, job_status, retire};
+use github::{Installation, JobState, RunnerScope, Scope};
+use job::Repository;
+use outcome::{AbsentRunner, JobStatus, OnAbsent, on_absent};
 
 use crate::Deps;
 use crate::world::{START_LIMIT, World};
 
-/// Ends tasks that no execution waits for any more: only where GitHub has let the runner go, and
-/// only where it was asked. A busy runner finishes its job, whoever's it is.
+/// How many tasks without a listed runner are looked into in one sweep.
+const LOOKED_AT: usize = 30;
+/// Between two questions for the same runner. GitHub's answer has to be the same twice: one may come
+/// from a page that changed while it was read, or from a server that is behind.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// Ends tasks whose execution is closed and whose runner GitHub lists: only where GitHub lets the
+/// runner go. A busy runner finishes its job, whoever's it is.
 pub async fn end_orphans(deps: &Deps, world: &World) -> Result<usize, fleet::Error> {
     let mut ended = 0;
     let orphans = world
@@ -16,35 +29,140 @@ pub async fn end_orphans(deps: &Deps, world: &World) -> Result<usize, fleet::Err
         .iter()
         .filter(|task| !world.runs(task.runner.execution()));
     for task in orphans.filter(|task| world.since(task.created_at) >= START_LIMIT) {
-        if let Some(seen) = world.runners.iter().find(|seen| seen.name == task.runner) {
-            let id = (seen.runner.id, &seen.name);
-            let retired = retire(
-                &deps.fleet,
-                &seen.installation,
-                &seen.scope,
-                id,
-                "its execution is closed",
-            )
-            .await?;
-            ended += if let Retired::Stopped(tasks) = retired {
-                tasks
-            } else {
-                0
-            };
-        } else if let Some(repository) = &task.repository
-            && let Some(scope) = asked(deps, world, repository)
-            && !is_registered(deps, repository, &scope, &task.runner).await?
+        let Some(seen) = world.runners.iter().find(|seen| seen.name == task.runner) else {
+            continue;
+        };
+        let id = (seen.runner.id, &seen.name);
+        let scope = &seen.scope;
+        let reason = "its execution is closed";
+        if let Retired::Stopped(tasks) =
+            retire(&deps.fleet, &seen.installation, scope, id, reason).await?
         {
-            deps.fleet
-                .stop_task(
-                    &task.arn,
-                    "GitHub has let its runner go, and its execution is closed",
-                )
-                .await?;
-            ended += 1;
+            ended += tasks;
         }
     }
     Ok(ended)
+}
+
+/// A task whose runner GitHub does not list.
+struct Suspect<'a> {
+    task: &'a RunningTask,
+    scope: Scope,
+    installation: Installation,
+    runs: bool,
+    job: Option<JobStatus>,
+    over_for: Option<Duration>,
+}
+
+impl Suspect<'_> {
+    /// What follows if GitHub, asked by name, did not know the runner so often.
+    fn decide(&self, world: &World, unknown: u32) -> OnAbsent {
+        on_absent(AbsentRunner {
+            unknown,
+            up_for: world.since(self.task.started_at.unwrap_or(world.now)),
+            execution_runs: self.runs,
+            job: self.job.as_ref(),
+            over_for: self.over_for,
+            ran_it: self.job.as_ref().and_then(JobStatus::runner)
+                == Some(self.task.runner.to_string().as_str()),
+        })
+    }
+
+    async fn is_unknown(&self) -> Result<bool, fleet::Error> {
+        let name = self.task.runner.to_string();
+        let found = self.installation.find_runner(&self.scope, &name).await?;
+        Ok(found.is_none())
+    }
+}
+
+/// Stops tasks whose runner GitHub does not know, where nothing else will end them in time. GitHub is
+/// asked for each such runner by its name, twice with a pause.
+pub async fn end_absent(deps: &Deps, world: &World) -> Result<usize, fleet::Error> {
+    let mut failed = None;
+    let mut unknown = Vec::new();
+    let unlisted = world
+        .tasks
+        .iter()
+        .filter(|task| world.runners.iter().all(|seen| seen.name != task.runner));
+    for task in unlisted.take(LOOKED_AT) {
+        // One that cannot be looked into must not keep the others.
+        match suspect(deps, world, task).await {
+            Ok(found) => unknown.extend(found),
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let mut ended = 0;
+    for suspect in unknown {
+        let looks = match suspect.is_unknown().await {
+            Ok(again) => 1 + u32::from(again),
+            Err(error) => {
+                failed.get_or_insert(error);
+                continue;
+            }
+        };
+        let reason = match suspect.decide(world, looks) {
+            OnAbsent::Leave => continue,
+            OnAbsent::StopGhost => "GitHub does not know its runner, and its job still waits",
+            OnAbsent::StopHung => "its job is over, and it has not ended",
+            OnAbsent::StopOrphan => "GitHub has let its runner go, and its execution is closed",
+        };
+        tracing::warn!(runner = %suspect.task.runner, reason, "a task is stopped whose runner GitHub does not know");
+        match deps.fleet.stop_task(&suspect.task.arn, reason).await {
+            Ok(()) => ended += 1,
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    failed.map_or(Ok(ended), Err)
+}
+
+/// Looks into a task whose runner is missing where GitHub has listed all runners: none where it is to
+/// be left whatever GitHub says of the runner, or where GitHub knows it when asked by its name.
+async fn suspect<'a>(
+    deps: &Deps,
+    world: &World,
+    task: &'a RunningTask,
+) -> Result<Option<Suspect<'a>>, fleet::Error> {
+    let runs = world.runs(task.runner.execution());
+    if task.started_at.is_none() || (!runs && world.since(task.created_at) < START_LIMIT) {
+        return Ok(None);
+    }
+    let Some(repository) = &task.repository else {
+        return Ok(None);
+    };
+    let Some(scope) = asked(deps, world, repository) else {
+        return Ok(None);
+    };
+    let Some(installation) = deps.github.still_serving(repository, None).await? else {
+        return Ok(None);
+    };
+    let mut suspect = Suspect {
+        task,
+        scope,
+        installation,
+        runs,
+        job: None,
+        over_for: None,
+    };
+    if runs {
+        let Some(execution) = deps.fleet.execution(task.runner.execution()).await? else {
+            return Ok(None);
+        };
+        let job = &execution.order.job;
+        let state = suspect.installation.job(&job.repository, job.id).await?;
+        if let JobState::Completed { completed_at, .. } = &state {
+            suspect.over_for = completed_at.map(|at| world.since(at));
+        }
+        suspect.job = Some(job_status(&state));
+    }
+    let worth_asking = suspect.decide(world, u32::MAX) != OnAbsent::Leave;
+    Ok((worth_asking && suspect.is_unknown().await?).then_some(suspect))
 }
 
 /// The scope that the task's runner would be in, if GitHub has told all runners there.
@@ -56,17 +174,4 @@ fn asked(deps: &Deps, world: &World, repository: &Repository) -> Option<Scope> {
         .into_iter()
         .flatten()
         .find(|scope| world.scopes.contains(&scope.to_string()))
-}
-
-/// Asks GitHub for this very runner. That it is missing from the list does not tell: a list is read
-/// page by page, and when a runner on an earlier page goes, one on a later page moves up unseen.
-async fn is_registered(
-    deps: &Deps,
-    repository: &Repository,
-    scope: &Scope,
-    runner: &RunnerName,
-) -> Result<bool, fleet::Error> {
-    let installation = deps.github.serving(repository, None).await?;
-    let found = installation.find_runner(scope, &runner.to_string()).await?;
-    Ok(found.is_some())
 }

@@ -1,8 +1,8 @@
 //! The jobs of the oldest executions that wait.
 //!
 //! What a lost webhook would have told is asked for here: that a job was cancelled, or that its
-//! runner was given another one. A fixed number of executions is looked at each time, the oldest
-//! first.
+//! runner was given another one. A fixed number of executions whose jobs wait is looked at each time,
+//! the oldest first, and some of the others by turns: jobs that wait for a day must not hide the rest.
 
 use std::time::Duration;
 
@@ -14,8 +14,15 @@ use telemetry::Metric;
 use crate::Deps;
 use crate::world::World;
 
-/// How many jobs are asked for in one sweep.
-const LOOKED_AT: usize = 20;
+/// How many of the oldest waiting jobs are looked at in one sweep. A job that has left the queue does
+/// not count: its execution is settled.
+const WAITING: usize = 20;
+/// How many executions are looked at for these, settled ones included.
+const LOOKED_AT: usize = 50;
+/// How many of the others are looked at by turns.
+const BY_TURNS: usize = 10;
+/// How often a sweep is made, in seconds; only for whose turn it is.
+const ROUND: i64 = 300;
 /// A busy runner whose task is so old was seen busy by several sweeps before: it may have idled for a
 /// third of that.
 const SETTLED: Duration = Duration::from_mins(30);
@@ -41,8 +48,24 @@ pub async fn check_oldest(deps: &Deps, world: &World) -> Result<Done, fleet::Err
     candidates.sort_by_key(|(_, at)| **at);
     let mut done = Done::default();
     let mut failed = None;
-    for (name, _) in candidates.into_iter().take(LOOKED_AT) {
-        // One job that cannot be asked for must not keep the others from being seen to.
+    let mut waiting = 0;
+    let mut rest = candidates.as_slice();
+    while let Some(((name, _), later)) = rest.split_first()
+        && waiting < WAITING
+        && candidates.len() - rest.len() < LOOKED_AT
+    {
+        rest = later;
+        match look_at(deps, world, name, &mut done).await {
+            Ok(waits) => waiting += usize::from(waits),
+            // One job that cannot be asked for must not keep the others from being seen to.
+            Err(error) => {
+                waiting += 1;
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    let round = usize::try_from(world.now.unix_timestamp() / ROUND).unwrap_or(0);
+    for (name, _) in by_turns(rest, round) {
         if let Err(error) = look_at(deps, world, name, &mut done).await {
             failed.get_or_insert(error);
         }
@@ -57,17 +80,25 @@ pub async fn check_oldest(deps: &Deps, world: &World) -> Result<Done, fleet::Err
     failed.map_or(Ok(done), Err)
 }
 
+/// Those whose turn it is: each round the next few, in a circle.
+fn by_turns<T>(all: &[T], round: usize) -> impl Iterator<Item = &T> {
+    let start = (round * BY_TURNS).checked_rem(all.len()).unwrap_or(0);
+    let (before, after) = all.split_at(start);
+    after.iter().chain(before).take(BY_TURNS)
+}
+
+/// Sees to one execution's job, and tells whether that waits.
 async fn look_at(
     deps: &Deps,
     world: &World,
     name: &ExecutionName,
     done: &mut Done,
-) -> Result<(), fleet::Error> {
+) -> Result<bool, fleet::Error> {
     let Some(execution) = deps.fleet.execution(name).await? else {
-        return Ok(());
+        return Ok(false);
     };
     if execution.status != Status::Running {
-        return Ok(());
+        return Ok(false);
     }
     let job = &execution.order.job;
     let serving = deps
@@ -75,7 +106,7 @@ async fn look_at(
         .still_serving(&job.repository, job.installation_id);
     // Where the App is gone, its own next step meets the same, and fails with the reason.
     let Some(installation) = serving.await? else {
-        return Ok(());
+        return Ok(false);
     };
     let state = installation.job(&job.repository, job.id).await?;
     if state.is_queued() && world.since(job.queued_at) >= deps.config.waiting {
@@ -87,7 +118,7 @@ async fn look_at(
         Attend::Check => done.checks += usize::from(check_displaced(deps, &execution).await?),
         Attend::EndWait => done.ended += usize::from(end_wait(deps, name).await?),
     }
-    Ok(())
+    Ok(state.is_queued())
 }
 
 /// Whether the execution's runner runs a job, its own or another.
@@ -136,4 +167,23 @@ async fn end_wait(deps: &Deps, name: &ExecutionName) -> Result<bool, fleet::Erro
         .stop_execution(name, "JobCancelled", cause)
         .await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_turn() {
+        let all: Vec<usize> = (0..25).collect();
+        let mut seen: Vec<usize> = (0..3)
+            .flat_map(|round| by_turns(&all, round))
+            .copied()
+            .collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, all);
+        assert_eq!(by_turns::<u8>(&[], 7).count(), 0);
+        assert_eq!(by_turns(&[1, 2], 7).count(), 2);
+    }
 }

@@ -186,6 +186,110 @@ async fn a_task_whose_execution_is_closed_and_whose_runner_github_let_go_is_ende
     assert!(world.aws.state().tasks.is_empty());
 }
 
+/// How often GitHub was asked for a runner by its name.
+fn asked_by_name(world: &World) -> usize {
+    let by_name = |request: &&github_standin::RequestRecord| {
+        request.method == "GET"
+            && request.path.contains("/runners")
+            && request.path.contains("name=")
+    };
+    world.server.requests().iter().filter(by_name).count()
+}
+
+#[tokio::test]
+async fn a_listener_that_github_no_longer_knows_is_ended_while_its_job_is_queued() {
+    let world = World::new().await;
+    // A label that its runner lacks keeps the job queued.
+    let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
+    let job = world
+        .server
+        .create_job(NewJob {
+            repository: "octo/hello".into(),
+            labels,
+            ..NewJob::default()
+        })
+        .unwrap();
+    let (_, _runner) = world.runner(&job, "RUNNING", 3).await;
+    let id = world.server.runners()[0].id;
+    world.server.ghost_runner(id).unwrap();
+    assert_eq!(
+        world.sweep().await.tasks_stopped,
+        0,
+        "it may not listen yet"
+    );
+    world.server.clear_requests();
+    assert_eq!(world.sweep_in(2).await.tasks_stopped, 1);
+    assert_eq!(asked_by_name(&world), 2, "one answer may be wrong");
+    assert!(world.aws.state().tasks.is_empty());
+}
+
+#[tokio::test]
+async fn a_task_that_hangs_after_its_job_is_ended_some_minutes_later() {
+    let world = World::new().await;
+    let job = world.job();
+    let (_, mut runner) = world.runner(&job, "RUNNING", 60).await;
+    runner.take(StdDuration::from_secs(10)).await.unwrap();
+    runner.finish("success");
+    assert_eq!(world.sweep_in(4).await.tasks_stopped, 0, "it may be ending");
+    assert_eq!(world.sweep_in(6).await.tasks_stopped, 1);
+    assert_eq!(world.sweep_in(11).await.tasks_stopped, 0);
+}
+
+#[tokio::test]
+async fn executions_whose_jobs_left_the_queue_do_not_hide_one_that_waits() {
+    let world = World::new().await;
+    for _ in 0..25 {
+        let settled = world.job();
+        world.server.cancel_job(settled.id).unwrap();
+        let execution = format!("hello-{}", settled.id);
+        world
+            .aws
+            .add_execution(&execution, &order(&settled), "RUNNING", None);
+        world.aws.enter(&execution, "Cleanup", json!({}));
+    }
+    let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
+    let left = world
+        .server
+        .create_job(NewJob {
+            repository: "octo/hello".into(),
+            labels,
+            ..NewJob::default()
+        })
+        .unwrap();
+    let (_, mut runner) = world.runner(&left, "RUNNING", 1).await;
+    let _taken = world.job();
+    runner.take(StdDuration::from_secs(10)).await.unwrap();
+    assert_eq!(world.sweep().await.checks_started, 1);
+}
+
+#[tokio::test]
+async fn what_nobody_picked_up_is_restarted_once_a_runner_has_had_a_job() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = format!("hello-{}", job.id);
+    let error = Some("NeverPickedUp");
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "FAILED", error);
+    world.aws.close(&execution, ago(30), "");
+    assert_eq!(world.sweep().await.begun_again, 0, "nobody has had a job");
+
+    let other = world.job();
+    for (name, minutes, outcome, restarted) in [
+        ("hello-1", 40, "RanJob", 0),
+        ("hello-2", 10, "NotNeeded", 0),
+        ("hello-3", 10, "RanJob", 1),
+    ] {
+        world
+            .aws
+            .add_execution(name, &order(&other), "SUCCEEDED", None);
+        world.aws.close(name, ago(minutes), outcome);
+        assert_eq!(world.sweep().await.begun_again, restarted, "{name}");
+    }
+    let follower = format!("{execution}-r2");
+    assert!(world.aws.state().executions.contains_key(&follower));
+}
+
 #[tokio::test]
 async fn a_job_that_left_the_queue_ends_its_executions_wait() {
     let world = World::new().await;

@@ -1,14 +1,14 @@
 //! What can happen next.
 
-use outcome::{Attend, OnQueuedAgain};
+use outcome::{Attend, OnAbsent, OnQueuedAgain};
 
 use crate::Runners;
 use crate::ends::End;
-use crate::handlers::{may_retire, on_again};
+use crate::handlers::may_retire;
 use crate::mutations::Mutation;
 use crate::world::{
-    AtGitHub, Event, Execution, ExecutionId, JobId, Registered, Runner, RunnerId, Stage, Task,
-    World,
+    AtGitHub, Event, Execution, ExecutionId, JobId, Outage, Registered, Runner, RunnerId, Stage,
+    Task, World,
 };
 
 /// One step of the world.
@@ -23,6 +23,8 @@ pub enum Action {
     Finishes(RunnerId),
     /// GitHub notices that the runner of a job is lost, and fails the job.
     NoticesLoss(RunnerId),
+    /// GitHub shows a job again.
+    ShowsAgain(JobId),
     /// A webhook or an event reaches its handler.
     Arrives(Event),
 
@@ -34,6 +36,8 @@ pub enum Action {
     Judges(ExecutionId),
     /// The machine closes an execution that was judged.
     Closes(ExecutionId),
+    /// `Cleanup` was repeated for as long as it is, and GitHub did not say where the job stands.
+    StopsAsking(ExecutionId),
     /// A wait is over.
     Wakes(ExecutionId),
 
@@ -54,8 +58,10 @@ pub enum Action {
     Retires(RunnerId),
     /// It deletes the registration in SSM that a closed execution left.
     DeletesParameter(RunnerId),
-    /// It ends the task of a closed execution whose runner GitHub let go.
-    EndsOrphan(RunnerId),
+    /// It ends a task whose runner GitHub does not know, asked twice by name.
+    EndsAbsent(RunnerId),
+    /// It starts an execution for a queued job that no webhook told of.
+    Finds(JobId),
     /// It starts a check for a queued job whose runner runs another.
     ChecksOn(ExecutionId),
     /// It begins an execution again that failed for a passing reason.
@@ -70,6 +76,8 @@ pub enum Action {
     HoldsBack(JobId),
     /// The approval is given, and `queued` is sent again.
     Approves(JobId),
+    /// A job's day in the queue comes to its end.
+    DayPasses(JobId),
 
     /// Something goes wrong.
     Fails(Fault),
@@ -94,10 +102,20 @@ pub enum Fault {
     Drops(RunnerId),
     /// A runner listens with a consumed registration: GitHub lists it no more and gives it nothing.
     Deafens(RunnerId),
-    /// A runner is missing from the listing that `sweep` reads: another left the page before.
+    /// The same, and its agent does nothing any more.
+    Freezes(RunnerId),
+    /// A runner's job ends, and its task does not.
+    HangsAfterJob(RunnerId),
+    /// A listener never reaches GitHub.
+    Disconnects(RunnerId),
+    /// GitHub answers 404 for a job, and for what else goes with that.
+    Hides(JobId, Outage),
+    /// A runner is missing from the listing that `sweep` reads, and from one answer by its name.
     SkippedInList(RunnerId),
     /// RunTask finds no capacity.
     NoCapacity(ExecutionId),
+    /// RunTask is throttled for long.
+    Throttles(ExecutionId),
     /// GitHub fails after `token` has registered the runner.
     TokenFails(ExecutionId),
     /// GitHub's rate limit meets `token`.
@@ -129,6 +147,14 @@ pub enum FaultKind {
     TimeOuts,
     /// Executions that a person aborts.
     Aborts,
+    /// Tasks that hang.
+    Hangs,
+    /// Jobs that GitHub hides.
+    Outages,
+    /// What passes by itself, of [`Self::Tasks`], [`Self::Registrations`] and [`Self::Steps`].
+    Passing,
+    /// Idle runners that GitHub drops, of [`Self::Registrations`].
+    Drops,
 }
 
 impl FaultKind {
@@ -141,6 +167,8 @@ impl FaultKind {
         Self::Steps,
         Self::TimeOuts,
         Self::Aborts,
+        Self::Hangs,
+        Self::Outages,
     ];
 }
 
@@ -156,6 +184,7 @@ impl Action {
                 | Self::Cancels(_)
                 | Self::HoldsBack(_)
                 | Self::Approves(_)
+                | Self::DayPasses(_)
                 | Self::Fails(_)
         )
     }
@@ -174,7 +203,7 @@ impl Runners {
         }
         for (n, event) in world.events.iter().enumerate() {
             let again = match *event {
-                Event::QueuedAgain { job } => on_again(world, job) == OnQueuedAgain::LookAgain,
+                Event::QueuedAgain { job } => self.on_again(world, job) == OnQueuedAgain::LookAgain,
                 _ => false,
             };
             if !again && (n == 0 || world.events[n - 1] != *event) {
@@ -192,7 +221,20 @@ impl Runners {
     }
 
     fn job_actions(&self, world: &World, id: JobId, actions: &mut Vec<Action>) {
-        match world.job(id).state {
+        let job = world.job(id);
+        if job.outage.is_some() {
+            actions.push(Action::ShowsAgain(id));
+        } else if world.left.faults > 0
+            && self.meets(FaultKind::Outages)
+            && job.state != AtGitHub::Unborn
+        {
+            let hides = Outage::ALL.map(|outage| Action::Fails(Fault::Hides(id, outage)));
+            actions.extend(hides);
+        }
+        if self.finds(world, id) {
+            actions.push(Action::Finds(id));
+        }
+        match job.state {
             AtGitHub::Unborn => actions.push(Action::Appears(id)),
             AtGitHub::Queued => {
                 let fitting = world.runners.iter().filter(|r| self.gets(r, id));
@@ -202,6 +244,9 @@ impl Runners {
                 }
                 if world.left.holds > 0 {
                     actions.push(Action::HoldsBack(id));
+                }
+                if world.left.days > 0 && !job.day_over {
+                    actions.push(Action::DayPasses(id));
                 }
             }
             AtGitHub::HeldBack => actions.push(Action::Approves(id)),
@@ -213,7 +258,14 @@ impl Runners {
         let id = execution.id;
         match execution.stage {
             Stage::Starting => actions.push(Action::Launches(id)),
-            Stage::CleaningUp(_) => actions.push(Action::Judges(id)),
+            Stage::CleaningUp(end) => {
+                let asks = end.ended().asks_github();
+                actions.push(if asks && self.ask(world, id.job).is_none() {
+                    Action::StopsAsking(id)
+                } else {
+                    Action::Judges(id)
+                });
+            }
             Stage::Waiting => actions.push(Action::Wakes(id)),
             Stage::Closing(_) => actions.push(Action::Closes(id)),
             Stage::Running | Stage::Closed(_) => {}
@@ -248,7 +300,7 @@ impl Runners {
             .job_ids()
             .any(|job| world.job(job).state == AtGitHub::Queued && self.gets(runner, job));
         let idles = runner.busy.is_none() && !wanted;
-        if up && idles {
+        if up && idles && !runner.hangs {
             actions.push(Action::IdlesOut(id));
         }
         if runner.marked {
@@ -260,11 +312,12 @@ impl Runners {
         if orphan && runner.parameter && runner.task == Task::None {
             actions.push(Action::DeletesParameter(id));
         }
-        if orphan && up && runner.registered == Registered::No {
-            actions.push(Action::EndsOrphan(id));
+        let unknown = up && runner.registered == Registered::No;
+        if unknown && self.on_absent(world, runner, 2) != OnAbsent::Leave {
+            actions.push(Action::EndsAbsent(id));
         }
         if world.left.faults > 0 {
-            self.runner_faults(world, runner, actions);
+            self.runner_faults(runner, actions);
         }
     }
 
@@ -278,7 +331,7 @@ impl Runners {
             // A lost `queued` is found and redelivered. Nothing else may depend on that: webhooks of
             // a repository or an organization cannot be redelivered.
             fails(match event {
-                Event::Queued { .. } => Fault::Loses(event),
+                Event::Queued { .. } if !self.scope.reconciles => Fault::Loses(event),
                 _ => Fault::LosesForGood(event),
             });
         }
@@ -292,10 +345,12 @@ impl Runners {
         let id = execution.id;
         let mut fails = |fault| actions.push(Action::Fails(fault));
         let runner = world.runner(execution.runner());
-        if execution.stage == Stage::Starting && self.meets(FaultKind::Steps) {
+        let passing = self.meets(FaultKind::Passing);
+        if execution.stage == Stage::Starting && (passing || self.meets(FaultKind::Steps)) {
             fails(Fault::NoCapacity(id));
             fails(Fault::TokenFails(id));
             fails(Fault::RateLimits(id));
+            fails(Fault::Throttles(id));
         }
         if self.meets(FaultKind::Steps)
             && matches!(execution.stage, Stage::Starting | Stage::CleaningUp(_))
@@ -319,13 +374,29 @@ impl Runners {
         }
     }
 
-    fn runner_faults(&self, world: &World, runner: &Runner, actions: &mut Vec<Action>) {
+    fn runner_faults(&self, runner: &Runner, actions: &mut Vec<Action>) {
         let id = runner.id;
         let mut fails = |fault| actions.push(Action::Fails(fault));
         if runner.task != Task::None && self.meets(FaultKind::Tasks) {
             fails(Fault::Kills(id));
             if runner.task == Task::Booting {
                 fails(Fault::Breaks(id));
+            }
+        }
+        let passing = self.meets(FaultKind::Passing);
+        if runner.task == Task::Booting && (passing || self.meets(FaultKind::Tasks)) {
+            fails(Fault::Disconnects(id));
+        }
+        if runner.task == Task::Up && runner.is_idle() && (passing || self.meets(FaultKind::Drops))
+        {
+            fails(Fault::Drops(id));
+        }
+        if runner.task == Task::Up && self.meets(FaultKind::Hangs) {
+            if runner.is_idle() {
+                fails(Fault::Freezes(id));
+            }
+            if runner.busy.is_some() {
+                fails(Fault::HangsAfterJob(id));
             }
         }
         if runner.task != Task::None && !runner.late && self.meets(FaultKind::Events) {
@@ -336,8 +407,7 @@ impl Runners {
                 fails(Fault::Drops(id));
                 fails(Fault::Deafens(id));
             }
-            if runner.task == Task::Up && runner.registered != Registered::No && world.is_orphan(id)
-            {
+            if runner.task == Task::Up && runner.registered != Registered::No {
                 fails(Fault::SkippedInList(id));
             }
         }
@@ -355,6 +425,7 @@ pub(crate) fn step_end(fault: Fault) -> Option<(ExecutionId, End)> {
         Fault::NoCapacity(id) => Some((id, End::NoCapacity)),
         Fault::TokenFails(id) => Some((id, End::TokenFailed)),
         Fault::RateLimits(id) => Some((id, End::RateLimited)),
+        Fault::Throttles(id) => Some((id, End::Throttled)),
         _ => None,
     }
 }

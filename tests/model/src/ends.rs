@@ -31,11 +31,15 @@ pub enum End {
     TokenFailed,
     /// GitHub's rate limit met `token`.
     RateLimited,
+    /// The listener never reached GitHub.
+    NoConnection,
+    /// RunTask was throttled for longer than it is repeated.
+    Throttled,
     /// `token` found the job no longer queued.
     NotNeeded,
 }
 
-const ALL: [End; 13] = [
+const ALL: [End; 15] = [
     End::RanJob,
     End::LostInJob,
     End::Idle,
@@ -48,6 +52,8 @@ const ALL: [End; 13] = [
     End::NoCapacity,
     End::TokenFailed,
     End::RateLimited,
+    End::NoConnection,
+    End::Throttled,
     End::NotNeeded,
 ];
 
@@ -78,6 +84,8 @@ fn read(end: End) -> Ended {
         End::NoCapacity => failed("ECS.AmazonECSException", "Capacity is unavailable"),
         End::TokenFailed => failed("GitHubUnavailable", "{\"errorMessage\":\"502\"}"),
         End::RateLimited => failed("GitHubRateLimited", "{\"errorMessage\":\"60\"}"),
+        End::NoConnection => exited(AgentExit::NoConnection, "EssentialContainerExited"),
+        End::Throttled => failed("Throttled", "{\"errorMessage\":\"Rate exceeded\"}"),
         End::NotNeeded => failed("JobNotQueued", "{\"errorMessage\":\"in progress\"}"),
     }
 }

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use outcome::{
-    Attend, Budget, Deletion, JobStatus, OnCancel, OnQueued, OnQueuedAgain, Restart, Retire,
-    RunnerSeen, Situation, Status, Verdict, attend, checks_displaced, cleans_after_task,
-    counts_as_failure, judge, may_stop, on_cancel, on_queued, on_queued_again, restart, retire,
+    AbsentRunner, Attend, Budget, Deletion, JobStatus, Look, OnAbsent, OnCancel, OnNotFound,
+    OnQueued, OnQueuedAgain, OnUnannounced, Restart, Retire, RunnerSeen, Situation, Status,
+    Verdict, attend, checks_displaced, cleans_after_task, counts_as_failure, judge, may_stop,
+    on_absent, on_cancel, on_not_found, on_queued, on_queued_again, on_unannounced, restart,
+    retire,
 };
 
 use crate::Runners;
@@ -17,7 +19,7 @@ use crate::world::{
     Stage, Task, World,
 };
 
-/// The deployment's defaults. Time is not modelled: the job is never too long in the queue.
+/// The deployment's defaults. Of time, only the end of a job's day in the queue is modelled.
 const BUDGET: Budget = Budget {
     faults: 5,
     queue: Duration::from_hours(24),
@@ -35,7 +37,7 @@ impl Runners {
             Event::Queued { job, old } => self.queued(world, job, old),
             Event::TakenBy { runner, .. } => self.displaced(world, runner.execution),
             Event::Cancelled { job } => cancelled(world, job),
-            Event::QueuedAgain { job } => queued_again(world, job),
+            Event::QueuedAgain { job } => self.queued_again(world, job),
             Event::TaskStopped(runner) => self.task_stopped(world, runner),
             Event::ExecutionClosed(execution) => self.execution_closed(world, execution),
         }
@@ -70,11 +72,11 @@ impl Runners {
             Status::Aborted if self.without(Mutation::ChecksTheAborted) => Status::Failed,
             status => status,
         };
-        let job = world.status(left.job);
-        if checks_displaced(status, Some(&job)) && !self.without(Mutation::NoDisplacedCheck) {
+        let job = self.ask(world, left.job);
+        if checks_displaced(status, job.as_ref()) && !self.without(Mutation::NoDisplacedCheck) {
             let starts = world.execution(left.next()).is_none();
             world.wrongs.abort_defied |= starts && defies;
-            world.start(left.next(), Stage::Waiting, true);
+            world.follow(left, Stage::Waiting);
         }
     }
 
@@ -84,6 +86,7 @@ impl Runners {
             return;
         };
         let (attempt, runner) = (execution.attempt.clone(), execution.runner());
+        let day_over = execution.day_over && !self.without(Mutation::OutlivesTheDay);
         let ended = end.ended();
         if ended.leaves_a_registration()
             && let Some(runner) = world.runner_mut(runner)
@@ -94,7 +97,7 @@ impl Runners {
         if asks && ended.leaves_a_runner() {
             self.delete(world, runner);
         }
-        let mut job = asks.then(|| world.status(id.job));
+        let mut job = asks.then(|| self.ask(world, id.job)).flatten();
         if self.without(Mutation::EndsWithoutAsking) {
             job = Some(JobStatus::Completed { runner: None });
         }
@@ -102,7 +105,11 @@ impl Runners {
             ended,
             attempt: &attempt,
             job: job.as_ref(),
-            queued_for: Duration::ZERO,
+            queued_for: if day_over {
+                BUDGET.queue
+            } else {
+                Duration::ZERO
+            },
             others_picked_up: None,
             successor: false,
             budget: BUDGET,
@@ -119,8 +126,24 @@ impl Runners {
                 0.0,
             );
         }
+        if let Verdict::Relaunch { attempt, .. } = &verdict
+            && self.without(Mutation::CountsWhatPasses)
+            && attempt.number > 3
+        {
+            verdict = Verdict::GiveUp {
+                error: "NeverPickedUp".to_owned(),
+                cause: String::new(),
+            };
+        }
+        let over = world
+            .execution(id)
+            .is_some_and(|execution| execution.day_over);
+        world.wrongs.day_outlived |= over && matches!(verdict, Verdict::Relaunch { .. });
         let stage = match &verdict {
             Verdict::End => {
+                if ended.outcome.had_job() {
+                    picked_up(world);
+                }
                 if asks
                     && !self.without(Mutation::EndsWithoutAsking)
                     && let Some(thief) = thief(world, id.job)
@@ -140,6 +163,8 @@ impl Runners {
                 execution.attempt.capacity_step = 0;
                 execution.attempt.subnet_step = 0;
                 execution.attempt.refusals = 0;
+                // How long the pause is neither, and from three on nothing else depends on it.
+                execution.attempt.unpicked = execution.attempt.unpicked.min(3);
             }
         }
     }
@@ -168,20 +193,45 @@ impl Runners {
         let (runner, again) = (execution.runner(), self.begins_again(world, execution));
         self.remove(world, runner);
         if again {
-            world.start(id.next(), Stage::Starting, true);
+            world.follow(id, Stage::Starting);
         }
+    }
+
+    /// GitHub's answer about a job; none where it gives none that is worth anything.
+    pub(crate) fn ask(&self, world: &World, id: JobId) -> Option<JobStatus> {
+        let Some(outage) = world.job(id).outage else {
+            return Some(world.status(id));
+        };
+        let mut seen = outage.seen();
+        if self.without(Mutation::TrustsARepeated404) {
+            seen.run = Look::Hidden;
+        }
+        let absent = self.without(Mutation::Trusts404) || on_not_found(seen) == OnNotFound::Absent;
+        absent.then_some(JobStatus::Absent)
     }
 
     /// Whether a closed execution is begun again, by the event of its end or by `sweep`.
     pub(crate) fn begins_again(&self, world: &World, execution: &Execution) -> bool {
+        self.ask(world, execution.id.job) == Some(JobStatus::Queued)
+            && self.would_begin_again(world, execution)
+    }
+
+    /// The same, once GitHub shows the job.
+    pub(crate) fn would_begin_again(&self, world: &World, execution: &Execution) -> bool {
         let error = execution.error();
         let failures = if self.without(Mutation::CountsEveryExecution) {
             u32::from(execution.id.restart)
         } else {
-            failures(world, execution.id.job)
+            self.failures(world, execution.id.job)
         };
-        restart(execution.status(), error, failures) == Restart::IfQueued
-            && world.status(execution.id.job) == JobStatus::Queued
+        let due = match restart(execution.status(), error, failures) {
+            Restart::Leave => false,
+            Restart::IfQueued => true,
+            Restart::IfPickedUp => {
+                execution.picked_up_since && !self.without(Mutation::NeverPickedUpForGood)
+            }
+        };
+        due && world.status(execution.id.job) == JobStatus::Queued
             && world.execution(execution.id.next()).is_none()
             && !self.without(Mutation::NoRestart)
     }
@@ -235,8 +285,88 @@ impl Runners {
         self.end_task(world, id, end);
     }
 
+    /// How many executions of a job have failed or timed out.
+    fn failures(&self, world: &World, job: JobId) -> u32 {
+        let failed = |execution: &&Execution| {
+            counts_as_failure(execution.status(), execution.error())
+                || (self.without(Mutation::CountsOutages) && execution.status().has_failed())
+        };
+        let count = world.executions_of(job).filter(failed).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// What `sweep` does about a task whose runner GitHub, asked by its name so often, did not know.
+    pub(crate) fn on_absent(&self, world: &World, runner: &Runner, unknown: u32) -> OnAbsent {
+        let id = runner.id.execution;
+        if runner.task != Task::Up {
+            return OnAbsent::Leave;
+        }
+        let runs = !world.is_orphan(runner.id);
+        let job = runs.then(|| self.ask(world, id.job)).flatten();
+        let over = matches!(job, Some(JobStatus::Completed { .. }));
+        let ran_it = matches!(world.job(id.job).state, AtGitHub::Over { thief: None });
+        match on_absent(AbsentRunner {
+            unknown,
+            up_for: LONG,
+            execution_runs: runs,
+            job: job.as_ref(),
+            over_for: over.then_some(LONG),
+            ran_it,
+        }) {
+            OnAbsent::StopGhost if self.without(Mutation::LeavesGhosts) => OnAbsent::Leave,
+            OnAbsent::StopHung if self.without(Mutation::LeavesTheHung) => OnAbsent::Leave,
+            decision => decision,
+        }
+    }
+
+    /// Whether `sweep` finds that a job waits of which no webhook told, long after it was queued.
+    pub(crate) fn finds(&self, world: &World, id: JobId) -> bool {
+        let told = world.events.iter().chain(&world.lost).any(|event| {
+            matches!(event, Event::Queued { job, .. } | Event::QueuedAgain { job } if *job == id)
+        });
+        self.scope.reconciles
+            && !told
+            && !self.without(Mutation::NoReconciling)
+            && self.ask(world, id) == Some(JobStatus::Queued)
+            && on_unannounced(self.latest(world, id)) == OnUnannounced::Begin
+    }
+
+    fn latest(&self, world: &World, id: JobId) -> Option<Status> {
+        match world.executions_of(id).next_back()?.status() {
+            Status::Aborted if self.without(Mutation::ReconcilesTheAborted) => {
+                Some(Status::Succeeded)
+            }
+            status => Some(status),
+        }
+    }
+
+    /// `sweep`: has an execution work for a job that no webhook told of.
+    pub(crate) fn begin(world: &mut World, id: JobId) {
+        let latest = world.executions_of(id).next_back();
+        let latest = latest.map(|latest| (latest.id, latest.stage));
+        if let Some((latest, stage)) = latest {
+            world.wrongs.abort_defied |= stage == Stage::Closed(Close::Aborted);
+            world.start(latest.next(), Stage::Starting, true);
+        } else {
+            world.start(ExecutionId::first(id), Stage::Starting, true);
+        }
+    }
+
     /// Whether `sweep` asks GitHub about this execution's job, and what it does then.
     pub(crate) fn attends(&self, world: &World, execution: &Execution) -> Attend {
+        match self.ask(world, execution.id.job) {
+            Some(job) => self.would_attend(world, execution, &job),
+            None => Attend::Leave,
+        }
+    }
+
+    /// The same, once GitHub has said where the job stands.
+    pub(crate) fn would_attend(
+        &self,
+        world: &World,
+        execution: &Execution,
+        job: &JobStatus,
+    ) -> Attend {
         if !execution.runs() || self.without(Mutation::NoSweepOfWaiting) {
             return Attend::Leave;
         }
@@ -246,7 +376,7 @@ impl Runners {
             .filter(|r| r.id.execution == execution.id);
         let busy = own.clone().any(|runner| runner.busy.is_some());
         let has_task = own.any(|runner| runner.task != Task::None);
-        let decision = attend(&world.status(execution.id.job), busy, has_task);
+        let decision = attend(job, busy, has_task);
         let changes = match decision {
             Attend::Leave => false,
             Attend::Check => {
@@ -259,22 +389,36 @@ impl Runners {
     }
 }
 
-/// What `cleanup` does about a job that was queued again.
-pub(crate) fn on_again(world: &World, job: JobId) -> OnQueuedAgain {
-    world
-        .executions_of(job)
-        .next_back()
-        .map_or(OnQueuedAgain::Leave, |latest| {
-            on_queued_again(latest.status(), Some(state_name(latest.stage)), false)
-        })
+impl Runners {
+    /// What `cleanup` does about a job that was queued again.
+    pub(crate) fn on_again(&self, world: &World, job: JobId) -> OnQueuedAgain {
+        let Some(latest) = world.executions_of(job).next_back() else {
+            return OnQueuedAgain::Leave;
+        };
+        let new_stay =
+            latest.day_over && !world.job(job).day_over && !self.without(Mutation::IgnoresANewStay);
+        on_queued_again(latest.status(), Some(state_name(latest.stage)), new_stay)
+    }
+
+    /// `cleanup`: a job was queued again while an execution of it was at work. It looks until that has
+    /// asked GitHub again or is closed; an action that would only look again is not taken.
+    fn queued_again(&self, world: &mut World, job: JobId) {
+        let latest = world.executions_of(job).next_back().map(|latest| latest.id);
+        if let (OnQueuedAgain::Follow, Some(latest)) = (self.on_again(world, job), latest) {
+            world.start(latest.next(), Stage::Starting, true);
+        }
+    }
 }
 
-/// `cleanup`: a job was queued again while an execution of it was at work. It looks until that has
-/// asked GitHub again or is closed; an action that would only look again is not taken.
-fn queued_again(world: &mut World, job: JobId) {
-    let latest = world.executions_of(job).next_back().map(|latest| latest.id);
-    if let (OnQueuedAgain::Follow, Some(latest)) = (on_again(world, job), latest) {
-        world.start(latest.next(), Stage::Starting, true);
+/// A runner has had a job, and an execution ended that tells so.
+fn picked_up(world: &mut World) {
+    for execution in &mut world.executions {
+        execution.picked_up_since |= execution.error() == Some("NeverPickedUp");
+    }
+    for job in &mut world.jobs {
+        if job.excuse == Some(Excuse::NeverPickedUp) {
+            job.excuse = None;
+        }
     }
 }
 
@@ -323,18 +467,17 @@ pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
     let job = world.job_mut(id.job);
     match how {
         Close::Aborted => job.excuse = Some(Excuse::Aborted),
-        Close::Failed(error) if restart(Status::Failed, Some(error), 1) == Restart::Leave => {
-            job.excuse = Some(Excuse::GaveUp);
+        Close::Failed(error) => {
+            // Nobody may give up for want of time while there is some.
+            let early = matches!(error, "QueueLimit" | "NeverPickedUp") && !job.day_over;
+            match restart(Status::Failed, Some(error), 1) {
+                Restart::Leave if !early => job.excuse = Some(Excuse::GaveUp),
+                Restart::IfPickedUp if !early => job.excuse = Some(Excuse::NeverPickedUp),
+                _ => {}
+            }
         }
         _ => {}
     }
-}
-
-/// How many executions of a job have failed or timed out.
-fn failures(world: &World, job: JobId) -> u32 {
-    let failed = |execution: &&Execution| counts_as_failure(execution.status(), execution.error());
-    let count = world.executions_of(job).filter(failed).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The execution whose runner has or had the job, where that is another job's.

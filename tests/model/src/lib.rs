@@ -32,6 +32,10 @@ pub struct Scope {
     pub cancels: u8,
     /// How many approvals become due.
     pub holds: u8,
+    /// How many jobs' days in the queue come to their end.
+    pub days: u8,
+    /// Whether `sweep` looks for jobs that no webhook told of.
+    pub reconciles: bool,
     /// Whether it is explored with reductions.
     pub reduced: bool,
 }
@@ -73,7 +77,9 @@ impl Model for Runners {
             jobs: vec![
                 world::Job {
                     state: world::AtGitHub::Unborn,
-                    excuse: None
+                    excuse: None,
+                    outage: None,
+                    day_over: false,
                 };
                 jobs
             ],
@@ -85,6 +91,7 @@ impl Model for Runners {
                 faults: self.scope.faults,
                 cancels: self.scope.cancels,
                 holds: self.scope.holds,
+                days: self.scope.days,
             },
             wrongs: world::Wrongs::default(),
         };

@@ -26,6 +26,30 @@ pub enum Mutation {
     /// Rule 7: a `queued` event that meets a running execution is left to that, though it may have
     /// asked GitHub before.
     TrustsWhatRuns,
+    /// Rule 2: `sweep` does not look for jobs that no webhook told of.
+    NoReconciling,
+    /// Rule 2: `sweep` starts a job that no webhook told of though a person aborted it.
+    ReconcilesTheAborted,
+    /// Rule 2b: an outage that ends an execution spends one of its job's restarts.
+    CountsOutages,
+    /// Rule 2b: what nobody picked up stays failed though runners have had jobs since.
+    NeverPickedUpForGood,
+    /// Rule 3: one answer that a runner is unknown is enough.
+    TrustsOneAnswer,
+    /// Rule 5: a listener that GitHub does not know, and whose agent does nothing, is left.
+    LeavesGhosts,
+    /// Rule 5: a task that hangs after its job is left.
+    LeavesTheHung,
+    /// Rule 7: an execution that counts an earlier stay in the queue is left to serve the present one.
+    IgnoresANewStay,
+    /// Rule 14: a job is gone when GitHub answers 404 for it.
+    Trusts404,
+    /// Rule 14: a job is gone when that answer repeats, though its run is shown.
+    TrustsARepeated404,
+    /// Rule 15: what passes is bounded by count.
+    CountsWhatPasses,
+    /// Rule 15: what passes is not bounded.
+    OutlivesTheDay,
     /// Rule 11: the event of a task's end cleans up after its execution, not after its runner.
     CleansByExecution,
 }

@@ -28,6 +28,10 @@ pub fn properties() -> Vec<Property<Runners>> {
             |_, world: &World| !world.wrongs.abort_defied,
         ),
         Property::always(
+            "an execution ends once its job's day in the queue is over",
+            |_, world: &World| !world.wrongs.day_outlived,
+        ),
+        Property::always(
             "somebody works for every queued job",
             |model: &Runners, world: &World| {
                 world.job_ids().all(|job| is_attended(model, world, job))
@@ -115,14 +119,15 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
                     world
                         .runner(execution.runner())
                         .is_some_and(|runner| runner.busy.is_none())
-                        || model.attends(world, execution) == outcome::Attend::Check
+                        || model.would_attend(world, execution, &world.status(id))
+                            == outcome::Attend::Check
                 }
                 Stage::Closing(_) => false,
-                Stage::Closed(_) => model.begins_again(world, execution),
+                Stage::Closed(_) => model.would_begin_again(world, execution),
             })
     };
     let by_runner = || world.runners.iter().any(|runner| model.gets(runner, id));
-    by_event || by_execution() || by_runner()
+    by_event || by_execution() || by_runner() || model.finds(world, id)
 }
 
 /// Whether nothing of ours is left.

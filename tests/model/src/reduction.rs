@@ -50,7 +50,12 @@ impl Runners {
         let id = execution.id;
         let asks = execution.recheck || execution.attempt.recheck;
         let from_outside = [FaultKind::Aborts, FaultKind::TimeOuts];
-        let in_steps = [FaultKind::Aborts, FaultKind::TimeOuts, FaultKind::Steps];
+        let in_steps = [
+            FaultKind::Aborts,
+            FaultKind::TimeOuts,
+            FaultKind::Steps,
+            FaultKind::Passing,
+        ];
         let unseen = match execution.stage {
             // The task begins to boot; nobody looks at it before it has.
             Stage::Starting => {
@@ -65,6 +70,8 @@ impl Runners {
                 };
                 let left = world.runner(execution.runner());
                 decided
+                    && world.job(id.job).outage.is_none()
+                    && self.is_safe_from(world, &[FaultKind::Outages])
                     && left.is_none_or(|runner| runner.busy.is_none())
                     && self.is_safe_from(world, &in_steps)
             }
@@ -151,6 +158,7 @@ fn subject(action: Action) -> Option<ExecutionId> {
         Action::Launches(id)
         | Action::Judges(id)
         | Action::Closes(id)
+        | Action::StopsAsking(id)
         | Action::Wakes(id)
         | Action::ChecksOn(id)
         | Action::BeginsAgain(id)
@@ -163,12 +171,15 @@ fn subject(action: Action) -> Option<ExecutionId> {
         | Action::FindsIdle(id)
         | Action::Retires(id)
         | Action::DeletesParameter(id)
-        | Action::EndsOrphan(id) => Some(id.execution),
+        | Action::EndsAbsent(id) => Some(id.execution),
+        Action::ShowsAgain(job) => Some(ExecutionId::first(job)),
         Action::Appears(_)
         | Action::Assigns(..)
         | Action::Cancels(_)
         | Action::HoldsBack(_)
         | Action::Approves(_)
+        | Action::DayPasses(_)
+        | Action::Finds(_)
         | Action::Fails(_) => None,
     }
 }
@@ -194,7 +205,7 @@ fn key(world: &World, id: JobId) -> u64 {
     let mut hasher = DefaultHasher::new();
     let job = world.job(id);
     std::mem::discriminant(&job.state).hash(&mut hasher);
-    job.excuse.hash(&mut hasher);
+    (job.excuse, job.outage, job.day_over).hash(&mut hasher);
     match job.state {
         AtGitHub::Taken(by) => runner(by).hash(&mut hasher),
         AtGitHub::Over { thief } => thief.map(|by| by.restart).hash(&mut hasher),
@@ -206,6 +217,8 @@ fn key(world: &World, id: JobId) -> u64 {
             execution.stage,
             &execution.attempt,
             execution.recheck,
+            execution.day_over,
+            execution.picked_up_since,
         )
             .hash(&mut hasher);
     }

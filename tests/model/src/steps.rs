@@ -11,6 +11,8 @@ use crate::world::{
 
 use std::time::Duration;
 
+use outcome::{JobStatus, OnAbsent};
+
 impl Runners {
     /// Takes one step.
     pub(crate) fn step(&self, world: &mut World, action: Action) {
@@ -23,7 +25,8 @@ impl Runners {
                 world.take(event);
                 self.receive(world, event);
             }
-            Action::Launches(execution) => launch(world, execution),
+            Action::ShowsAgain(job) => world.job_mut(job).outage = None,
+            Action::Launches(execution) => self.launch(world, execution),
             Action::Judges(id) => {
                 if let Some(Stage::CleaningUp(end)) = world.execution(id).map(|e| e.stage) {
                     self.judge(world, id, end);
@@ -34,6 +37,7 @@ impl Runners {
                     close(world, id, how);
                 }
             }
+            Action::StopsAsking(id) => close(world, id, Close::Failed("GitHubUnavailable")),
             Action::Wakes(id) => set_stage(world, id, Stage::Starting),
             Action::Boots(runner) => self.boot(world, runner),
             Action::IdlesOut(runner) => self.end_task(world, runner, End::Idle),
@@ -58,9 +62,10 @@ impl Runners {
                     runner.parameter = false;
                 }
             }
-            Action::EndsOrphan(runner) => self.stop(world, runner),
+            Action::EndsAbsent(runner) => self.stop(world, runner),
+            Action::Finds(job) => Self::begin(world, job),
             Action::ChecksOn(execution) | Action::BeginsAgain(execution) => {
-                world.start(execution.next(), Stage::Starting, true);
+                world.follow(execution, Stage::Starting);
             }
             Action::EndsWait(execution) => close(world, execution, Close::Ended),
             Action::Cancels(job) => {
@@ -73,6 +78,13 @@ impl Runners {
                 world.job_mut(job).state = AtGitHub::HeldBack;
             }
             Action::Approves(job) => queue(world, job, true),
+            Action::DayPasses(id) => {
+                world.left.days -= 1;
+                world.job_mut(id).day_over = true;
+                for execution in &mut world.executions {
+                    execution.day_over |= execution.id.job == id;
+                }
+            }
             Action::Fails(fault) => {
                 world.left.faults -= 1;
                 self.fail(world, fault);
@@ -120,13 +132,41 @@ impl Runners {
                     runner.registered = Registered::No;
                 }
             }
+            Fault::Freezes(id) => {
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.registered = Registered::No;
+                    runner.hangs = true;
+                }
+            }
+            Fault::HangsAfterJob(id) => {
+                job_over(world, id);
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.registered = Registered::No;
+                    runner.hangs = true;
+                }
+            }
+            Fault::Disconnects(id) => {
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.parameter = false;
+                }
+                self.end_task(world, id, End::NoConnection);
+            }
+            Fault::Hides(job, outage) => world.job_mut(job).outage = Some(outage),
             Fault::SkippedInList(id) => {
-                // `sweep` asks GitHub for this very runner before it stops a task without a deletion.
-                if self.without(Mutation::TrustsTheListing) {
+                // `sweep` asks GitHub twice for this very runner before it stops a task without a
+                // deletion.
+                let trusts = [Mutation::TrustsTheListing, Mutation::TrustsOneAnswer];
+                let unknown = 1 + u32::from(trusts.iter().any(|rule| self.without(*rule)));
+                if let Some(runner) = world.runner(id).copied()
+                    && self.on_absent(world, &runner, unknown) != OnAbsent::Leave
+                {
                     self.stop(world, id);
                 }
             }
-            Fault::NoCapacity(id) | Fault::TokenFails(id) | Fault::RateLimits(id) => {
+            Fault::NoCapacity(id)
+            | Fault::TokenFails(id)
+            | Fault::RateLimits(id)
+            | Fault::Throttles(id) => {
                 if let Some((_, end)) = step_end(fault) {
                     if end != End::RateLimited {
                         register(world, id, Task::None);
@@ -218,7 +258,13 @@ impl Runners {
 }
 
 fn queue(world: &mut World, job: JobId, old: bool) {
-    world.job_mut(job).state = AtGitHub::Queued;
+    let at_github = world.job_mut(job);
+    at_github.state = AtGitHub::Queued;
+    // A new stay in the queue: who gave up did so in the one before.
+    at_github.day_over = false;
+    if at_github.excuse != Some(crate::world::Excuse::Aborted) {
+        at_github.excuse = None;
+    }
     world.send(Event::Queued { job, old });
 }
 
@@ -251,16 +297,22 @@ fn job_over(world: &mut World, id: RunnerId) {
     }
 }
 
-fn launch(world: &mut World, id: ExecutionId) {
-    let asks = world
-        .execution(id)
-        .is_some_and(|execution| execution.recheck || execution.attempt.recheck);
-    if asks && world.status(id.job) != outcome::JobStatus::Queued {
-        set_stage(world, id, Stage::CleaningUp(End::NotNeeded));
-        return;
+impl Runners {
+    fn launch(&self, world: &mut World, id: ExecutionId) {
+        let asks = world
+            .execution(id)
+            .is_some_and(|execution| execution.recheck || execution.attempt.recheck);
+        let job = asks.then(|| self.ask(world, id.job));
+        let stage = match job {
+            Some(None) => Stage::CleaningUp(End::TokenFailed),
+            Some(Some(job)) if job != JobStatus::Queued => Stage::CleaningUp(End::NotNeeded),
+            _ => {
+                register(world, id, Task::Booting);
+                Stage::Running
+            }
+        };
+        set_stage(world, id, stage);
     }
-    register(world, id, Task::Booting);
-    set_stage(world, id, Stage::Running);
 }
 
 /// `token` registers the runner of the present attempt.
@@ -279,6 +331,7 @@ fn register(world: &mut World, id: ExecutionId, task: Task) -> RunnerId {
         task,
         marked: false,
         late: false,
+        hangs: false,
     });
     runner
 }

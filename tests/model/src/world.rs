@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use outcome::{Attempt, JobStatus, Status};
+use outcome::{Attempt, JobStatus, Look, NotFound, Status};
 
 use crate::ends::End;
 
@@ -94,6 +94,53 @@ pub enum Excuse {
     Aborted,
     /// An execution of it gave up with a name for the reason.
     GaveUp,
+    /// Nobody picked it up for its day in the queue, and no runner has had a job since.
+    NeverPickedUp,
+}
+
+/// What GitHub answers 404 for though it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outage {
+    /// The jobs alone.
+    Jobs,
+    /// Jobs and runs.
+    JobsAndRuns,
+    /// The job and its run, for a moment.
+    Moment,
+    /// The whole repository.
+    Repository,
+}
+
+impl Outage {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::Jobs,
+        Self::JobsAndRuns,
+        Self::Moment,
+        Self::Repository,
+    ];
+
+    /// What is seen of a job then.
+    pub fn seen(self) -> NotFound {
+        let repository = match self {
+            Self::Repository => Look::Hidden,
+            _ => Look::Shown,
+        };
+        let runs = match self {
+            Self::Jobs | Self::Moment => Look::Shown,
+            Self::JobsAndRuns | Self::Repository => Look::Hidden,
+        };
+        NotFound {
+            repository,
+            included: Look::Shown,
+            runs,
+            run: match self {
+                Self::Jobs => Look::Shown,
+                _ => Look::Hidden,
+            },
+            repeated: self != Self::Moment,
+        }
+    }
 }
 
 /// A job.
@@ -103,6 +150,10 @@ pub struct Job {
     pub state: AtGitHub,
     /// Why nobody has to work for it.
     pub excuse: Option<Excuse>,
+    /// GitHub answers 404 for it.
+    pub outage: Option<Outage>,
+    /// Its day in the queue, this stay of it, is over.
+    pub day_over: bool,
 }
 
 /// How an execution ended.
@@ -148,6 +199,10 @@ pub struct Execution {
     pub attempt: Attempt,
     /// Its order says to ask GitHub first.
     pub recheck: bool,
+    /// The stay in the queue that its order tells of has lasted for a day.
+    pub day_over: bool,
+    /// A runner has had a job since it was closed.
+    pub picked_up_since: bool,
 }
 
 impl Execution {
@@ -229,6 +284,8 @@ pub struct Runner {
     pub marked: bool,
     /// The event of its task's end will be late.
     pub late: bool,
+    /// Its agent and its listener do nothing any more.
+    pub hangs: bool,
 }
 
 impl Runner {
@@ -290,7 +347,7 @@ impl Event {
 
 /// What must never happen, and has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_excessive_bools)] // Four facts, each on its own.
+#[allow(clippy::struct_excessive_bools)] // Five facts, each on its own.
 pub struct Wrongs {
     /// We stopped a runner that ran a job.
     pub busy_stopped: bool,
@@ -300,6 +357,8 @@ pub struct Wrongs {
     pub needed_taken: bool,
     /// We began a job again that a person had aborted.
     pub abort_defied: bool,
+    /// An execution went on though its job's day in the queue was over.
+    pub day_outlived: bool,
 }
 
 /// How much may yet go wrong, and what people may yet do.
@@ -311,6 +370,8 @@ pub struct Left {
     pub cancels: u8,
     /// Jobs that are held back for an approval.
     pub holds: u8,
+    /// Jobs whose day in the queue comes to its end.
+    pub days: u8,
 }
 
 /// A state of the world.
@@ -381,6 +442,7 @@ impl World {
         }
         let at = self.executions.partition_point(|e| e.id < id);
         let attempt = Attempt::first();
+        let day_over = self.job(id.job).day_over;
         self.executions.insert(
             at,
             Execution {
@@ -388,8 +450,20 @@ impl World {
                 stage,
                 attempt,
                 recheck,
+                day_over,
+                picked_up_since: false,
             },
         );
+    }
+
+    /// Starts the execution that follows one, with the order of that.
+    pub fn follow(&mut self, id: ExecutionId, stage: Stage) {
+        let day_over = self.execution(id).is_some_and(|before| before.day_over);
+        let starts = self.execution(id.next()).is_none();
+        self.start(id.next(), stage, true);
+        if starts && let Some(next) = self.execution_mut(id.next()) {
+            next.day_over = day_over;
+        }
     }
 
     /// A runner, if anything of it is left.

@@ -15,6 +15,8 @@ pub(crate) const ONE_FAULT: Scope = Scope {
     kinds: FaultKind::ALL,
     cancels: 0,
     holds: 0,
+    days: 0,
+    reconciles: false,
     reduced: true,
 };
 

@@ -73,3 +73,25 @@ fn of_three_jobs_one_is_cancelled_and_the_others_are_served() {
         ..ONE_FAULT
     });
 }
+
+#[test]
+fn a_job_that_github_hides_is_served_once_it_is_shown_whatever_else_fails() {
+    explore(Scope {
+        name: "one job, an outage and any other fault, one cancellation",
+        labels: &[1],
+        faults: 2,
+        cancels: 1,
+        ..ONE_FAULT
+    });
+}
+
+#[test]
+fn jobs_are_served_or_given_up_at_the_end_of_their_day_whatever_passes() {
+    explore(Scope {
+        name: "two like jobs, two things that pass, the end of a day in the queue",
+        faults: 2,
+        days: 1,
+        kinds: &[FaultKind::Passing],
+        ..ONE_FAULT
+    });
+}

@@ -10,6 +10,8 @@ const NOT_STOPPED: &str = "no runner that runs a job is stopped by us";
 const LET_GO_FIRST: &str = "GitHub lets a runner go before its task is stopped";
 const NOT_TAKEN: &str = "an event takes nothing that a living execution's runner needs";
 const NOT_DEFIED: &str = "what a person aborted is not begun again by us";
+const NOT_OUTLIVED: &str = "an execution ends once its job's day in the queue is over";
+const NOTHING_LEFT: &str = "nothing is left when nothing more happens";
 
 const ONE_JOB: Scope = Scope {
     name: "one job, one fault",
@@ -36,6 +38,25 @@ const TWO_JOBS_TWO_FAILED_STEPS: Scope = Scope {
     faults: 2,
     kinds: &[FaultKind::Steps],
     ..ONE_FAULT
+};
+
+const ONE_JOB_HIDDEN: Scope = Scope {
+    name: "one job, one outage and another fault",
+    faults: 2,
+    kinds: &[FaultKind::Outages, FaultKind::Steps],
+    ..ONE_JOB
+};
+const ONE_JOB_THREE_PASSING: Scope = Scope {
+    name: "one job, three things that pass, the end of its day in the queue",
+    faults: 3,
+    days: 1,
+    kinds: &[FaultKind::Passing],
+    ..ONE_JOB
+};
+const ONE_JOB_HANGS: Scope = Scope {
+    name: "one job, one thing hangs",
+    kinds: &[FaultKind::Hangs],
+    ..ONE_JOB
 };
 
 /// Checks that a world is well with all rules, and that without one of them it no longer is.
@@ -138,8 +159,134 @@ fn rule_11_a_tasks_end_cleans_up_after_its_own_runner_alone() {
 }
 
 #[test]
+fn rule_2_sweep_finds_a_job_that_no_webhook_told_of() {
+    let scope = Scope {
+        name: "one job, one webhook that never comes",
+        kinds: &[FaultKind::Webhooks],
+        reconciles: true,
+        ..ONE_JOB
+    };
+    is_needed(Mutation::NoReconciling, scope, &[ATTENDED, NOT_LEFT]);
+}
+
+#[test]
+fn rule_2_sweep_doesnt_start_what_a_person_aborted() {
+    let scope = Scope {
+        name: "one job, one abort, jobs are looked for",
+        kinds: &[FaultKind::Aborts],
+        reconciles: true,
+        ..ONE_JOB
+    };
+    is_needed(Mutation::ReconcilesTheAborted, scope, &[NOT_DEFIED]);
+}
+
+#[test]
+fn rule_2_an_outage_spends_no_restart() {
+    let scope = Scope {
+        name: "one job, three failed steps",
+        faults: 3,
+        kinds: &[FaultKind::Steps],
+        ..ONE_JOB
+    };
+    is_needed(Mutation::CountsOutages, scope, &[ATTENDED, NOT_LEFT]);
+}
+
+#[test]
+fn rule_2_what_nobody_picked_up_is_restarted_once_a_runner_has_had_a_job() {
+    let scope = Scope {
+        name: "two unlike jobs, three dropped runners, the end of a day in the queue",
+        labels: &[1, 2],
+        faults: 3,
+        days: 1,
+        kinds: &[FaultKind::Drops],
+        ..ONE_FAULT
+    };
+    is_needed(Mutation::NeverPickedUpForGood, scope, &[ATTENDED, NOT_LEFT]);
+}
+
+#[test]
+fn rule_3_one_answer_that_a_runner_is_unknown_is_not_enough() {
+    let scope = Scope {
+        name: "two like jobs, one runner missing from what GitHub answers",
+        kinds: &[FaultKind::Registrations],
+        ..ONE_FAULT
+    };
+    is_needed(
+        Mutation::TrustsOneAnswer,
+        scope,
+        &[NOT_STOPPED, LET_GO_FIRST],
+    );
+}
+
+#[test]
+fn rule_5_a_listener_that_github_does_not_know_is_ended_though_its_agent_hangs() {
+    is_needed(
+        Mutation::LeavesGhosts,
+        ONE_JOB_HANGS,
+        &[NOT_LEFT, NOTHING_LEFT],
+    );
+}
+
+#[test]
+fn rule_5_a_task_that_hangs_after_its_job_is_ended() {
+    is_needed(Mutation::LeavesTheHung, ONE_JOB_HANGS, &[NOTHING_LEFT]);
+}
+
+#[test]
+fn rule_7_a_new_stay_in_the_queue_has_a_day_of_its_own() {
+    let scope = Scope {
+        name: "one job, two things that pass, the end of its day, an approval",
+        faults: 2,
+        holds: 1,
+        days: 1,
+        kinds: &[FaultKind::Passing],
+        ..ONE_JOB
+    };
+    is_needed(Mutation::IgnoresANewStay, scope, &[ATTENDED, NOT_LEFT]);
+}
+
+#[test]
+fn rule_14_a_404_is_no_answer_about_a_job() {
+    is_needed(Mutation::Trusts404, ONE_JOB_HIDDEN, &[ATTENDED, NOT_LEFT]);
+}
+
+#[test]
+fn rule_14_a_404_that_repeats_is_none_either_while_the_jobs_run_is_shown() {
+    is_needed(
+        Mutation::TrustsARepeated404,
+        ONE_JOB_HIDDEN,
+        &[ATTENDED, NOT_LEFT],
+    );
+}
+
+#[test]
+fn rule_15_what_passes_is_not_bounded_by_count() {
+    is_needed(
+        Mutation::CountsWhatPasses,
+        ONE_JOB_THREE_PASSING,
+        &[ATTENDED, NOT_LEFT],
+    );
+}
+
+#[test]
+fn rule_15_what_passes_is_bounded_by_the_jobs_day_in_the_queue() {
+    is_needed(
+        Mutation::OutlivesTheDay,
+        ONE_JOB_THREE_PASSING,
+        &[NOT_OUTLIVED],
+    );
+}
+
+#[test]
 fn the_reductions_hide_nothing() {
-    for scope in [ONE_JOB, ONE_JOB_HELD_BACK, ONE_JOB_TWO_FAULTS] {
+    for scope in [
+        ONE_JOB,
+        ONE_JOB_HELD_BACK,
+        ONE_JOB_TWO_FAULTS,
+        ONE_JOB_HIDDEN,
+        ONE_JOB_THREE_PASSING,
+        ONE_JOB_HANGS,
+    ] {
         let reduced = explore(scope);
         let whole = explore(Scope {
             reduced: false,
@@ -155,6 +302,10 @@ fn the_reductions_hide_nothing() {
         (Mutation::ClosedStaysClosed, ONE_JOB_HELD_BACK),
         (Mutation::TrustsWhatRuns, ONE_JOB_HELD_BACK),
         (Mutation::TrustsTheEvents, ONE_JOB_TWO_FAULTS),
+        (Mutation::Trusts404, ONE_JOB_HIDDEN),
+        (Mutation::TrustsARepeated404, ONE_JOB_HIDDEN),
+        (Mutation::CountsWhatPasses, ONE_JOB_THREE_PASSING),
+        (Mutation::LeavesTheHung, ONE_JOB_HANGS),
     ] {
         let whole = Scope {
             reduced: false,
