@@ -2,6 +2,7 @@
 //! engine, with a GitHub of its own for each deployment.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod assumptions;
 mod bad_input;
 mod changes;
 mod ends;

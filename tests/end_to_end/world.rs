@@ -339,6 +339,35 @@ impl Site {
             .unwrap();
     }
 
+    /// Waits until a job's first runner listens, or has been dropped since.
+    pub(crate) async fn registered_or_later(&self, job: &Job) {
+        let name = self.name(job);
+        let seen = self
+            .observer
+            .wait(LIMIT, async || {
+                if self.is_online(job) {
+                    return Ok(Some(()));
+                }
+                let execution = self.observer.execution(&name).await?;
+                let waits = execution.is_some_and(|execution| {
+                    let visits = execution.visits.iter();
+                    execution.is_over() || visits.clone().any(|visit| visit.state == "Cleanup")
+                });
+                Ok(waits.then_some(()))
+            })
+            .await
+            .unwrap();
+        assert!(seen.is_some(), "no runner of {name} was ever there");
+    }
+
+    fn is_online(&self, job: &Job) -> bool {
+        let name = self.runner_name(job);
+        let runners = self.deployment.github.runners();
+        runners
+            .iter()
+            .any(|runner| runner.name == name && runner.online)
+    }
+
     /// Waits until a task is no longer running.
     pub(crate) async fn task_is_gone(&self, arn: &str) {
         let gone = self

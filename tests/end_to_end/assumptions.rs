@@ -1,0 +1,303 @@
+//! Whichever way AWS and GitHub are: the core under each switch of `docs/assumptions.md`.
+//!
+//! The core is four jobs at once: one that is simply run, one whose first task never starts, one that
+//! is cancelled while its runner idles, and one whose task Spot takes back. Under every switch the
+//! first two succeed, the third is cancelled, the fourth is over, and nothing is left.
+
+use std::time::Duration;
+
+use github_standin::{
+    DeletionNotice, DeliveryFault, DeliveryFaultKind, Fault, FaultKind, Job, JobStatus, NewJob,
+    Settings,
+};
+use reqwest::Method;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::faults::order;
+use crate::recovery::end_task;
+use crate::world::{LIMIT, Site, World, run, script, untaken};
+
+/// Every switch, as the ledger names it.
+const SWITCHES: &[&str] = &[
+    "assigning-off",
+    "connections-die",
+    "created-a-day-ago",
+    "delete-404",
+    "deletion-not-found",
+    "events-lost",
+    "fresh-token-refused",
+    "front-door-refuses",
+    "hidden-is-403",
+    "idle-dropped",
+    "jitconfig-unsteady",
+    "jobs-404",
+    "no-room-spellings",
+    "repeated-jwt-refused",
+    "stop-of-gone-task",
+    "throttled-by-ec2",
+    "throttling-by-own-name",
+    "webhooks-late",
+    "webhooks-out-of-order",
+];
+
+/// For how long GitHub assigns nothing, where it does not.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The four jobs.
+struct Core {
+    served: Job,
+    relaunched: Job,
+    cancelled: Job,
+    killed: Job,
+}
+
+impl Core {
+    fn all(&self) -> [&Job; 4] {
+        [
+            &self.served,
+            &self.relaunched,
+            &self.cancelled,
+            &self.killed,
+        ]
+    }
+}
+
+/// What a switch changes of the jobs themselves.
+fn aged(new: NewJob, switch: &str) -> NewJob {
+    let ago = match switch {
+        "created-a-day-ago" => time::Duration::hours(25),
+        "webhooks-late" => time::Duration::minutes(30),
+        _ => return new,
+    };
+    NewJob {
+        created_at: Some(OffsetDateTime::now_utc() - ago),
+        ..new
+    }
+}
+
+fn status(status: u16) -> FaultKind {
+    FaultKind::Status {
+        status,
+        message: None,
+        retry_after: None,
+    }
+}
+
+/// Orders that ECS refuses to run a task, once for each of the messages.
+async fn refuse_tasks(world: &World, repository: &str, error: &str, messages: &[&str]) {
+    for message in messages {
+        let fault = json!({
+            "service": "ecs", "operation": "RunTask", "match": repository,
+            "error": error, "message": message,
+        });
+        order(world, fault).await;
+    }
+}
+
+/// Enables or disables the rules that hand events to `cleanup`.
+async fn rules(site: &Site, operation: &str) {
+    let aws = &site.observer.aws;
+    let rules = aws.events("ListRules", json!({})).await.unwrap();
+    let names = rules["Rules"].as_array().unwrap().iter();
+    let of_events = names.filter(|rule| rule["EventPattern"].is_string());
+    for name in of_events.filter_map(|rule| rule["Name"].as_str()) {
+        aws.events(operation, json!({ "Name": name }))
+            .await
+            .unwrap();
+    }
+}
+
+/// Makes the assumption false.
+async fn flip(world: &World, site: &Site, switch: &str) {
+    let github = &site.deployment.github;
+    let served = format!("octo/{switch}-served");
+    let change = |change: fn(&mut Settings)| github.change_settings(change);
+    let answer = |kind, method: &str, path: &str, times| {
+        github.fault(Fault::new(kind).on(method, path).times(times));
+    };
+    let deliver = |kind, action: &str, times| {
+        github.delivery_fault(DeliveryFault::new(kind).on(action).times(times));
+    };
+    let delay = |milliseconds| DeliveryFaultKind::Delay { milliseconds };
+    match switch {
+        "assigning-off" => change(|settings| settings.assigning = false),
+        "connections-die" => answer(FaultKind::Disconnect, "POST", "generate-jitconfig", 2),
+        // See `aged`.
+        "created-a-day-ago" => {}
+        "delete-404" => answer(status(404), "DELETE", "/actions/runners/", 2),
+        "deletion-not-found" => {
+            change(|settings| settings.deletion_notice = DeletionNotice::NotFound);
+        }
+        "events-lost" => rules(site, "DisableRule").await,
+        "fresh-token-refused" => answer(status(401), "POST", "generate-jitconfig", 1),
+        "front-door-refuses" => {
+            for refused in [403, 429, 408] {
+                deliver(DeliveryFaultKind::Fail { status: refused }, "queued", 1);
+            }
+        }
+        "hidden-is-403" => answer(status(403), "GET", "/actions/jobs/", 2),
+        "idle-dropped" => change(|settings| settings.idle_limit_ms = Some(3_000)),
+        "jitconfig-unsteady" => {
+            answer(status(404), "POST", "generate-jitconfig", 1);
+            answer(status(503), "POST", "generate-jitconfig", 1);
+        }
+        "jobs-404" => answer(status(404), "GET", "/actions/jobs/", 6),
+        "no-room-spellings" => {
+            let limit = "You've reached the limit on the number of tasks you can run concurrently";
+            refuse_tasks(world, &served, "ClientException", &[limit]).await;
+            let full = [
+                "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+                "You've reached the limit on the number of vCPUs you can run concurrently",
+            ];
+            refuse_tasks(world, &served, "ECS.AmazonECSException", &full).await;
+        }
+        "repeated-jwt-refused" => change(|settings| settings.refuse_repeated_jwt = true),
+        "stop-of-gone-task" => {
+            let fault = json!({
+                "service": "ecs", "operation": "StopTask", "effect": "lost", "times": 2,
+                "error": "InvalidParameterException",
+                "message": "The referenced task was not found.",
+            });
+            order(world, fault).await;
+        }
+        "throttled-by-ec2" => {
+            let messages = [
+                "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
+                "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
+            ];
+            refuse_tasks(world, &served, "InvalidParameterException", &messages).await;
+        }
+        "throttling-by-own-name" => {
+            let name = "ECS.ThrottlingException";
+            refuse_tasks(world, &served, name, &["Rate exceeded", "Rate exceeded"]).await;
+        }
+        "webhooks-late" => deliver(delay(2_000), "queued", 4),
+        "webhooks-out-of-order" => deliver(delay(1_500), "in_progress", 8),
+        _ => panic!("{switch} flips nothing"),
+    }
+}
+
+/// Makes everything as it was.
+async fn flip_back(world: &World, site: &Site) {
+    let github = &site.deployment.github;
+    github.clear_faults();
+    github.change_settings(|settings| *settings = Settings::default());
+    world.control(Method::DELETE, "/faults", json!(null)).await;
+    rules(site, "EnableRule").await;
+}
+
+/// Plays the core under one switch.
+async fn play(world: &World, switch: &str) {
+    assert!(SWITCHES.contains(&switch), "{switch} is not listed");
+    let site = &world.repository;
+    let _alone = site.alone.write().await;
+    let github = &site.deployment.github;
+    // A test that failed has left its switch as it was.
+    flip_back(world, site).await;
+    let relaunched = format!("octo/{switch}-relaunched");
+    let never_starts = json!({
+        "service": "ecs", "operation": "RunTask", "effect": "never-starts", "match": relaunched,
+    });
+    order(world, never_starts).await;
+    flip(world, site, switch).await;
+    let queue = |new| site.queue(aged(new, switch));
+    let core = Core {
+        served: queue(script(&format!("octo/{switch}-served"), "true")),
+        relaunched: queue(script(&relaunched, "true")),
+        cancelled: queue(untaken(&format!("octo/{switch}-cancelled"))),
+        killed: queue(script(&format!("octo/{switch}-killed"), "sleep 600")),
+    };
+    let story = async {
+        if switch == "assigning-off" {
+            // No wait for a condition: that nothing is assigned for so long is what is played.
+            tokio::time::sleep(PAUSE).await;
+            github.change_settings(|settings| settings.assigning = true);
+        }
+        let cancel = async {
+            // It is known to Step Functions at least; its runner may have been dropped already.
+            site.registered_or_later(&core.cancelled).await;
+            github.cancel_job(core.cancelled.id).unwrap();
+        };
+        let kill = async {
+            site.reaches(&core.killed, JobStatus::InProgress).await;
+            let task = site.task_of(&core.killed).await;
+            end_task(world, &task, "spot-interruption").await;
+        };
+        futures_util::future::join(cancel, kill).await;
+        for job in core.all() {
+            site.reaches(job, JobStatus::Completed).await;
+        }
+        site.retire_surplus().await;
+    };
+    let sweeps = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            sweep_leniently(site).await;
+        }
+    };
+    tokio::select! {
+        () = story => {}
+        () = sweeps => {}
+    }
+    for (job, conclusion) in [
+        (&core.served, "success"),
+        (&core.relaunched, "success"),
+        (&core.cancelled, "cancelled"),
+    ] {
+        let job = site.job(job);
+        assert_eq!(
+            job.conclusion.as_deref(),
+            Some(conclusion),
+            "{switch}: {}",
+            job.repository
+        );
+        assert!(job.started <= 1, "{switch}: {} ran twice", job.repository);
+    }
+    let left = site.observer.settled(LIMIT).await.unwrap();
+    assert_eq!(left, Vec::<String>::new(), "{switch}");
+    flip_back(world, site).await;
+}
+
+/// `sweep` may leave something undone while GitHub or AWS refuse; the next round makes up for it.
+async fn sweep_leniently(site: &Site) {
+    let function = format!("{}-sweep", site.observer.prefix);
+    let _ = site.observer.aws.invoke(&function, json!({})).await;
+}
+
+/// A test for each switch, so that a failure names it.
+macro_rules! switches {
+    ($($name:ident: $switch:literal,)+) => {
+        $(#[test]
+        fn $name() {
+            run(async |world| play(world, $switch).await);
+        })+
+
+        #[test]
+        fn every_switch_has_a_test() {
+            assert_eq!([$($switch),+], *SWITCHES);
+        }
+    };
+}
+
+switches! {
+    a_github_that_assigns_nothing_for_a_while_loses_no_job: "assigning-off",
+    connections_that_die_lose_no_job: "connections-die",
+    jobs_that_were_made_a_day_ago_are_not_lost: "created-a-day-ago",
+    runners_that_github_does_not_know_lose_no_job: "delete-404",
+    listeners_that_are_not_found_lose_no_job: "deletion-not-found",
+    events_that_are_lost_lose_no_job: "events-lost",
+    fresh_tokens_that_are_refused_lose_no_job: "fresh-token-refused",
+    a_front_door_that_refuses_loses_no_job: "front-door-refuses",
+    jobs_that_are_forbidden_for_a_moment_are_not_lost: "hidden-is-403",
+    idle_runners_that_github_drops_lose_no_job: "idle-dropped",
+    unsteady_registrations_lose_no_job: "jitconfig-unsteady",
+    jobs_that_are_not_found_for_a_while_are_not_lost: "jobs-404",
+    every_spelling_of_no_room_loses_no_job: "no-room-spellings",
+    repeated_tokens_that_are_refused_lose_no_job: "repeated-jwt-refused",
+    stops_of_tasks_that_are_gone_lose_no_job: "stop-of-gone-task",
+    ecs_that_ec2_throttles_loses_no_job: "throttled-by-ec2",
+    throttling_under_its_own_name_loses_no_job: "throttling-by-own-name",
+    webhooks_that_are_late_lose_no_job: "webhooks-late",
+    webhooks_out_of_order_lose_no_job: "webhooks-out-of-order",
+}
