@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use workshop::Workshop;
 
 use crate::read;
 
 const LEDGER: &str = "docs/assumptions.md";
+const SWITCHES: &str = "tests/end_to_end/assumptions.rs";
 /// Where an assumption may be known from.
 const SOURCES: [&str; 5] = ["recorded", "documented", "code", "reported", "unproven"];
 /// A longer cell is read by nobody.
@@ -147,4 +149,45 @@ fn every_source_is_of_a_known_kind_with_its_link_and_what_is_unproven_has_a_swit
         }
     }
     assert_none(&problems);
+}
+
+#[test]
+fn every_switch_is_played_by_the_end_to_end_tests_and_every_one_played_is_in_the_ledger() {
+    let named: BTreeSet<String> = rows()
+        .iter()
+        .filter_map(|row| row.switch().map(str::to_owned))
+        .collect();
+    let played = read(SWITCHES);
+    let (_, list) = played
+        .split_once("const SWITCHES: &[&str] = &[")
+        .expect("the tests list their switches");
+    let (list, _) = list.split_once("];").expect("the list ends");
+    let played: BTreeSet<String> = list
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(named, played, "switches of the ledger, and those played");
+}
+
+#[test]
+fn every_probe_on_a_real_account_is_for_a_row_of_the_ledger() {
+    let script = Workshop::here().path("scripts/smoke");
+    let printed = Command::new("bash")
+        .arg(&script)
+        .arg("--dry-run")
+        .output()
+        .unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    let ids: BTreeSet<String> = rows().into_iter().map(|row| row.id).collect();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let probes: Vec<&str> = printed
+        .lines()
+        .filter_map(|line| Some(line.split_once('\t')?.0))
+        .collect();
+    assert!(probes.len() > 20, "only {} probes", probes.len());
+    for id in probes {
+        assert!(ids.contains(id), "{id} is no row");
+    }
 }

@@ -1,5 +1,7 @@
 //! What a fault means: an order to the engine, to GitHub, or something that is done to somebody.
 
+use std::time::Duration;
+
 use github_standin::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
 use serde_json::{Value, json};
 
@@ -34,7 +36,12 @@ pub enum Deed {
     TimeOut,
     /// A listening runner's registration is used up.
     Ghost,
+    /// Nothing is assigned until [`PAUSE`] is over.
+    StopAssigning,
 }
+
+/// For how long GitHub assigns nothing.
+pub const PAUSE: Duration = Duration::from_secs(6);
 
 /// A call that the deployment makes: service, operation, and what its request contains. The last
 /// keeps calls of the run itself, which are watched by nobody, from meeting what is not for them.
@@ -81,6 +88,26 @@ const CHANGING_ROUTES: [(&str, &str); 2] = [
 ];
 /// Webhooks that announce no job.
 const ACTIONS: [&str; 2] = ["in_progress", "completed"];
+/// EC2 throttles ECS's own look-ups, and RunTask says so in these words (AllenInstitute's
+/// neuron_morphology #155, dagster #33439).
+const EC2_THROTTLES: [&str; 2] = [
+    "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
+    "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
+];
+/// RunTask finds no room ([service quotas], [capacity]).
+///
+/// [service quotas]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+/// [capacity]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+const NO_ROOM: [(&str, &str); 2] = [
+    (
+        "ClientException",
+        "You've reached the limit on the number of tasks you can run concurrently",
+    ),
+    (
+        "AmazonECSException",
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+    ),
+];
 /// How late something is.
 const LATE: u64 = 4;
 
@@ -163,6 +190,31 @@ pub fn order(fault: &PlannedFault) -> Order {
         Kind::ExecutionAborted => Order::Deed(Deed::Abort),
         Kind::ExecutionTimesOut => Order::Deed(Deed::TimeOut),
         Kind::RunnerGhosted => Order::Deed(Deed::Ghost),
+        Kind::JobNotFound => {
+            let fault = Fault::new(not_found()).on("GET", "/actions/jobs/");
+            Order::GitHub(fault.times(3 * times))
+        }
+        Kind::RepositoryNotFound => {
+            let fault = Fault::new(not_found()).on("GET", "/repos/");
+            Order::GitHub(fault.times(4 * times))
+        }
+        Kind::RunnerNotFound => {
+            let fault = Fault::new(not_found()).on("DELETE", "/actions/runners/");
+            Order::GitHub(fault.times(times))
+        }
+        Kind::AssigningStops => Order::Deed(Deed::StopAssigning),
+        Kind::ListenersRefused => {
+            let fault = Fault::new(status(503)).on("POST", "/_runner/sessions");
+            Order::GitHub(fault.times(times))
+        }
+        Kind::Ec2Throttles => {
+            let message = one_of(&EC2_THROTTLES, whom);
+            refused_task("InvalidParameterException", message, times)
+        }
+        Kind::NoRoom => {
+            let (error, message) = one_of(&NO_ROOM, whom);
+            refused_task(error, message, times)
+        }
     }
 }
 
@@ -198,11 +250,24 @@ fn github(fault: Fault, routes: &[(&str, &str)], whom: usize, times: u32) -> Ord
 }
 
 fn bad_gateway() -> FaultKind {
+    status(502)
+}
+
+fn not_found() -> FaultKind {
+    status(404)
+}
+
+fn status(status: u16) -> FaultKind {
     FaultKind::Status {
-        status: 502,
+        status,
         message: None,
         retry_after: None,
     }
+}
+
+fn refused_task(error: &str, message: &str, times: u32) -> Order {
+    let effect = json!({ "error": error, "message": message, "status": 400 });
+    refusal(("ecs", "RunTask", ""), effect, times)
 }
 
 fn webhook(kind: DeliveryFaultKind, whom: usize, times: u32) -> Order {
@@ -212,8 +277,6 @@ fn webhook(kind: DeliveryFaultKind, whom: usize, times: u32) -> Order {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn of(kind: Kind, whom: usize) -> Order {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use github_standin::{
-    Assignment, Delivery, DeliveryFault, DeliveryFaultKind, Hook, Job, JobStatus, NewJob, Snapshot,
+    Assignment, Delivery, DeliveryFault, DeliveryFaultKind, Fault, Hook, Job, JobStatus, NewJob,
+    Snapshot,
 };
 use job::ExecutionName;
 use local_stack::runner_of;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use workshop::Step;
 
 use crate::account::{Facts, JobFacts, Stop};
-use crate::orders::{Deed, Order, order};
+use crate::orders::{Deed, Order, PAUSE, order};
 use crate::schedule::{Kind, LABELS, PlannedJob, REPOSITORIES, Schedule, Webhook};
 use crate::site::Site;
 
@@ -155,6 +156,8 @@ struct Player<'a> {
     aborted: BTreeSet<String>,
     /// Jobs that an abort left in the queue.
     abandoned: BTreeSet<u64>,
+    /// When GitHub assigns jobs again, where it does not now.
+    assigning_again: Option<Duration>,
     settled: bool,
 }
 
@@ -170,6 +173,7 @@ impl<'a> Player<'a> {
             settings.assignment = Assignment::Random {
                 seed: schedule.seed,
             };
+            settings.assigning = true;
             settings.session_timeout_ms = 5_000;
             settings.lease_grace_ms = 10_000;
         });
@@ -185,6 +189,7 @@ impl<'a> Player<'a> {
             closed: BTreeSet::new(),
             aborted: BTreeSet::new(),
             abandoned: BTreeSet::new(),
+            assigning_again: None,
             settled: false,
         })
     }
@@ -223,10 +228,11 @@ impl<'a> Player<'a> {
                 }
             }
             self.do_pending(now).await?;
+            self.assign_again(now);
             step.note(&format!("{} jobs queued", self.queued.len()));
             let waits = self.queued.iter().any(|job| job.cancel_at.is_some());
-            if jobs.peek().is_none() && faults.peek().is_none() && self.pending.is_empty() && !waits
-            {
+            let pending = !self.pending.is_empty() || self.assigning_again.is_some();
+            if jobs.peek().is_none() && faults.peek().is_none() && !pending && !waits {
                 return Ok(());
             }
         }
@@ -295,6 +301,15 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    fn assign_again(&mut self, now: Duration) {
+        if self.assigning_again.is_some_and(|at| at <= now) {
+            self.assigning_again = None;
+            self.site
+                .github()
+                .change_settings(|settings| settings.assigning = true);
+        }
+    }
+
     /// Does something to somebody, if anybody is there; whether it was done.
     async fn try_deed(&mut self, pending: Pending) -> anyhow::Result<bool> {
         let snapshot = self.site.github().snapshot();
@@ -303,6 +318,13 @@ impl<'a> Player<'a> {
                 self.end_task(pending, &snapshot).await
             }
             Deed::Abort | Deed::TimeOut => self.close_execution(pending).await,
+            Deed::StopAssigning => {
+                self.site
+                    .github()
+                    .change_settings(|settings| settings.assigning = false);
+                self.assigning_again = Some(self.begun.elapsed() + PAUSE);
+                Ok(true)
+            }
             Deed::Ghost => {
                 let idle = snapshot
                     .runners
@@ -472,9 +494,11 @@ impl<'a> Player<'a> {
             let count = counts.entry(fault.kind).or_default();
             count.0 += 1;
             // Those of GitHub's that are left are taken off below.
-            if matches!(order(fault), Order::GitHub(_) | Order::Webhook(_)) {
-                count.1 += fault.times;
-            }
+            count.1 += match order(fault) {
+                Order::GitHub(order) => order.times,
+                Order::Webhook(order) => order.times,
+                Order::Engine(_) | Order::Deed(_) => 0,
+            };
         }
         let ordered = self
             .site
@@ -491,30 +515,34 @@ impl<'a> Player<'a> {
             counts.entry(*kind).or_default().1 += done;
         }
         let (left, unsent) = self.site.github().faults();
-        for fault in &self.schedule.faults {
-            let left: u32 = match order(fault) {
-                Order::GitHub(order) => left
-                    .iter()
-                    .filter(|left| (&left.kind, left.after) == (&order.kind, order.after))
-                    .map(|left| left.times)
-                    .sum(),
-                Order::Webhook(order) => unsent
-                    .iter()
-                    .filter(|left| left.kind == order.kind && left.action == order.action)
-                    .map(|left| left.times)
-                    .sum(),
-                _ => 0,
+        // All orders of a kind share what is left.
+        for (kind, count) in &mut counts {
+            let faults = self.schedule.faults.iter();
+            let orders: Vec<_> = faults.filter(|one| one.kind == *kind).map(order).collect();
+            let is_ours = |left: &Fault| {
+                orders.iter().any(|order| match order {
+                    Order::GitHub(order) => {
+                        (&order.kind, order.after, &order.method, &order.path)
+                            == (&left.kind, left.after, &left.method, &left.path)
+                    }
+                    _ => false,
+                })
             };
-            // All orders of a kind share what is left.
-            let same = self
-                .schedule
-                .faults
-                .iter()
-                .find(|one| one.kind == fault.kind);
-            if same == Some(fault) {
-                let count = counts.entry(fault.kind).or_default();
-                count.1 = count.1.saturating_sub(left);
-            }
+            let is_ours_too = |left: &DeliveryFault| {
+                orders.iter().any(|order| match order {
+                    Order::Webhook(order) => {
+                        (order.kind, &order.action) == (left.kind, &left.action)
+                    }
+                    _ => false,
+                })
+            };
+            let calls = left.iter().filter(|left| is_ours(left));
+            let webhooks = unsent.iter().filter(|left| is_ours_too(left));
+            let left: u32 = calls
+                .map(|left| left.times)
+                .chain(webhooks.map(|left| left.times))
+                .sum();
+            count.1 = count.1.saturating_sub(left);
         }
         self.site
             .control(Method::DELETE, "/faults", &Value::Null)

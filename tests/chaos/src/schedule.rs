@@ -128,11 +128,25 @@ pub enum Kind {
     ExecutionTimesOut,
     /// A runner's registration is used up behind its back.
     RunnerGhosted,
+    /// GitHub answers 404 about a job that it has.
+    JobNotFound,
+    /// GitHub answers 404 about everything of a repository that it has.
+    RepositoryNotFound,
+    /// GitHub answers 404 to the deletion of a runner that it has.
+    RunnerNotFound,
+    /// GitHub assigns nothing for a while.
+    AssigningStops,
+    /// Listeners can't open a session.
+    ListenersRefused,
+    /// EC2 throttles what ECS looks up for RunTask.
+    Ec2Throttles,
+    /// RunTask finds no room, in other words than capacity.
+    NoRoom,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 30] = [
         Self::AwsThrottled,
         Self::AwsFails,
         Self::AwsAnswerLost,
@@ -156,6 +170,13 @@ impl Kind {
         Self::ExecutionAborted,
         Self::ExecutionTimesOut,
         Self::RunnerGhosted,
+        Self::JobNotFound,
+        Self::RepositoryNotFound,
+        Self::RunnerNotFound,
+        Self::AssigningStops,
+        Self::ListenersRefused,
+        Self::Ec2Throttles,
+        Self::NoRoom,
     ];
 }
 
@@ -185,6 +206,13 @@ impl fmt::Display for Kind {
             Self::ExecutionAborted => "execution aborted",
             Self::ExecutionTimesOut => "execution times out",
             Self::RunnerGhosted => "registration used up",
+            Self::JobNotFound => "job not found",
+            Self::RepositoryNotFound => "repository not found",
+            Self::RunnerNotFound => "runner not found",
+            Self::AssigningStops => "GitHub assigns nothing",
+            Self::ListenersRefused => "listeners refused",
+            Self::Ec2Throttles => "EC2 throttles ECS",
+            Self::NoRoom => "no room",
         })
     }
 }
