@@ -531,7 +531,7 @@ impl<'a> Player<'a> {
             let is_ours_too = |left: &DeliveryFault| {
                 orders.iter().any(|order| match order {
                     Order::Webhook(order) => {
-                        (order.kind, &order.action) == (left.kind, &left.action)
+                        (&order.kind, &order.action) == (&left.kind, &left.action)
                     }
                     _ => false,
                 })
