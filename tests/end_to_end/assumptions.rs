@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::faults::order;
+use crate::faults::{RUNNER_TRIES, order};
 use crate::recovery::end_task;
 use crate::world::{LIMIT, Site, World, run, script, untaken};
 
@@ -25,7 +25,11 @@ const SWITCHES: &[&str] = &[
     "created-a-day-ago",
     "delete-404",
     "deletion-not-found",
+    "duplicate-tags-refused",
+    "events-late",
     "events-lost",
+    "events-out-of-order",
+    "events-twice",
     "fresh-token-refused",
     "front-door-refuses",
     "hidden-is-403",
@@ -34,7 +38,10 @@ const SWITCHES: &[&str] = &[
     "jobs-404",
     "no-room-spellings",
     "repeated-jwt-refused",
+    "started-by-kept",
     "stop-of-gone-task",
+    "tags-missing",
+    "tasks-late",
     "throttled-by-ec2",
     "throttling-by-own-name",
     "webhooks-late",
@@ -84,12 +91,12 @@ fn status(status: u16) -> FaultKind {
     }
 }
 
-/// Orders that ECS refuses to run a task, once for each of the messages.
-async fn refuse_tasks(world: &World, repository: &str, error: &str, messages: &[&str]) {
+/// Orders that ECS refuses to run a task, so often for each of the messages.
+async fn refuse_tasks(world: &World, repository: &str, error: &str, messages: &[&str], times: u32) {
     for message in messages {
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "match": repository,
-            "error": error, "message": message,
+            "error": error, "message": message, "times": times,
         });
         order(world, fault).await;
     }
@@ -106,6 +113,12 @@ async fn rules(site: &Site, operation: &str) {
             .await
             .unwrap();
     }
+}
+
+async fn engine(world: &World, switch: &str, value: serde_json::Value) {
+    world
+        .control(Method::POST, "/switches", json!({ switch: value }))
+        .await;
 }
 
 /// Makes the assumption false.
@@ -145,12 +158,19 @@ async fn flip(world: &World, site: &Site, switch: &str) {
         "jobs-404" => answer(status(404), "GET", "/actions/jobs/", 6),
         "no-room-spellings" => {
             let limit = "You've reached the limit on the number of tasks you can run concurrently";
-            refuse_tasks(world, &served, "ClientException", &[limit]).await;
+            refuse_tasks(world, &served, "ClientException", &[limit], 1).await;
             let full = [
                 "Capacity is unavailable at this time. Please try again later or in a different availability zone",
                 "You've reached the limit on the number of vCPUs you can run concurrently",
             ];
-            refuse_tasks(world, &served, "ECS.AmazonECSException", &full).await;
+            refuse_tasks(
+                world,
+                &served,
+                "ECS.AmazonECSException",
+                &full,
+                RUNNER_TRIES,
+            )
+            .await;
         }
         "repeated-jwt-refused" => change(|settings| settings.refuse_repeated_jwt = true),
         "stop-of-gone-task" => {
@@ -166,14 +186,28 @@ async fn flip(world: &World, site: &Site, switch: &str) {
                 "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
                 "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
             ];
-            refuse_tasks(world, &served, "InvalidParameterException", &messages).await;
+            refuse_tasks(
+                world,
+                &served,
+                "InvalidParameterException",
+                &messages,
+                RUNNER_TRIES,
+            )
+            .await;
         }
         "throttling-by-own-name" => {
             let name = "ECS.ThrottlingException";
-            refuse_tasks(world, &served, name, &["Rate exceeded", "Rate exceeded"]).await;
+            refuse_tasks(world, &served, name, &["Rate exceeded"], RUNNER_TRIES).await;
         }
         "webhooks-late" => deliver(delay(2_000), "queued", 4),
         "webhooks-out-of-order" => deliver(delay(1_500), "in_progress", 8),
+        // The engine's own switches: what is late is so by seconds.
+        "events-late" | "tasks-late" => engine(world, switch, json!(4)).await,
+        "duplicate-tags-refused"
+        | "events-out-of-order"
+        | "events-twice"
+        | "started-by-kept"
+        | "tags-missing" => engine(world, switch, json!(true)).await,
         _ => panic!("{switch} flips nothing"),
     }
 }
@@ -183,7 +217,9 @@ async fn flip_back(world: &World, site: &Site) {
     let github = &site.deployment.github;
     github.clear_faults();
     github.change_settings(|settings| *settings = Settings::default());
-    world.control(Method::DELETE, "/faults", json!(null)).await;
+    for path in ["/faults", "/switches"] {
+        world.control(Method::DELETE, path, json!(null)).await;
+    }
     rules(site, "EnableRule").await;
 }
 
@@ -286,7 +322,11 @@ switches! {
     jobs_that_were_made_a_day_ago_are_not_lost: "created-a-day-ago",
     runners_that_github_does_not_know_lose_no_job: "delete-404",
     listeners_that_are_not_found_lose_no_job: "deletion-not-found",
+    tag_keys_that_come_twice_and_are_refused_lose_no_job: "duplicate-tags-refused",
+    events_that_are_late_lose_no_job: "events-late",
     events_that_are_lost_lose_no_job: "events-lost",
+    events_out_of_order_lose_no_job: "events-out-of-order",
+    events_that_come_twice_lose_no_job: "events-twice",
     fresh_tokens_that_are_refused_lose_no_job: "fresh-token-refused",
     a_front_door_that_refuses_loses_no_job: "front-door-refuses",
     jobs_that_are_forbidden_for_a_moment_are_not_lost: "hidden-is-403",
@@ -295,7 +335,10 @@ switches! {
     jobs_that_are_not_found_for_a_while_are_not_lost: "jobs-404",
     every_spelling_of_no_room_loses_no_job: "no-room-spellings",
     repeated_tokens_that_are_refused_lose_no_job: "repeated-jwt-refused",
+    tasks_that_keep_who_started_them_lose_no_job: "started-by-kept",
     stops_of_tasks_that_are_gone_lose_no_job: "stop-of-gone-task",
+    tasks_without_tags_lose_no_job: "tags-missing",
+    tasks_that_are_shown_late_lose_no_job: "tasks-late",
     ecs_that_ec2_throttles_loses_no_job: "throttled-by-ec2",
     throttling_under_its_own_name_loses_no_job: "throttling-by-own-name",
     webhooks_that_are_late_lose_no_job: "webhooks-late",
