@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use github::{ApiUrl, App, Deleted, GitHub, JitRequest, Scope};
-use github_standin::{Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
+use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
+use github_standin::{Access, Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
 use job::{JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
 
@@ -123,6 +123,31 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
             .await
             .is_err()
     );
+
+    // A check run on the commit of a job, created and updated.
+    server.set_permission("octo", "checks", Some(Access::Write));
+    server.expire_tokens();
+    assert!(installation.may_write_checks().await.unwrap());
+    let commit = installation.commit_of(&repository, JobId(id)).await;
+    let sha = commit.unwrap().unwrap().sha;
+    let run = CheckRun {
+        name: "Self-hosted runner for build",
+        external_id: "fr-hello-1",
+        title: "No runner: Unmatched",
+        summary: "Fix the cause.",
+        details_url: "https://example.org/",
+    };
+    let find = || installation.find_check_run(&repository, &sha, run.name, run.external_id);
+    assert_eq!(find().await.unwrap(), None);
+    installation
+        .create_check_run(&repository, &sha, &run)
+        .await
+        .unwrap();
+    let check_run = find().await.unwrap().unwrap();
+    installation
+        .update_check_run(&repository, check_run, &run)
+        .await
+        .unwrap();
 
     // A job, before, while and after a runner has it.
     let scope = Scope::Repository(repository.clone());

@@ -161,6 +161,16 @@ impl Installation {
         Ok(answer)
     }
 
+    /// Whether the installation's token carries a permission to write, by its name in the API.
+    pub(crate) async fn may_write(&self, permission: &str) -> Result<bool, Error> {
+        self.token().await?;
+        let slot = self.github.0.tokens.slot(self.id);
+        let held = slot.lock().await;
+        Ok(held
+            .as_ref()
+            .is_some_and(|token| token.may_write(permission)))
+    }
+
     async fn token(&self) -> Result<Secret, Error> {
         let token = self.github.token(self.id).await?;
         token.ok_or_else(|| Error::AppNotInstalled {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod app;
+mod checks;
 mod client;
 mod deliveries;
 mod error;
@@ -19,6 +20,7 @@ mod transport;
 mod url;
 
 pub use app::{App, KeyError};
+pub use checks::{CheckRun, JobCommit};
 pub use client::{GitHub, Installation};
 pub use deliveries::{Deliveries, Delivery};
 pub use error::Error;

@@ -20,11 +20,19 @@ pub(crate) struct Token {
     token: Secret,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// What the token may do, such as `checks` → `write`.
+    #[serde(default)]
+    permissions: HashMap<String, String>,
 }
 
 impl Token {
     pub(crate) fn secret(&self) -> Secret {
         self.token.clone()
+    }
+
+    pub(crate) fn may_write(&self, permission: &str) -> bool {
+        let level = self.permissions.get(permission).map(String::as_str);
+        matches!(level, Some("write" | "admin"))
     }
 
     pub(crate) fn is_fresh(&self) -> bool {

@@ -48,6 +48,10 @@ impl Call {
         Self::new(Method::POST, path.into())
     }
 
+    pub(crate) fn patch(path: impl Into<String>) -> Self {
+        Self::new(Method::PATCH, path.into())
+    }
+
     pub(crate) fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::DELETE, path.into())
     }

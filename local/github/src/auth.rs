@@ -36,6 +36,8 @@ pub(crate) enum Needs {
     Runners(Access),
     /// Looking at jobs and runs.
     Jobs,
+    /// Looking at and writing check runs.
+    Checks(Access),
 }
 
 impl Needs {
@@ -46,6 +48,7 @@ impl Needs {
             }
             (Self::Runners(access), Scope::Repository(_)) => ("administration", access),
             (Self::Jobs, _) => ("actions", Access::Read),
+            (Self::Checks(access), _) => ("checks", access),
         }
     }
 }

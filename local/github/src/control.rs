@@ -61,6 +61,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_standin/jobs/{id}/{action}", post(change_job))
         .route("/_standin/state", get(state))
         .route("/_standin/leftovers", get(leftovers))
+        .route("/_standin/check-runs", get(check_runs))
         .route("/_standin/requests", get(requests).delete(clear_requests))
         .route("/_standin/webhook", put(webhook))
         .route("/_standin/settings", get(settings).patch(change_settings))
@@ -128,6 +129,13 @@ async fn change_job(
 
 async fn state(State(shared): State<Arc<Shared>>) -> Response {
     shown(StatusCode::OK, &shared.read(World::snapshot))
+}
+
+async fn check_runs(State(shared): State<Arc<Shared>>) -> Response {
+    shared.read(|world| {
+        let all: Vec<_> = world.check_runs.values().collect();
+        shown(StatusCode::OK, &all)
+    })
 }
 
 async fn leftovers(State(shared): State<Arc<Shared>>) -> Response {

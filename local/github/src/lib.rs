@@ -5,6 +5,7 @@ mod actions;
 mod answer;
 mod apps;
 mod auth;
+mod checks;
 mod clock;
 mod config;
 mod control;
@@ -26,6 +27,7 @@ mod traffic;
 mod webhooks;
 
 pub use accounts::{Access, OwnerType, RunnerGroup};
+pub use checks::CheckRun;
 pub use config::{Assignment, Config, DeletionNotice, RunnerRelease, Settings, WebhookTarget};
 pub use control::Rejected;
 pub use deliveries::{Delivery, Exchange, Hook};

@@ -228,6 +228,13 @@ impl Place {
         }
     }
 
+    pub(crate) fn text(&self, name: &str) -> Result<&str, Refusal> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(Refusal::not_found)
+    }
+
     pub(crate) fn number(&self, name: &str) -> Result<u64, Refusal> {
         self.0
             .get(name)

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{Access, DEFAULT_GROUP, OwnerType, RunnerGroup, Scope};
 use crate::answer::Refusal;
+use crate::checks::CheckRun;
 use crate::config::{Config, Settings, WebhookTarget};
 use crate::control::Rejected;
 use crate::deliveries::{Delivery, Exchange};
@@ -24,7 +25,7 @@ use crate::runners::{Registration, Runner};
 use crate::simulated::SimulatedRunner;
 use crate::state::{Shared, Snapshot, World};
 use crate::traffic::{ENTERPRISE_PREFIX, RequestRecord, meter};
-use crate::{actions, apps, control, deliveries, runners, session};
+use crate::{actions, apps, checks, control, deliveries, runners, session};
 
 /// How often limits are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -245,6 +246,12 @@ impl Server {
     /// All jobs, the oldest first.
     pub fn jobs(&self) -> Vec<Job> {
         self.snapshot().jobs
+    }
+
+    /// All check runs, the oldest first.
+    pub fn check_runs(&self) -> Vec<CheckRun> {
+        self.shared
+            .read(|world| world.check_runs.values().cloned().collect())
     }
 
     /// All runners in GitHub's lists.
@@ -481,6 +488,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(apps::routes())
         .merge(runners::routes())
         .merge(actions::routes())
+        .merge(checks::routes())
         .merge(deliveries::routes())
         .fallback(|| async { Refusal::not_found() });
     Router::new()

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::accounts::Directory;
 use crate::auth::Tokens;
+use crate::checks::CheckRun;
 use crate::config::{Assignment, Config, Settings, WebhookTarget};
 use crate::deliveries::{Delivery, Exchange};
 use crate::faults::{DeliveryFault, Fault};
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) runners: BTreeMap<u64, RunnerEntry>,
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) jobs: BTreeMap<u64, JobEntry>,
+    pub(crate) check_runs: BTreeMap<u64, CheckRun>,
     pub(crate) deliveries: BTreeMap<u64, Exchange>,
     pub(crate) outbox: Vec<Outgoing>,
     /// Deliveries under way.
@@ -93,6 +95,7 @@ impl World {
             runners: BTreeMap::new(),
             sessions: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            check_runs: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             outbox: Vec::new(),
             sending: 0,
@@ -113,6 +116,7 @@ impl World {
         self.runners.clear();
         self.sessions.clear();
         self.jobs.clear();
+        self.check_runs.clear();
         self.deliveries.clear();
         self.outbox.clear();
         self.traffic = Traffic::default();

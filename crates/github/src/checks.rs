@@ -1,0 +1,153 @@
+//! Check runs: what an App shows beside a commit.
+
+use http::StatusCode;
+use job::{JobId, Repository};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::page::PAGE_SIZE;
+use crate::transport::Call;
+use crate::{Error, Installation};
+
+/// The permission's name in an installation token's answer.
+const PERMISSION: &str = "checks";
+const NEEDS: &str = "the repository permission `Checks: read and write`";
+const READS_JOBS: &str = "the repository permission `Actions: read`";
+
+/// The commit that a job runs for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobCommit {
+    /// Its SHA.
+    pub sha: String,
+    /// Whether the job still waits for a runner.
+    pub queued: bool,
+}
+
+/// A check run that reports and never blocks: it is completed with the conclusion `neutral`.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckRun<'a> {
+    /// What GitHub lists it under.
+    pub name: &'a str,
+    /// Our own id of it. GitHub stores it and does not keep it unique.
+    pub external_id: &'a str,
+    /// One line.
+    pub title: &'a str,
+    /// Markdown, at most 65,535 characters.
+    pub summary: &'a str,
+    /// Where its *Details* link leads.
+    pub details_url: &'a str,
+}
+
+impl CheckRun<'_> {
+    fn body(&self) -> Value {
+        json!({
+            "name": self.name,
+            "external_id": self.external_id,
+            "details_url": self.details_url,
+            "status": "completed",
+            "conclusion": "neutral",
+            "output": { "title": self.title, "summary": self.summary },
+        })
+    }
+}
+
+impl Installation {
+    /// Whether this installation may write check runs. Read from the answer that issued the token
+    /// ([answer]), so an installation without the permission costs no refused call.
+    ///
+    /// [answer]: https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
+    pub async fn may_write_checks(&self) -> Result<bool, Error> {
+        self.may_write(PERMISSION).await
+    }
+
+    /// The commit of a job ([endpoint]); none where GitHub does not show the job.
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
+    pub async fn commit_of(
+        &self,
+        repository: &Repository,
+        job: JobId,
+    ) -> Result<Option<JobCommit>, Error> {
+        #[derive(Deserialize)]
+        struct Found {
+            head_sha: String,
+            status: String,
+        }
+        let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}")).needs(READS_JOBS);
+        let answer = self.call(&call).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let found: Found = answer.json(&call)?;
+        Ok(Some(JobCommit {
+            queued: found.status == "queued",
+            sha: found.head_sha,
+        }))
+    }
+
+    /// The id of the check run of this name and external id on a commit ([endpoint]). `filter=all`,
+    /// because by default GitHub lists the latest of each name only.
+    ///
+    /// [endpoint]: https://docs.github.com/rest/checks/runs#list-check-runs-for-a-git-reference
+    pub async fn find_check_run(
+        &self,
+        repository: &Repository,
+        sha: &str,
+        name: &str,
+        external_id: &str,
+    ) -> Result<Option<u64>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            check_runs: Vec<Listed>,
+        }
+        #[derive(Deserialize)]
+        struct Listed {
+            id: u64,
+            external_id: Option<String>,
+        }
+        let path = format!(
+            "/repos/{repository}/commits/{}/check-runs",
+            crate::transport::encode(sha)
+        );
+        let call = Call::get(path)
+            .with("check_name", name)
+            .with("filter", "all")
+            .with("per_page", &PAGE_SIZE.to_string())
+            .needs(NEEDS);
+        let list: List = self.call(&call).await?.json(&call)?;
+        let same = |run: &Listed| run.external_id.as_deref() == Some(external_id);
+        Ok(list.check_runs.into_iter().find(same).map(|run| run.id))
+    }
+
+    /// Creates a check run on a commit ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/checks/runs#create-a-check-run
+    pub async fn create_check_run(
+        &self,
+        repository: &Repository,
+        sha: &str,
+        run: &CheckRun<'_>,
+    ) -> Result<(), Error> {
+        let mut body = run.body();
+        body["head_sha"] = json!(sha);
+        let call = Call::post(format!("/repos/{repository}/check-runs"))
+            .body(body)
+            .needs(NEEDS);
+        self.call(&call).await?.success(&call)
+    }
+
+    /// Replaces what a check run says ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/checks/runs#update-a-check-run
+    pub async fn update_check_run(
+        &self,
+        repository: &Repository,
+        id: u64,
+        run: &CheckRun<'_>,
+    ) -> Result<(), Error> {
+        let call = Call::patch(format!("/repos/{repository}/check-runs/{id}"))
+            .body(run.body())
+            .needs(NEEDS);
+        self.call(&call).await?.success(&call)
+    }
+}
