@@ -24,6 +24,8 @@ pub struct Execution {
     pub status: Status,
     /// Its error's name, where it failed.
     pub error: Option<String>,
+    /// Its error's cause, where it failed.
+    pub cause: Option<String>,
     /// When it was closed.
     pub ended_at: Option<OffsetDateTime>,
     /// What became of its last attempt, where it ended well.
@@ -86,6 +88,7 @@ impl Fleet {
             name: name.clone(),
             status: Status::from_name(found.status().as_str()),
             error: found.error().map(str::to_owned),
+            cause: found.cause().map(str::to_owned),
             ended_at: found
                 .stop_date()
                 .and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok()),

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::error::{Again, Reason};
 use crate::event::AttemptOver;
-use crate::{Deps, Error, displaced, report};
+use crate::{Deps, Error, check_run, displaced, report};
 
 /// Removes what the attempt left, asks GitHub whether the job left the queue, and judges.
 pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result<Value, Error> {
@@ -46,6 +46,7 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
             if let Some(state) = &state {
                 report::served(deps, job, state);
                 displaced::by_state(deps, over, state, now).await;
+                check_run::tell_served(deps, over, state).await;
             }
             Ok(report::output(deps, over, &ended, state.as_ref()))
         }

@@ -10,7 +10,7 @@ use registration::ParameterPath;
 use serde_json::{Value, json};
 
 use crate::event::ExecutionClosed;
-use crate::{Deps, Error};
+use crate::{Deps, Error, check_run};
 
 /// A task stopped. Keyed on the exact runner of that task, so that a late event of one attempt never
 /// touches the next one's.
@@ -58,7 +58,10 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
     // It has only just been closed: `sweep` sees whether a runner has had a job since.
     match begin_again(&deps.fleet, &deps.github, &execution, None).await? {
         Some(next) => Ok(json!({ "result": "restarted", "execution": next })),
-        None => Ok(json!({ "result": "removed" })),
+        None => {
+            check_run::tell_unserved(deps, &execution).await;
+            Ok(json!({ "result": "removed" }))
+        }
     }
 }
 

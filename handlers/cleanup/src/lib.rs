@@ -16,6 +16,7 @@
 
 pub mod attempt;
 pub mod cancelled;
+pub mod check_run;
 pub mod closed;
 pub mod cost;
 pub mod displaced;

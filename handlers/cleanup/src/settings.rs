@@ -25,6 +25,11 @@ const RUNNER_LOG_GROUP: Variable = Variable::optional(
     "RUNNER_LOG_GROUP",
     "log group of the runners, named in an execution's output",
 );
+const CHECK_RUNS: Variable = Variable::with_default(
+    "CHECK_RUNS",
+    "false",
+    "whether a commit shows a neutral check run when an execution gives its job up; the App needs `Checks: read and write`",
+);
 
 /// Every variable that `cleanup` reads.
 pub const VARIABLES: &[&Variable] = &[
@@ -37,6 +42,7 @@ pub const VARIABLES: &[&Variable] = &[
     &QUEUE_LIMIT_SECONDS,
     &RELAUNCH_GRACE_SECONDS,
     &RUNNER_LOG_GROUP,
+    &CHECK_RUNS,
     &shared::AWS_REGION,
     &shared::AWS_ENDPOINT_URL,
     &shared::AWS_CA_BUNDLE,
@@ -53,6 +59,8 @@ pub struct Config {
     pub budget: Budget,
     /// Where the runners log.
     pub log_group: Option<String>,
+    /// Whether check runs are written.
+    pub check_runs: bool,
 }
 
 impl Config {
@@ -66,6 +74,7 @@ impl Config {
                 grace: settings.seconds(&RELAUNCH_GRACE_SECONDS)?,
             },
             log_group: settings.maybe(&RUNNER_LOG_GROUP),
+            check_runs: settings.flag(&CHECK_RUNS)?,
         })
     }
 

@@ -24,6 +24,8 @@ pub struct Execution {
     pub status: String,
     /// Its error's name, where it failed.
     pub error: Option<String>,
+    /// Its error's cause, where it failed.
+    pub cause: Option<String>,
     /// Its input.
     pub input: String,
     /// The states it entered, oldest first, each with its input.
@@ -93,6 +95,7 @@ impl Aws {
         let execution = Execution {
             status: status.to_owned(),
             error: error.map(str::to_owned),
+            cause: None,
             input: serde_json::to_string(order).unwrap(),
             entered: vec![("Match".to_owned(), Value::Null)],
             started_at: order.job.queued_at,
@@ -108,6 +111,15 @@ impl Aws {
             .get_mut(execution)
             .expect("the execution exists")
             .ended = Some((at, json!({ "outcome": outcome }).to_string()));
+    }
+
+    /// Gives a failed execution its cause.
+    pub fn set_cause(&self, execution: &str, cause: &str) {
+        self.state()
+            .executions
+            .get_mut(execution)
+            .expect("the execution exists")
+            .cause = Some(cause.to_owned());
     }
 
     /// Has an execution enter a state.

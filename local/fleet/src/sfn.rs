@@ -94,6 +94,7 @@ pub(crate) fn client(aws: &Aws) -> Client {
                     .state_machine_arn("machine")
                     .status(ExecutionStatus::from(found.status.as_str()))
                     .set_error(found.error.clone())
+                    .set_cause(found.cause.clone())
                     .input(&found.input)
                     .set_stop_date(found.ended.as_ref().map(|(at, _)| instant(*at)))
                     .set_output(
@@ -129,6 +130,7 @@ pub(crate) fn client(aws: &Aws) -> Client {
         let execution = Execution {
             status: "RUNNING".to_owned(),
             error: None,
+            cause: None,
             input: request.input().unwrap_or_default().to_owned(),
             entered: Vec::new(),
             started_at: OffsetDateTime::UNIX_EPOCH,
