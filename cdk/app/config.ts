@@ -124,6 +124,11 @@ export interface Config {
    * @default - 0
    */
   readonly reconcileCalls?: number;
+  /**
+   * Whether a commit shows a neutral check run when a job of it is given up.
+   * @default false
+   */
+  readonly checkRuns?: boolean;
 
   /**
    * The runners, instead of the default one.
@@ -320,6 +325,7 @@ const CONFIG: Parsers<Config> = {
   allowPublicRepositories: boolean,
   requiredLabels: list,
   reconcileCalls: int,
+  checkRuns: boolean,
   runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
   image: text,
   runnerVersion: text,

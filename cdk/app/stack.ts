@@ -40,6 +40,7 @@ export class FargateRunnersStack extends Stack {
         allowPublicRepositories: config.allowPublicRepositories,
         requiredLabels: config.requiredLabels,
         reconcileCalls: config.reconcileCalls,
+        checkRuns: config.checkRuns,
       },
       defaultRunner:
         config.runners === undefined &&

@@ -18,12 +18,20 @@ const PERMISSIONS: Record<Scope, Record<string, "read" | "write">> = {
   repository: { actions: "read", administration: "write" },
   organization: { actions: "read", organization_self_hosted_runners: "write" },
 };
+/** What an App may have besides, and what for. */
+const OPTIONAL = {
+  checks: {
+    level: "write",
+    purpose: "with checkRuns, a commit shows why a job of it was given up",
+  },
+} as const;
 const LEVELS = ["read", "write", "admin"];
 
 /** How GitHub's settings call what the API names in lower case. */
 const LABELS: Record<string, string> = {
   actions: "Repository permissions → Actions",
   administration: "Repository permissions → Administration",
+  checks: "Repository permissions → Checks",
   organization_self_hosted_runners: "Organization permissions → Self-hosted runners",
 };
 
@@ -40,6 +48,15 @@ export function checkApp(app: App, scope: Scope): Finding[] {
           fix: `${settings}: set "${LABELS[name]}" to ${level === "read" ? "Read-only" : "Read and write"}`,
         };
   });
+  for (const [name, { level, purpose }] of Object.entries(OPTIONAL)) {
+    const has = app.permissions[name];
+    findings.push({
+      ok: true,
+      text: enough(has, level)
+        ? `permission ${name}: ${has} (optional: ${purpose})`
+        : `permission ${name} is ${has ?? "missing"}, ${level} is optional: ${purpose}; set "${LABELS[name]}" to Read and write`,
+    });
+  }
   findings.push(
     app.events.includes("workflow_job")
       ? { ok: true, text: "event workflow_job is subscribed to" }

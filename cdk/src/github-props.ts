@@ -54,6 +54,13 @@ export interface GitHubProps {
    */
   readonly reconcileCalls?: number;
   /**
+   * Whether a commit shows a neutral check run when a job of it is given up, with the cause and a
+   * link to the execution. The App needs `checks: write`; an installation without it is left alone.
+   * Everybody who may read the repository reads the cause, the account's number and the region.
+   * @default false
+   */
+  readonly checkRuns?: boolean;
+  /**
    * Whether GitHub is inside the runners' network: an Enterprise Server that is reached from there
    * alone. The functions that call it then run there too.
    * @default false
@@ -97,6 +104,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     allowPublicRepositories: props.allowPublicRepositories ?? false,
     requiredLabels: props.requiredLabels ?? ["self-hosted"],
     reconcileCalls,
+    checkRuns: props.checkRuns ?? false,
     insideNetwork: props.insideNetwork ?? false,
   };
 }

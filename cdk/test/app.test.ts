@@ -33,6 +33,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   allowPublicRepositories: [true, ["VerifyFunction.Environment"]],
   requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
   reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],
+  checkRuns: [true, ["CleanupFunction.Environment"]],
   runners: [[{ name: "big", cpu: 4096, memoryMiB: 8192 }], ["-Ubuntu*", "+big*"]],
   image: ["example.org/other:1", ["UbuntuTaskDefinition.ContainerDefinitions"]],
   runnerVersion: ["2.338.0", ["UbuntuTaskDefinition.Tags"]],

@@ -215,6 +215,7 @@ check<GitHubProps>(
     allowPublicRepositories: { value: () => true, changes: ["VerifyFunction.Environment"] },
     requiredLabels: { value: () => ["linux"], changes: ["VerifyFunction.Environment"] },
     reconcileCalls: { value: () => 20, changes: ["SweepFunction.Environment"] },
+    checkRuns: { value: () => true, changes: ["CleanupFunction.Environment"] },
     insideNetwork: {
       value: () => true,
       changes: [

@@ -223,6 +223,18 @@ test("at organization scope the organization's permission is asked for", async (
   assert.doesNotMatch(said, /administration/);
 });
 
+test("the optional permission is offered, and its absence is no fault", async () => {
+  const without = await setup(...NEW);
+  assert.equal(without.well, true);
+  assert.match(
+    without.said,
+    /✓ permission checks is missing, write is optional: .*Checks" to Read/,
+  );
+  github.permissions.checks = "write";
+  const given = await setup(...NEW);
+  assert.match(given.said, /✓ permission checks: write \(optional: /);
+});
+
 test("an App that is installed nowhere, suspended, or behind on permissions is named", async () => {
   github.installations = [];
   assert.match(

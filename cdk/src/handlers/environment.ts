@@ -71,7 +71,13 @@ export function handlerEnvironment(
       REGISTRATION: github.registration,
       ...(props.permissions.parameterKeyArn && { KMS_KEY_ID: props.permissions.parameterKeyArn }),
     },
-    cleanup: { ...common, ...gitHub, ...ending, RUNNER_LOG_GROUP: names.runnerLogGroup },
+    cleanup: {
+      ...common,
+      ...gitHub,
+      ...ending,
+      RUNNER_LOG_GROUP: names.runnerLogGroup,
+      ...(github.checkRuns && { CHECK_RUNS: "true" }),
+    },
     sweep: {
       ...common,
       ...gitHub,
