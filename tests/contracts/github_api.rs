@@ -54,6 +54,7 @@ async fn standin() -> (Server, u64) {
 #[tokio::test]
 async fn every_call_and_every_answer_fits_githubs_own_description() {
     let (server, id) = standin().await;
+    server.set_permission("octo", "checks", Some(Access::Write));
     let recorder = Recorder::start(server.url()).await.unwrap();
     let url: ApiUrl = recorder.url.parse().unwrap();
     let app = App::new(
@@ -125,8 +126,6 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
     );
 
     // A check run on the commit of a job, created and updated.
-    server.set_permission("octo", "checks", Some(Access::Write));
-    server.expire_tokens();
     assert!(installation.may_write_checks().await.unwrap());
     let commit = installation.commit_of(&repository, JobId(id)).await;
     let sha = commit.unwrap().unwrap().sha;
