@@ -106,3 +106,79 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use outcome::{Ended, Outcome};
+    use serde_json::json;
+
+    use super::*;
+
+    /// The examples of AWS's page on these events; `FAILED` with an error as public handlers quote it
+    /// ([page]).
+    ///
+    /// [page]: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    #[test]
+    fn the_end_of_an_execution_is_read_as_eventbridge_sends_it() {
+        for status in ["FAILED", "TIMED_OUT", "ABORTED"] {
+            let event = json!({
+                "version": "0", "id": "315c1398-40ff-a850-213b-158f73e60175",
+                "detail-type": "Step Functions Execution Status Change", "source": "aws.states",
+                "account": "012345678912", "time": "2019-02-26T19:42:21Z", "region": "us-east-1",
+                "resources": ["arn:aws:states:us-east-1:012345678912:execution:state-machine-name:execution-name"],
+                "detail": {
+                    "executionArn": "arn:aws:states:us-east-1:012345678912:execution:state-machine-name:execution-name",
+                    "stateMachineArn": "arn:aws:states:us-east-1:012345678912:stateMachine:state-machine",
+                    "name": "execution-name", "status": status,
+                    "startDate": 1_551_225_146_847_u64, "stopDate": 1_551_225_151_881_u64,
+                    "input": "{}", "inputDetails": { "included": true },
+                    "output": null, "outputDetails": null,
+                    "error": "States.Runtime", "cause": "An error occurred while executing the state",
+                },
+            });
+            let Event::ExecutionClosed(closed) = Event::parse(event).unwrap() else {
+                panic!("it is an execution's end")
+            };
+            assert_eq!(
+                (closed.name.as_str(), closed.status.as_str()),
+                ("execution-name", status)
+            );
+        }
+    }
+
+    /// The developer guide's task state change, of a task that runs, and the same without what such
+    /// events leave out ([page]).
+    ///
+    /// [page]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
+    #[test]
+    fn the_end_of_a_task_is_read_as_eventbridge_sends_it() {
+        let event = json!({
+            "version": "0", "id": "3317b2af-7005-947d-b652-f55e762e571a",
+            "detail-type": "ECS Task State Change", "source": "aws.ecs", "account": "111122223333",
+            "time": "2020-01-23T17:57:58Z", "region": "us-west-2",
+            "resources": ["arn:aws:ecs:us-west-2:111122223333:task/FargateCluster/c13b4cb40f1f4fe4a2971f76ae5a47ad"],
+            "detail": {
+                "attachments": [{ "id": "1789bcae", "type": "eni", "status": "ATTACHED", "details": [] }],
+                "clusterArn": "arn:aws:ecs:us-west-2:111122223333:cluster/FargateCluster",
+                "containers": [{
+                    "containerArn": "arn", "lastStatus": "RUNNING", "name": "FargateApp",
+                    "image": "111122223333.dkr.ecr.us-west-2.amazonaws.com/hello-repository:latest",
+                    "networkInterfaces": [], "cpu": "0",
+                }],
+                "createdAt": "2020-01-23T17:57:34.402Z", "launchType": "FARGATE", "cpu": "256", "memory": "512",
+                "desiredStatus": "RUNNING", "group": "family:sample-fargate", "lastStatus": "RUNNING",
+                "overrides": { "containerOverrides": [{ "name": "FargateApp" }] },
+                "pullStartedAt": "2020-01-23T17:57:52.103Z", "startedAt": "2020-01-23T17:57:58.103Z",
+                "taskArn": "arn:aws:ecs:us-west-2:111122223333:task/FargateCluster/c13b4cb40f1f4fe4a2971f76ae5a47ad",
+                "version": 4, "platformVersion": "1.3.0",
+            },
+        });
+        let Event::TaskStopped(task) = Event::parse(event).unwrap() else {
+            panic!("it is a task's state")
+        };
+        assert_eq!(task.overrides.agent_variable("AGENT_RUNNER"), None);
+        assert_eq!(Ended::from_task(&task).outcome, Outcome::Unknown);
+    }
+}
