@@ -65,6 +65,8 @@ pub struct Settings {
     pub idle_limit_ms: Option<u64>,
     /// How a connected runner learns that it was deleted.
     pub deletion_notice: DeletionNotice,
+    /// What a listener that connects from now on does wrong.
+    pub listener: ListenerFault,
     /// Runners older than this version get no messages, like `2.330.0`.
     pub minimum_runner_version: Option<String>,
     /// The releases of `actions/runner`, the newest first; none where this GitHub has no such
@@ -95,6 +97,7 @@ impl Default for Settings {
             lease_grace_ms: 30_000,
             idle_limit_ms: None,
             deletion_notice: DeletionNotice::Revoked,
+            listener: ListenerFault::None,
             minimum_runner_version: None,
             runner_releases: Some(Vec::new()),
             hourly_limit: 5000,
@@ -105,6 +108,22 @@ impl Default for Settings {
             delivery_timeout_ms: 10_000,
         }
     }
+}
+
+/// What the listener stand-in does wrong. It is told when it opens its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenerFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It stays when its job has ended, and heeds no signal.
+    HangsAfterJob,
+    /// It says that it runs its job, and nothing more; it heeds no signal (actions/runner #4498).
+    SilentInJob,
+    /// It is told that the job it was sent is gone, and ends with 0 and without a job, as an
+    /// ephemeral runner does since 2.336 (actions/runner #4540).
+    RequestGone,
 }
 
 /// A release of GitHub's runner.

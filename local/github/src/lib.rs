@@ -28,7 +28,9 @@ mod webhooks;
 
 pub use accounts::{Access, OwnerType, RunnerGroup};
 pub use checks::CheckRun;
-pub use config::{Assignment, Config, DeletionNotice, RunnerRelease, Settings, WebhookTarget};
+pub use config::{
+    Assignment, Config, DeletionNotice, ListenerFault, RunnerRelease, Settings, WebhookTarget,
+};
 pub use control::Rejected;
 pub use deliveries::{Delivery, Exchange, Hook};
 pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};

@@ -154,7 +154,11 @@ impl World {
             return Ok(None);
         }
         if doing == Doing::Idle && self.is_outdated(&session.version) {
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden"));
+            // GitHub words this as it likes; nothing may hang on the sentence.
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "This runner is too old to be sent jobs. Install a newer one.",
+            ));
         }
         if doing == Doing::Idle && session.update {
             return Ok(Some(Message::Update));
@@ -289,8 +293,12 @@ async fn open(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
         client_id: request.client_id,
         secret: request.secret,
     };
-    let session = shared.change(|world| world.open_session(&credential, &request.version))?;
-    Ok(answer(StatusCode::CREATED, &json!({ "session": session })))
+    let (session, fault) = shared.change(|world| {
+        let session = world.open_session(&credential, &request.version)?;
+        Ok::<_, Refusal>((session, world.settings.listener))
+    })?;
+    let body = json!({ "session": session, "fault": fault });
+    Ok(answer(StatusCode::CREATED, &body))
 }
 
 async fn close(State(shared): State<Arc<Shared>>, Path(session): Path<String>) -> Response {

@@ -15,5 +15,8 @@ pub(crate) const UPDATING_ONCE: i32 = 4;
 pub(crate) const SESSION_CONFLICT: i32 = 5;
 /// GitHub sends no messages to this version any more.
 pub(crate) const VERSION_DEPRECATED: i32 = 7;
+/// A worker adds its result to this; any other code is a crash
+/// ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Util/TaskResultUtil.cs)).
+pub(crate) const WORKER_RESULT: i32 = 100;
 /// SIGTERM, as .NET ends on it.
 pub(crate) const SIGTERM: i32 = 128 + 15;

@@ -48,7 +48,11 @@ pub(crate) enum Command {
     Version,
     Warmup,
     Configure(Configure),
-    Run { jit_config: Option<String> },
+    Run {
+        jit_config: Option<String>,
+    },
+    /// What the listener starts for a job.
+    Work,
 }
 
 impl Command {
@@ -81,6 +85,7 @@ impl Command {
             Some("run") | None => Self::Run {
                 jit_config: inputs.take("jitconfig"),
             },
+            Some("spawnclient") => Self::Work,
             Some(_) => Self::Help,
         }
     }
@@ -189,6 +194,7 @@ mod tests {
     fn other_commands_are_known() {
         assert_eq!(read(&["warmup"], &[]), Command::Warmup);
         assert_eq!(read(&["--version"], &[]), Command::Version);
+        assert_eq!(read(&["spawnclient"], &[]), Command::Work);
         assert_eq!(read(&["--help"], &[]), Command::Help);
         assert_eq!(read(&["dance"], &[]), Command::Help);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::VERSION;
@@ -21,7 +21,7 @@ pub(crate) struct GitHub {
 }
 
 /// A job as it is sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) name: String,
@@ -61,6 +61,29 @@ impl Doing {
     }
 }
 
+/// What this listener is to do wrong, as the stand-in wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// It stays when its job has ended, and hears no signal.
+    HangsAfterJob,
+    /// It says that it runs its job, and nothing more; nor does it hear a signal.
+    SilentInJob,
+    /// The job that it was sent is gone
+    /// ([source](https://github.com/actions/runner/pull/4540)).
+    RequestGone,
+}
+
+/// An open session.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Opened {
+    pub(crate) session: String,
+    #[serde(default)]
+    pub(crate) fault: Fault,
+}
+
 /// Why GitHub gives nothing.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -68,8 +91,8 @@ pub(crate) enum Trouble {
     Revoked,
     /// The runner is not known.
     NotFound(String),
-    /// The version is too old.
-    Deprecated,
+    /// The version is too old, in the words of the server.
+    Deprecated(String),
     /// Another has the session.
     Conflict,
     /// It may work next time.
@@ -85,17 +108,13 @@ impl GitHub {
     }
 
     /// Opens a session.
-    pub(crate) async fn open(&self, settings: &Settings) -> Result<String, Trouble> {
+    pub(crate) async fn open(&self, settings: &Settings) -> Result<Opened, Trouble> {
         let body = json!({
             "client_id": settings.client_id,
             "secret": settings.secret,
             "version": VERSION,
         });
-        let reply: Value = self.call("sessions", &body).await?;
-        reply["session"]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Trouble::Passing("no session was answered".to_owned()))
+        self.call("sessions", &body).await
     }
 
     /// Waits for a message; nothing if none came for a while.
@@ -185,7 +204,7 @@ async fn send(request: RequestBuilder) -> Result<Response, Trouble> {
     let message = body["message"].as_str().unwrap_or_default().to_owned();
     Err(match status {
         StatusCode::UNAUTHORIZED => Trouble::Revoked,
-        StatusCode::FORBIDDEN => Trouble::Deprecated,
+        StatusCode::FORBIDDEN => Trouble::Deprecated(message),
         StatusCode::NOT_FOUND => Trouble::NotFound(message),
         StatusCode::CONFLICT => Trouble::Conflict,
         _ => Trouble::Passing(format!("{status} {message}")),

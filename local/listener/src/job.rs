@@ -42,6 +42,16 @@ impl JobResult {
             Self::Canceled => "Canceled",
         }
     }
+
+    /// As a number
+    /// ([source](https://github.com/actions/runner/blob/main/src/Sdk/DTWebApi/WebApi/TaskResult.cs)).
+    pub(crate) fn number(self) -> i32 {
+        match self {
+            Self::Succeeded => 0,
+            Self::Failed => 2,
+            Self::Canceled => 3,
+        }
+    }
 }
 
 /// Runs the job to its end. It is cancelled once `cancelled` says so.

@@ -15,6 +15,7 @@ mod orphans;
 mod run;
 mod signals;
 mod terminal;
+mod worker;
 
 use command::Command;
 use home::Home;
@@ -24,11 +25,17 @@ const VERSION: &str = "2.335.0";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    worker::take_name(&arguments);
     let code = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(execute(&arguments)),
+        Ok(runtime) => {
+            let code = runtime.block_on(execute(&arguments));
+            // Something may still be reading from a pipe that nobody closes.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             eprintln!("An error occurred: {error}");
             code::RETRYABLE
@@ -58,6 +65,7 @@ async fn execute(arguments: &[String]) -> i32 {
         // There is nothing to compile ahead here.
         Command::Warmup => code::SUCCESS,
         Command::Configure(request) => configure::configure(&home, request).await,
+        Command::Work => worker::work().await,
         Command::Run { jit_config } => run::run(&home, jit_config.as_deref()).await,
     }
 }

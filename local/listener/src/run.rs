@@ -3,15 +3,14 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::github::{Doing, GitHub, Job, Message, Trouble};
+use crate::github::{Doing, Fault, GitHub, Job, Message, Opened, Trouble};
 use crate::home::{Home, Settings};
-use crate::job::{self, JobResult};
+use crate::job::JobResult;
 use crate::signals::{Shutdown, Signals};
 use crate::terminal::{Diagnostics, error, event, line, success};
+use crate::worker::{self, Order, Worker};
 use crate::{VERSION, code, command};
 
 /// Before a call is tried again. The real listener waits 30 s.
@@ -113,14 +112,14 @@ struct Listener<'a> {
 
 impl Listener<'_> {
     async fn serve(&mut self) -> i32 {
-        let session = match self.open().await {
-            Ok(session) => session,
+        let Opened { session, fault } = match self.open().await {
+            Ok(opened) => opened,
             Err(End::Code(code)) => return code,
             Err(End::Shutdown) => return code::SUCCESS,
         };
         line(&format!("Current runner version: '{VERSION}'"));
         event("Listening for Jobs");
-        let end = self.listen(&session).await;
+        let end = self.listen(&session, fault).await;
         self.log.info("Deleting Runner Session...");
         // The registration may be gone with the session; nothing follows from that.
         let _ = self.github.close(&session).await;
@@ -131,7 +130,7 @@ impl Listener<'_> {
     }
 
     /// Opens a session, however long GitHub can't be reached.
-    async fn open(&mut self) -> Result<String, End> {
+    async fn open(&mut self) -> Result<Opened, End> {
         let begun = Instant::now();
         let mut troubled = false;
         loop {
@@ -155,7 +154,7 @@ impl Listener<'_> {
                     let message = "Failed to create a session. The runner registration has been deleted from the server, please re-configure. Runner registrations are automatically deleted for runners that have not connected to the service recently.";
                     return Err(End::Code(fail(&self.log, message, code::TERMINATED)));
                 }
-                Err(Trouble::Deprecated) => return Err(self.deprecated()),
+                Err(Trouble::Deprecated(reason)) => return Err(self.deprecated(&reason)),
                 Err(Trouble::Conflict) => {
                     error("A session for this runner already exists.");
                     if begun.elapsed() > CONFLICT_LIMIT {
@@ -170,7 +169,7 @@ impl Listener<'_> {
     }
 
     /// Waits for messages and does what they say.
-    async fn listen(&mut self, session: &str) -> End {
+    async fn listen(&mut self, session: &str, fault: Fault) -> End {
         let mut troubled = false;
         loop {
             let reply = tokio::select! {
@@ -184,9 +183,12 @@ impl Listener<'_> {
             match reply {
                 Ok(None | Some(Message::Cancel(_))) => {}
                 Ok(Some(Message::Update(_))) => return self.update(),
+                Ok(Some(Message::Job(id))) if fault == Fault::RequestGone => {
+                    return self.request_gone(id);
+                }
                 Ok(Some(Message::Job(id))) => match self.github.acquire(session, id).await {
                     Ok(job) => {
-                        if let Some(end) = self.work(session, job).await {
+                        if let Some(end) = self.work(session, job, fault).await {
                             return end;
                         }
                     }
@@ -206,7 +208,7 @@ impl Listener<'_> {
                     let message = format!("An error occurred: {reason}");
                     return End::Code(fail(&self.log, &message, code::TERMINATED));
                 }
-                Err(Trouble::Deprecated) => return self.deprecated(),
+                Err(Trouble::Deprecated(reason)) => return self.deprecated(&reason),
                 Err(Trouble::Passing(reason)) => {
                     self.complain(&mut troubled, &reason);
                     if let Err(end) = self.pause().await {
@@ -218,26 +220,42 @@ impl Listener<'_> {
     }
 
     /// Runs a job; nothing if the runner stays for another.
-    async fn work(&mut self, session: &str, job: Job) -> Option<End> {
+    async fn work(&mut self, session: &str, job: Job, fault: Fault) -> Option<End> {
         let (id, name) = (job.id, job.name.clone());
         event(&format!("Running job: {name}"));
         self.log.info(&format!("Job {name} ({id}) begins."));
-        let (cancel, cancelled) = watch::channel(false);
-        let mut worker = tokio::spawn(job::execute(
-            self.home.clone(),
-            self.settings.clone(),
-            self.github.clone(),
-            session.to_owned(),
+        if fault == Fault::SilentInJob {
+            hang().await;
+        }
+        let order = Order {
+            home: self.home.clone(),
+            settings: self.settings.clone(),
+            session: session.to_owned(),
             job,
-            cancelled,
-        ));
-        let result = self.attend(session, &mut worker, &cancel).await;
+        };
+        let code = match Worker::start(&order).await {
+            Ok(worker) => self.attend(session, worker).await,
+            Err(reason) => {
+                self.log
+                    .error(&format!("The worker did not start: {reason}"));
+                code::TERMINATED
+            }
+        };
+        // A job's id is a GUID between listener and GitHub.
+        self.log.said_by(
+            "JobDispatcher",
+            &format!("Worker finished for job 00000000-0000-0000-0000-{id:012}. Code: {code}"),
+        );
+        let result = worker::result(code);
         // Before GitHub knows: once it does, the runner may be taken away at any moment.
         event(&format!(
             "Job {name} completed with result: {}",
             result.as_str()
         ));
         self.tell(session, id, result).await;
+        if fault == Fault::HangsAfterJob {
+            hang().await;
+        }
         if self.settings.ephemeral {
             self.home.unconfigure();
             return Some(End::Code(code::SUCCESS));
@@ -245,25 +263,23 @@ impl Listener<'_> {
         self.shutdown.map(|_| End::Shutdown)
     }
 
-    /// Stays with the job until it has ended; cancels it when GitHub or a signal says so.
-    async fn attend(
-        &mut self,
-        session: &str,
-        worker: &mut JoinHandle<JobResult>,
-        cancel: &watch::Sender<bool>,
-    ) -> JobResult {
+    /// Stays with the worker until it has ended; cancels its job when GitHub or a signal says so. The
+    /// worker's exit code.
+    async fn attend(&mut self, session: &str, mut worker: Worker) -> i32 {
+        let mut cancelled = false;
         loop {
-            let doing = if *cancel.borrow() {
+            let doing = if cancelled {
                 Doing::Ending
             } else {
                 Doing::Busy
             };
             let reply = tokio::select! {
                 biased;
-                result = &mut *worker => return result.unwrap_or(JobResult::Failed),
+                code = worker.ended() => return code,
                 shutdown = self.signals.next() => {
                     self.end(shutdown);
-                    cancel.send_replace(true);
+                    worker.cancel().await;
+                    cancelled = true;
                     continue;
                 }
                 reply = self.github.message(session, doing) => reply,
@@ -271,15 +287,16 @@ impl Listener<'_> {
             match reply {
                 Ok(Some(Message::Cancel(_))) => {
                     self.log.info("GitHub has cancelled the job.");
-                    cancel.send_replace(true);
+                    worker.cancel().await;
+                    cancelled = true;
                 }
                 Ok(_) => {}
                 Err(Trouble::Passing(_)) => sleep(RETRY).await,
                 // The job is not this runner's any more.
                 Err(trouble) => {
                     self.log.error(&format!("The session is over: {trouble:?}"));
-                    cancel.send_replace(true);
-                    return worker.await.unwrap_or(JobResult::Failed);
+                    worker.cancel().await;
+                    return worker.ended().await;
                 }
             }
         }
@@ -330,12 +347,35 @@ impl Listener<'_> {
         })
     }
 
-    fn deprecated(&self) -> End {
-        // Spelt as the real one spells it.
-        let message = format!(
-            "An error occured: Forbidden Runner version v{VERSION} is deprecated and cannot receive messages."
+    /// The server words the sentence, and only with a variable is there an exit code of its own
+    /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Program.cs)).
+    fn deprecated(&self, reason: &str) -> End {
+        let wanted = std::env::var("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE");
+        let code = if wanted.is_ok_and(|value| is_true(&value)) {
+            code::VERSION_DEPRECATED
+        } else {
+            code::TERMINATED
+        };
+        End::Code(fail(
+            &self.log,
+            &format!("An error occurred: {reason}"),
+            code,
+        ))
+    }
+
+    /// GitHub has sent a job and taken it back before it was acquired
+    /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Runner.cs)).
+    fn request_gone(&self, id: u64) -> End {
+        self.log.said_by(
+            "Runner",
+            &format!(
+                "Acknowledge returned job-not-found for ephemeral runner request '{id}'. Exiting runner."
+            ),
         );
-        End::Code(fail(&self.log, &message, code::VERSION_DEPRECATED))
+        self.home.unconfigure();
+        success("Removed .credentials");
+        success("Removed .runner");
+        End::Code(code::SUCCESS)
     }
 
     fn end(&mut self, shutdown: Shutdown) -> End {
@@ -363,4 +403,17 @@ impl Listener<'_> {
             shutdown = self.signals.next() => Err(self.end(shutdown)),
         }
     }
+}
+
+/// As the real one reads a truth
+/// ([source](https://github.com/actions/runner/blob/main/src/Runner.Sdk/Util/StringUtil.cs)).
+fn is_true(value: &str) -> bool {
+    ["1", "true", "$true"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// Signals are heard and not heeded.
+async fn hang() {
+    std::future::pending().await
 }

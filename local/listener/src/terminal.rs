@@ -78,9 +78,18 @@ impl Diagnostics {
         self.write("ERR ", text);
     }
 
+    /// In the name of another part of the listener.
+    pub(crate) fn said_by(&self, part: &str, text: &str) {
+        self.put("INFO", part, text);
+    }
+
     fn write(&self, level: &str, text: &str) {
+        self.put(level, self.part, text);
+    }
+
+    fn put(&self, level: &str, part: &str, text: &str) {
         if let Some(mut file) = self.file.as_ref().and_then(|file| file.lock().ok()) {
-            let _ = writeln!(file, "[{} {level} {}] {text}", now(), self.part);
+            let _ = writeln!(file, "[{} {level} {part}] {text}", now());
         }
     }
 }

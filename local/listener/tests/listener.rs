@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use github_standin::{Config, DeletionNotice, Job, JobStatus, NewJob, OwnerType, Server};
+use github_standin::{
+    Config, DeletionNotice, Job, JobStatus, ListenerFault, NewJob, OwnerType, Server,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -366,6 +368,124 @@ async fn a_job_whose_listener_is_killed_fails_after_a_grace() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_killed_looks_like_a_job_that_failed_but_for_the_diagnostics() {
+    let (server, home) = (server().await, home());
+    let (_, config) = server.register_runner("octo/hello", "one", &["x"]).unwrap();
+    let job = queue(&server, "cat /proc/$PPID/comm; kill -9 $PPID; sleep 600");
+    let mut listener = Listener::start(&home, &config, &[]);
+    listener
+        .until("Job build completed with result: Failed")
+        .await;
+    assert_eq!(listener.end().await.0, Some(0));
+    let done = completed(&server, job.id).await;
+    assert_eq!(done.conclusion.as_deref(), Some("failure"));
+    let logs = std::fs::read_dir(home.path().join("_diag")).unwrap();
+    let text: String = logs
+        .map(|log| std::fs::read_to_string(log.unwrap().path()).unwrap())
+        .collect();
+    let finished = format!(
+        " JobDispatcher] Worker finished for job 00000000-0000-0000-0000-{:012}. Code: 137",
+        job.id
+    );
+    assert!(text.contains(&finished), "{text}");
+    assert!(server.leftovers().is_empty(), "{:?}", server.leftovers());
+}
+
+#[tokio::test]
+async fn a_job_runs_in_a_worker_process_of_the_listener() {
+    let (server, home) = (server().await, home());
+    let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
+    let job = queue(
+        &server,
+        "cat /proc/$PPID/comm; grep PPid /proc/$PPID/status",
+    );
+    let listener = Listener::start(&home, &config, &[]);
+    let id = listener.child.id().unwrap();
+    assert_eq!(listener.end().await.0, Some(0));
+    let output = completed(&server, job.id).await.output;
+    assert!(output.contains("Runner.Worker"), "{output}");
+    assert!(output.contains(&format!("PPid:\t{id}\n")), "{output}");
+}
+
+#[tokio::test]
+async fn a_listener_hangs_after_its_job_where_that_is_wanted() {
+    let (server, home) = (server().await, home());
+    server.change_settings(|settings| settings.listener = ListenerFault::HangsAfterJob);
+    let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
+    let job = queue(&server, "true");
+    let mut listener = Listener::start(&home, &config, &[]);
+    listener.until("completed with result: Succeeded").await;
+    let done = completed(&server, job.id).await;
+    assert_eq!(done.conclusion.as_deref(), Some("success"));
+    listener.signal(Signal::SIGINT);
+    assert!(listener.child.try_wait().unwrap().is_none());
+    listener.signal(Signal::SIGKILL);
+    assert_eq!(listener.end().await.0, None);
+}
+
+#[tokio::test]
+async fn a_listener_goes_silent_in_its_job_where_that_is_wanted() {
+    let (server, home) = (server().await, home());
+    server.change_settings(|settings| {
+        settings.listener = ListenerFault::SilentInJob;
+        settings.session_timeout_ms = 50;
+        settings.lease_grace_ms = 50;
+    });
+    let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
+    let job = queue(&server, "true");
+    let mut listener = Listener::start(&home, &config, &[]);
+    listener.until("Running job: build").await;
+    let done = completed(&server, job.id).await;
+    assert_eq!(done.conclusion.as_deref(), Some("failure"));
+    assert!(listener.child.try_wait().unwrap().is_none());
+    listener.signal(Signal::SIGKILL);
+    let (code, said, _) = listener.end().await;
+    assert_eq!(code, None);
+    assert!(said.last().unwrap().ends_with("Running job: build"));
+}
+
+#[tokio::test]
+async fn a_listener_whose_job_request_is_gone_ends_well_without_a_job() {
+    let (server, home) = (server().await, home());
+    server.change_settings(|settings| {
+        settings.listener = ListenerFault::RequestGone;
+        settings.session_timeout_ms = 50;
+        settings.lease_grace_ms = 50;
+    });
+    let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
+    let job = queue(&server, "true");
+    let listener = Listener::start(&home, &config, &[]);
+    let (code, said, errors) = listener.end().await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(!said.iter().any(|line| line.contains("Running job")));
+    assert_eq!(server.job(job.id).unwrap().status, JobStatus::Queued);
+}
+
+#[tokio::test]
+async fn a_connect_error_is_said_once_however_often_it_comes() {
+    let (server, home) = (server().await, home());
+    let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
+    server.fault(
+        github_standin::Fault::new(github_standin::FaultKind::Status {
+            status: 503,
+            message: None,
+            retry_after: None,
+        })
+        .on("POST", "/_runner/sessions")
+        .times(3),
+    );
+    let mut listener = Listener::start(&home, &config, &[]);
+    listener.until("Listening for Jobs").await;
+    listener.signal(Signal::SIGINT);
+    let (_, _, errors) = listener.end().await;
+    assert_eq!(
+        errors.matches("Runner connect error: ").count(),
+        1,
+        "{errors}"
+    );
+}
+
+#[tokio::test]
 async fn a_termination_exits_as_dotnet_does() {
     let (server, home) = (server().await, home());
     let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
@@ -418,12 +538,22 @@ async fn a_version_that_is_too_old_is_told_so() {
         settings.minimum_runner_version = Some("2.336.0".to_owned());
     });
     let (_, config) = server.register_runner("octo", "one", &["x"]).unwrap();
-    let (code, _, errors) = Listener::start(&home, &config, &[]).end().await;
-    assert_eq!(code, Some(7));
-    assert!(
-        errors.contains("Runner version v2.335.0 is deprecated and cannot receive messages."),
-        "{errors}"
-    );
+    // The exit code is 1, as of a refused registration, unless a variable asks for its own.
+    let variable = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE";
+    for (environment, expected) in [
+        (vec![], 1),
+        (vec![(variable, "0")], 1),
+        (vec![(variable, "1")], 7),
+    ] {
+        let listener = Listener::start(&home, &config, &environment);
+        let (code, said, errors) = listener.end().await;
+        assert_eq!(code, Some(expected), "{environment:?}");
+        assert!(
+            errors.starts_with("An error occurred: ") && !errors.contains("deprecated"),
+            "GitHub words it: {errors}"
+        );
+        assert!(said.last().unwrap().ends_with("Listening for Jobs"));
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,138 @@
+//! The process that runs a job. The listener starts it, hands it the job, and takes its exit code
+//! for the result
+//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs)). Who
+//! kills it, such as a job that kills its parent or the kernel for want of memory, meets a listener
+//! that goes on.
+
+use std::process::{ExitStatus, Stdio};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
+
+use crate::code;
+use crate::command::INPUT;
+use crate::github::{GitHub, Job};
+use crate::home::{Home, Settings};
+use crate::job::{self, JobResult};
+use crate::terminal::error;
+
+const NAME: &str = "Runner.Worker";
+/// As the real worker is called.
+const COMMAND: &str = "spawnclient";
+const CANCEL: &[u8] = b"cancel\n";
+
+/// All that a worker needs to know.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) home: Home,
+    pub(crate) settings: Settings,
+    pub(crate) session: String,
+    pub(crate) job: Job,
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Worker {
+    pub(crate) async fn start(order: &Order) -> std::io::Result<Self> {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0(NAME)
+            .arg(COMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        // The listener's arguments are not the job's to see.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().to_uppercase().starts_with(INPUT) {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command.spawn()?;
+        let mut input = child.stdin.take();
+        if let Some(input) = &mut input {
+            let mut line = serde_json::to_vec(order)?;
+            line.push(b'\n');
+            input.write_all(&line).await?;
+        }
+        Ok(Self { child, input })
+    }
+
+    /// Its exit code, as .NET gives it. Safe to give up waiting for.
+    pub(crate) async fn ended(&mut self) -> i32 {
+        self.child.wait().await.map_or(code::TERMINATED, exit_code)
+    }
+
+    /// Cancels its job.
+    pub(crate) async fn cancel(&mut self) {
+        if let Some(input) = &mut self.input {
+            // One that is gone has nothing to cancel.
+            let _ = input.write_all(CANCEL).await;
+        }
+    }
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    let signal = || status.signal().map(|signal| 128 + signal);
+    status.code().or_else(signal).unwrap_or(code::TERMINATED)
+}
+
+/// What a worker's exit code says of its job; any that is no result is a failure.
+pub(crate) fn result(code: i32) -> JobResult {
+    [JobResult::Succeeded, JobResult::Canceled]
+        .into_iter()
+        .find(|result| code::WORKER_RESULT + result.number() == code)
+        .unwrap_or(JobResult::Failed)
+}
+
+/// A worker is found by its name, which the kernel has from the program's file.
+pub(crate) fn take_name(arguments: &[String]) {
+    if arguments.get(1).is_some_and(|argument| argument == COMMAND) {
+        // It only helps those who look for it.
+        let _ = nix::sys::prctl::set_name(c"Runner.Worker");
+    }
+}
+
+/// Runs the job that the listener hands over.
+pub(crate) async fn work() -> i32 {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let order: Option<Order> = match lines.next_line().await {
+        Ok(Some(line)) => serde_json::from_str(&line).ok(),
+        _ => None,
+    };
+    let Some(order) = order else {
+        error("The listener handed no job over.");
+        return code::TERMINATED;
+    };
+    let github = match GitHub::new(&order.settings.server) {
+        Ok(github) => github,
+        Err(reason) => {
+            error(&format!("An error occurred: {reason}"));
+            return code::TERMINATED;
+        }
+    };
+    let (cancel, cancelled) = watch::channel(false);
+    tokio::spawn(async move {
+        // A word from the listener is a cancel, and so is its end.
+        let _ = lines.next_line().await;
+        cancel.send_replace(true);
+        // Held open, as long as somebody looks at it.
+        cancel.closed().await;
+    });
+    let Order {
+        home,
+        settings,
+        session,
+        job,
+    } = order;
+    let result = job::execute(home, settings, github, session, job, cancelled).await;
+    code::WORKER_RESULT + result.number()
+}
