@@ -79,3 +79,29 @@ fn the_readme_lists_exactly_the_variables_that_the_programs_read() {
         wanted.join("\n")
     );
 }
+
+#[test]
+fn a_runner_is_retired_before_its_agent_ends_it_and_that_before_github_forgets_it() {
+    let seconds = |program: &str, name: &str| -> u64 {
+        let programs = programs();
+        let (_, variables) = programs
+            .iter()
+            .find(|(known, _)| *known == program)
+            .unwrap();
+        let variable = variables.iter().find(|known| known.name == name).unwrap();
+        let Default::Value(value) = variable.default else {
+            panic!("{name} has no default");
+        };
+        value.parse().unwrap()
+    };
+    let (sweep, launch, agent) = (
+        seconds("sweep", "SWEEP_IDLE_SECONDS"),
+        seconds("launch", "IDLE_LIMIT_SECONDS"),
+        seconds("agent", "AGENT_IDLE_LIMIT_SECONDS"),
+    );
+    assert!(sweep >= 120, "somebody may be counting on it");
+    assert!(sweep < launch);
+    assert_eq!(launch, agent);
+    // GitHub drops idle just-in-time runners after 2 to 6 minutes (actions/runner#4726).
+    assert!(launch <= 360);
+}

@@ -1,5 +1,6 @@
 //! What the operator decides about sweeping.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use admission::Policy;
@@ -25,6 +26,25 @@ const FAMILY_PREFIX: Variable = Variable::required(
     "FAMILY_PREFIX",
     "what the families of this deployment's task definitions begin with",
 );
+
+/// Shorter, and runners would be retired that somebody may be counting on: a job may need a minute to
+/// find its runner.
+const SHORTEST_IDLE: u64 = 120;
+
+struct Idle(Duration);
+
+impl FromStr for Idle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(seconds @ SHORTEST_IDLE..) => Ok(Self(Duration::from_secs(seconds))),
+            _ => Err(format!(
+                "give a whole number of seconds, {SHORTEST_IDLE} or more"
+            )),
+        }
+    }
+}
 
 /// Every variable that `sweep` reads.
 pub const VARIABLES: &[&Variable] = &[
@@ -70,11 +90,29 @@ impl Config {
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             scope: settings.parsed(&shared::RUNNER_SCOPE)?,
-            idle: settings.seconds(&SWEEP_IDLE_SECONDS)?,
+            idle: settings.parsed::<Idle>(&SWEEP_IDLE_SECONDS)?.0,
             waiting: settings.seconds(&WAITING_LIMIT_SECONDS)?,
             reconcile_calls: settings.parsed(&RECONCILE_CALLS)?,
             policy: Policy::from_settings(settings)?,
             family_prefix: settings.text(&FAMILY_PREFIX)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_is_not_called_idle_before_two_minutes() {
+        for (text, idle) in [
+            ("240", Some(240)),
+            ("120", Some(120)),
+            ("119", None),
+            ("x", None),
+        ] {
+            let read = text.parse::<Idle>().ok().map(|idle| idle.0.as_secs());
+            assert_eq!(read, idle, "{text}");
+        }
     }
 }

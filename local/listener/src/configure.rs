@@ -61,7 +61,7 @@ async fn register(home: &Home, request: Configure) -> Result<(), String> {
                 "Http response code: NotFound from 'POST {}/actions/runner-registration'",
                 origin(&url).unwrap_or_default()
             ),
-            Trouble::Deprecated => "Http response code: Forbidden".to_owned(),
+            Trouble::Deprecated(_) => "Http response code: Forbidden".to_owned(),
             Trouble::Passing(reason) => reason,
         })?;
     success("Connected to GitHub");

@@ -30,12 +30,7 @@ fn main() {
         .enable_all()
         .build()
     {
-        Ok(runtime) => {
-            let code = runtime.block_on(execute(&arguments));
-            // Something may still be reading from a pipe that nobody closes.
-            runtime.shutdown_background();
-            code
-        }
+        Ok(runtime) => runtime.block_on(execute(&arguments)),
         Err(error) => {
             eprintln!("An error occurred: {error}");
             code::RETRYABLE

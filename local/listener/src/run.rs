@@ -415,5 +415,5 @@ fn is_true(value: &str) -> bool {
 
 /// Signals are heard and not heeded.
 async fn hang() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

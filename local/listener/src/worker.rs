@@ -7,9 +7,9 @@
 use std::process::{ExitStatus, Stdio};
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::code;
 use crate::command::INPUT;
@@ -101,13 +101,26 @@ pub(crate) fn take_name(arguments: &[String]) {
     }
 }
 
+/// What the listener says, until it is gone. A thread of its own: nobody waits for one that reads.
+fn lines() -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
 /// Runs the job that the listener hands over.
 pub(crate) async fn work() -> i32 {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let order: Option<Order> = match lines.next_line().await {
-        Ok(Some(line)) => serde_json::from_str(&line).ok(),
-        _ => None,
-    };
+    let mut lines = lines();
+    let order = lines
+        .recv()
+        .await
+        .and_then(|line| serde_json::from_str::<Order>(&line).ok());
     let Some(order) = order else {
         error("The listener handed no job over.");
         return code::TERMINATED;
@@ -122,10 +135,8 @@ pub(crate) async fn work() -> i32 {
     let (cancel, cancelled) = watch::channel(false);
     tokio::spawn(async move {
         // A word from the listener is a cancel, and so is its end.
-        let _ = lines.next_line().await;
+        lines.recv().await;
         cancel.send_replace(true);
-        // Held open, as long as somebody looks at it.
-        cancel.closed().await;
     });
     let Order {
         home,

@@ -207,6 +207,8 @@ async fn attend(
             },
             () = signals.stop_while_reaping(Some(pid)) => watch.stopped(Instant::now()),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                // Not before a look: a worker that is there is a job.
+                looks.look(pid, watch, log);
                 watch.expired(Instant::now())
             }
             () = sleep_until(looks.next) => {

@@ -27,6 +27,7 @@
 use outcome::AgentExit;
 
 use crate::event::{Event, JobResult};
+use crate::watch::UNTOLD;
 
 /// How the listener's process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +147,10 @@ pub fn verdict(end: End, seen: &Seen) -> AgentExit {
     match (disturbed, &seen.result) {
         (Some(Stop::WorkerGone), _) => death.unwrap_or(AgentExit::WorkerDied),
         (Some(_), _) => AgentExit::StoppedInJob,
+        // Where its start was told in words that are not known, its end may have been as well.
+        (None, None) if end == End::Code(0) && seen.job.as_deref() == Some(UNTOLD) => {
+            death.unwrap_or(AgentExit::RanJob)
+        }
         (None, None) => death.unwrap_or(AgentExit::ListenerFailed),
         (None, Some(result)) => death
             .filter(|_| result.may_hide_a_death())
@@ -293,6 +298,17 @@ mod tests {
         assert_eq!(verdict(End::Code(0), &step), MemoryExhausted);
         let gone = in_job(Some(Stop::WorkerGone));
         assert_eq!(verdict(End::Code(0), &gone), WorkerDied);
+    }
+
+    #[test]
+    fn a_job_whose_lines_are_not_known_ran_if_the_listener_ended_well() {
+        let untold = Seen {
+            job: Some(UNTOLD.into()),
+            ..in_job(None)
+        };
+        assert_eq!(verdict(End::Code(0), &untold), RanJob);
+        assert_eq!(verdict(End::Code(1), &untold), ListenerFailed);
+        assert_eq!(verdict(End::Code(0), &in_job(None)), ListenerFailed);
     }
 
     #[test]

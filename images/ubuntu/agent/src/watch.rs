@@ -21,6 +21,9 @@ use tokio::time::Instant;
 use crate::event::Event;
 use crate::verdict::{Seen, Stop};
 
+/// The name of a job whose worker is there and whose start was not told in words that are known.
+pub const UNTOLD: &str = "(a job that the listener did not name)";
+
 /// How long the agent waits, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -122,9 +125,12 @@ impl Watch {
         }
     }
 
-    /// The job's worker process was looked for. Without it nothing runs the job, whatever the
-    /// listener believes.
+    /// The job's worker process was looked for. Where it is there is a job, whatever the listener
+    /// has printed; where it is gone nothing runs the job, whatever the listener believes.
     pub fn looked(&mut self, worker_is_there: bool, now: Instant) {
+        if worker_is_there && self.seen.job.is_none() {
+            self.heard(Event::Started(UNTOLD.to_owned()), now);
+        }
         if !self.seen.is_running() {
             return;
         }
@@ -326,6 +332,17 @@ mod tests {
         assert_eq!(watch.expired(clock.at(310)), Some(Action::Interrupt));
         assert_eq!(watch.seen().stop, Some(Stop::WorkerGone));
         assert_eq!(watch.deadline(), Some(clock.at(420)));
+    }
+
+    #[test]
+    fn a_worker_is_a_job_whatever_the_listener_has_printed() {
+        let (clock, mut watch) = Clock::start();
+        watch.heard(Event::Listening, clock.at(0));
+        watch.looked(true, clock.at(60));
+        assert_eq!(watch.deadline(), None, "an idle limit would cut it off");
+        assert!(watch.seen().is_running());
+        watch.heard(job(), clock.at(61));
+        assert_eq!(watch.seen().job.as_deref(), Some("build"));
     }
 
     #[test]

@@ -322,6 +322,21 @@ fn a_runner_that_goes_silent_in_its_job_leaves_the_state_of_its_processes() {
 }
 
 #[test]
+fn the_idle_limit_does_not_cut_off_a_job_whose_start_is_told_in_other_words() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[
+        "trap 'exit 9' INT",
+        WORKER,
+        LISTENING,
+        "echo '2026-03-01 10:00:01Z: Now running: build'",
+        "sleep 2.5; kill $worker; wait $worker",
+        "exit 0",
+    ]);
+    let mut agent = Agent::start_with(&aws, &home, &[("AGENT_IDLE_LIMIT_SECONDS", "1")]);
+    assert_eq!(agent.outcome(), AgentExit::RanJob, "{}", agent.log());
+}
+
+#[test]
 fn a_listener_that_does_not_notice_that_its_worker_is_gone_is_ended() {
     let aws = Aws::holding(&jit());
     let home = script(&[
