@@ -51,6 +51,9 @@ const SWITCHES: &[&str] = &[
 /// For how long GitHub assigns nothing, where it does not.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// What a StopTask of this deployment contains: its cluster.
+const STOPS: &str = "fargate-runners";
+
 /// The four jobs.
 struct Core {
     served: Job,
@@ -176,6 +179,7 @@ async fn flip(world: &World, site: &Site, switch: &str) {
         "stop-of-gone-task" => {
             let fault = json!({
                 "service": "ecs", "operation": "StopTask", "effect": "lost", "times": 2,
+                "match": STOPS,
                 "error": "InvalidParameterException",
                 "message": "The referenced task was not found.",
             });
@@ -217,7 +221,15 @@ async fn flip_back(world: &World, site: &Site) {
     let github = &site.deployment.github;
     github.clear_faults();
     github.change_settings(|settings| *settings = Settings::default());
-    for path in ["/faults", "/switches"] {
+    // Only what is ordered here: tests of other deployments order faults, too.
+    for of in ["served", "relaunched"] {
+        for switch in SWITCHES {
+            let path = format!("/faults?match=octo/{switch}-{of}");
+            world.control(Method::DELETE, &path, json!(null)).await;
+        }
+    }
+    let stops = format!("/faults?match={STOPS}");
+    for path in [stops.as_str(), "/switches"] {
         world.control(Method::DELETE, path, json!(null)).await;
     }
     rules(site, "EnableRule").await;
