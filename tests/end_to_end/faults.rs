@@ -349,10 +349,31 @@ fn a_github_that_is_down_is_waited_out() {
             message: None,
             retry_after: None,
         };
-        let fault = Fault::new(down).on("POST", "generate-jitconfig");
+        // One bad answer costs nothing; the call is tried three times in place.
+        let fault = Fault::new(down).on("POST", "generate-jitconfig").times(3);
         site.deployment.github.fault(fault);
         let (_, execution) = served(site, "octo/down").await;
         assert_eq!(failures(&execution, "Token"), ["GitHubUnavailable"]);
+    });
+}
+
+#[test]
+fn a_queued_job_that_github_does_not_find_is_still_served() {
+    run(async |world| {
+        let site = &world.repository;
+        let _alone = site.alone.write().await;
+        let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/not-found", "times": RUNNER_TRIES });
+        order(world, fault).await;
+        let missing = FaultKind::Status {
+            status: 404,
+            message: None,
+            retry_after: None,
+        };
+        // Two looks of one step.
+        let fault = Fault::new(missing).on("GET", "/actions/jobs/").times(2);
+        site.deployment.github.fault(fault);
+        let (_, execution) = served(site, "octo/not-found").await;
+        assert_eq!(visits(&execution, "Cleanup").len(), 2);
     });
 }
 

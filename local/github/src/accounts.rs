@@ -83,6 +83,15 @@ pub(crate) struct Installation {
     pub(crate) account_id: u64,
     pub(crate) permissions: BTreeMap<String, Access>,
     pub(crate) suspended: bool,
+    /// Repositories (`owner/name` in lower case) that it does not include.
+    pub(crate) excluded: BTreeSet<String>,
+}
+
+impl Installation {
+    /// Whether it includes a repository of its account.
+    pub(crate) fn includes(&self, full_name: &str) -> bool {
+        !self.excluded.contains(&full_name.to_lowercase())
+    }
 }
 
 /// A place where runners are registered and jobs look for them.
@@ -233,6 +242,7 @@ impl Directory {
             account_id,
             permissions,
             suspended: false,
+            excluded: BTreeSet::new(),
         };
         self.installations.insert(id, installation);
         Some(id)

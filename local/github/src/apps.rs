@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use crate::accounts::{Access, Installation, OwnerType, Repository, account_json};
 use crate::answer::{Answer, Paging, Refusal, json as answer, read};
-use crate::auth::{AppCaller, InstallationCaller, Token};
+use crate::auth::{AppCaller, InstallationCaller, Needs, Token};
 use crate::clock::stamp;
-use crate::payload::repository_json;
+use crate::payload::{full_repository_json, repository_json};
 use crate::state::{Shared, World};
 
 /// When the App and its installations were made, for answers that must say so.
@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
             "/app/installations/{installation_id}/access_tokens",
             post(access_token),
         )
+        .route("/repos/{owner}/{repo}", get(repository))
         .route(
             "/repos/{owner}/{repo}/installation",
             get(repository_installation),
@@ -94,6 +95,25 @@ async fn installation(
     })
 }
 
+/// Every installation may look at what it reaches. Shape:
+/// <https://docs.github.com/rest/repos/repos#get-a-repository>.
+async fn repository(
+    InstallationCaller(token): InstallationCaller,
+    State(shared): State<Arc<Shared>>,
+    Path((owner, name)): Path<(String, String)>,
+) -> Answer {
+    shared.read(|world| {
+        let scope = world.directory.scope(&owner, Some(&name))?;
+        world.authorize(&token, &scope, Needs::Nothing)?;
+        let repository = world.directory.repository(scope.as_str());
+        let repository = repository.ok_or_else(Refusal::not_found)?;
+        Ok(answer(
+            StatusCode::OK,
+            &full_repository_json(world, repository),
+        ))
+    })
+}
+
 async fn repository_installation(
     _: AppCaller,
     State(shared): State<Arc<Shared>>,
@@ -101,9 +121,12 @@ async fn repository_installation(
 ) -> Answer {
     shared.read(|world| {
         let repository = world.directory.repository(&format!("{owner}/{name}"));
-        world.show_installation(
-            repository.and_then(|repository| world.directory.installation_of(&repository.owner)),
-        )
+        let seen = repository.filter(|repository| !world.is_hidden(&repository.full_name()));
+        let installation = seen.and_then(|repository| {
+            let found = world.directory.installation_of(&repository.owner)?;
+            found.includes(&repository.full_name()).then_some(found)
+        });
+        world.show_installation(installation)
     })
 }
 
@@ -186,15 +209,16 @@ async fn repositories(
     OriginalUri(uri): OriginalUri,
 ) -> Answer {
     Ok(shared.read(|world| {
-        let login = world
-            .directory
-            .installation(token.installation)
+        let installation = world.directory.installation(token.installation);
+        let login = installation
             .map(|installation| installation.login.clone())
             .unwrap_or_default();
+        let includes = |name: &str| installation.is_some_and(|one| one.includes(name));
         let reached = |repository: &&Repository| {
             let name = repository.full_name().to_lowercase();
             let all = token.repositories.as_ref();
             repository.owner.eq_ignore_ascii_case(&login)
+                && includes(&name)
                 && all.is_none_or(|reached| reached.contains(&name))
         };
         let all: Vec<_> = world.directory.repositories().filter(reached).collect();
@@ -239,7 +263,7 @@ impl World {
         json!({
             "id": id,
             "account": account,
-            "repository_selection": "all",
+            "repository_selection": if installation.excluded.is_empty() { "all" } else { "selected" },
             "access_tokens_url": format!("{}/app/installations/{id}/access_tokens", self.base),
             "repositories_url": format!("{}/installation/repositories", self.base),
             "html_url": format!("{}/settings/installations/{id}", self.base),

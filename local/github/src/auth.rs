@@ -38,6 +38,8 @@ pub(crate) enum Needs {
     Jobs,
     /// Looking at and writing check runs.
     Checks(Access),
+    /// What every installation has: the repository's metadata.
+    Nothing,
 }
 
 impl Needs {
@@ -49,13 +51,17 @@ impl Needs {
             (Self::Runners(access), Scope::Repository(_)) => ("administration", access),
             (Self::Jobs, _) => ("actions", Access::Read),
             (Self::Checks(access), _) => ("checks", access),
+            (Self::Nothing, _) => ("metadata", Access::Read),
         }
     }
 }
 
 impl Tokens {
     pub(crate) fn issue(&mut self, token: Token) -> String {
-        let text = format!("ghs_{}", random::alphanumeric(36));
+        // `ghs_APPID_JWT` of about 520 characters, with dots, as GitHub issues since 2026:
+        // https://github.blog/changelog/2026-04-24-notice-about-upcoming-new-format-for-github-app-installation-tokens/
+        let part = random::alphanumeric;
+        let text = format!("ghs_1234_{}.{}.{}", part(36), part(380), part(86));
         self.installation.insert(text.clone(), token);
         text
     }
@@ -119,10 +125,14 @@ impl World {
             .installation(token.installation)
             .filter(|installation| installation.login.eq_ignore_ascii_case(scope.login()))
             .ok_or_else(Refusal::not_found)?;
-        if let (Scope::Repository(name), Some(reached)) = (scope, &token.repositories)
-            && !reached.contains(&name.to_lowercase())
-        {
-            return Err(Refusal::not_found());
+        if let Scope::Repository(name) = scope {
+            let reached = token.repositories.as_ref();
+            let hidden = !installation.includes(name)
+                || self.is_hidden(name)
+                || reached.is_some_and(|reached| !reached.contains(&name.to_lowercase()));
+            if hidden {
+                return Err(Refusal::not_found());
+            }
         }
         let (permission, access) = needs.permission(scope);
         let granted = token
@@ -131,6 +141,8 @@ impl World {
             .min(installation.permissions.get(permission));
         if granted.is_some_and(|granted| *granted >= access) {
             Ok(())
+        } else if self.settings.hide_missing_permission {
+            Err(Refusal::not_found())
         } else {
             let word = if access == Access::Write {
                 "write"
@@ -142,6 +154,14 @@ impl World {
                 format!("{permission}={word}"),
             ))
         }
+    }
+
+    /// Whether an outage hides a repository.
+    pub(crate) fn is_hidden(&self, full_name: &str) -> bool {
+        let hidden = &self.settings.hidden_repositories;
+        hidden
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(full_name))
     }
 
     /// When a token that is issued now expires.

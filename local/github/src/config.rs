@@ -1,5 +1,7 @@
 //! What the stand-in is started with, and what can be changed while it runs.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// What the stand-in is started with.
@@ -50,6 +52,7 @@ pub struct WebhookTarget {
 /// here, because somebody is waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // Switches, each on its own.
 pub struct Settings {
     /// Which idle runner gets a job.
     pub assignment: Assignment,
@@ -85,6 +88,20 @@ pub struct Settings {
     pub clock_offset_seconds: i64,
     /// How long a webhook's receiver may take. GitHub: ten seconds.
     pub delivery_timeout_ms: u64,
+    /// How long every webhook is on its way. GitHub was half an hour late in August 2026.
+    pub delivery_delay_ms: u64,
+    /// How long a job is a runner's before that runner hears of it and is busy. In this gap GitHub
+    /// deletes the runner (204) and the job goes back to the queue.
+    pub assignment_gap_ms: u64,
+    /// Lists and looks show runners with a job as idle. They are still not deleted (422).
+    pub busy_unseen: bool,
+    /// Repositories (`owner/name`) that answer 404 wherever they are asked for, although the
+    /// installation includes them: an outage.
+    pub hidden_repositories: BTreeSet<String>,
+    /// What an App has no permission for is answered with 404 and not with 403.
+    pub hide_missing_permission: bool,
+    /// An approval moves a job's `created_at` to now.
+    pub approval_moves_created_at: bool,
 }
 
 impl Default for Settings {
@@ -106,6 +123,12 @@ impl Default for Settings {
             refuse_repeated_jwt: false,
             clock_offset_seconds: 0,
             delivery_timeout_ms: 10_000,
+            delivery_delay_ms: 0,
+            assignment_gap_ms: 0,
+            busy_unseen: false,
+            hidden_repositories: BTreeSet::new(),
+            hide_missing_permission: false,
+            approval_moves_created_at: false,
         }
     }
 }

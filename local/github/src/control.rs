@@ -59,6 +59,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_standin/jobs", get(jobs).post(create_job))
         .route("/_standin/jobs/{id}", get(job))
         .route("/_standin/jobs/{id}/{action}", post(change_job))
+        .route("/_standin/runs/{id}", delete(delete_run))
         .route("/_standin/state", get(state))
         .route("/_standin/leftovers", get(leftovers))
         .route("/_standin/check-runs", get(check_runs))
@@ -119,12 +120,23 @@ async fn change_job(
         "hold" => World::hold_job,
         "approve" => World::approve_job,
         "rerun" => World::rerun_job,
-        _ => return Err(Rejected::absent("a job can cancel, hold, approve or rerun")),
+        "lose" => World::lose_job,
+        "release" => World::release_job,
+        _ => {
+            return Err(Rejected::absent(
+                "a job can cancel, hold, approve, rerun, lose or release",
+            ));
+        }
     };
     Ok(shown(
         StatusCode::OK,
         &shared.change(|world| change(world, id))?,
     ))
+}
+
+async fn delete_run(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Outcome {
+    shared.change(|world| world.delete_run(id))?;
+    Ok(nothing())
 }
 
 async fn state(State(shared): State<Arc<Shared>>) -> Response {
@@ -245,6 +257,8 @@ struct InstallationChange {
     suspended: bool,
     /// Permission → `read`, `write`, or null to take it away.
     permissions: std::collections::BTreeMap<String, Option<Access>>,
+    /// The repositories (`owner/name`) that it does not include.
+    excluded: std::collections::BTreeSet<String>,
 }
 
 async fn installation(
@@ -263,6 +277,7 @@ async fn installation(
             .install(&login)
             .ok_or_else(|| Rejected::absent(format!("there is no account {login}")))?;
         world.suspend(&login, change.suspended);
+        world.exclude(&login, &change.excluded);
         for (permission, access) in &change.permissions {
             world.set_permission(&login, permission, *access);
         }
@@ -309,6 +324,20 @@ impl World {
     pub(crate) fn suspend(&mut self, login: &str, suspended: bool) {
         if let Some(installation) = self.directory.installation_mut(login) {
             installation.suspended = suspended;
+        }
+    }
+
+    /// From now on an installation includes all repositories but these.
+    pub(crate) fn exclude(
+        &mut self,
+        login: &str,
+        repositories: &std::collections::BTreeSet<String>,
+    ) {
+        if let Some(installation) = self.directory.installation_mut(login) {
+            installation.excluded = repositories
+                .iter()
+                .map(|name| name.to_lowercase())
+                .collect();
         }
     }
 

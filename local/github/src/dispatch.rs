@@ -45,9 +45,15 @@ impl World {
             return Vec::new();
         };
         let pinned = entry.pinned.as_deref();
+        let group = entry.group.as_deref();
+        let in_group = |runner: &RunnerEntry| {
+            let name = self.directory.group_name(&runner.scope, runner.group_id);
+            group.is_none_or(|wanted| name.is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
+        };
         self.runners
             .values()
             .filter(|runner| pinned.is_none_or(|name| name == runner.name))
+            .filter(|runner| in_group(runner))
             .filter(|runner| self.could_take(runner, &entry.job))
             .map(|runner| runner.id)
             .collect()
@@ -72,12 +78,14 @@ impl World {
     }
 
     fn lease(&mut self, job: u64, runner: u64) {
+        let gap = Duration::from_millis(self.settings.assignment_gap_ms);
         if let (Some(entry), Some(runner)) =
             (self.jobs.get_mut(&job), self.runners.get_mut(&runner))
         {
             entry.job.leased_to = Some(runner.id);
             runner.job = Some(job);
             runner.idle_since = None;
+            runner.held_until = (!gap.is_zero()).then(|| Instant::now() + gap);
         }
     }
 
@@ -86,12 +94,18 @@ impl World {
         self.silent_sessions(now).next().is_some()
             || self.abandoned(now).next().is_some()
             || self.idle_too_long(now).next().is_some()
+            || self.runners.values().any(|runner| runner.hears(now))
     }
 
     /// Does what is due at `now`.
     pub(crate) fn expire(&mut self, now: Instant) {
         for session in self.silent_sessions(now).collect::<Vec<_>>() {
             self.close_session(&session);
+        }
+        for runner in self.runners.values_mut() {
+            if runner.hears(now) {
+                runner.held_until = None;
+            }
         }
         for runner in self.abandoned(now).collect::<Vec<_>>() {
             self.give_up(runner);

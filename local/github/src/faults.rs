@@ -164,8 +164,9 @@ pub struct DeliveryFault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum DeliveryFaultKind {
-    /// It does not arrive. GitHub records this status; 502 is a connection that failed, 504 one that
-    /// took too long.
+    /// It does not reach the receiver. GitHub records this status: 502 is a connection that failed,
+    /// 504 one that took too long, any other what stands before the receiver answered (Lambda: 403,
+    /// 408, 429).
     Fail {
         /// The status.
         status: u16,

@@ -15,6 +15,8 @@ use crate::state::World;
 
 /// GitHub keeps no more than this of a job's output here.
 const OUTPUT_LIMIT: usize = 1 << 20;
+/// No runner has this number: a job that is leased to it is lost.
+const NOBODY: u64 = 0;
 
 /// What a job is doing ([source](https://docs.github.com/webhooks/webhook-events-and-payloads#workflow_job)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +66,11 @@ pub enum Via {
 pub struct NewJob {
     /// `owner/name`; an unknown one is created, with the App installed.
     pub repository: String,
-    /// What the job's `runs-on` asks for.
+    /// What the job's `runs-on` asks for; nothing where it names a group alone.
     pub labels: Vec<String>,
+    /// The runner group that `runs-on` names: only its runners take the job. No answer and no
+    /// webhook tells of it.
+    pub group: Option<String>,
     /// The shell script that the job is; nothing, and so a success, if empty.
     pub run: String,
     /// The job's name; `build` if empty.
@@ -170,6 +175,8 @@ pub(crate) struct JobEntry {
     pub(crate) cancelled: bool,
     /// The only runner that may take it.
     pub(crate) pinned: Option<String>,
+    /// The only group whose runners may take it.
+    pub(crate) group: Option<String>,
     /// The last webhook about it, which the next one waits for.
     pub(crate) last_delivery: Option<oneshot::Receiver<()>>,
 }
@@ -177,11 +184,6 @@ pub(crate) struct JobEntry {
 impl World {
     /// Queues a job and tells about it.
     pub(crate) fn create_job(&mut self, new: NewJob) -> Result<Job, Rejected> {
-        if new.labels.is_empty() {
-            return Err(Rejected::invalid(
-                "a job has at least one label; give `labels`",
-            ));
-        }
         if !matches!(new.status, JobStatus::Queued | JobStatus::Waiting) {
             return Err(Rejected::invalid("a new job is `queued` or `waiting`"));
         }
@@ -230,10 +232,15 @@ impl World {
             started_at: None,
             completed_at: None,
         };
-        Ok(self.add_job(job, new.runner, !new.unannounced))
+        Ok(self.add_job(job, (new.runner, new.group), !new.unannounced))
     }
 
-    fn add_job(&mut self, job: Job, pinned: Option<String>, announced: bool) -> Job {
+    fn add_job(
+        &mut self,
+        job: Job,
+        (pinned, group): (Option<String>, Option<String>),
+        announced: bool,
+    ) -> Job {
         let id = job.id;
         let action = job.status.as_str();
         let hosted = job.is_hosted() && job.status == JobStatus::Queued;
@@ -241,6 +248,7 @@ impl World {
             job: job.clone(),
             cancelled: false,
             pinned,
+            group,
             last_delivery: None,
         };
         self.jobs.insert(id, entry);
@@ -335,10 +343,7 @@ impl World {
             JobStatus::Queued | JobStatus::Waiting => {
                 let leased_to = entry.job.leased_to;
                 self.conclude(id, "cancelled");
-                if let Some(runner) = leased_to.and_then(|runner| self.runners.get_mut(&runner)) {
-                    runner.job = None;
-                    runner.idle_since = runner.session.is_some().then(Instant::now);
-                }
+                self.free_runner(leased_to);
             }
         }
         self.job(id)
@@ -355,13 +360,46 @@ impl World {
         self.job(id)
     }
 
+    /// GitHub loses the assignment of a queued job: it stays queued, and no runner gets it until it
+    /// is released. A runner that it was leased to is idle again.
+    pub(crate) fn lose_job(&mut self, id: u64) -> Result<Job, Rejected> {
+        let job = &mut self.entry(id)?.job;
+        if job.status != JobStatus::Queued {
+            return Err(Rejected::invalid(format!("job {id} is not queued")));
+        }
+        let leased_to = job.leased_to.replace(NOBODY);
+        self.free_runner(leased_to);
+        self.job(id)
+    }
+
+    /// GitHub finds a lost job again.
+    pub(crate) fn release_job(&mut self, id: u64) -> Result<Job, Rejected> {
+        let job = &mut self.entry(id)?.job;
+        if job.leased_to != Some(NOBODY) {
+            return Err(Rejected::invalid(format!("job {id} is not lost")));
+        }
+        job.leased_to = None;
+        self.job(id)
+    }
+
+    /// A runner that a job was leased to waits for another.
+    fn free_runner(&mut self, id: Option<u64>) {
+        if let Some(runner) = id.and_then(|id| self.runners.get_mut(&id)) {
+            runner.job = None;
+            runner.held_until = None;
+            runner.idle_since = runner.session.is_some().then(Instant::now);
+        }
+    }
+
     /// A waiting job is approved.
     pub(crate) fn approve_job(&mut self, id: u64) -> Result<Job, Rejected> {
+        let moved = self.settings.approval_moves_created_at.then(|| self.now());
         let job = &mut self.entry(id)?.job;
         if job.status != JobStatus::Waiting {
             return Err(Rejected::invalid(format!("job {id} is not waiting")));
         }
         job.status = JobStatus::Queued;
+        job.created_at = moved.unwrap_or(job.created_at);
         self.tell(id, "queued");
         self.job(id)
     }
@@ -369,6 +407,7 @@ impl World {
     /// A completed job is run again: a new job of the same run's next attempt.
     pub(crate) fn rerun_job(&mut self, id: u64) -> Result<Job, Rejected> {
         let old = self.job(id)?;
+        let group = self.entry(id)?.group.clone();
         if old.status != JobStatus::Completed {
             return Err(Rejected::invalid(format!("job {id} has not ended yet")));
         }
@@ -388,7 +427,27 @@ impl World {
             completed_at: None,
             ..old
         };
-        Ok(self.add_job(again, None, true))
+        Ok(self.add_job(again, (None, group), true))
+    }
+
+    /// Somebody deletes the run: its jobs are gone, and nothing tells of it.
+    pub(crate) fn delete_run(&mut self, run: u64) -> Result<(), Rejected> {
+        let of_run: Vec<u64> = self
+            .jobs
+            .values()
+            .filter(|entry| entry.job.run_id == run)
+            .map(|entry| entry.job.id)
+            .collect();
+        if of_run.is_empty() {
+            return Err(Rejected::absent(format!("there is no run {run}")));
+        }
+        for id in of_run {
+            self.jobs.remove(&id);
+            let its = self.runners.values().find(|runner| runner.job == Some(id));
+            let its = its.map(|runner| runner.id);
+            self.free_runner(its);
+        }
+        Ok(())
     }
 
     /// The job of that number.

@@ -203,6 +203,14 @@ const ON: [&str; 5] = [
     "has_wiki",
 ];
 
+/// A repository as it is shown when it is asked for alone.
+pub(crate) fn full_repository_json(world: &World, repository: &Repository) -> Value {
+    let mut shown = repository_json(world, repository);
+    shown["network_count"] = Value::from(0);
+    shown["subscribers_count"] = Value::from(0);
+    shown
+}
+
 /// A repository as payloads and lists show it.
 pub(crate) fn repository_json(world: &World, repository: &Repository) -> Value {
     let full_name = repository.full_name();

@@ -66,6 +66,8 @@ pub(crate) struct RunnerEntry {
     pub(crate) idle_since: Option<Instant>,
     /// When it was last heard of, if it has gone without a word.
     pub(crate) lost_at: Option<Instant>,
+    /// Until when it does not hear of the job that was leased to it.
+    pub(crate) held_until: Option<Instant>,
     pub(crate) version: Option<String>,
 }
 
@@ -85,7 +87,17 @@ impl RunnerEntry {
         }
     }
 
-    fn json(&self) -> Value {
+    /// Whether it is time that it hears of its job.
+    pub(crate) fn hears(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether GitHub counts it as busy: not before it has heard of its job.
+    fn is_busy(&self) -> bool {
+        self.job.is_some() && self.held_until.is_none()
+    }
+
+    fn json(&self, busy_unseen: bool) -> Value {
         let labels: Vec<Value> = self
             .labels
             .iter()
@@ -103,7 +115,7 @@ impl RunnerEntry {
             "name": self.name,
             "os": if self.version.is_some() { "Linux" } else { "unknown" },
             "status": if self.session.is_some() { "online" } else { "offline" },
-            "busy": self.job.is_some(),
+            "busy": self.is_busy() && !busy_unseen,
             "labels": labels,
             "runner_group_id": self.group_id,
             "ephemeral": self.ephemeral,
@@ -165,6 +177,7 @@ impl World {
             session: None,
             idle_since: None,
             lost_at: None,
+            held_until: None,
             version: None,
         };
         self.runners.insert(id, entry);
@@ -297,7 +310,7 @@ async fn generate(
         let files = world.registration_files(runner, &group, work_folder);
         Ok(answer(
             StatusCode::CREATED,
-            &json!({ "runner": runner.json(), "encoded_jit_config": files.encoded() }),
+            &json!({ "runner": runner.json(false), "encoded_jit_config": files.encoded() }),
         ))
     })
 }
@@ -338,7 +351,7 @@ async fn list(
         let shown: Vec<Value> = paging
             .cut(&all)
             .iter()
-            .map(|runner| runner.json())
+            .map(|runner| runner.json(world.settings.busy_unseen))
             .collect();
         Ok(paging.answer(
             &world.base,
@@ -358,7 +371,10 @@ async fn show(
         let scope = place.scope(world)?;
         world.authorize(&token, &scope, Needs::Runners(Access::Read))?;
         let runner = world.runner_at(&place, &scope)?;
-        Ok(answer(StatusCode::OK, &runner.json()))
+        Ok(answer(
+            StatusCode::OK,
+            &runner.json(world.settings.busy_unseen),
+        ))
     })
 }
 
@@ -371,13 +387,16 @@ async fn delete(
         let scope = place.scope(world)?;
         world.authorize(&token, &scope, Needs::Runners(Access::Write))?;
         let runner = world.runner_at(&place, &scope)?;
-        if runner.job.is_some() {
+        if runner.is_busy() {
             return Err(Refusal::invalid(format!(
                 "Bad request - Runner \"{}\" is still running a job\"",
                 runner.name
             )));
         }
-        let id = runner.id;
+        let (id, leased) = (runner.id, runner.job);
+        if let Some(entry) = leased.and_then(|job| world.jobs.get_mut(&job)) {
+            entry.job.leased_to = None;
+        }
         world.remove_runner(id, Notice::Deleted);
         Ok(nothing())
     })

@@ -148,6 +148,30 @@ impl Server {
         self.shared.change(|world| world.suspend(login, suspended));
     }
 
+    /// From now on the App's installation includes all of the account's repositories but these.
+    pub fn exclude(&self, login: &str, repositories: &[&str]) {
+        let names = repositories.iter().map(|name| (*name).to_owned()).collect();
+        self.shared.change(|world| world.exclude(login, &names));
+    }
+
+    /// GitHub loses the assignment of a queued job: no runner gets it until it is released.
+    ///
+    /// # Errors
+    ///
+    /// It is not queued, or there is none.
+    pub fn lose_job(&self, id: u64) -> Result<Job, Rejected> {
+        self.shared.change(|world| world.lose_job(id))
+    }
+
+    /// GitHub finds a lost job again.
+    ///
+    /// # Errors
+    ///
+    /// It is not lost, or there is none.
+    pub fn release_job(&self, id: u64) -> Result<Job, Rejected> {
+        self.shared.change(|world| world.release_job(id))
+    }
+
     /// Gives a permission to an installation, or takes it away. For tokens issued before, too.
     pub fn set_permission(&self, login: &str, permission: &str, access: Option<Access>) {
         self.shared
@@ -236,6 +260,15 @@ impl Server {
     /// It is not completed, or there is none.
     pub fn rerun_job(&self, id: u64) -> Result<Job, Rejected> {
         self.shared.change(|world| world.rerun_job(id))
+    }
+
+    /// Deletes a run with its jobs; nothing tells of it.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn delete_run(&self, id: u64) -> Result<(), Rejected> {
+        self.shared.change(|world| world.delete_run(id))
     }
 
     /// The job of that number.

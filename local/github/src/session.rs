@@ -166,6 +166,7 @@ impl World {
         let job = self
             .runners
             .get(&session.runner)
+            .filter(|runner| runner.held_until.is_none())
             .and_then(|runner| runner.job);
         let Some(entry) = job.and_then(|job| self.jobs.get(&job)) else {
             return Ok(None);

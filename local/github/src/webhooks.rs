@@ -157,7 +157,7 @@ impl World {
             host: target.host,
             limit: Duration::from_millis(self.settings.delivery_timeout_ms),
             lost: None,
-            delay: Duration::ZERO,
+            delay: Duration::from_millis(self.settings.delivery_delay_ms),
             copies: 0,
             previous: None,
             done: None,
@@ -171,7 +171,7 @@ impl World {
                 outgoing.delay = Duration::from_millis(*milliseconds);
             }
         }
-        if outgoing.delay.is_zero()
+        if !matches!(fault, Some(DeliveryFaultKind::Delay { .. }))
             && let Some(entry) = in_order_of.and_then(|job| self.jobs.get_mut(&job))
         {
             let (done, next) = oneshot::channel();
@@ -235,10 +235,13 @@ impl Outgoing {
         match self.lost {
             Some(status) => {
                 exchange.delivery.status_code = status;
-                let words = if status == 504 {
-                    "timed out"
-                } else {
-                    "failed to connect to host"
+                let answered = axum::http::StatusCode::from_u16(status).ok();
+                let words = match status {
+                    504 => "timed out",
+                    502 => "failed to connect to host",
+                    _ => answered
+                        .and_then(|status| status.canonical_reason())
+                        .unwrap_or("Unknown"),
                 };
                 words.clone_into(&mut exchange.delivery.status);
             }

@@ -224,9 +224,12 @@ async fn the_control_api_does_what_the_library_does() {
         422
     );
     assert_eq!(
-        post("jobs", json!({ "repository": "a/b", "labels": [] }))
-            .await
-            .status,
+        post(
+            "jobs",
+            json!({ "repository": "a/b", "labels": ["x"], "status": "completed" })
+        )
+        .await
+        .status,
         422
     );
     assert_eq!(post("jobs/1/cancel", json!({})).await.status, 404);
