@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
+use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, JobState, Scope};
 use github_standin::{Access, Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
-use job::{JobId, Repository};
+use job::{Job, JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -64,6 +64,15 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
     .unwrap();
     let github = GitHub::new(url, app).unwrap();
     let repository: Repository = "octo/hello".parse().unwrap();
+    let of = |id: u64| -> Job {
+        let run = server.job(id).unwrap().run_id;
+        serde_json::from_value(serde_json::json!({
+            "id": id, "runId": run, "runAttempt": 1, "name": "build", "workflow": "CI",
+            "repository": "octo/hello", "ownerType": "Organization", "private": true,
+            "labels": labels(), "installationId": null, "queuedAt": "2026-01-01T00:00:00Z"
+        }))
+        .unwrap()
+    };
 
     // As the App.
     let installation = github.serving(&repository, None).await.unwrap();
@@ -154,16 +163,10 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
         .jit_config(&scope, &jit("fr-hello-2", 1))
         .await
         .unwrap();
-    assert!(
-        installation
-            .job(&repository, JobId(id))
-            .await
-            .unwrap()
-            .is_queued()
-    );
+    assert!(installation.job(&of(id)).await.unwrap().is_queued());
     let mut listener = server.connect(runner.config.expose()).unwrap();
     listener.take(LIMIT).await.expect("the job is the runner's");
-    installation.job(&repository, JobId(id)).await.unwrap();
+    installation.job(&of(id)).await.unwrap();
     assert_eq!(
         installation.delete_runner(&scope, runner.id).await.unwrap(),
         Deleted::Busy
@@ -178,8 +181,15 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
         .await
         .unwrap();
     listener.finish("success");
-    installation.job(&repository, JobId(id)).await.unwrap();
+    installation.job(&of(id)).await.unwrap();
     installation.repositories(1).await.unwrap();
+
+    // A refusal and a job that is gone are looked into.
+    let refused = installation.jit_config(&scope, &jit("", 1)).await;
+    installation.second_look(&scope, refused.unwrap_err()).await;
+    let gone = of(id);
+    server.delete_run(gone.run_id).unwrap();
+    assert_eq!(installation.job(&gone).await.unwrap(), JobState::Absent);
 
     let exchanges = recorder.exchanges();
     assert!(

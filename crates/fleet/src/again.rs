@@ -41,7 +41,7 @@ pub async fn begin_again(
     let Some(installation) = serving.await? else {
         return Ok(None);
     };
-    if !installation.job(&job.repository, job.id).await?.is_queued() {
+    if !installation.job(job).await?.is_queued() {
         return Ok(None);
     }
     let (next, started) = fleet.start_check(&closed.name, &closed.order, None).await?;

@@ -6,13 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::page::PAGE_SIZE;
+use crate::permission::{ACTIONS, CHECKS};
 use crate::transport::Call;
 use crate::{Error, Installation};
 
 /// The permission's name in an installation token's answer.
 const PERMISSION: &str = "checks";
-const NEEDS: &str = "the repository permission `Checks: read and write`";
-const READS_JOBS: &str = "the repository permission `Actions: read`";
 
 /// The commit that a job runs for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl Installation {
             head_sha: String,
             status: String,
         }
-        let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}")).needs(READS_JOBS);
+        let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}")).needs(ACTIONS);
         let answer = self.call(&call).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -113,7 +112,7 @@ impl Installation {
             .with("check_name", name)
             .with("filter", "all")
             .with("per_page", &PAGE_SIZE.to_string())
-            .needs(NEEDS);
+            .needs(CHECKS);
         let list: List = self.call(&call).await?.json(&call)?;
         let same = |run: &Listed| run.external_id.as_deref() == Some(external_id);
         Ok(list.check_runs.into_iter().find(same).map(|run| run.id))
@@ -132,7 +131,7 @@ impl Installation {
         body["head_sha"] = json!(sha);
         let call = Call::post(format!("/repos/{repository}/check-runs"))
             .body(body)
-            .needs(NEEDS);
+            .needs(CHECKS);
         self.call(&call).await?.success(&call)
     }
 
@@ -147,7 +146,7 @@ impl Installation {
     ) -> Result<(), Error> {
         let call = Call::patch(format!("/repos/{repository}/check-runs/{id}"))
             .body(run.body())
-            .needs(NEEDS);
+            .needs(CHECKS);
         self.call(&call).await?.success(&call)
     }
 }

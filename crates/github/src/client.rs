@@ -9,9 +9,10 @@ use http::StatusCode;
 use registration::Secret;
 use time::OffsetDateTime;
 
+use crate::second_look::{Standing, contradicted};
 use crate::tokens::{Token, Tokens};
 use crate::transport::{Answer, Call, Transport, unavailable};
-use crate::{ApiUrl, AppSource, Error, Scope, jwt, limit};
+use crate::{ApiUrl, App, AppSource, Error, Patience, Scope, jwt, limit};
 
 /// Stands for "no answer has told yet".
 const UNTOLD: u64 = u64::MAX;
@@ -41,8 +42,17 @@ pub struct Installation {
 impl GitHub {
     /// A client for the GitHub at `url`. Makes no call. Must be called inside a tokio runtime.
     pub fn new(url: ApiUrl, source: impl AppSource) -> Result<Self, Error> {
+        Self::with_patience(url, source, Patience::default())
+    }
+
+    /// The same with other pauses.
+    pub fn with_patience(
+        url: ApiUrl,
+        source: impl AppSource,
+        patience: Patience,
+    ) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
-            transport: Transport::new(url)?,
+            transport: Transport::new(url, patience)?,
             source: Box::new(source),
             tokens: Tokens::default(),
             found: Lock::default(),
@@ -69,25 +79,54 @@ impl GitHub {
         Some(self.0.remaining.load(Ordering::Relaxed)).filter(|left| *left != UNTOLD)
     }
 
-    /// Makes a call as the App. A refused key is read anew from its source, once.
+    /// Makes a call as the App. A refused key is read anew from its source, once; a key that stays
+    /// refused is looked at a second time.
     pub(crate) async fn as_app(&self, call: &Call) -> Result<Answer, Error> {
         let source = &self.0.source;
         let mut app = source.app().await?;
-        let mut answer = self.0.transport.send(&sign(&app)?, call).await?;
+        let mut answer = self.send(&app, call).await?;
         if is_key_refused(&answer)
-            && let Some(newer) = source.newer(app).await?
+            && let Some(newer) = source.newer(app.clone()).await?
         {
             tracing::info!(app = newer.id(), "the App's credentials were read anew");
             app = newer;
-            answer = self.0.transport.send(&sign(&app)?, call).await?;
+            answer = self.send(&app, call).await?;
         }
         if is_key_refused(&answer) {
-            return Err(Error::KeyRefused {
-                call: call.to_string(),
-                message: answer.message(),
-            });
+            return self.doubt_key(&app, call, &answer).await;
         }
         Ok(answer)
+    }
+
+    /// Asks GitHub for the App itself: only if it refuses the key there too, and again after a
+    /// pause, is the key at fault and not GitHub.
+    async fn doubt_key(&self, app: &App, call: &Call, refused: &Answer) -> Result<Answer, Error> {
+        self.pause().await;
+        let itself = self.send(app, &Call::get("/app")).await?;
+        if is_key_refused(&itself) {
+            return Err(Error::KeyRefused {
+                call: call.to_string(),
+                message: refused.message(),
+            });
+        }
+        let again = self.send(app, call).await?;
+        if is_key_refused(&again) {
+            let reason = format!(
+                "the App's key was refused here and accepted elsewhere: {}",
+                again.message()
+            );
+            return Err(unavailable(call, reason));
+        }
+        Ok(again)
+    }
+
+    async fn send(&self, app: &App, call: &Call) -> Result<Answer, Error> {
+        self.0.transport.send(&sign(app)?, call).await
+    }
+
+    /// Waits before a second look.
+    pub(crate) async fn pause(&self) {
+        self.0.transport.pause().await;
     }
 
     /// The installation's token, issued if need be; nothing if GitHub knows no such installation.
@@ -97,10 +136,19 @@ impl GitHub {
         if let Some(token) = held.as_ref().filter(|token| token.is_fresh()) {
             return Ok(Some(token.secret()));
         }
+        // A second token beside one whose answer was lost does no harm.
         let call = Call::post(format!("/app/installations/{installation}/access_tokens"));
-        let answer = self.as_app(&call).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(None);
+        let call = call.repeatable();
+        let mut answer = self.as_app(&call).await?;
+        if answer.status.is_client_error() {
+            match self.standing(installation).await? {
+                Standing::Gone => return Ok(None),
+                Standing::Suspended => return Err(self.suspended(installation, &call, &answer)),
+                Standing::Granted(_) => answer = self.as_app(&call).await?,
+            }
+        }
+        if answer.status.is_client_error() {
+            return Err(contradicted(&call, &answer));
         }
         let token: Token = answer.json(&call)?;
         let secret = token.secret();
@@ -173,14 +221,19 @@ impl Installation {
 
     async fn token(&self) -> Result<Secret, Error> {
         let token = self.github.token(self.id).await?;
-        token.ok_or_else(|| Error::AppNotInstalled {
+        token.ok_or_else(|| self.gone())
+    }
+
+    /// That the installation is no more.
+    pub(crate) fn gone(&self) -> Error {
+        Error::AppNotInstalled {
             target: format!("installation {}, which GitHub no longer knows", self.id),
             hint: self.github.page_of_app(),
-        })
+        }
     }
 }
 
-fn sign(app: &crate::App) -> Result<Secret, Error> {
+fn sign(app: &App) -> Result<Secret, Error> {
     jwt::sign(app, OffsetDateTime::now_utc().unix_timestamp())
         .map_err(|error| Error::Client(error.to_string()))
 }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::permission::SELF_HOSTED_RUNNERS;
 use crate::transport::{Call, encode};
 use crate::{Error, Installation, Page, Scope};
 
@@ -71,8 +72,8 @@ impl Installation {
         }
         let call = Call::get(format!("/orgs/{}/actions/runner-groups", encode(login)))
             .page(page)
-            .needs("the organization permission `Self-hosted runners: write`");
-        let list: List = self.call(&call).await?.json(&call)?;
+            .needs(SELF_HOSTED_RUNNERS);
+        let list: List = self.settled(&call, None).await?.json(&call)?;
         Ok(Page::new(list.runner_groups))
     }
 }

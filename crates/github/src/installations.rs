@@ -4,7 +4,8 @@ use http::StatusCode;
 use job::{OwnerType, Repository, RepositoryError};
 use serde::Deserialize;
 
-use crate::transport::{Call, encode};
+use crate::second_look::contradicted;
+use crate::transport::{Answer, Call, encode};
 use crate::{Error, GitHub, Installation, Page, Scope};
 
 /// An installation of the App.
@@ -94,7 +95,9 @@ impl GitHub {
         Ok(self.installation(id))
     }
 
-    async fn look_up(&self, scope: &Scope) -> Result<u64, Error> {
+    /// The installation that serves there. That there is none is believed when GitHub answers so
+    /// again after a pause, and shows the App itself meanwhile.
+    pub(crate) async fn look_up(&self, scope: &Scope) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Found {
             id: u64,
@@ -103,33 +106,53 @@ impl GitHub {
             Scope::Repository(repository) => format!("/repos/{repository}/installation"),
             Scope::Organization(login) => format!("/orgs/{}/installation", encode(login)),
         });
-        let answer = self.as_app(&call).await?;
+        let mut answer = self.as_app(&call).await?;
+        if answer.status.is_client_error() {
+            self.pause().await;
+            answer = self.as_app(&call).await?;
+        }
         if answer.status == StatusCode::NOT_FOUND {
             return Err(self.not_installed(scope).await);
+        }
+        if answer.status.is_client_error() {
+            return Err(contradicted(&call, &answer));
         }
         Ok(answer.json::<Found>(&call)?.id)
     }
 
     /// That the App is not installed there, with the page on which to install it. Asking the App
-    /// for that page also tells a wrong App id, which GitHub answers with the same 404.
+    /// for that page also tells a wrong App id, which GitHub answers with the same 404, and an
+    /// outage, in which it answers 404 to everything.
     async fn not_installed(&self, scope: &Scope) -> Error {
+        match self.page().await {
+            Ok(page) => Error::AppNotInstalled {
+                target: scope.to_string(),
+                hint: format!("{page}/installations/new"),
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// That the App's installation does not include a repository.
+    pub(crate) async fn not_installed_at(&self, repository: &Repository) -> Error {
+        let scope = Scope::Repository(repository.clone());
+        self.not_installed(&scope).await
+    }
+
+    /// The App's own page ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/apps/apps#get-the-authenticated-app
+    pub(crate) async fn page(&self) -> Result<String, Error> {
         #[derive(Deserialize)]
         struct Page {
             html_url: String,
         }
         let call = Call::get("/app");
-        let page = match self.as_app(&call).await {
-            Ok(answer) => answer.json::<Page>(&call),
-            Err(refused @ Error::KeyRefused { .. }) => return refused,
-            Err(error) => Err(error),
-        };
-        Error::AppNotInstalled {
-            target: scope.to_string(),
-            hint: page.map_or_else(
-                |_| "its settings page, under Install App".to_owned(),
-                |page| format!("{}/installations/new", page.html_url),
-            ),
+        let answer = self.as_app(&call).await?;
+        if answer.status.is_client_error() {
+            return Err(contradicted(&call, &answer));
         }
+        Ok(answer.json::<Page>(&call)?.html_url)
     }
 
     /// A page, from 1, of all installations ([endpoint]).
@@ -147,14 +170,27 @@ impl Installation {
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/installations#list-repositories-accessible-to-the-app-installation
     pub async fn repositories(&self, page: u32) -> Result<Page<RepositoryInfo>, Error> {
-        #[derive(Deserialize)]
-        struct List {
-            repositories: Vec<RepositoryInfo>,
-        }
         let call = Call::get("/installation/repositories").page(page);
-        let list: List = self.call(&call).await?.json(&call)?;
-        Ok(Page::new(list.repositories))
+        listed(&call, &self.settled(&call, None).await?)
     }
+
+    /// The same without a second look at a refusal, for use within one.
+    pub(crate) async fn repositories_once(&self, page: u32) -> Result<Page<RepositoryInfo>, Error> {
+        let call = Call::get("/installation/repositories").page(page);
+        let answer = self.call(&call).await?;
+        if answer.status.is_client_error() {
+            return Err(contradicted(&call, &answer));
+        }
+        listed(&call, &answer)
+    }
+}
+
+fn listed(call: &Call, answer: &Answer) -> Result<Page<RepositoryInfo>, Error> {
+    #[derive(Deserialize)]
+    struct List {
+        repositories: Vec<RepositoryInfo>,
+    }
+    Ok(Page::new(answer.json::<List>(call)?.repositories))
 }
 
 #[derive(Deserialize)]

@@ -1,15 +1,17 @@
 //! Workflow jobs and the runs they belong to.
 
 use http::StatusCode;
-use job::{JobId, Repository};
+use job::{Job, JobId, Repository};
 use labels::LabelSet;
+use outcome::{Look, NotFound, OnNotFound, on_not_found};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use crate::transport::Call;
-use crate::{Error, Installation, Page, RepositoryInfo};
-
-const NEEDS: &str = "the repository permission `Actions: read`";
+use crate::page::PAGE_SIZE;
+use crate::permission::ACTIONS;
+use crate::second_look::Standing;
+use crate::transport::{Call, unavailable};
+use crate::{Error, Installation, Page, RepositoryInfo, Scope};
 
 /// Where a job stands at GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,14 +108,150 @@ pub struct ListedJob {
 impl Installation {
     /// Where a job stands ([endpoint]).
     ///
+    /// A 404 is not believed: it is held against the repository, its runs and the job's own run,
+    /// twice ([`on_not_found`]). What stays unclear is [`Error::Unavailable`]; a repository that the
+    /// App does not see is [`Error::AppNotInstalled`]. One that was moved to an account where
+    /// another installation of the App serves it is asked for there.
+    ///
     /// [endpoint]: https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
-    pub async fn job(&self, repository: &Repository, id: JobId) -> Result<JobState, Error> {
-        let call = Call::get(format!("/repos/{repository}/actions/jobs/{id}")).needs(NEEDS);
-        let answer = self.call(&call).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(JobState::Absent);
+    pub async fn job(&self, job: &Job) -> Result<JobState, Error> {
+        match self.job_here(job).await? {
+            Seen::State(state) => Ok(state),
+            Seen::Elsewhere(id) => match self.github.installation(id).job_here(job).await? {
+                Seen::State(state) => Ok(state),
+                Seen::Elsewhere(_) => Err(unavailable(
+                    &get_job(job),
+                    format!(
+                        "two installations of the App name each other for {}",
+                        job.repository
+                    ),
+                )),
+            },
         }
-        Ok(answer.json::<ListedJob>(&call)?.state)
+    }
+
+    async fn job_here(&self, job: &Job) -> Result<Seen, Error> {
+        if let Some(state) = self.shown_job(job).await? {
+            return Ok(Seen::State(state));
+        }
+        let first = self.around(job).await?;
+        self.github.pause().await;
+        if let Some(state) = self.shown_job(job).await? {
+            return Ok(Seen::State(state));
+        }
+        let second = self.around(job).await?;
+        let mut seen = NotFound {
+            repository: both(first.repository, second.repository),
+            included: Look::Unclear,
+            runs: both(first.runs, second.runs),
+            run: both(first.run, second.run),
+            repeated: true,
+        };
+        let mut elsewhere = None;
+        if seen.repository == Look::Hidden {
+            (seen.included, elsewhere) = self.is_included(&job.repository).await?;
+        }
+        tracing::warn!(job_id = %job.id, repository = %job.repository, ?seen, "GitHub does not find the job");
+        match (on_not_found(seen), elsewhere) {
+            (OnNotFound::Absent, _) => Ok(Seen::State(JobState::Absent)),
+            (OnNotFound::NotInstalled, Some(id)) => Ok(Seen::Elsewhere(id)),
+            (OnNotFound::NotInstalled, None) => {
+                Err(self.github.not_installed_at(&job.repository).await)
+            }
+            (OnNotFound::Unavailable, _) => Err(self.unclear(job, seen).await),
+        }
+    }
+
+    /// The job as GitHub shows it; none where it is not found.
+    async fn shown_job(&self, job: &Job) -> Result<Option<JobState>, Error> {
+        let call = get_job(job);
+        let absent = [StatusCode::NOT_FOUND];
+        let answer = self
+            .settled_but(&call, Some(&job.repository), &absent)
+            .await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(answer.json::<ListedJob>(&call)?.state))
+    }
+
+    /// What GitHub shows round the job.
+    async fn around(&self, job: &Job) -> Result<Around, Error> {
+        let place = format!("/repos/{}", job.repository);
+        let repository = self.look(&Call::get(&place)).await?;
+        if repository != Look::Shown {
+            return Ok(Around {
+                repository,
+                runs: Look::Unclear,
+                run: Look::Unclear,
+            });
+        }
+        let runs = Call::get(format!("{place}/actions/runs")).with("per_page", "1");
+        let run = Call::get(format!("{place}/actions/runs/{}", job.run_id));
+        Ok(Around {
+            repository,
+            runs: self.look(&runs).await?,
+            run: self.look(&run).await?,
+        })
+    }
+
+    async fn look(&self, call: &Call) -> Result<Look, Error> {
+        match self.call(call).await {
+            Ok(answer) if answer.status.is_success() => Ok(Look::Shown),
+            Ok(answer)
+                if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) =>
+            {
+                Ok(Look::Hidden)
+            }
+            Ok(_) | Err(Error::Unavailable { .. }) => Ok(Look::Unclear),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the App's installations include a repository that GitHub does not show to this one,
+    /// and which other one does.
+    async fn is_included(&self, repository: &Repository) -> Result<(Look, Option<u64>), Error> {
+        match self.includes(repository).await {
+            Ok(true) => return Ok((Look::Shown, None)),
+            Ok(false) => {}
+            Err(Error::Unavailable { .. }) => return Ok((Look::Unclear, None)),
+            Err(error) => return Err(error),
+        }
+        let scope = Scope::Repository(repository.clone());
+        match self.github.look_up(&scope).await {
+            Ok(id) if id == self.id() => Ok((Look::Shown, None)),
+            Ok(id) => Ok((Look::Hidden, Some(id))),
+            Err(Error::AppNotInstalled { .. }) => Ok((Look::Hidden, None)),
+            Err(Error::Unavailable { .. }) => Ok((Look::Unclear, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// That nothing is known of the job. Where the App may not look at runs, that is the reason.
+    async fn unclear(&self, job: &Job, seen: NotFound) -> Error {
+        let call = get_job(job);
+        let unclear = unavailable(
+            &call,
+            "status 404, and what GitHub shows round the job does not say that it is gone"
+                .to_owned(),
+        );
+        if seen.runs != Look::Hidden {
+            return unclear;
+        }
+        match self.github.standing(self.id()).await {
+            Ok(Standing::Granted(permissions)) if ACTIONS.is_granted(&permissions) => unclear,
+            Ok(_) => {
+                let runs = Call::get(format!("/repos/{}/actions/runs", job.repository));
+                match self
+                    .settled(&runs.needs(ACTIONS), Some(&job.repository))
+                    .await
+                {
+                    Ok(_) => unclear,
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        }
     }
 
     /// A page, from 1, of a repository's runs of one status, newest first ([endpoint]).
@@ -132,8 +270,8 @@ impl Installation {
         let call = Call::get(format!("/repos/{repository}/actions/runs"))
             .with("status", status)
             .page(page)
-            .needs(NEEDS);
-        let list: List = self.call(&call).await?.json(&call)?;
+            .needs(ACTIONS);
+        let list: List = self.settled(&call, Some(repository)).await?.json(&call)?;
         Ok(Page::new(list.workflow_runs))
     }
 
@@ -148,14 +286,60 @@ impl Installation {
     ) -> Result<Page<ListedJob>, Error> {
         #[derive(Deserialize)]
         struct List {
-            jobs: Vec<ListedJob>,
+            jobs: Vec<Listed>,
+        }
+        /// One job that cannot be read, say for a status that is new, must not hide the others.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Listed {
+            Job(ListedJob),
+            Unreadable(serde::de::IgnoredAny),
         }
         let call = Call::get(format!("/repos/{repository}/actions/runs/{run}/jobs"))
             .page(page)
-            .needs(NEEDS);
-        let list: List = self.call(&call).await?.json(&call)?;
-        Ok(Page::new(list.jobs))
+            .needs(ACTIONS);
+        let list: List = self.settled(&call, Some(repository)).await?.json(&call)?;
+        let more = list.jobs.len() >= PAGE_SIZE;
+        let readable = list.jobs.into_iter().filter_map(|listed| match listed {
+            Listed::Job(job) => Some(job),
+            Listed::Unreadable(_) => {
+                tracing::warn!(%repository, run, "a job in GitHub's list cannot be read");
+                None
+            }
+        });
+        Ok(Page {
+            items: readable.collect(),
+            more,
+        })
     }
+}
+
+/// What was learned of a job.
+enum Seen {
+    State(JobState),
+    /// Nothing here: this installation serves its repository now.
+    Elsewhere(u64),
+}
+
+/// What GitHub shows round a job that it does not find.
+struct Around {
+    repository: Look,
+    runs: Look,
+    run: Look,
+}
+
+/// What two looks say together.
+fn both(first: Look, second: Look) -> Look {
+    if first == second {
+        first
+    } else {
+        Look::Unclear
+    }
+}
+
+fn get_job(job: &Job) -> Call {
+    let Job { id, repository, .. } = job;
+    Call::get(format!("/repos/{repository}/actions/jobs/{id}")).needs(ACTIONS)
 }
 
 const fn first() -> u32 {

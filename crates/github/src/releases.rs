@@ -73,7 +73,8 @@ impl Installation {
         }
         let call =
             Call::get("/repos/actions/runner/releases").with("per_page", &RELEASES.to_string());
-        let answer = self.call(&call).await?;
+        let absent = [StatusCode::NOT_FOUND];
+        let answer = self.settled_but(&call, None, &absent).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }

@@ -82,7 +82,9 @@ pub enum Deleted {
 
 impl Installation {
     /// Registers a just-in-time runner ([repository], [organization]).
-    /// A name that is in use is [`Error::NameTaken`].
+    /// A name that is in use is [`Error::NameTaken`]: also where GitHub acted on a try whose answer
+    /// was lost, because the call is repeated then. A refusal is GitHub's first word only: make the
+    /// call again after [`Self::pause`] and let [`Self::second_look`] judge what is refused twice.
     ///
     /// [repository]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
     /// [organization]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization
@@ -102,7 +104,8 @@ impl Installation {
         }
         let call = Call::post(scope.actions("runners/generate-jitconfig"))
             .body(json!(request))
-            .needs(scope.runner_permission());
+            .needs(scope.runner_permission())
+            .repeatable();
         let answer = self.call(&call).await?;
         if answer.status == StatusCode::CONFLICT {
             return Err(Error::NameTaken {
@@ -122,8 +125,9 @@ impl Installation {
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#create-a-registration-token-for-a-repository
     pub async fn registration_token(&self, scope: &Scope) -> Result<RegistrationToken, Error> {
         let call = Call::post(scope.actions("runners/registration-token"))
-            .needs(scope.runner_permission());
-        self.call(&call).await?.json(&call)
+            .needs(scope.runner_permission())
+            .repeatable();
+        self.settled(&call, scope.repository()).await?.json(&call)
     }
 
     /// The runner of exactly this name.
@@ -144,13 +148,17 @@ impl Installation {
         self.list(scope, call).await.map(Page::new)
     }
 
-    /// Deletes a runner ([endpoint]). One that runs a job is left alone by GitHub.
+    /// Deletes a runner ([endpoint]). One that runs a job is left alone by GitHub. Where GitHub
+    /// deleted it and the answer was lost, the repeated call finds it absent: that stops no task.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
     pub async fn delete_runner(&self, scope: &Scope, runner: u64) -> Result<Deleted, Error> {
         let call = Call::delete(scope.actions(&format!("runners/{runner}")))
             .needs(scope.runner_permission());
-        let answer = self.call(&call).await?;
+        let answers = [StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
+        let answer = self
+            .settled_but(&call, scope.repository(), &answers)
+            .await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(Deleted::Absent),
             StatusCode::UNPROCESSABLE_ENTITY => Ok(Deleted::Busy),
@@ -164,7 +172,7 @@ impl Installation {
             runners: Vec<Runner>,
         }
         let call = call.needs(scope.runner_permission());
-        let list: List = self.call(&call).await?.json(&call)?;
+        let list: List = self.settled(&call, scope.repository()).await?.json(&call)?;
         Ok(list.runners)
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use job::{Job, OwnerType, Repository};
 
+use crate::permission::{self, Permission};
 use crate::transport::encode;
 
 /// A deployment's choice of where its runners are registered.
@@ -68,10 +69,18 @@ impl Scope {
     /// What an App needs to register, list and delete runners here ([permissions]).
     ///
     /// [permissions]: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
-    pub(crate) const fn runner_permission(&self) -> &'static str {
+    pub(crate) const fn runner_permission(&self) -> Permission {
         match self {
-            Self::Repository(_) => "the repository permission `Administration: write`",
-            Self::Organization(_) => "the organization permission `Self-hosted runners: write`",
+            Self::Repository(_) => permission::ADMINISTRATION,
+            Self::Organization(_) => permission::SELF_HOSTED_RUNNERS,
+        }
+    }
+
+    /// The repository, where it is one.
+    pub(crate) const fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Repository(repository) => Some(repository),
+            Self::Organization(_) => None,
         }
     }
 }

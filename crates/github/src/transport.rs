@@ -1,8 +1,10 @@
-//! One request and its answer. octocrab carries it; nothing is repeated here but redirects.
+//! One request and its answer. octocrab carries it; what may be sent twice is repeated in place when
+//! no usable answer came.
 
 use std::error::Error as _;
 use std::fmt;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, LOCATION};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -13,8 +15,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::page::PAGE_SIZE;
+use crate::patience::{Patience, jittered};
+use crate::permission::Permission;
 use crate::{ApiUrl, Error, limit};
 
 /// GitHub's endpoints accept connections within milliseconds of the round trip.
@@ -22,7 +27,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// GitHub itself gives up on a request after ten seconds ([limit]); what takes longer is lost.
 ///
 /// [limit]: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+const CALL_TIMEOUT: Duration = Duration::from_secs(12);
+/// How often a call is sent in place, at most.
+const ATTEMPTS: u32 = 3;
+/// No repeat begins later than this after the first try: one that timed out is repeated once, and two
+/// such calls fit into a function that has a minute.
+const REPEAT_WITHIN: Duration = Duration::from_secs(15);
+/// Connections that rested for longer are not used again. A function's sandbox is frozen between its
+/// invocations, and whatever closed a connection meanwhile is seen only by the next request. hyper
+/// drops idle connections too, after 90 s by the monotonic clock. That clock went on through freezes
+/// of up to three minutes ([measured]); a virtual machine that is paused may stop it, so this one is
+/// checked against the time of day as well.
+///
+/// [measured]: https://github.com/aws/aws-lambda-web-adapter/issues/830
+const REST_LIMIT: Duration = Duration::from_secs(45);
 /// A renamed repository answers with one redirect; renamed twice, still with one.
 const REDIRECTS: usize = 2;
 /// GitHub's words in an error, at most; a proxy may send a whole page.
@@ -35,15 +53,18 @@ pub(crate) struct Call {
     path: String,
     query: String,
     body: Option<Value>,
-    /// The permission that the App needs for it, in GitHub's words; empty if none.
-    needs: &'static str,
+    /// The permission that the App needs for it.
+    needs: Option<Permission>,
+    /// Whether it may be sent twice.
+    repeatable: bool,
 }
 
 impl Call {
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path.into())
+        Self::new(Method::GET, path.into()).repeatable()
     }
 
+    /// Sent once only, unless it is marked as [`Self::repeatable`].
     pub(crate) fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path.into())
     }
@@ -53,7 +74,7 @@ impl Call {
     }
 
     pub(crate) fn delete(path: impl Into<String>) -> Self {
-        Self::new(Method::DELETE, path.into())
+        Self::new(Method::DELETE, path.into()).repeatable()
     }
 
     fn new(method: Method, path: String) -> Self {
@@ -62,8 +83,15 @@ impl Call {
             path,
             query: String::new(),
             body: None,
-            needs: "",
+            needs: None,
+            repeatable: false,
         }
+    }
+
+    /// Marks a call that does no harm when GitHub has acted on it already.
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -83,9 +111,13 @@ impl Call {
         self
     }
 
-    pub(crate) fn needs(mut self, permission: &'static str) -> Self {
-        self.needs = permission;
+    pub(crate) fn needs(mut self, permission: Permission) -> Self {
+        self.needs = Some(permission);
         self
+    }
+
+    pub(crate) fn permission(&self) -> Option<Permission> {
+        self.needs
     }
 }
 
@@ -138,10 +170,9 @@ impl Answer {
         if self.status.is_success() {
             return Ok(());
         }
-        let advice = match self.status {
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !call.needs.is_empty() => format!(
-                "; the App needs {} here: grant it in the App's settings, accept the change for the installation, and check that the installation includes the repository",
-                call.needs
+        let advice = match (self.status, call.needs) {
+            (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND, Some(needs)) => format!(
+                "; the App needs {needs} here: grant it in the App's settings, accept the change for the installation, and check that the installation includes the repository"
             ),
             _ => String::new(),
         };
@@ -170,44 +201,143 @@ impl Answer {
     }
 }
 
-/// The connection to one GitHub.
+/// The connections to one GitHub.
 pub(crate) struct Transport {
-    octocrab: Octocrab,
+    pool: Mutex<Pool>,
     url: ApiUrl,
+    patience: Patience,
+}
+
+/// octocrab keeps connections alive between calls. A new one has none.
+struct Pool {
+    octocrab: Octocrab,
+    /// How many there were before.
+    generation: u64,
+    /// When it was last used, by both clocks.
+    used: (Instant, SystemTime),
+}
+
+impl Pool {
+    fn has_rested(&self) -> bool {
+        let (clock, day) = self.used;
+        // The time of day may be set back; then the other clock decides.
+        let by_day = day.elapsed().unwrap_or_default();
+        clock.elapsed().max(by_day) > REST_LIMIT
+    }
+}
+
+/// Why a try gave no answer.
+enum Failed {
+    /// Another try may give one.
+    Lost(Error),
+    /// It would be the same.
+    Final(Error),
 }
 
 impl Transport {
     /// Must be called inside a tokio runtime: octocrab starts a task of its own.
-    pub(crate) fn new(url: ApiUrl) -> Result<Self, Error> {
+    pub(crate) fn new(url: ApiUrl, patience: Patience) -> Result<Self, Error> {
         let octocrab = connect(&url).map_err(|error| Error::Client(chain(&error)))?;
-        Ok(Self { octocrab, url })
+        let pool = Mutex::new(Pool {
+            octocrab,
+            generation: 0,
+            used: (Instant::now(), SystemTime::now()),
+        });
+        Ok(Self {
+            pool,
+            url,
+            patience,
+        })
     }
 
     pub(crate) fn url(&self) -> &ApiUrl {
         &self.url
     }
 
+    /// Waits before something that GitHub refused is asked again.
+    pub(crate) async fn pause(&self) {
+        tokio::time::sleep(jittered(self.patience.second_look)).await;
+    }
+
     /// Makes the call as the bearer of `token`. Refusals for the rate and errors on GitHub's side
     /// are errors; any other answer is the caller's to judge.
+    ///
+    /// A call without a usable answer is repeated on a new connection, if it may be sent twice.
     pub(crate) async fn send(&self, token: &Secret, call: &Call) -> Result<Answer, Error> {
-        let bearer = self
-            .octocrab
+        let begun = Instant::now();
+        let mut pause = self.patience.repeat;
+        let mut attempt = 1;
+        loop {
+            let (octocrab, generation) = self.pool();
+            let error = match self.attempt(&octocrab, token, call).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Lost(error)) => error,
+            };
+            // Whatever broke this connection may have broken the others that were kept.
+            self.renew(generation);
+            if !call.repeatable || attempt >= ATTEMPTS || begun.elapsed() >= REPEAT_WITHIN {
+                return Err(error);
+            }
+            tracing::warn!(%error, attempt, "the call is repeated on a new connection");
+            tokio::time::sleep(jittered(pause)).await;
+            pause *= 4;
+            attempt += 1;
+        }
+    }
+
+    /// The pool to use, a new one if this one has rested for long.
+    fn pool(&self) -> (Octocrab, u64) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.has_rested() {
+            self.replace(&mut pool);
+        }
+        pool.used = (Instant::now(), SystemTime::now());
+        (pool.octocrab.clone(), pool.generation)
+    }
+
+    /// Drops all kept connections, unless another call has done so since.
+    fn renew(&self, failed: u64) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.generation == failed {
+            self.replace(&mut pool);
+        }
+    }
+
+    fn replace(&self, pool: &mut Pool) {
+        match connect(&self.url) {
+            Ok(octocrab) => {
+                pool.octocrab = octocrab;
+                pool.generation += 1;
+            }
+            // It could be made before; the connections that there are may still serve.
+            Err(error) => tracing::warn!(error = %chain(&error), "no new client could be made"),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        octocrab: &Octocrab,
+        token: &Secret,
+        call: &Call,
+    ) -> Result<Answer, Failed> {
+        let bearer = octocrab
             .user_access_token(token.expose().to_owned())
-            .map_err(|error| Error::Client(chain(&error)))?;
+            .map_err(|error| Failed::Final(Error::Client(chain(&error))))?;
         let mut target = format!("{}{}{}", self.url.base_path(), call.path, call.query);
         for _ in 0..=REDIRECTS {
             let answer = tokio::time::timeout(CALL_TIMEOUT, exchange(&bearer, call, &target))
                 .await
-                .map_err(|_| unavailable(call, format!("none came in {CALL_TIMEOUT:?}")))??;
+                .map_err(|_| {
+                    Failed::Lost(unavailable(call, format!("none came in {CALL_TIMEOUT:?}")))
+                })??;
             match self.redirect(call, &answer) {
                 Some(next) => target = next,
                 None => return judge(call, answer),
             }
         }
-        Err(unavailable(
-            call,
-            "it was redirected in a circle".to_owned(),
-        ))
+        let circle = "it was redirected in a circle".to_owned();
+        Err(Failed::Final(unavailable(call, circle)))
     }
 
     /// Where the answer sends the call, if that is the same GitHub: a renamed or moved repository.
@@ -235,12 +365,12 @@ fn connect(url: &ApiUrl) -> octocrab::Result<Octocrab> {
 
 /// Sends one request and reads its whole answer. The target is a path without a host: octocrab
 /// sends the token to no other host but its own.
-async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer, Error> {
-    let lost = |error: octocrab::Error| unavailable(call, chain(&error));
+async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer, Failed> {
+    let lost = |error: octocrab::Error| Failed::Lost(unavailable(call, chain(&error)));
     let request = Request::builder().method(&call.method).uri(target);
     let request = bearer
         .build_request(request, call.body.as_ref())
-        .map_err(|error| Error::Client(chain(&error)))?;
+        .map_err(|error| Failed::Final(Error::Client(chain(&error))))?;
     let (parts, body) = bearer.execute(request).await.map_err(lost)?.into_parts();
     let body = body.collect().await.map_err(lost)?.to_bytes().to_vec();
     tracing::debug!(%call, status = parts.status.as_u16(), "GitHub answered");
@@ -251,21 +381,21 @@ async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer
     })
 }
 
-fn judge(call: &Call, answer: Answer) -> Result<Answer, Error> {
+fn judge(call: &Call, answer: Answer) -> Result<Answer, Failed> {
     if answer.status.is_success() {
         return Ok(answer);
     }
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let message = answer.message();
     if let Some(retry_after) = limit::retry_after(answer.status, &answer.headers, &message, now) {
-        return Err(Error::RateLimited {
+        return Err(Failed::Final(Error::RateLimited {
             call: call.to_string(),
             retry_after,
-        });
+        }));
     }
     if answer.status.is_server_error() || answer.status == StatusCode::REQUEST_TIMEOUT {
         let reason = format!("status {}: {message}", answer.status.as_u16());
-        return Err(unavailable(call, reason));
+        return Err(Failed::Lost(unavailable(call, reason)));
     }
     Ok(answer)
 }

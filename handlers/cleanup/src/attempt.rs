@@ -34,7 +34,7 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
             .or(job.installation_id);
         let installation = deps.github.serving(&job.repository, named).await?;
         deregister(deps, over, &ended, &installation).await?;
-        Some(installation.job(&job.repository, job.id).await?)
+        Some(installation.job(job).await?)
     } else {
         None
     };

@@ -44,7 +44,7 @@ pub async fn check(
         .serving(&job.repository, job.installation_id)
         .await
     {
-        Ok(installation) => installation.job(&job.repository, job.id).await.ok(),
+        Ok(installation) => installation.job(job).await.ok(),
         Err(_) => None,
     };
     if !checks_displaced(execution.status, state.as_ref().map(job_status).as_ref()) {

@@ -108,7 +108,7 @@ async fn look_at(
     let Some(installation) = serving.await? else {
         return Ok(false);
     };
-    let state = installation.job(&job.repository, job.id).await?;
+    let state = installation.job(job).await?;
     if state.is_queued() && world.since(job.queued_at) >= deps.config.waiting {
         done.waiting_too_long += 1;
     }

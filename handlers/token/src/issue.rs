@@ -51,8 +51,13 @@ pub async fn issue(
     }
 }
 
+/// How often one configuration is asked for: a name may be taken and a refusal be out of date, each
+/// once, and the answer to a try may be lost after GitHub registered the runner.
+const TRIES: u32 = 4;
+
 /// A just-in-time configuration. Two refusals have a remedy: a name that an earlier try of this
 /// attempt left behind is freed, and a group whose remembered id is out of date is looked up again.
+/// Any other is asked for once more after a pause; what GitHub refuses twice is looked into.
 async fn jit(
     deps: &Deps,
     installation: &Installation,
@@ -66,20 +71,26 @@ async fn jit(
         labels: labels(&runner.labels),
         work_folder: WORK_FOLDER.to_owned(),
     };
-    match installation.jit_config(scope, &request).await {
-        Err(GitHubError::NameTaken { name, .. }) => {
-            free(installation, scope, &name).await?;
-        }
-        // GitHub does not say which part of the request it does not know.
-        Err(error) if matches!(error.refused_status(), Some(404 | 422)) => {
-            let name = &deps.config.runner_group;
-            installation.forget_runner_group(scope, name);
-            request.runner_group_id = installation.runner_group(scope, name).await?;
-            if request.runner_group_id == group {
-                return Err(error.into());
+    let mut refused = false;
+    for _ in 1..TRIES {
+        match installation.jit_config(scope, &request).await {
+            Err(GitHubError::NameTaken { name, .. }) => {
+                free(installation, scope, &name).await?;
             }
+            Err(error @ GitHubError::Refused { .. }) if refused => {
+                return Err(installation.second_look(scope, error).await.into());
+            }
+            Err(error @ GitHubError::Refused { .. }) => {
+                tracing::warn!(%error, "the registration is asked for again");
+                refused = true;
+                // GitHub does not say which part of the request it does not know.
+                let name = &deps.config.runner_group;
+                installation.forget_runner_group(scope, name);
+                request.runner_group_id = installation.runner_group(scope, name).await?;
+                installation.pause().await;
+            }
+            done => return Ok(done?),
         }
-        done => return Ok(done?),
     }
     Ok(installation.jit_config(scope, &request).await?)
 }

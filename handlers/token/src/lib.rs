@@ -15,7 +15,7 @@ pub mod settings;
 
 use ::settings::Settings;
 use github::{GitHub, Installation, JobState};
-use job::{Job, Order};
+use job::Order;
 use outcome::Attempt;
 use registration::PlannedRunner;
 use serde::{Deserialize, Serialize};
@@ -132,8 +132,8 @@ async fn still_queued(input: &Input, installation: &Installation) -> Result<(), 
     if !doubted {
         return Ok(());
     }
-    let Job { id, repository, .. } = &input.order.job;
-    let state = match installation.job(repository, *id).await? {
+    let job = &input.order.job;
+    let state = match installation.job(job).await? {
         JobState::Queued => return Ok(()),
         JobState::Waiting => "waiting (its webhook follows when it is queued again)".to_owned(),
         JobState::InProgress { runner, .. } => {
@@ -148,9 +148,9 @@ async fn still_queued(input: &Input, installation: &Installation) -> Result<(), 
                 conclusion.as_deref().unwrap_or("no conclusion")
             )
         }
-        JobState::Absent => "unknown".to_owned(),
+        JobState::Absent => "gone (its run was deleted)".to_owned(),
     };
-    Err(Error::JobNotQueued { job: *id, state })
+    Err(Error::JobNotQueued { job: job.id, state })
 }
 
 fn emit(deps: &Deps, metric: Metric, value: f64) {

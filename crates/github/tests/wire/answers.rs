@@ -1,12 +1,15 @@
 //! Answers that are none, and what they mean.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::stub::{KEY, Reply, Stub, reply};
+use crate::stub::{KEY, Reply, Stub, job as the_job, reply};
 use fault::Fault;
-use github::{ApiUrl, App, Error, GitHub, JitRequest, JobState, Scope};
-use job::{JobId, Repository};
+use github::{ApiUrl, App, Error, GitHub, JitRequest, JobState, Patience, Scope};
+use job::Repository;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const JOB: &str = "GET /repos/octo/hello/actions/jobs/1";
 
@@ -15,7 +18,7 @@ fn repository() -> Repository {
 }
 
 async fn job(stub: &Stub) -> Result<JobState, Error> {
-    stub.installation().job(&repository(), JobId(1)).await
+    stub.installation().job(&the_job(1)).await
 }
 
 async fn register(stub: &Stub) -> Error {
@@ -33,13 +36,98 @@ async fn register(stub: &Stub) -> Error {
 }
 
 #[tokio::test]
-async fn a_post_is_never_repeated() {
-    for status in [500, 502, 503, 429] {
+async fn a_registration_without_an_answer_is_asked_for_again_in_place() {
+    for status in [500, 502, 503, 504] {
         let stub =
             Stub::start(move |seen| seen.line.contains("jitconfig").then(|| reply(status, "")))
                 .await;
-        register(&stub).await;
-        assert_eq!(stub.hits("POST /repos"), 1);
+        let error = register(&stub).await;
+        assert_eq!(error.fault(), Fault::GitHubUnavailable);
+        assert_eq!(stub.hits("POST /repos"), 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_github_refuses_for_its_rate_is_not_repeated() {
+    let stub = Stub::start(|seen| seen.line.contains("jitconfig").then(|| reply(429, ""))).await;
+    assert_eq!(register(&stub).await.fault(), Fault::GitHubRateLimited);
+    assert_eq!(stub.hits("POST /repos"), 1);
+}
+
+#[tokio::test]
+async fn a_redelivery_is_asked_for_once_only() {
+    let stub = Stub::start(|seen| seen.line.contains("/attempts").then(|| reply(502, ""))).await;
+    let error = stub.github().redeliver(5).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert_eq!(stub.hits("POST"), 1);
+}
+
+#[tokio::test]
+async fn a_call_whose_connection_is_cut_is_repeated_on_a_new_one() {
+    // Cuts what it accepts until it has done so twice, then answers, and counts connections.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: ApiUrl = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = accepted.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if count.fetch_add(1, Ordering::Relaxed) < 2 {
+                continue;
+            }
+            let mut request = vec![0; 8_192];
+            let _ = stream.read(&mut request).await;
+            let body = r#"{"html_url":"x","token":"ghs_1","expires_at":"3000-01-01T00:00:00Z"}"#;
+            let answer = format!(
+                "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let app = App::new("1234", KEY).unwrap();
+    let github = GitHub::with_patience(url, app, Patience::NONE).unwrap();
+    let serving = github.serving(&repository(), Some(77)).await;
+    assert_eq!(serving.unwrap().id(), 77);
+    assert_eq!(accepted.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_died_costs_no_call() {
+    // Answers one request on each connection and closes it without a word when the next one comes:
+    // what a sandbox finds when it is thawed.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: ApiUrl = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut request = vec![0; 8_192];
+                let _ = stream.read(&mut request).await;
+                let token = request.starts_with(b"POST");
+                let body = if token {
+                    r#"{"token":"ghs_1","expires_at":"3000-01-01T00:00:00Z"}"#
+                } else {
+                    r#"{"id":1,"run_id":2,"status":"queued","conclusion":null}"#
+                };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.read(&mut request).await;
+            });
+        }
+    });
+    let app = App::new("1234", KEY).unwrap();
+    let github = GitHub::with_patience(url, app, Patience::NONE).unwrap();
+    for _ in 0..5 {
+        let state = github.installation(77).job(&the_job(1)).await.unwrap();
+        assert!(state.is_queued());
     }
 }
 
@@ -59,12 +147,9 @@ async fn nobody_listening_passes() {
         .parse()
         .unwrap();
     drop(listener);
-    let github = GitHub::new(url, App::new("1234", KEY).unwrap()).unwrap();
-    let error = github
-        .installation(77)
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap_err();
+    let app = App::new("1234", KEY).unwrap();
+    let github = GitHub::with_patience(url, app, Patience::NONE).unwrap();
+    let error = github.installation(77).job(&the_job(1)).await.unwrap_err();
     assert_eq!(error.fault(), Fault::GitHubUnavailable);
 }
 
@@ -73,7 +158,8 @@ async fn an_answer_that_never_comes_is_given_up() {
     let stub = Stub::start(|seen| seen.line.contains("jitconfig").then(Reply::never)).await;
     let error = register(&stub).await;
     assert_eq!(error.fault(), Fault::GitHubUnavailable);
-    assert_eq!(stub.hits("POST /repos"), 1);
+    // Another try fits into what a handler has, a third does not.
+    assert_eq!(stub.hits("POST /repos"), 2);
 }
 
 #[tokio::test]
@@ -131,19 +217,9 @@ async fn what_is_left_of_the_limit_is_known_from_the_last_answer() {
     .await;
     let github = stub.github();
     assert_eq!(github.rate_limit_remaining(), None);
-    let state = github
-        .installation(77)
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap();
+    let state = github.installation(77).job(&the_job(1)).await.unwrap();
     assert_eq!(state, JobState::Waiting);
     assert_eq!(github.rate_limit_remaining(), Some(4_321));
-}
-
-#[tokio::test]
-async fn a_job_that_github_does_not_know_is_absent() {
-    let stub = Stub::start(|_| None).await;
-    assert_eq!(job(&stub).await.unwrap(), JobState::Absent);
 }
 
 #[tokio::test]
@@ -192,12 +268,9 @@ async fn no_redirect_leads_away_or_round_in_circles() {
 async fn an_enterprise_servers_path_stands_before_every_calls() {
     let stub = Stub::start(|_| None).await;
     let url: ApiUrl = format!("{}/api/v3/", stub.url).parse().unwrap();
-    let github = GitHub::new(url, App::new("1234", KEY).unwrap()).unwrap();
-    github
-        .installation(77)
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap_err();
+    let app = App::new("1234", KEY).unwrap();
+    let github = GitHub::with_patience(url, app, Patience::NONE).unwrap();
+    github.installation(77).job(&the_job(1)).await.unwrap_err();
     assert_eq!(
         stub.hits("POST /api/v3/app/installations/77/access_tokens"),
         1
@@ -235,4 +308,21 @@ async fn runs_and_their_jobs_are_listed() {
     let jobs = installation.run_jobs(&repository(), 9, 1).await.unwrap();
     assert!(!jobs.more && jobs.items[0].state.is_queued());
     assert_eq!(jobs.items[0].labels.to_string(), "self-hosted x64");
+}
+
+#[tokio::test]
+async fn one_job_of_an_unknown_status_does_not_hide_the_others() {
+    let listed = |id: u64, status: &str| {
+        json!({ "id": id, "run_id": 9, "status": status, "conclusion": null,
+            "labels": ["x64"], "created_at": "2026-01-01T00:00:00Z" })
+    };
+    let stub = Stub::start(move |seen| {
+        let jobs = [listed(1, "dreaming"), listed(2, "queued")];
+        let body = json!({ "total_count": 2, "jobs": jobs });
+        seen.line.contains("/runs/9/jobs").then(|| reply(200, body))
+    })
+    .await;
+    let jobs = stub.installation().run_jobs(&repository(), 9, 1).await;
+    let ids: Vec<_> = jobs.unwrap().items.iter().map(|job| job.id.0).collect();
+    assert_eq!(ids, [2]);
 }

@@ -3,6 +3,7 @@
 // Helpers count as tests here, and a reply is written where it is given away.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
+mod absence;
 mod answers;
 mod installations;
 mod runners;

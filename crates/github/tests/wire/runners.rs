@@ -1,6 +1,8 @@
 //! Runners and their groups, at the wire.
 
-use crate::stub::{Stub, reply};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::stub::{Reply, Stub, reply};
 use fault::Fault;
 use github::{Deleted, Error, JitRequest, Scope};
 use serde_json::{Value, json};
@@ -215,26 +217,130 @@ async fn a_missing_runner_group_is_named_with_those_that_are_there() {
     }
 }
 
+/// What the installation was granted.
+fn granted(permissions: &Value) -> Reply {
+    reply(
+        200,
+        json!({ "id": 77, "suspended_at": null, "permissions": permissions }),
+    )
+}
+
+const INSTALLATION: &str = "GET /app/installations/77";
+
 #[tokio::test]
-async fn a_refusal_names_the_permission_of_its_scope() {
-    let stub = Stub::start(|seen| {
-        let message = json!({ "message": "Resource not accessible by integration" });
-        seen.line.contains("/actions/").then(|| reply(403, message))
+async fn a_refusal_that_a_missing_permission_explains_names_it() {
+    // GitHub hides what an App may not do behind either status.
+    for status in [403, 404] {
+        let stub = Stub::start(move |seen| {
+            if seen.line == INSTALLATION {
+                let read = json!({ "administration": "read", "metadata": "read" });
+                return Some(granted(&read));
+            }
+            let message = json!({ "message": "Resource not accessible by integration" });
+            seen.line
+                .contains("/actions/")
+                .then(|| reply(status, message))
+        })
+        .await;
+        let installation = stub.installation();
+        for (scope, permission) in [
+            (organization(), "Self-hosted runners: write"),
+            (repository(), "Administration: write"),
+        ] {
+            let refused = installation
+                .jit_config(&scope, &request())
+                .await
+                .unwrap_err();
+            let judged = installation.second_look(&scope, refused).await;
+            let listed = installation.runners(&scope, 1).await.unwrap_err();
+            for error in [judged, listed] {
+                assert_eq!(error.fault(), Fault::GitHubRefused, "{error}");
+                assert_eq!(error.refused_status(), Some(status));
+                assert!(error.to_string().contains(permission), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_nothing_explains_is_an_outage() {
+    for status in [401, 403, 404] {
+        let stub = Stub::start(move |seen| match seen.line.as_str() {
+            INSTALLATION => Some(granted(&json!({
+                "administration": "write", "organization_self_hosted_runners": "write"
+            }))),
+            "GET /repos/octo/hello" => Some(reply(200, "{}")),
+            line => line
+                .contains("/actions/")
+                .then(|| reply(status, json!({ "message": "Not Found" }))),
+        })
+        .await;
+        let installation = stub.installation();
+        for scope in [organization(), repository()] {
+            let refused = installation
+                .jit_config(&scope, &request())
+                .await
+                .unwrap_err();
+            let judged = installation.second_look(&scope, refused).await;
+            let listed = installation.runners(&scope, 1).await.unwrap_err();
+            for error in [judged, listed] {
+                assert_eq!(error.fault(), Fault::GitHubUnavailable, "{status}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_github_calls_wrong_twice_stays_wrong() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        INSTALLATION => Some(granted(&json!({ "administration": "write" }))),
+        line => line
+            .contains("/actions/")
+            .then(|| reply(422, json!({ "message": "Invalid request." }))),
     })
     .await;
-    for (scope, permission) in [
-        (organization(), "Self-hosted runners: write"),
-        (repository(), "Administration: write"),
-    ] {
-        let error = stub
-            .installation()
-            .jit_config(&scope, &request())
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.fault(), error.refused_status()),
-            (Fault::GitHubRefused, Some(403))
-        );
-        assert!(error.to_string().contains(permission), "{error}");
+    let installation = stub.installation();
+    let refused = installation.jit_config(&repository(), &request()).await;
+    let error = installation
+        .second_look(&repository(), refused.unwrap_err())
+        .await;
+    assert_eq!(error.refused_status(), Some(422));
+}
+
+#[tokio::test]
+async fn an_owner_who_disabled_self_hosted_runners_is_told_in_githubs_words() {
+    let words = "Repository level self-hosted runners are disabled on this repository.";
+    let stub = Stub::start(move |seen| match seen.line.as_str() {
+        INSTALLATION => Some(granted(&json!({ "administration": "write" }))),
+        line => line
+            .contains("/actions/")
+            .then(|| reply(403, json!({ "message": words }))),
+    })
+    .await;
+    let installation = stub.installation();
+    let refused = installation.jit_config(&repository(), &request()).await;
+    let error = installation
+        .second_look(&repository(), refused.unwrap_err())
+        .await;
+    assert_eq!(error.fault(), Fault::GitHubRefused);
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+#[tokio::test]
+async fn one_refusal_costs_no_attempt() {
+    for status in [401, 403, 404, 422, 500, 502, 503, 504] {
+        let first = AtomicBool::new(true);
+        let stub = Stub::start(move |seen| {
+            let listing = seen
+                .line
+                .starts_with("GET /repos/octo/hello/actions/runners");
+            if listing && first.swap(false, Ordering::Relaxed) {
+                return Some(reply(status, json!({ "message": "Oops" })));
+            }
+            listing.then(|| reply(200, json!({ "total_count": 0, "runners": [] })))
+        })
+        .await;
+        let found = stub.installation().find_runner(&repository(), "fr-x").await;
+        assert_eq!(found.unwrap(), None, "{status}");
     }
 }

@@ -1,6 +1,7 @@
 //! A GitHub whose every answer the test decides: for what a model of GitHub would not say.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -8,7 +9,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::http::request::Parts;
-use github::{ApiUrl, App, AppSource, GitHub, Installation};
+use github::{ApiUrl, App, AppSource, GitHub, Installation, Patience};
+use job::Job;
 use serde_json::{Value, json};
 
 pub(crate) const KEY: &str = include_str!("../keys/app.pkcs1.pem");
@@ -69,6 +71,7 @@ type Answers = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 struct Shared {
     seen: Arc<Mutex<Vec<Seen>>>,
     answers: Answers,
+    stopped: Arc<AtomicBool>,
 }
 
 pub(crate) struct Stub {
@@ -83,9 +86,11 @@ impl Stub {
     ) -> Self {
         let shared = Shared {
             seen: Arc::default(),
+            stopped: Arc::default(),
             answers: Arc::new(move |seen| {
                 answers(seen)
                     .or_else(|| issues_a_token(seen))
+                    .or_else(|| shows_the_app(seen))
                     .unwrap_or_else(|| reply(404, json!({ "message": "Not Found" })))
             }),
         };
@@ -102,7 +107,7 @@ impl Stub {
 
     pub(crate) fn github_of(&self, source: impl AppSource) -> GitHub {
         let url: ApiUrl = self.url.parse().unwrap();
-        GitHub::new(url, source).unwrap()
+        GitHub::with_patience(url, source, Patience::NONE).unwrap()
     }
 
     pub(crate) fn installation(&self) -> Installation {
@@ -131,6 +136,22 @@ fn issues_a_token(seen: &Seen) -> Option<Reply> {
     Some(token(&format!("ghs_{id}"), "3000-01-01T00:00:00Z"))
 }
 
+/// The App itself, which GitHub always shows.
+fn shows_the_app(seen: &Seen) -> Option<Reply> {
+    let page = json!({ "html_url": "https://github.com/apps/our-runners" });
+    (seen.line == "GET /app").then(|| reply(200, page))
+}
+
+/// The job of that number, of run 2 of octo/hello.
+pub(crate) fn job(id: u64) -> Job {
+    serde_json::from_value(json!({
+        "id": id, "runId": 2, "runAttempt": 1, "name": "build", "workflow": "CI",
+        "repository": "octo/hello", "ownerType": "Organization", "private": true,
+        "labels": ["linux"], "installationId": 77, "queuedAt": "2026-01-01T00:00:00Z"
+    }))
+    .unwrap()
+}
+
 pub(crate) fn token(token: &str, expires_at: &str) -> Reply {
     reply(201, json!({ "token": token, "expires_at": expires_at }))
 }
@@ -154,7 +175,10 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
     shared.seen.lock().unwrap().push(seen.clone());
     let reply = (shared.answers)(&seen);
     if reply.never {
-        tokio::time::pause();
+        // The clock can be stopped only once.
+        if !shared.stopped.swap(true, Ordering::Relaxed) {
+            tokio::time::pause();
+        }
         pending::<()>().await;
     }
     let mut response = Response::builder().status(reply.status);

@@ -2,17 +2,25 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::stub::{KEY, ROTATED_KEY, Reply, Stub, reply, token};
+use crate::stub::{KEY, ROTATED_KEY, Reply, Stub, job, reply, token};
 use fault::Fault;
 use github::{App, AppFuture, AppSource, Error};
-use job::{JobId, Repository};
 use serde_json::json;
 
 const MINT: &str = "POST /app/installations/77/access_tokens";
 const JOB: &str = "GET /repos/octo/hello/actions/jobs/1";
 
-fn repository() -> Repository {
-    "octo/hello".parse().unwrap()
+const INSTALLATION: &str = "GET /app/installations/77";
+const UNDECODED: &str = "A JSON web token could not be decoded";
+
+fn installation(suspended_at: Option<&str>) -> Reply {
+    reply(
+        200,
+        json!({
+            "id": 77, "suspended_at": suspended_at,
+            "permissions": { "actions": "read", "administration": "write", "metadata": "read" }
+        }),
+    )
 }
 
 fn queued() -> Reply {
@@ -27,11 +35,7 @@ async fn cached_token_reused_across_calls() {
     let stub = Stub::start(|seen| (seen.line == JOB).then(queued)).await;
     let github = stub.github();
     for _ in 0..3 {
-        let job = github
-            .installation(77)
-            .job(&repository(), JobId(1))
-            .await
-            .unwrap();
+        let job = github.installation(77).job(&job(1)).await.unwrap();
         assert!(job.is_queued());
     }
     assert_eq!((stub.hits(MINT), stub.hits(JOB)), (1, 3));
@@ -39,39 +43,35 @@ async fn cached_token_reused_across_calls() {
 
 #[tokio::test]
 async fn expired_token_renewed() {
-    let stub =
-        Stub::start(|seen| (seen.line == MINT).then(|| token("ghs_old", "2020-01-01T00:00:00Z")))
-            .await;
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        MINT => Some(token("ghs_old", "2020-01-01T00:00:00Z")),
+        JOB => Some(queued()),
+        _ => None,
+    })
+    .await;
     let installation = stub.installation();
     for _ in 0..2 {
-        installation.job(&repository(), JobId(1)).await.unwrap();
+        installation.job(&job(1)).await.unwrap();
     }
     assert_eq!(stub.hits(MINT), 2);
 }
 
 #[tokio::test]
 async fn concurrent_calls_share_one_token() {
-    let stub = Stub::start(|_| None).await;
+    let stub = Stub::start(|seen| seen.line.contains("/jobs/").then(queued)).await;
     let installation = stub.installation();
-    let repository = repository();
-    let (a, b) = tokio::join!(
-        installation.job(&repository, JobId(1)),
-        installation.job(&repository, JobId(2)),
-    );
+    let (one, two) = (job(1), job(2));
+    let (a, b) = tokio::join!(installation.job(&one), installation.job(&two),);
     assert!(a.is_ok() && b.is_ok());
     assert_eq!(stub.hits(MINT), 1);
 }
 
 #[tokio::test]
 async fn each_installation_has_a_token_of_its_own() {
-    let stub = Stub::start(|_| None).await;
+    let stub = Stub::start(|seen| (seen.line == JOB).then(queued)).await;
     let github = stub.github();
     for id in [77, 78, 77] {
-        github
-            .installation(id)
-            .job(&repository(), JobId(1))
-            .await
-            .unwrap();
+        github.installation(id).job(&job(1)).await.unwrap();
     }
     let bearers: Vec<_> = stub
         .seen()
@@ -97,11 +97,7 @@ async fn a_revoked_token_is_issued_anew_once() {
         _ => None,
     })
     .await;
-    let job = stub
-        .installation()
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap();
+    let job = stub.installation().job(&job(1)).await.unwrap();
     assert!(job.is_queued());
     assert_eq!((stub.hits(MINT), stub.hits(JOB)), (2, 2));
 }
@@ -112,11 +108,7 @@ async fn a_new_token_that_is_refused_too_is_an_outage_that_passes() {
         (seen.line == JOB).then(|| reply(401, r#"{"message":"Bad credentials"}"#))
     })
     .await;
-    let error = stub
-        .installation()
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap_err();
+    let error = stub.installation().job(&job(1)).await.unwrap_err();
     assert_eq!(error.fault(), Fault::GitHubUnavailable);
     assert_eq!((stub.hits(MINT), stub.hits(JOB)), (2, 2));
 }
@@ -139,16 +131,15 @@ async fn a_rotated_key_costs_no_failure() {
     let first = AtomicUsize::new(0);
     let stub = Stub::start(move |seen| {
         let refused = seen.line == MINT && first.fetch_add(1, Ordering::Relaxed) == 0;
-        refused.then(|| {
-            reply(
-                401,
-                r#"{"message":"A JSON web token could not be decoded"}"#,
-            )
-        })
+        match seen.line.as_str() {
+            MINT if refused => Some(reply(401, json!({ "message": UNDECODED }))),
+            JOB => Some(queued()),
+            _ => None,
+        }
     })
     .await;
     let installation = stub.github_of(Rotated).installation(77);
-    installation.job(&repository(), JobId(1)).await.unwrap();
+    installation.job(&job(1)).await.unwrap();
     let shown: Vec<_> = stub
         .seen()
         .iter()
@@ -160,43 +151,121 @@ async fn a_rotated_key_costs_no_failure() {
 
 #[tokio::test]
 async fn a_key_that_github_does_not_know_is_named_as_the_reason() {
-    for (status, message) in [
-        (401, "A JSON web token could not be decoded"),
-        (404, "Integration not found"),
-    ] {
+    for (status, message) in [(401, UNDECODED), (404, "Integration not found")] {
+        // GitHub refuses the key wherever it is shown.
         let stub = Stub::start(move |seen| {
-            (seen.line == MINT).then(|| reply(status, json!({ "message": message })))
+            let as_app = seen.line.contains(" /app");
+            as_app.then(|| reply(status, json!({ "message": message })))
         })
         .await;
-        let error = stub
-            .installation()
-            .job(&repository(), JobId(1))
-            .await
-            .unwrap_err();
+        let error = stub.installation().job(&job(1)).await.unwrap_err();
         assert_eq!(error.fault(), Fault::AppKeyInvalid);
         assert!(error.to_string().contains(message), "{error}");
-        assert_eq!(stub.hits("POST"), 1);
+        assert_eq!((stub.hits(MINT), stub.hits("GET /app")), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_at_one_endpoint_alone_is_not_at_fault() {
+    let stub = Stub::start(|seen| {
+        (seen.line == MINT).then(|| reply(401, json!({ "message": UNDECODED })))
+    })
+    .await;
+    let error = stub.installation().job(&job(1)).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubUnavailable);
+    assert_eq!(stub.hits(MINT), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_once_costs_nothing() {
+    for (status, message) in [(401, UNDECODED), (404, "Integration not found")] {
+        let minted = AtomicUsize::new(0);
+        let stub = Stub::start(move |seen| match seen.line.as_str() {
+            MINT if minted.fetch_add(1, Ordering::Relaxed) == 0 => {
+                Some(reply(status, json!({ "message": message })))
+            }
+            JOB => Some(queued()),
+            _ => None,
+        })
+        .await;
+        assert!(stub.installation().job(&job(1)).await.unwrap().is_queued());
     }
 }
 
 #[tokio::test]
 async fn an_installation_that_is_gone_is_not_installed() {
     let stub = Stub::start(|seen| (seen.line == MINT).then(|| reply(404, "{}"))).await;
-    let error = stub
-        .installation()
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap_err();
+    let error = stub.installation().job(&job(1)).await.unwrap_err();
     assert!(matches!(error, Error::AppNotInstalled { .. }), "{error}");
+    assert_eq!(stub.hits("GET /app/installations/77"), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_for_an_installation_that_stands_is_an_outage() {
+    for status in [403, 404, 422] {
+        let stub = Stub::start(move |seen| match seen.line.as_str() {
+            MINT => Some(reply(status, json!({ "message": "Not Found" }))),
+            INSTALLATION => Some(installation(None)),
+            _ => None,
+        })
+        .await;
+        let error = stub.installation().job(&job(1)).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::GitHubUnavailable, "{status}: {error}");
+        assert_eq!(stub.hits(MINT), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_installation_is_named_as_the_reason() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        MINT => Some(reply(
+            403,
+            json!({ "message": "This installation has been suspended" }),
+        )),
+        INSTALLATION => Some(installation(Some("2026-01-01T00:00:00Z"))),
+        _ => None,
+    })
+    .await;
+    let error = stub.installation().job(&job(1)).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubRefused);
+    assert!(
+        error.to_string().contains("77 of the App is suspended"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn when_github_knows_nothing_at_all_it_is_an_outage() {
+    for status in [403, 404] {
+        let stub =
+            Stub::start(move |_| Some(reply(status, json!({ "message": "Not Found" })))).await;
+        let error = stub.installation().job(&job(1)).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::GitHubUnavailable, "{status}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_any_length_and_letters_is_shown_as_it_is() {
+    // Since 2026 GitHub issues `ghs_APPID_JWT`, of about 520 characters and more:
+    // https://github.blog/changelog/2026-04-24-notice-about-upcoming-new-format-for-github-app-installation-tokens/
+    let part = |length: usize| "aZ0_-".repeat(length / 5);
+    let long = format!("ghs_1234_{}.{}.{}", part(40), part(1_500), part(500));
+    let issued = long.clone();
+    let stub = Stub::start(move |seen| match seen.line.as_str() {
+        MINT => Some(token(&issued, "3000-01-01T00:00:00Z")),
+        JOB => Some(queued()),
+        _ => None,
+    })
+    .await;
+    stub.installation().job(&job(1)).await.unwrap();
+    let shown = stub.seen().pop().unwrap();
+    assert_eq!(shown.header("authorization"), format!("Bearer {long}"));
 }
 
 #[tokio::test]
 async fn every_request_names_the_version_and_shape_it_expects() {
     let stub = Stub::start(|seen| (seen.line == JOB).then(queued)).await;
-    stub.installation()
-        .job(&repository(), JobId(1))
-        .await
-        .unwrap();
+    stub.installation().job(&job(1)).await.unwrap();
     for seen in stub.seen() {
         assert_eq!(seen.header("x-github-api-version"), "2022-11-28");
         assert_eq!(seen.header("accept"), "application/vnd.github+json");

@@ -38,9 +38,11 @@ async fn an_outage_of_github_passes() {
         message: None,
         retry_after: None,
     };
-    stage
-        .server
-        .fault(Trouble::new(outage).on("POST", "generate-jitconfig"));
+    stage.server.fault(
+        Trouble::new(outage)
+            .on("POST", "generate-jitconfig")
+            .times(99),
+    );
     assert_eq!(
         stage.run().await.unwrap_err().fault(),
         Fault::GitHubUnavailable
@@ -106,7 +108,7 @@ async fn a_job_that_left_the_queue_gets_no_runner() {
     for (job, word) in [
         (cancelled, "completed (cancelled)"),
         (waiting, "waiting"),
-        (1, "unknown"),
+        (1, "its run was deleted"),
     ] {
         let error = handle(&stage.deps, doubted(job, stage.installation()))
             .await

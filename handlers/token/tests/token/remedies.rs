@@ -30,19 +30,61 @@ async fn a_name_left_behind_by_an_earlier_try_is_freed() {
     assert_eq!(output.runner_id, Some(runner.id));
 }
 
+fn status(status: u16) -> FaultKind {
+    FaultKind::Status {
+        status,
+        message: None,
+        retry_after: None,
+    }
+}
+
 #[tokio::test]
-async fn a_try_whose_answer_was_lost_is_made_good_by_the_next() {
-    let stage = Stage::new().await;
-    stage.server.fault(
-        Trouble::new(FaultKind::Disconnect)
-            .on("POST", "generate-jitconfig")
-            .after(),
-    );
-    let error = stage.run().await.unwrap_err();
-    assert_eq!(error.fault(), Fault::GitHubUnavailable);
-    assert_eq!(stage.server.runners().len(), 1);
-    stage.run().await.unwrap();
-    assert_eq!(stage.server.runners().len(), 1);
+async fn one_bad_answer_to_a_registration_costs_no_attempt() {
+    let kinds = [401, 403, 404, 422, 500, 502, 503].map(status);
+    for kind in kinds.into_iter().chain([FaultKind::Disconnect]) {
+        for scope in ["repository", "organization"] {
+            for after in [false, true] {
+                let stage = Stage::with(&[("RUNNER_SCOPE", scope)], &Ssm::Works).await;
+                let mut fault = Trouble::new(kind.clone()).on("POST", "generate-jitconfig");
+                fault.after = after;
+                stage.server.fault(fault);
+                let output = stage.run().await.unwrap();
+                let [runner] = &stage.server.runners()[..] else {
+                    panic!("one runner after {kind:?}")
+                };
+                assert_eq!(output.runner_id, Some(runner.id), "{kind:?} {after}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_bad_answer_to_a_token_costs_no_attempt() {
+    for kind in [401, 403, 404, 422, 502].map(status) {
+        let stage = Stage::new().await;
+        stage
+            .server
+            .fault(Trouble::new(kind.clone()).on("POST", "access_tokens"));
+        stage.run().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_stays_and_that_nothing_explains_passes() {
+    for refused in [401, 403, 404] {
+        let stage = Stage::new().await;
+        stage.server.fault(
+            Trouble::new(status(refused))
+                .on("POST", "generate-jitconfig")
+                .times(99),
+        );
+        let error = stage.run().await.unwrap_err();
+        assert_eq!(
+            error.fault(),
+            Fault::GitHubUnavailable,
+            "{refused}: {error}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -89,26 +131,20 @@ async fn a_runner_whose_registration_cannot_be_written_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn a_runner_group_that_was_made_anew_is_found_again() {
+async fn a_runner_group_is_looked_up_again_when_github_does_not_know_it() {
     let stage = Stage::with(&[("RUNNER_SCOPE", "organization")], &Ssm::Works).await;
     stage.run().await.unwrap();
     stage.calls();
-    let refused = FaultKind::Status {
-        status: 404,
-        message: None,
-        retry_after: None,
-    };
     stage
         .server
-        .fault(Trouble::new(refused).on("POST", "generate-jitconfig"));
-    let error = stage.run().await.unwrap_err();
-    // The group is the same, so it is not the reason, and nothing is tried again.
-    assert_eq!(error.fault(), Fault::GitHubRefused);
+        .fault(Trouble::new(status(404)).on("POST", "generate-jitconfig"));
+    // The name is taken by the run before and is freed on the way.
+    stage.run().await.unwrap();
     let calls = stage.calls();
     assert_eq!(calls["GET /orgs/{org}/actions/runner-groups"], 1);
     assert_eq!(
         calls["POST /orgs/{org}/actions/runners/generate-jitconfig"],
-        1
+        3
     );
 }
 

@@ -93,9 +93,8 @@ async fn no_secret_is_in_an_error() {
         let log = Log::default();
         let guard = log.everything();
         let stage = Stage::new().await;
-        stage
-            .server
-            .fault(Fault::new(trouble).on("POST", "generate-jitconfig").after());
+        let fault = Fault::new(trouble).on("POST", "generate-jitconfig");
+        stage.server.fault(fault.times(99).after());
         let error = stage.run().await.unwrap_err();
         drop(guard);
         search(

@@ -11,7 +11,7 @@ use aws_sdk_ssm::operation::put_parameter::{
 };
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use github::GitHub;
+use github::{GitHub, Patience};
 use github_standin::{APP_PRIVATE_KEY, Config, OwnerType, Server};
 use registration::Registration;
 use serde_json::{Value, json};
@@ -103,7 +103,12 @@ pub(crate) fn deps(server: &Server, variables: &[(&str, &str)], rules: &[&Rule])
     );
     Deps {
         config: token::Config::from_settings(&settings).unwrap(),
-        github: app_secrets::connect(&settings, ssm.clone()).unwrap(),
+        github: GitHub::with_patience(
+            server.url().parse().unwrap(),
+            app_secrets::AppSecrets::new(ssm.clone(), "fargate-runners"),
+            Patience::NONE,
+        )
+        .unwrap(),
         ssm,
     }
 }

@@ -1,0 +1,51 @@
+//! How long the client waits before it asks again.
+
+use std::time::Duration;
+
+/// Pauses of the client, in the middle: each is drawn anew from half to one and a half of it, so that
+/// a hundred jobs that met the same trouble do not come back together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Before a call without an answer is repeated; four times as long before the next repeat.
+    pub repeat: Duration,
+    /// Before what GitHub refused is asked a second time. Long enough for another of GitHub's
+    /// servers to answer, short beside the minute that a handler has.
+    pub second_look: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            repeat: Duration::from_millis(250),
+            second_look: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Patience {
+    /// None at all: for tests.
+    pub const NONE: Self = Self {
+        repeat: Duration::ZERO,
+        second_look: Duration::ZERO,
+    };
+}
+
+/// From half to one and a half of a pause.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
+    pause.mul_f64(0.5 + random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_varies_round_its_middle() {
+        let pause = Duration::from_secs(2);
+        for _ in 0..100 {
+            let drawn = jittered(pause);
+            assert!(drawn >= pause / 2 && drawn <= pause * 3 / 2, "{drawn:?}");
+        }
+    }
+}

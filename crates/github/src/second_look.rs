@@ -1,0 +1,276 @@
+//! Whether a refusal is to be believed.
+//!
+//! In outages GitHub has answered 401, 403, 404 and 422 to calls that it answered well a minute
+//! before. So a refusal is permanent only where it comes again after a pause and what GitHub shows
+//! of the App, its installation and its permissions explains it. What nothing explains is transient.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use job::Repository;
+use serde::Deserialize;
+
+use crate::installations::RepositoryInfo;
+use crate::permission::Permission;
+use crate::transport::{Answer, Call, unavailable};
+use crate::{Error, GitHub, Installation, Page, Scope};
+
+/// An installation of 10,000 repositories is read to its end; nobody waits for more.
+const MOST_PAGES: u32 = 100;
+
+/// How an installation stands, by the App's own look.
+pub(crate) enum Standing {
+    /// GitHub knows no such installation, and answered so twice.
+    Gone,
+    /// It is suspended and refuses every call.
+    Suspended,
+    /// It works, with these permissions.
+    Granted(BTreeMap<String, String>),
+}
+
+impl GitHub {
+    /// Looks at an installation as the App ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/apps/apps#get-an-installation-for-the-authenticated-app
+    pub(crate) async fn standing(&self, installation: u64) -> Result<Standing, Error> {
+        #[derive(Deserialize)]
+        struct Shown {
+            suspended_at: Option<String>,
+            #[serde(default)]
+            permissions: BTreeMap<String, String>,
+        }
+        let call = Call::get(format!("/app/installations/{installation}"));
+        let mut answer = self.as_app(&call).await?;
+        if !answer.status.is_success() {
+            self.pause().await;
+            answer = self.as_app(&call).await?;
+        }
+        if answer.status == StatusCode::NOT_FOUND {
+            self.page().await?;
+            return Ok(Standing::Gone);
+        }
+        if answer.status.is_client_error() {
+            return Err(contradicted(&call, &answer));
+        }
+        let shown: Shown = answer.json(&call)?;
+        Ok(match shown.suspended_at {
+            Some(_) => Standing::Suspended,
+            None => Standing::Granted(shown.permissions),
+        })
+    }
+
+    /// That a call was refused because the installation is suspended.
+    pub(crate) fn suspended(&self, installation: u64, call: &Call, answer: &Answer) -> Error {
+        Error::Refused {
+            call: call.to_string(),
+            status: answer.status.as_u16(),
+            message: answer.message(),
+            advice: self.unsuspend(installation),
+        }
+    }
+
+    fn unsuspend(&self, installation: u64) -> String {
+        format!(
+            "; installation {installation} of the App is suspended: unsuspend it at {}",
+            self.page_of_app()
+        )
+    }
+}
+
+impl Installation {
+    /// Makes a call whose refusal would stop a job: one that GitHub refuses is made again after a
+    /// pause, and what is refused twice is held against what the App was granted.
+    pub(crate) async fn settled(
+        &self,
+        call: &Call,
+        repository: Option<&Repository>,
+    ) -> Result<Answer, Error> {
+        self.settled_but(call, repository, &[]).await
+    }
+
+    /// The same, except that some statuses are answers to this call and no refusals.
+    pub(crate) async fn settled_but(
+        &self,
+        call: &Call,
+        repository: Option<&Repository>,
+        answers: &[StatusCode],
+    ) -> Result<Answer, Error> {
+        let is_refused =
+            |answer: &Answer| answer.status.is_client_error() && !answers.contains(&answer.status);
+        let answer = self.call(call).await?;
+        if !is_refused(&answer) {
+            return Ok(answer);
+        }
+        self.github.pause().await;
+        let again = self.call(call).await?;
+        if !is_refused(&again) {
+            return Ok(again);
+        }
+        Err(self.explain(call, &again, repository).await)
+    }
+
+    /// What a refusal of [`Self::jit_config`] amounts to when it came twice.
+    pub async fn second_look(&self, scope: &Scope, refused: Error) -> Error {
+        let Error::Refused {
+            call,
+            status,
+            message,
+            ..
+        } = &refused
+        else {
+            return refused;
+        };
+        let refusal = Refusal {
+            call,
+            status: *status,
+            message,
+            needs: Some(scope.runner_permission()),
+        };
+        self.judge(refusal, scope.repository()).await
+    }
+
+    /// Waits before a call that was refused is made again.
+    pub async fn pause(&self) {
+        self.github.pause().await;
+    }
+
+    /// What a refusal that came twice amounts to.
+    pub(crate) async fn explain(
+        &self,
+        call: &Call,
+        answer: &Answer,
+        repository: Option<&Repository>,
+    ) -> Error {
+        let refusal = Refusal {
+            call: &call.to_string(),
+            status: answer.status.as_u16(),
+            message: &answer.message(),
+            needs: call.permission(),
+        };
+        self.judge(refusal, repository).await
+    }
+
+    async fn judge(&self, refusal: Refusal<'_>, repository: Option<&Repository>) -> Error {
+        let permissions = match self.github.standing(self.id()).await {
+            Ok(Standing::Gone) => return self.gone(),
+            Ok(Standing::Suspended) => {
+                return refusal.permanent(self.github.unsuspend(self.id()));
+            }
+            Ok(Standing::Granted(permissions)) => permissions,
+            Err(error) => return error,
+        };
+        if let Some(needs) = refusal.needs.filter(|it| !it.is_granted(&permissions)) {
+            return refusal.permanent(format!(
+                "; the App needs {needs} here and installation {} was not granted it: grant it in the App's settings and accept the change for the installation at {}",
+                self.id(),
+                self.github.page_of_app()
+            ));
+        }
+        // A request that GitHub calls wrong is wrong however often it is sent, and a policy of the
+        // owner's is no permission of the App's.
+        if matches!(refusal.status, 400 | 422) || names_a_policy(refusal.message) {
+            return refusal.permanent(String::new());
+        }
+        if let Some(repository) = repository
+            && matches!(refusal.status, 403 | 404)
+        {
+            match self.is_out_of_reach(repository).await {
+                Ok(false) => {}
+                Ok(true) => return self.github.not_installed_at(repository).await,
+                Err(error) => return error,
+            }
+        }
+        refusal.transient()
+    }
+
+    /// Whether the installation does not reach a repository: GitHub does not show it, and it is not
+    /// among those that the installation includes.
+    async fn is_out_of_reach(&self, repository: &Repository) -> Result<bool, Error> {
+        let call = Call::get(format!("/repos/{repository}"));
+        let shown = self.call(&call).await?;
+        if !matches!(shown.status.as_u16(), 403 | 404) {
+            return Ok(false);
+        }
+        Ok(!self.includes(repository).await?)
+    }
+
+    /// Whether the installation's list of repositories names this one.
+    pub(crate) async fn includes(&self, repository: &Repository) -> Result<bool, Error> {
+        let wanted = repository.to_string();
+        for page in 1..=MOST_PAGES {
+            let Page { items, more } = self.repositories_once(page).await?;
+            let is_it =
+                |info: &RepositoryInfo| info.repository.to_string().eq_ignore_ascii_case(&wanted);
+            if items.iter().any(is_it) {
+                return Ok(true);
+            }
+            if !more {
+                return Ok(false);
+            }
+        }
+        // The list was not read to its end, so it does not say that the repository is missing.
+        Ok(true)
+    }
+}
+
+/// A call that was refused, twice.
+struct Refusal<'a> {
+    call: &'a str,
+    status: u16,
+    message: &'a str,
+    needs: Option<Permission>,
+}
+
+impl Refusal<'_> {
+    fn permanent(&self, advice: String) -> Error {
+        Error::Refused {
+            call: self.call.to_owned(),
+            status: self.status,
+            message: self.message.to_owned(),
+            advice,
+        }
+    }
+
+    fn transient(&self) -> Error {
+        Error::Unavailable {
+            call: self.call.to_owned(),
+            reason: unexplained(self.status, self.message),
+        }
+    }
+}
+
+/// That GitHub refused a call although the App, its installation and its permissions are as needed.
+pub(crate) fn contradicted(call: &Call, answer: &Answer) -> Error {
+    unavailable(call, unexplained(answer.status.as_u16(), &answer.message()))
+}
+
+fn unexplained(status: u16, message: &str) -> String {
+    format!(
+        "status {status}: {message}; GitHub shows the App, its installation and its permissions as they should be, so this is taken for an outage"
+    )
+}
+
+/// Whether GitHub's words are about an owner who does not allow self-hosted runners there. No
+/// permission of the App's shows that; a peer has met it as a 403 ([report]).
+///
+/// [report]: https://github.com/runs-on/runs-on/issues/417
+fn names_a_policy(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("self-hosted runners are disabled")
+        || message.contains("self-hosted runners have been disabled")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_policy_against_self_hosted_runners_is_one() {
+        assert!(names_a_policy(
+            "Repository level self-hosted runners are disabled on this repository."
+        ));
+        for message in ["Resource not accessible by integration", "Not Found", ""] {
+            assert!(!names_a_policy(message), "{message}");
+        }
+    }
+}
