@@ -155,7 +155,7 @@ async fn suspect<'a>(
             return Ok(None);
         };
         let job = &execution.order.job;
-        let state = suspect.installation.job(&job.repository, job.id).await?;
+        let state = suspect.installation.job(job).await?;
         if let JobState::Completed { completed_at, .. } = &state {
             suspect.over_for = completed_at.map(|at| world.since(at));
         }

@@ -4,7 +4,7 @@
 use std::time::Duration as StdDuration;
 
 use fleet_standin::Aws;
-use github::{App, GitHub, JitRequest, Scope};
+use github::{App, GitHub, JitRequest, Patience, Scope};
 use github_standin::{
     APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, RunnerRelease, Server, SimulatedRunner,
 };
@@ -39,7 +39,8 @@ impl World {
         let settings = Settings::from_pairs(settings.iter().chain(more).copied());
         let deps = Deps {
             fleet: aws.fleet(),
-            github: GitHub::new(server.url().parse().unwrap(), app).unwrap(),
+            github: GitHub::with_patience(server.url().parse().unwrap(), app, Patience::NONE)
+                .unwrap(),
             config: Config::from_settings(&settings).unwrap(),
             releases: Releases::default(),
         };
