@@ -135,7 +135,7 @@ async fn a_runner_that_idles_for_less_is_left() {
     let world = World::new().await;
     let job = world.job();
     world.server.cancel_job(job.id).unwrap();
-    let (_, _runner) = world.runner(&job, "RUNNING", 9).await;
+    let (_, _runner) = world.runner(&job, "RUNNING", 3).await;
     assert_eq!(world.sweep().await.runners_retired, 0);
     assert_eq!(world.server.runners().len(), 1);
 }
