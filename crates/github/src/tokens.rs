@@ -17,7 +17,8 @@ const MARGIN: Duration = Duration::minutes(5);
 /// [answer]: https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
 #[derive(Deserialize)]
 pub(crate) struct Token {
-    token: Secret,
+    #[serde(rename = "token")]
+    secret: Secret,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
     /// What the token may do, such as `checks` → `write`.
@@ -27,7 +28,7 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn secret(&self) -> Secret {
-        self.token.clone()
+        self.secret.clone()
     }
 
     pub(crate) fn may_write(&self, permission: &str) -> bool {
@@ -58,7 +59,7 @@ impl Tokens {
     pub(crate) async fn forget(&self, installation: u64, refused: &Secret) {
         let slot = self.slot(installation);
         let mut token = slot.lock().await;
-        if token.as_ref().is_some_and(|token| token.token == *refused) {
+        if token.as_ref().is_some_and(|token| token.secret == *refused) {
             *token = None;
         }
     }

@@ -56,13 +56,11 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }
     // It has only just been closed: `sweep` sees whether a runner has had a job since.
-    match begin_again(&deps.fleet, &deps.github, &execution, None).await? {
-        Some(next) => Ok(json!({ "result": "restarted", "execution": next })),
-        None => {
-            check_run::tell_unserved(deps, &execution).await;
-            Ok(json!({ "result": "removed" }))
-        }
+    if let Some(next) = begin_again(&deps.fleet, &deps.github, &execution, None).await? {
+        return Ok(json!({ "result": "restarted", "execution": next }));
     }
+    check_run::tell_unserved(deps, &execution).await;
+    Ok(json!({ "result": "removed" }))
 }
 
 /// Removes one runner's registration, at SSM and at GitHub. Its task is stopped only if GitHub lets
