@@ -20,6 +20,7 @@ import { PublicVpc } from "./network/public-vpc";
 import { RunnerNetwork } from "./network/runner-network";
 import { Permission } from "./permission";
 import { repositoryFile } from "./repository-files";
+import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
 import { RunnerMachine } from "./runner-machine";
 import { Capacity } from "./runners/capacity";
@@ -282,7 +283,11 @@ export class FargateRunners extends Construct implements RunnerHost {
   }
 
   addOffer(offer: Offer): void {
-    const warnings = reachabilityWarnings(offer, this.offers, this.github.requiredLabels);
+    const warnings = reachabilityWarnings(
+      offer,
+      this.offers,
+      requiredAlternatives(this.github.requiredLabels, this.github),
+    );
     for (const { offer: about, id, message } of warnings) {
       Annotations.of(about.construct).addWarningV2(`fargate-runners:${id}`, message);
     }

@@ -1,9 +1,27 @@
-import { Duration } from "aws-cdk-lib";
+import { Annotations, Duration, Stack, Token } from "aws-cdk-lib";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { HANDLER_SIZES } from "./handlers/sizes";
+
+/**
+ * Regions where Lambda has no function URLs, as AWS lists them (2026-11-27):
+ * https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+ */
+const REGIONS_WITHOUT_FUNCTION_URLS: readonly string[] = [
+  "ap-east-2",
+  "ap-south-2",
+  "ap-southeast-4",
+  "ap-southeast-5",
+  "ap-southeast-6",
+  "ap-southeast-7",
+  "ca-west-1",
+  "eu-central-2",
+  "eu-south-2",
+  "il-central-1",
+  "me-central-1",
+];
 
 /** What the front door needs. */
 export interface FrontDoorProps {
@@ -27,6 +45,16 @@ export class FrontDoor extends Construct {
 
   constructor(scope: Construct, id: string, props: FrontDoorProps) {
     super(scope, id);
+    const { region } = Stack.of(this);
+    // A warning, not an error: AWS adds regions, and this list learns of it later.
+    if (!Token.isUnresolved(region) && REGIONS_WITHOUT_FUNCTION_URLS.includes(region)) {
+      Annotations.of(this).addWarningV2(
+        "fargate-runners:no-function-url",
+        `Lambda has no function URLs in ${region}, by AWS's list, and the webhook needs one: ` +
+          `the deployment is likely to fail. Deploy to another region; runners may work for ` +
+          `GitHub from any.`,
+      );
+    }
     // GitHub can't sign for IAM: the HMAC over the body is the authentication.
     this.url = props.verify.addFunctionUrl({ authType: lambda.FunctionUrlAuthType.NONE });
     this.overflow = new sqs.Queue(this, "Overflow", {

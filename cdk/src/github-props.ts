@@ -1,4 +1,5 @@
 import { invalidProp } from "./invalid-prop";
+import { requiredAlternatives } from "./required-labels";
 
 /** How the deployment meets GitHub. */
 export interface GitHubProps {
@@ -44,6 +45,9 @@ export interface GitHubProps {
   readonly allowPublicRepositories?: boolean;
   /**
    * Labels without which a job is not ours, so that jobs for GitHub's own runners start nothing.
+   * Alternatives stand between `|`. `group:NAME` is one for jobs that ask for that runner group and
+   * no label; GitHub does not tell which group a queued job asks for, so all jobs without labels
+   * count. For example `["self-hosted | group:Fargate | dependabot"]`.
    * @default ["self-hosted"]
    */
   readonly requiredLabels?: readonly string[];
@@ -94,15 +98,19 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     const needed = "a list of repositories, which github.reconcileCalls looks into";
     throw invalidProp("github.allowedRepositories", props.allowedRepositories, needed);
   }
+  const scope = props.scope ?? "repository";
+  const runnerGroup = props.runnerGroup ?? "Default";
+  const requiredLabels = props.requiredLabels ?? ["self-hosted"];
+  requiredAlternatives(requiredLabels, { scope, runnerGroup });
   return {
     apiUrl: apiUrl.replace(/\/$/, ""),
-    scope: props.scope ?? "repository",
-    runnerGroup: props.runnerGroup ?? "Default",
+    scope,
+    runnerGroup,
     registration: props.registration ?? "jit",
     allowedOwners: props.allowedOwners ?? [],
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
-    requiredLabels: props.requiredLabels ?? ["self-hosted"],
+    requiredLabels,
     reconcileCalls,
     checkRuns: props.checkRuns ?? false,
     insideNetwork: props.insideNetwork ?? false,

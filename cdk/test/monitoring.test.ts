@@ -46,7 +46,7 @@ test("every alarm watches a metric that somebody emits", () => {
   const names = new Set(EMITTED.map(({ name }) => name));
   const alarms = Object.values(TEMPLATE.findResources("AWS::CloudWatch::Alarm"));
   const ours = alarms.filter(({ Properties }) => Properties.Namespace === NAMESPACE);
-  assert.equal(alarms.length, 10);
+  assert.equal(alarms.length, 11);
   assert.equal(ours.length, 7);
   for (const { Properties } of ours) {
     assert.ok(names.has(Properties.MetricName), `${Properties.MetricName} is emitted by nobody`);
@@ -57,6 +57,7 @@ test("every alarm watches a metric that somebody emits", () => {
   assert.deepEqual(others.map(({ Properties }) => Properties.MetricName).sort(), [
     "ApproximateNumberOfMessagesVisible",
     "Errors",
+    "Throttles",
     "Url5xxCount",
   ]);
 });

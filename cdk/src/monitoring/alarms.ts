@@ -101,6 +101,11 @@ export class Alarms extends Construct {
       }),
       description: "GitHub was answered with an error; it does not repeat a delivery.",
     });
+    this.alarm("WebhookThrottled", {
+      metric: props.verify.metricThrottles({ period: Duration.minutes(5) }),
+      description:
+        "Lambda refused webhooks because too many functions run at once in this account. They are delivered again by the sweep, so jobs wait for some minutes; have the quota of concurrent executions raised.",
+    });
     this.alarm("SweepFails", {
       metric: props.sweep.metricErrors({ period: Duration.minutes(15) }),
       threshold: 2,

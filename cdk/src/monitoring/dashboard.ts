@@ -1,5 +1,6 @@
 import { Duration } from "aws-cdk-lib";
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
@@ -16,6 +17,8 @@ export interface DashboardProps {
   readonly alarms: readonly cloudwatch.IAlarm[];
   /** The machine whose executions are the jobs. */
   readonly stateMachine: sfn.IStateMachine;
+  /** The function that GitHub's webhooks reach. */
+  readonly verify: lambda.IFunction;
   /** Events kept for later. */
   readonly overflow: sqs.IQueue;
   /** Events that nobody could handle. */
@@ -83,6 +86,7 @@ export class Dashboard extends Construct {
     this.dashboard.addWidgets(
       graph("Webhooks", [
         metrics.of("WebhookErrors", SUM, { label: "Refused or failed" }),
+        props.verify.metricThrottles({ label: "Throttled by Lambda" }),
         metrics.of("KeptEvents", SUM, { label: "Kept for later" }),
         props.overflow.metricApproximateNumberOfMessagesVisible({ label: "Waiting in the queue" }),
         props.deadLetters.metricApproximateNumberOfMessagesVisible({ label: "Dead letters" }),
@@ -94,6 +98,9 @@ export class Dashboard extends Construct {
       graph("Runner version (days old)", [
         metrics.of("RunnerVersionAgeDays", MAXIMUM, { label: "oldest in use" }),
       ]),
+      graph("Jobs not served, by reason", [metrics.split("JobsNotServed", SUM)], {
+        stacked: true,
+      }),
     );
   }
 }

@@ -26,6 +26,7 @@ export const METRICS = {
   RunnerVersionAgeDays: { unit: NONE },
   WebhookErrors: { unit: COUNT },
   KeptEvents: { unit: COUNT },
+  JobsNotServed: { unit: COUNT, dimension: "Reason" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;
 
 /** Name of a metric that the handlers emit. */

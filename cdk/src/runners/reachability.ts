@@ -1,3 +1,4 @@
+import { RequiredAlternative } from "../required-labels";
 import { Offer } from "./host";
 
 /** Something about an offer that its author probably didn't mean. */
@@ -20,31 +21,36 @@ export interface ReachabilityWarning {
 export function reachabilityWarnings(
   added: Offer,
   others: readonly Offer[],
-  requiredLabels: readonly string[],
+  required: readonly RequiredAlternative[],
 ): ReachabilityWarning[] {
   const warnings: ReachabilityWarning[] = [];
-  const missing = requiredLabels.filter((label) => !labelSet(added).has(label.toLowerCase()));
-  if (missing.length > 0) {
+  const offered = labelSet(added);
+  const missing = required.map((one) =>
+    "labels" in one ? one.labels.filter((label) => !offered.has(label.toLowerCase())) : [],
+  );
+  if (missing.every((labels) => labels.length > 0)) {
+    const labels = missing.map((one) => one.join(", ")).join(", or ");
     warnings.push({
       offer: added,
       id: "unreachable-runner",
       message:
         `No job reaches ${added.family}: a job is only looked at with the label ` +
-        `${missing.join(", ")}, which this runner doesn't offer. Add it to its labels.`,
+        `${labels}, which this runner doesn't offer. Add it to its labels.`,
     });
   }
+  const always = new Set(
+    required.flatMap((one) =>
+      "labels" in one ? one.labels.map((label) => label.toLowerCase()) : [],
+    ),
+  );
   for (const other of others) {
     const [first, second] = [added, other].sort((a, b) => (a.family < b.family ? -1 : 1));
-    warnings.push(...between(first!, second!, requiredLabels));
+    warnings.push(...between(first!, second!, always));
   }
   return warnings;
 }
 
-function between(
-  first: Offer,
-  second: Offer,
-  requiredLabels: readonly string[],
-): ReachabilityWarning[] {
+function between(first: Offer, second: Offer, always: ReadonlySet<string>): ReachabilityWarning[] {
   const [a, b] = [labelSet(first), labelSet(second)];
   if (a.size !== b.size) {
     return [];
@@ -61,8 +67,7 @@ function between(
       },
     ];
   }
-  const required = new Set(requiredLabels.map((label) => label.toLowerCase()));
-  if (!shared.some((label) => !required.has(label))) {
+  if (!shared.some((label) => !always.has(label))) {
     return [];
   }
   return [

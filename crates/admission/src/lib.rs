@@ -1,11 +1,14 @@
-//! Whose jobs are served: what the operator allows, read from the environment.
+//! Whose jobs are served: what the operator allows, read from the environment, and what a refused
+//! webhook is answered.
 
+pub mod answer;
 mod policy;
+mod required;
 
-use labels::LabelSet;
 use settings::{Error, Settings, Variable};
 
 pub use policy::{Policy, Refusal};
+pub use required::{Required, RequiredError};
 
 /// Accounts whose jobs are served.
 pub const ALLOWED_OWNERS: Variable = Variable::optional(
@@ -27,7 +30,7 @@ pub const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
 pub const REQUIRED_LABELS: Variable = Variable::with_default(
     "REQUIRED_LABELS",
     labels::SELF_HOSTED,
-    "labels that a job must ask for to be served, separated by spaces or commas",
+    "labels that a job must ask for to be served, separated by spaces or commas; alternatives stand between `|`, and `group:NAME` is one for jobs without labels in that runner group, as in `self-hosted | group:NAME | dependabot`",
 );
 
 impl Policy {
@@ -37,7 +40,7 @@ impl Policy {
             owners: settings.list(&ALLOWED_OWNERS),
             repositories: settings.parsed_list(&ALLOWED_REPOSITORIES)?,
             public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
-            required: LabelSet::parse(&settings.text(&REQUIRED_LABELS)?),
+            required: settings.parsed(&REQUIRED_LABELS)?,
         })
     }
 }

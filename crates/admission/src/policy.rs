@@ -5,6 +5,8 @@ use std::fmt;
 use job::{Job, Repository};
 use labels::LabelSet;
 
+use crate::Required;
+
 /// What the operator allows.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
@@ -17,8 +19,8 @@ pub struct Policy {
     ///
     /// [warning]: https://docs.github.com/actions/security-for-github-actions/security-guides/security-hardening-for-github-actions#hardening-for-self-hosted-runners
     pub public: bool,
-    /// Labels that a job must ask for: those for GitHub's own runners start nothing here.
-    pub required: LabelSet,
+    /// What a job must ask for: those for GitHub's own runners start nothing here.
+    pub required: Required,
 }
 
 /// Why a job is not served.
@@ -26,8 +28,12 @@ pub struct Policy {
 pub enum Refusal {
     /// It asks for another kind of runner.
     Labels {
-        /// The required labels that it lacks.
-        lacking: LabelSet,
+        /// The labels that it asks for.
+        asked: LabelSet,
+        /// The runner group that its event names.
+        group: Option<String>,
+        /// What it would have to ask for.
+        required: Required,
     },
     /// Its owner is not allowed.
     Owner(String),
@@ -40,7 +46,20 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Labels { lacking } => write!(f, "the job does not ask for [{lacking}]"),
+            Self::Labels {
+                asked,
+                group,
+                required,
+            } => {
+                if let Some(labels) = required.only_labels() {
+                    return write!(f, "the job does not ask for [{}]", asked.lacking(labels));
+                }
+                write!(f, "the job asks for [{asked}]")?;
+                if let Some(group) = group {
+                    write!(f, " in the runner group {group:?}")?;
+                }
+                write!(f, ", which is none of REQUIRED_LABELS ({required})")
+            }
             Self::Owner(owner) => write!(f, "{owner} is not among ALLOWED_OWNERS"),
             Self::Repository(repository) => {
                 write!(f, "{repository} is not among ALLOWED_REPOSITORIES")
@@ -53,15 +72,49 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl Refusal {
+    /// Its kind, as a metric splits it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Labels { .. } => "Labels",
+            Self::Owner(_) => "Owner",
+            Self::Repository(_) => "Repository",
+            Self::Public(_) => "Public",
+        }
+    }
+
+    /// Whether the job asks for one of GitHub's own runners by a label that GitHub names them by
+    /// ([labels]). Nobody wonders why such a job starts nothing here.
+    ///
+    /// [labels]: https://docs.github.com/actions/reference/runners/github-hosted-runners
+    pub fn is_for_githubs_runners(&self) -> bool {
+        match self {
+            Self::Labels { asked, .. } => asked.iter().any(|label| {
+                GITHUBS_OWN
+                    .iter()
+                    .any(|system| label.as_str().starts_with(system))
+            }),
+            _ => false,
+        }
+    }
+}
+
+/// What the labels of GitHub's own runners begin with.
+const GITHUBS_OWN: [&str; 3] = ["ubuntu-", "windows-", "macos-"];
+
 impl Policy {
-    /// Decides whether a job is served. Labels come first: most refused jobs are GitHub's own.
-    pub fn admit(&self, job: &Job) -> Result<(), Refusal> {
+    /// Decides whether a job is served. `group` is the runner group that its event names. Labels
+    /// come first: most refused jobs are GitHub's own.
+    pub fn admit(&self, job: &Job, group: Option<&str>) -> Result<(), Refusal> {
         let repository = &job.repository;
         // GitHub compares names of accounts and repositories without case.
         let owner = |allowed: &str| allowed.eq_ignore_ascii_case(repository.owner());
-        let lacking = job.labels.lacking(&self.required);
-        if !lacking.is_empty() {
-            return Err(Refusal::Labels { lacking });
+        if !self.required.met(&job.labels, group) {
+            return Err(Refusal::Labels {
+                asked: job.labels.clone(),
+                group: group.map(str::to_owned),
+                required: self.required.clone(),
+            });
         }
         if !self.owners.is_empty() && !self.owners.iter().any(|allowed| owner(allowed)) {
             return Err(Refusal::Owner(repository.owner().to_owned()));
@@ -100,6 +153,7 @@ mod tests {
             labels: LabelSet::parse(labels),
             installation_id: None,
             queued_at: OffsetDateTime::UNIX_EPOCH,
+            created_at: None,
         }
     }
 
@@ -108,7 +162,7 @@ mod tests {
             owners: owners.iter().map(|&owner| owner.to_owned()).collect(),
             repositories: repositories.iter().map(|r| r.parse().unwrap()).collect(),
             public,
-            required: LabelSet::parse("self-hosted"),
+            required: Required::default(),
         }
     }
 
@@ -128,7 +182,7 @@ mod tests {
             (vec![], vec!["octo/hello"], false, false, false),
         ] {
             let policy = policy(&owners, &repositories, public);
-            let decision = policy.admit(&job("self-hosted linux", private));
+            let decision = policy.admit(&job("self-hosted linux", private), None);
             assert_eq!(decision.is_ok(), admitted, "{policy:?}, private {private}");
         }
     }
@@ -136,7 +190,7 @@ mod tests {
     #[test]
     fn jobs_for_githubs_own_runners_are_refused_by_what_they_lack() {
         let refusal = policy(&[], &[], true)
-            .admit(&job("ubuntu-latest", true))
+            .admit(&job("ubuntu-latest", true), None)
             .unwrap_err();
         assert_eq!(
             refusal.to_string(),
@@ -147,12 +201,41 @@ mod tests {
     #[test]
     fn every_required_label_has_to_be_asked_for() {
         let mut policy = policy(&[], &[], true);
-        policy.required = LabelSet::parse("self-hosted fargate");
-        assert!(policy.admit(&job("self-hosted linux", true)).is_err());
+        policy.required = "self-hosted fargate".parse().unwrap();
+        assert!(policy.admit(&job("self-hosted linux", true), None).is_err());
         assert!(
             policy
-                .admit(&job("Self-Hosted Fargate linux", true))
+                .admit(&job("Self-Hosted Fargate linux", true), None)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_job_asks_for_and_what_would_be_served() {
+        let mut policy = policy(&[], &[], true);
+        policy.required = "self-hosted | group:Build".parse().unwrap();
+        let refusal = policy.admit(&job("", true), Some("GPU")).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "the job asks for [] in the runner group \"GPU\", which is none of REQUIRED_LABELS \
+             (self-hosted | group:Build)"
+        );
+        assert!(policy.admit(&job("", true), None).is_ok());
+    }
+
+    #[test]
+    fn only_jobs_that_name_githubs_own_runners_raise_no_question() {
+        let policy = policy(&[], &[], true);
+        for (labels, githubs) in [
+            ("ubuntu-latest", true),
+            ("Windows-2025", true),
+            ("macos-15-xlarge", true),
+            ("", false),
+            ("dependabot", false),
+            ("gpu linux", false),
+        ] {
+            let refusal = policy.admit(&job(labels, true), None).unwrap_err();
+            assert_eq!(refusal.is_for_githubs_runners(), githubs, "{labels}");
+        }
     }
 }

@@ -3,17 +3,18 @@
 //! - [`Job`] is what the state machine knows of a job; [`Order`] is an execution's input.
 //! - [`ExecutionName`] and [`RunnerName`] are made from the job and read back from it, so that an
 //!   execution, a runner, a task and a parameter are all found again from a name alone.
-//! - [`sink`] fits text to what ECS accepts.
+//! - [`sink`] fits text to what ECS accepts, [`text`] what GitHub sends to what can be read.
 
 mod matched;
 mod name;
 mod order;
 mod repository;
 pub mod sink;
+pub mod text;
 
 pub use matched::{CONTAINER, Matched};
 pub use name::{DeploymentId, ExecutionName, NameError, RunnerName};
-pub use order::{Job, JobId, Order, OwnerType};
+pub use order::{Job, JobId, Order, OwnerType, queued_since};
 pub use repository::{Repository, RepositoryError};
 
 /// What every tag that a deployment puts on a task begins with.

@@ -72,6 +72,8 @@ metrics! {
     WebhookErrors: Count,
     /// Events put into the overflow queue.
     KeptEvents: Count,
+    /// Queued jobs that this deployment does not serve, by what speaks against it.
+    JobsNotServed: Count by Reason,
 }
 
 /// Emits one value. `split` is the value of the metric's own dimension; without one it is left out.

@@ -30,7 +30,7 @@ use telemetry::Metric;
 use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
 
-pub use select::{Unmatched, select};
+pub use select::{Unmatched, names_a_kind, select};
 pub use settings::Config;
 pub use shelf::Shelf;
 
@@ -145,7 +145,7 @@ async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Er
         Err(failure) => failure,
     };
     // No catalogue serves a job that names no kind of runner.
-    if !job.labels.is_specific() {
+    if !names_a_kind(&job.labels) {
         return Err(failure);
     }
     match deps.shelf.newer(&catalogue, now).await? {

@@ -11,14 +11,21 @@ const NEAREST: usize = 3;
 /// The offer that serves a job with the labels `wanted`: of those that carry them all, the one with
 /// the fewest labels that the job did not ask for; of equals, the first by family name.
 ///
-/// A job that asks for `self-hosted` alone, or for nothing, names no kind of runner: any offer
-/// would do, so none is chosen for it.
+/// A job that asks for `self-hosted` alone names no kind of runner: any offer would do, so none is
+/// chosen for it. A job without any label (`runs-on: {group: NAME}`) comes here only where the
+/// deployment is told to serve such (`group:NAME` in `REQUIRED_LABELS`). Every offer carries what it
+/// asks for, so the same rule decides: the offer with the fewest labels, of equals the first by name.
 pub fn select<'a>(offers: &'a [Offer], wanted: &LabelSet) -> Result<&'a Offer, Unmatched> {
     offers
         .iter()
-        .filter(|offer| wanted.is_specific() && offer.labels.carries(wanted))
+        .filter(|offer| names_a_kind(wanted) && offer.labels.carries(wanted))
         .min_by_key(|&offer| (wanted.lacking(&offer.labels).len(), &offer.family))
         .ok_or_else(|| Unmatched::new(offers, wanted))
+}
+
+/// Whether labels tell which runner is wanted: any but `self-hosted`, or none at all.
+pub fn names_a_kind(wanted: &LabelSet) -> bool {
+    wanted.is_empty() || wanted.is_specific()
 }
 
 /// No task definition offers all of a job's labels.
@@ -64,7 +71,7 @@ impl std::error::Error for Unmatched {}
 impl fmt::Display for Unmatched {
     /// The whole of what a person needs: what was asked, what comes near, what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.wanted.is_specific() {
+        if !names_a_kind(&self.wanted) {
             return write!(
                 f,
                 "the job asks for [{}], which names no kind of runner; add a label to `runs-on` \
@@ -136,7 +143,7 @@ mod tests {
             ("self-hosted large", Some("ubuntu-large")),
             ("arm64", Some("arm")),
             ("self-hosted", None),
-            ("", None),
+            ("", Some("bare")),
             ("self-hosted windows", None),
             ("arm64 large", None),
         ] {
@@ -174,6 +181,24 @@ mod tests {
             "no task definition offers all of the job's labels [gpu linux self-hosted x64]. \
              Nearest: bare lacks [gpu]; ubuntu lacks [gpu]; ubuntu-large lacks [gpu]. \
              Change the job's `runs-on`, or add what is lacking to a task definition's tag `GH:labels`"
+        );
+    }
+
+    #[test]
+    fn a_job_without_labels_gets_the_plainest_offer() {
+        let mut offers = vec![
+            offer("gpu", "self-hosted linux x64 gpu"),
+            offer("plain-b", "self-hosted linux"),
+            offer("plain-a", "self-hosted arm64"),
+        ];
+        let none = LabelSet::default();
+        assert_eq!(select(&offers, &none).unwrap().family, "plain-a");
+        offers.pop();
+        assert_eq!(select(&offers, &none).unwrap().family, "plain-b");
+        let error = select(&[], &none).unwrap_err().to_string();
+        assert!(
+            error.contains("There is none that offers labels"),
+            "{error}"
         );
     }
 
@@ -219,14 +244,14 @@ mod tests {
             let wanted = LabelSet::parse(&wanted);
             match select(&offers, &wanted) {
                 Ok(found) => {
-                    prop_assert!(wanted.is_specific() && found.labels.carries(&wanted));
+                    prop_assert!(names_a_kind(&wanted) && found.labels.carries(&wanted));
                     for other in offers.iter().filter(|other| other.labels.carries(&wanted)) {
                         // Both carry what is wanted, so the smaller set is the more specific one.
                         prop_assert!(found.labels.len() <= other.labels.len());
                     }
                 }
                 Err(_) => prop_assert!(
-                    !wanted.is_specific() || offers.iter().all(|offer| !offer.labels.carries(&wanted))
+                    !names_a_kind(&wanted) || offers.iter().all(|offer| !offer.labels.carries(&wanted))
                 ),
             }
         }

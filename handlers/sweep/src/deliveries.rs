@@ -1,58 +1,130 @@
 //! Webhooks that GitHub could not deliver.
 //!
-//! GitHub does not repeat a failed delivery, but the App may ask it to, for three days. How far
-//! back everything was seen to is kept in a parameter, so that a sweep in a new sandbox goes on
-//! where the last one stopped. A repeated delivery appears as a new one, newer than that mark: one
-//! that fails again is found again.
+//! GitHub does not repeat a failed delivery, but the App may ask it to, for three days. What is known
+//! of them is kept in a parameter ([`State`]), so that a sweep in a new sandbox goes on where the
+//! last one stopped:
+//!
+//! ```text
+//! mark ─────────────── seen by the sweeps of this pass ──────────────▶ top        now
+//!   └ everything older is settled    ◀── cursor: the next sweep reads on from here
+//! ```
+//!
+//! One sweep reads so many pages of the list, newest first. Where they do not reach the mark, the
+//! next sweep reads on; the mark moves once they have. A repeated delivery is a new one in the list,
+//! newer than the mark, so one that fails again is found again. How often it was repeated is kept
+//! beside the mark: five times in all, with growing pauses, so that an outage of some hours uses
+//! none of them up at once.
 
-use std::collections::BTreeSet;
+mod record;
+mod state;
 
+use std::collections::BTreeMap;
+
+use admission::answer::is_refusal;
 use aws_sdk_ssm::types::ParameterType;
 use github::Delivery;
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::{Deps, parameter};
+use state::{Pass, State};
 
 /// For how long GitHub keeps deliveries.
 const KEPT: Duration = Duration::days(3);
 /// A delivery may appear a little after its own time stamp.
 const OVERLAP: Duration = Duration::minutes(2);
+/// For how long an attempt that was asked for may be on its way.
+const LATE: Duration = Duration::hours(1);
 /// A delivery that GitHub is still trying counts as failed until it is answered.
 const SETTLED: Duration = Duration::seconds(30);
 /// How many pages of a hundred one sweep reads.
 const PAGES: usize = 20;
-/// How often one delivery is repeated.
-const ATTEMPTS: usize = 5;
+/// How many deliveries one sweep has repeated: GitHub allows 900 points a minute, and a call that
+/// changes something costs five ([limits]).
+///
+/// [limits]: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#calculating-points-for-the-secondary-rate-limit
+const REPEATS: usize = 180;
 
 /// Asks GitHub to repeat what it could not deliver since the last sweep.
 pub async fn redeliver(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
     let name = format!("/{}/sweep/deliveries-seen", deps.fleet.prefix);
-    let mark = read_mark(deps, &name)
-        .await?
-        .unwrap_or(now - KEPT)
-        .max(now - KEPT);
-    let (seen, complete) = list_since(deps, mark - OVERLAP).await?;
-    let due = to_redeliver(&seen, now);
-    for id in &due {
-        deps.github.redeliver(*id).await?;
-    }
-    // An incomplete look leaves the mark where it is: what was repeated by then has succeeded or
-    // will be found failed again.
-    if complete {
-        write_mark(deps, &name, now - SETTLED).await?;
-    } else {
-        tracing::warn!(pages = PAGES, "more failed webhooks than one sweep reads");
-    }
-    Ok(due.len())
+    let text = parameter::read(deps, &name).await?;
+    let mut state = State::read(text.as_deref().unwrap_or_default(), now - KEPT);
+    let result = go_on(deps, &mut state, now).await;
+    // What was done is kept even where the rest failed: a delivery that was repeated and not counted
+    // would be repeated without end.
+    write(deps, &name, &state).await?;
+    result
 }
 
-async fn list_since(
+async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<usize, fleet::Error> {
+    let pass = state.pass.take().unwrap_or_else(|| Pass::begin(now));
+    let since = state.mark - OVERLAP;
+    let (seen, next) = match list(deps, pass.cursor.as_deref(), since).await {
+        Ok(read) => read,
+        Err(error) => {
+            // Where GitHub does not take the cursor any more, the next sweep begins anew.
+            state.pass = error.refused_status().is_none().then_some(pass);
+            return Err(error.into());
+        }
+    };
+    let work = state.failing.sort_out(&seen, now);
+    let mut repeated = 0;
+    let mut failed = None;
+    let mut left = None;
+    for due in work.due {
+        if failed.is_some() || repeated == REPEATS {
+            left = earliest(left, Some(due.delivered_at));
+            continue;
+        }
+        match deps.github.redeliver(due.id).await {
+            Ok(()) => {
+                repeated += 1;
+                state.failing.repeated(&due, now);
+            }
+            // One that GitHub does not repeat (it is too old, say) must not keep the others waiting.
+            Err(error) if error.refused_status().is_some() => {
+                tracing::warn!(guid = due.guid, delivery = due.id, %error, "a failed webhook is not repeated");
+                state.failing.give_up(&due, now);
+            }
+            Err(error) => {
+                left = earliest(left, Some(due.delivered_at));
+                failed = Some(error);
+            }
+        }
+    }
+    let left = earliest(earliest(left, work.no_room), pass.left);
+    match next {
+        Some(cursor) => {
+            tracing::warn!(
+                pages = PAGES,
+                "more webhooks than one sweep reads; the next one reads on"
+            );
+            state.pass = Some(Pass {
+                cursor: Some(cursor),
+                left,
+                ..pass
+            });
+        }
+        None => state.mark = earliest(Some(pass.top - SETTLED), left).unwrap_or(state.mark),
+    }
+    state
+        .failing
+        .forget(state.mark - OVERLAP - LATE, now - KEPT);
+    failed.map_or(Ok(repeated), |error| Err(error.into()))
+}
+
+fn earliest(a: Option<OffsetDateTime>, b: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
+    a.into_iter().chain(b).min()
+}
+
+/// The deliveries since then, newest first, as far as one sweep reads, and where it stopped.
+async fn list(
     deps: &Deps,
+    from: Option<&str>,
     since: OffsetDateTime,
-) -> Result<(Vec<Delivery>, bool), fleet::Error> {
+) -> Result<(Vec<Delivery>, Option<String>), github::Error> {
     let mut seen = Vec::new();
-    let mut cursor = None;
+    let mut cursor = from.map(str::to_owned);
     for _ in 0..PAGES {
         let page = deps.github.deliveries(cursor.as_deref()).await?;
         let reached = page
@@ -66,119 +138,66 @@ async fn list_since(
         );
         cursor = page.next;
         if reached || cursor.is_none() {
-            return Ok((seen, true));
+            return Ok((seen, None));
         }
     }
-    Ok((seen, false))
+    Ok((seen, cursor))
 }
 
-/// The deliveries to repeat: the newest failure of each event that never succeeded. What `verify`
-/// refused (4xx) it refused on purpose; what it could not take (5xx), or never got, is repeated.
-fn to_redeliver(seen: &[Delivery], now: OffsetDateTime) -> Vec<u64> {
-    let succeeded: BTreeSet<&str> = seen
-        .iter()
-        .filter(|d| d.succeeded())
-        .map(|d| d.guid.as_str())
-        .collect();
-    let mut handled = succeeded;
-    let mut due = Vec::new();
-    // Newest first, as GitHub lists them.
+/// What is known of an event.
+struct Word<'a> {
+    newest: &'a Delivery,
+    state: Seen,
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Its newest delivery failed.
+    Failed,
+    /// Its newest delivery may be on its way.
+    OnItsWay,
+    /// Nothing is left to be done for it.
+    Settled,
+}
+
+/// What the deliveries seen say of each event.
+fn by_event(seen: &[Delivery], now: OffsetDateTime) -> BTreeMap<&str, Word<'_>> {
+    let mut events: BTreeMap<&str, Word<'_>> = BTreeMap::new();
+    // Newest first, as GitHub lists them: the first one is its event's newest.
     for delivery in seen {
-        let refused = (400..500).contains(&delivery.status_code);
-        let settled = now - delivery.delivered_at >= SETTLED;
-        if refused || !settled || delivery.event != "workflow_job" {
+        if delivery.event != "workflow_job" {
             continue;
         }
-        let tries = seen
-            .iter()
-            .filter(|other| other.guid == delivery.guid)
-            .count();
-        if handled.insert(&delivery.guid) && tries < ATTEMPTS {
-            due.push(delivery.id);
+        let word = events.entry(&delivery.guid).or_insert(Word {
+            newest: delivery,
+            state: if is_refusal(delivery.status_code) {
+                // What `verify` refused on purpose it refuses again.
+                Seen::Settled
+            } else if now - delivery.delivered_at < SETTLED {
+                Seen::OnItsWay
+            } else {
+                Seen::Failed
+            },
+        });
+        // What was taken is done, whatever came of another attempt.
+        if delivery.succeeded() {
+            word.state = Seen::Settled;
         }
     }
-    due
+    events
 }
 
-async fn read_mark(deps: &Deps, name: &str) -> Result<Option<OffsetDateTime>, fleet::Error> {
-    let text = parameter::read(deps, name).await?;
-    Ok(text.and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok()))
-}
-
-async fn write_mark(deps: &Deps, name: &str, at: OffsetDateTime) -> Result<(), fleet::Error> {
-    let text = at.format(&Rfc3339).unwrap_or_default();
+async fn write(deps: &Deps, name: &str, state: &State) -> Result<(), fleet::Error> {
     deps.fleet
         .ssm
         .put_parameter()
         .name(name)
-        .value(text)
+        .value(state.to_string())
         .r#type(ParameterType::String)
         .overwrite(true)
         .send()
         .await
         .map_err(|error| aws::Error::new("ssm:PutParameter", name, &error))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 12:00 UTC);
-
-    fn delivery(id: u64, guid: &str, status_code: u16, seconds_ago: i64) -> Delivery {
-        Delivery {
-            id,
-            guid: guid.to_owned(),
-            delivered_at: NOW - Duration::seconds(seconds_ago),
-            redelivery: false,
-            status: String::new(),
-            status_code,
-            event: "workflow_job".to_owned(),
-            action: Some("queued".to_owned()),
-            installation_id: Some(1),
-            repository_id: Some(1),
-        }
-    }
-
-    #[test]
-    fn what_was_never_answered_or_answered_5xx_is_repeated() {
-        let seen = [
-            delivery(3, "c", 502, 60),
-            delivery(2, "b", 0, 61),
-            delivery(1, "a", 200, 62),
-        ];
-        assert_eq!(to_redeliver(&seen, NOW), [3, 2]);
-    }
-
-    #[test]
-    fn what_was_refused_on_purpose_is_not_repeated() {
-        assert!(
-            to_redeliver(&[delivery(1, "a", 401, 60), delivery(2, "b", 413, 60)], NOW).is_empty()
-        );
-    }
-
-    #[test]
-    fn an_event_that_a_later_try_delivered_is_not_repeated() {
-        assert!(
-            to_redeliver(&[delivery(2, "a", 202, 60), delivery(1, "a", 0, 120)], NOW).is_empty()
-        );
-    }
-
-    #[test]
-    fn an_event_is_repeated_once_at_a_time_and_five_times_at_most() {
-        assert_eq!(
-            to_redeliver(&[delivery(2, "a", 0, 60), delivery(1, "a", 0, 120)], NOW),
-            [2]
-        );
-        let five: Vec<_> = (0..5)
-            .map(|id| delivery(5 - id, "a", 0, 60 + i64::try_from(id).unwrap()))
-            .collect();
-        assert!(to_redeliver(&five, NOW).is_empty());
-    }
-
-    #[test]
-    fn a_delivery_on_its_way_is_left_alone() {
-        assert!(to_redeliver(&[delivery(1, "a", 0, 5)], NOW).is_empty());
-    }
 }

@@ -7,14 +7,16 @@
 
 use fleet::Started;
 use github::{ListedJob, Run};
-use job::{ExecutionName, Job, Order, Repository};
+use job::{ExecutionName, Job, Order, Repository, queued_since};
 use outcome::{OnUnannounced, on_unannounced};
 use time::{Duration, OffsetDateTime};
 
 use crate::Deps;
 
 /// A younger job's webhook may be on its way, or may have failed and be repeated.
-const OVERDUE: Duration = Duration::minutes(15);
+/// GitHub's webhooks were 20 to 30 minutes late on 2026-08-06, and one that failed is repeated by the
+/// next sweeps.
+const OVERDUE: Duration = Duration::minutes(45);
 /// How often a sweep is made, in seconds; only for who comes first.
 const ROUND: i64 = 300;
 /// The runs that can have a queued job.
@@ -84,7 +86,7 @@ async fn look_at(
         }
         for listed in installation.run_jobs(repository, run.id, 1).await?.items {
             if listed.state.is_queued() {
-                started += usize::from(see_to(deps, job(run, listed), now).await?);
+                started += usize::from(see_to(deps, job(run, listed, now), now).await?);
             }
         }
     }
@@ -93,7 +95,8 @@ async fn look_at(
 
 /// The job as a webhook would have told of it. The run spells its repository as webhooks do, which
 /// `ALLOWED_REPOSITORIES` need not: executions are named after that spelling.
-fn job(run: &Run, listed: ListedJob) -> Job {
+fn job(run: &Run, listed: ListedJob, now: OffsetDateTime) -> Job {
+    let created_at = listed.created_at.unwrap_or(run.created_at);
     Job {
         id: listed.id,
         run_id: listed.run_id,
@@ -105,12 +108,14 @@ fn job(run: &Run, listed: ListedJob) -> Job {
         private: run.repository.private,
         labels: listed.labels,
         installation_id: None,
-        queued_at: listed.created_at.unwrap_or(run.created_at),
+        queued_at: queued_since(Some(created_at), None, now),
+        created_at: Some(created_at),
     }
 }
 
 async fn see_to(deps: &Deps, job: Job, now: OffsetDateTime) -> Result<bool, fleet::Error> {
-    if now - job.queued_at < OVERDUE || deps.config.policy.admit(&job).is_err() {
+    let known_for = now - job.created_at.unwrap_or(job.queued_at);
+    if known_for < OVERDUE || deps.config.policy.admit(&job, None).is_err() {
         return Ok(false);
     }
     let name = ExecutionName::first(&job.repository, job.id);

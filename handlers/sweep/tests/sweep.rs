@@ -364,9 +364,9 @@ async fn a_queued_job_that_no_webhook_told_of_is_begun_once_when_it_is_overdue()
     let world = World::with(&RECONCILED).await;
     let job = world.job();
     let name = format!("hello-{}", job.id);
-    assert_eq!(world.sweep_in(14).await.unannounced, 0, "it may be late");
-    assert_eq!(world.sweep_in(16).await.unannounced, 1);
-    assert_eq!(world.sweep_in(21).await.unannounced, 0);
+    assert_eq!(world.sweep_in(44).await.unannounced, 0, "it may be late");
+    assert_eq!(world.sweep_in(46).await.unannounced, 1);
+    assert_eq!(world.sweep_in(51).await.unannounced, 0);
     let input = world.aws.state().executions[&name].input.clone();
     let order: Order = serde_json::from_str(&input).unwrap();
     assert!(order.recheck && order.job.private);
@@ -389,7 +389,7 @@ async fn a_job_that_somebody_stopped_or_that_is_not_served_is_not_begun() {
             ..NewJob::default()
         })
         .unwrap();
-    assert_eq!(world.sweep_in(16).await.unannounced, 0);
+    assert_eq!(world.sweep_in(46).await.unannounced, 0);
     let executions = world.aws.state().executions.clone();
     assert!(!executions.contains_key(&format!("hello-{}", hosted.id)));
 }
@@ -402,7 +402,7 @@ async fn jobs_that_no_webhook_told_of_cost_no_more_calls_than_were_granted() {
             world.job();
         }
         world.server.clear_requests();
-        world.sweep_in(16).await;
+        world.sweep_in(46).await;
         let asked =
             |request: &&github_standin::RequestRecord| request.path.contains("/actions/runs");
         let calls = world.server.requests().iter().filter(asked).count();
@@ -423,7 +423,7 @@ async fn a_repository_that_the_app_was_removed_from_is_no_failure_of_every_sweep
             .add_execution(&format!("hello-{id}"), &order(&job), status, error);
     }
     world.server.uninstall("octo");
-    assert_eq!(world.sweep_in(16).await, Report::default());
+    assert_eq!(world.sweep_in(46).await, Report::default());
 }
 
 impl World {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
-//!   413 ◀──────┘        401 ◀──┘            400 ◀──┘          │      └ takes no more ─▶ overflow queue
+//!   413 ◀──────┘        401 ◀──┘            422 ◀──┘          │      └ takes no more ─▶ overflow queue
 //!                                                             ├▶ cancelled, taken by another's runner ─▶ cleanup
 //!                                                             └▶ anything else ─▶ 202
 //! overflow queue ─▶ StartExecution
@@ -36,6 +36,7 @@ pub mod webhook;
 use std::time::Duration;
 
 use ::settings::Settings;
+use admission::Refusal;
 use aws_sdk_sfn::config::retry::RetryConfig;
 use fault::Class;
 use job::{Job, Order, RunnerName};
@@ -180,16 +181,19 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
         Webhook::Ping => Ok(Done::Pong),
         Webhook::WithoutJob => Ok(Done::NoJob),
         Webhook::Other(event) => Ok(Done::Ignored(event)),
-        Webhook::Queued(job) => {
+        Webhook::Queued { job, group } => {
             record(&job);
-            match deps.config.policy.admit(&job) {
+            match deps.config.policy.admit(&job, group.as_deref()) {
                 Ok(()) => start_or_keep(deps, job, now, act_by).await,
-                Err(refusal) => Ok(Done::NotServed(refusal)),
+                Err(refusal) => {
+                    report_not_served(deps, &job, group.as_deref(), &refusal);
+                    Ok(Done::NotServed(refusal))
+                }
             }
         }
-        Webhook::Cancelled(job) => {
+        Webhook::Cancelled { job, group } => {
             record(&job);
-            match deps.config.policy.admit(&job) {
+            match deps.config.policy.admit(&job, group.as_deref()) {
                 Ok(()) => tell_cleanup(deps, Handoff::Cancelled { job }, act_by).await,
                 Err(refusal) => Ok(Done::NotServed(refusal)),
             }
@@ -203,6 +207,25 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
             None => Ok(Done::Ignored("a job in the hands of its runner".to_owned())),
         },
     }
+}
+
+/// Says why a queued job starts nothing here, for whoever asks why it waits.
+fn report_not_served(deps: &Deps, job: &Job, group: Option<&str>, refusal: &Refusal) {
+    if refusal.is_for_githubs_runners() {
+        return;
+    }
+    tracing::info!(
+        labels = %job.labels,
+        group = group.unwrap_or("not named"),
+        reason = %refusal,
+        "a queued job is not served"
+    );
+    telemetry::emit(
+        &deps.config.deployment.to_string(),
+        Metric::JobsNotServed,
+        1.0,
+        Some(refusal.kind()),
+    );
 }
 
 fn record(job: &Job) {
@@ -227,7 +250,7 @@ async fn start_or_keep(
     act_by: Instant,
 ) -> Result<Done, Error> {
     let order = Order {
-        recheck: now - job.queued_at > PROMPT,
+        recheck: now - job.created_at.unwrap_or(job.queued_at) > PROMPT,
         not_before: None,
         job,
     };

@@ -1,12 +1,12 @@
 //! What GitHub is answered.
 //!
-//! GitHub shows status and body in the list of deliveries, and `sweep` has a delivery repeated that
-//! was answered 5xx. So 5xx means that nothing was kept, 4xx that it was refused on purpose, and
-//! 2xx that it needs nothing more.
+//! GitHub shows the status in the list of deliveries, and `sweep` has every delivery repeated that was
+//! not taken. So 5xx means that nothing was kept, the three statuses in [`admission::answer`] that it
+//! was refused on purpose, and 2xx that it needs nothing more. Any other status is not from here.
 
 use std::collections::BTreeMap;
 
-use admission::Refusal;
+use admission::{Refusal, answer};
 use fault::{Class, Fault};
 use job::ExecutionName;
 use serde::Serialize;
@@ -95,10 +95,10 @@ impl Error {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Body(BodyError::TooLarge) => 413,
+            Self::Body(BodyError::TooLarge) => answer::TOO_LARGE,
             // What is not even decoded was not signed.
-            Self::Body(BodyError::NotBase64) | Self::Signature(_) => 401,
-            Self::Webhook(_) => 400,
+            Self::Body(BodyError::NotBase64) | Self::Signature(_) => answer::NOT_SIGNED,
+            Self::Webhook(_) => answer::NOT_USABLE,
             Self::Secret(_) | Self::Start(_) | Self::NotKept { .. } | Self::Handoff(_) => {
                 if self.fault().class() == Class::Passing {
                     503
@@ -184,6 +184,8 @@ impl From<&Result<Done, Error>> for Response {
 
 #[cfg(test)]
 mod tests {
+    use admission::answer::is_refusal;
+
     use super::*;
 
     fn answer(result: &Result<Done, Error>) -> (u16, Value) {
@@ -250,11 +252,11 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_500_and_what_passes_503() {
+    fn permanent_is_500_and_transient_503_and_a_refusal_one_of_three_statuses() {
         let missing = SecretError::Missing("/p/github/webhook-secret".to_owned());
         for (error, status) in [
             (Error::Body(BodyError::TooLarge), 413),
-            (Error::Webhook(WebhookError::NoEvent), 400),
+            (Error::Webhook(WebhookError::NoEvent), 422),
             (Error::Secret(missing), 500),
             (Error::Secret(SecretError::Late), 503),
             (Error::Start(Box::new(StartError::Late)), 503),
@@ -269,6 +271,11 @@ mod tests {
         ] {
             let (told, body) = answer(&Err(error));
             assert_eq!(told, status, "{body}");
+            assert_eq!(
+                is_refusal(told),
+                told < 500,
+                "sweep repeats exactly the 5xx"
+            );
             assert!(!body.to_string().contains("webhook-secret"), "{body}");
         }
     }

@@ -77,8 +77,6 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use labels::LabelSet;
-
     use super::*;
 
     const SET: [(&str, &str); 4] = [
@@ -102,7 +100,7 @@ mod tests {
             config.secret_parameter,
             "/fargate-runners/github/webhook-secret"
         );
-        assert_eq!(config.policy.required, LabelSet::parse("self-hosted"));
+        assert_eq!(config.policy.required.to_string(), "self-hosted");
         assert!(!config.policy.public && config.policy.owners.is_empty());
         assert_eq!(config.overflow_queue, None);
     }
@@ -123,6 +121,15 @@ mod tests {
         let error = read(&[("STATE_MACHINE_ARN", "arn:aws:lambda:x")]).unwrap_err();
         assert!(
             error.to_string().contains("not a state machine's ARN"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn required_labels_that_name_no_alternative_are_told_so() {
+        let error = read(&[("REQUIRED_LABELS", "self-hosted | ")]).unwrap_err();
+        assert!(
+            error.to_string().contains("an alternative is empty"),
             "{error}"
         );
     }

@@ -3,10 +3,12 @@
 //! The structs name only what is used; GitHub adds fields freely. What merely informs may be
 //! missing, because a job must not be lost for the lack of a name.
 
-use job::{Job, JobId, OwnerType, Repository};
+use job::text::{plain, readable_json};
+use job::{Job, JobId, OwnerType, Repository, queued_since};
 use labels::LabelSet;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -21,7 +23,13 @@ pub enum Webhook {
     /// GitHub tries whether anybody listens.
     Ping,
     /// A job wants a runner.
-    Queued(Job),
+    Queued {
+        /// The job.
+        job: Job,
+        /// The runner group that GitHub names. Mostly none: GitHub knows the group of a job only
+        /// once a runner has it.
+        group: Option<String>,
+    },
     /// A runner took a job.
     Started {
         /// The job.
@@ -30,7 +38,12 @@ pub enum Webhook {
         runner: String,
     },
     /// A job ended that no runner had taken.
-    Cancelled(Job),
+    Cancelled {
+        /// The job.
+        job: Job,
+        /// The runner group that GitHub names.
+        group: Option<String>,
+    },
     /// A `workflow_job` event without a job. GitHub has sent such.
     WithoutJob,
     /// Nothing that anything depends on: the event, and its action.
@@ -59,44 +72,93 @@ pub enum WebhookError {
 
 #[derive(Deserialize)]
 struct Payload {
-    action: Option<String>,
+    #[serde(default)]
+    action: Lenient<String>,
     workflow_job: Option<RawJob>,
     repository: Option<RawRepository>,
     organization: Option<IgnoredAny>,
-    installation: Option<RawInstallation>,
+    #[serde(default)]
+    installation: Lenient<RawInstallation>,
 }
 
 #[derive(Deserialize)]
 struct RawJob {
+    #[serde(deserialize_with = "whole")]
     id: u64,
+    #[serde(deserialize_with = "whole")]
     run_id: u64,
-    run_attempt: Option<u32>,
-    name: Option<String>,
-    workflow_name: Option<String>,
-    labels: Option<Vec<String>>,
-    runner_id: Option<i64>,
-    runner_name: Option<String>,
-    created_at: Option<String>,
-    started_at: Option<String>,
+    #[serde(default)]
+    run_attempt: Lenient<u32>,
+    #[serde(default)]
+    name: Lenient<String>,
+    #[serde(default)]
+    workflow_name: Lenient<String>,
+    #[serde(default)]
+    labels: Lenient<Vec<Lenient<String>>>,
+    #[serde(default)]
+    runner_id: Lenient<i64>,
+    #[serde(default)]
+    runner_name: Lenient<String>,
+    #[serde(default)]
+    runner_group_name: Lenient<String>,
+    #[serde(default)]
+    created_at: Lenient<String>,
+    #[serde(default)]
+    started_at: Lenient<String>,
 }
 
 #[derive(Deserialize)]
 struct RawRepository {
     full_name: String,
-    private: Option<bool>,
-    visibility: Option<String>,
-    owner: Option<RawOwner>,
+    #[serde(default)]
+    private: Lenient<bool>,
+    #[serde(default)]
+    visibility: Lenient<String>,
+    #[serde(default)]
+    owner: Lenient<RawOwner>,
 }
 
 #[derive(Deserialize)]
 struct RawOwner {
-    #[serde(rename = "type")]
-    kind: Option<String>,
+    #[serde(rename = "type", default)]
+    kind: Lenient<String>,
 }
 
 #[derive(Deserialize)]
 struct RawInstallation {
     id: Option<u64>,
+}
+
+/// A field that merely informs: where it holds something else than it should, it is as good as
+/// missing.
+#[derive(Deserialize)]
+#[serde(from = "Value", bound = "T: DeserializeOwned")]
+struct Lenient<T>(Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: DeserializeOwned> From<Value> for Lenient<T> {
+    fn from(value: Value) -> Self {
+        Self(serde_json::from_value(value).ok())
+    }
+}
+
+/// A whole number that may be written with a fraction of zero: GitHub's schema calls `run_id` a
+/// number, not an integer ([schema]).
+///
+/// [schema]: https://github.com/github/rest-api-description
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let whole = number.as_u64().or_else(|| {
+        let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+        // Its digits without an exponent, so that nothing is rounded on the way.
+        format!("{number:.0}").parse().ok()
+    });
+    whole.ok_or_else(|| D::Error::custom(format!("{number} is not an id")))
 }
 
 impl Webhook {
@@ -109,48 +171,69 @@ impl Webhook {
     ) -> Result<Self, WebhookError> {
         let event = event.ok_or(WebhookError::NoEvent)?;
         if event != "workflow_job" {
-            serde_json::from_slice::<IgnoredAny>(body).map_err(WebhookError::NotJson)?;
+            read::<IgnoredAny>(body).map_err(WebhookError::NotJson)?;
             return Ok(match event {
                 "ping" => Self::Ping,
-                _ => Self::Other(event.to_owned()),
+                _ => Self::Other(plain(event)),
             });
         }
-        let payload: Payload = serde_json::from_slice(body).map_err(|error| {
+        let payload: Payload = read(body).map_err(|error| {
             if error.is_data() {
                 WebhookError::Shape(error)
             } else {
                 WebhookError::NotJson(error)
             }
         })?;
-        let action = payload.action.as_deref().unwrap_or_default();
+        let action = payload.action.0.as_deref().unwrap_or_default();
         let Some(raw) = &payload.workflow_job else {
             return Ok(Self::WithoutJob);
         };
         Ok(match (action, raw.runner()) {
-            ("queued", _) => Self::Queued(payload.job(raw, now)?),
+            ("queued", _) => Self::Queued {
+                job: payload.job(raw, now)?,
+                group: raw.group(),
+            },
             ("in_progress", Some(runner)) => Self::Started {
                 job: payload.job(raw, now)?,
                 runner: runner.to_owned(),
             },
-            ("completed", None) => Self::Cancelled(payload.job(raw, now)?),
-            _ => Self::Other(format!("{event} {action}")),
+            ("completed", None) => Self::Cancelled {
+                job: payload.job(raw, now)?,
+                group: raw.group(),
+            },
+            _ => Self::Other(plain(&format!("{event} {action}"))),
         })
     }
+}
+
+/// Reads JSON; where a parser refuses it for what a string holds, what is readable of it.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body).or_else(|refused| {
+        if refused.is_syntax() {
+            serde_json::from_str(&readable_json(body))
+        } else {
+            Err(refused)
+        }
+    })
 }
 
 impl Payload {
     fn job(&self, raw: &RawJob, now: OffsetDateTime) -> Result<Job, WebhookError> {
         let repository = self.repository.as_ref().ok_or(WebhookError::NoRepository)?;
-        let kind = repository
-            .owner
-            .as_ref()
-            .and_then(|owner| owner.kind.as_deref());
+        let owner = repository.owner.0.as_ref();
+        let kind = owner.and_then(|owner| owner.kind.0.as_deref());
+        let created_at = time(&raw.created_at);
         Ok(Job {
             id: JobId(raw.id),
             run_id: raw.run_id,
-            run_attempt: raw.run_attempt.unwrap_or(1),
-            name: raw.name.clone().unwrap_or_default(),
-            workflow: raw.workflow_name.clone().unwrap_or_default(),
+            run_attempt: raw.run_attempt.0.unwrap_or(1),
+            name: raw.name.0.as_deref().map(plain).unwrap_or_default(),
+            workflow: raw
+                .workflow_name
+                .0
+                .as_deref()
+                .map(plain)
+                .unwrap_or_default(),
             repository: repository.full_name.parse::<Repository>()?,
             owner_type: match kind {
                 Some("Organization") => OwnerType::Organization,
@@ -160,27 +243,56 @@ impl Payload {
                 _ => OwnerType::User,
             },
             // In doubt a repository is public: that is refused unless allowed.
-            private: repository.private.unwrap_or(false)
-                && repository.visibility.as_deref() != Some("public"),
-            labels: LabelSet::new(raw.labels.iter().flatten()),
-            installation_id: self.installation.as_ref().and_then(|i| i.id),
-            queued_at: [&raw.created_at, &raw.started_at]
-                .into_iter()
-                .flatten()
-                .find_map(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
-                .unwrap_or(now),
+            private: repository.private.0.unwrap_or(false)
+                && repository.visibility.0.as_deref() != Some("public"),
+            labels: raw.labels(),
+            installation_id: self.installation.0.as_ref().and_then(|i| i.id),
+            queued_at: queued_since(created_at, time(&raw.started_at), now),
+            created_at,
         })
     }
 }
 
+fn time(text: &Lenient<String>) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text.0.as_deref()?, &Rfc3339).ok()
+}
+
+/// The most labels read of one job. GitHub registers a runner with a hundred at most, and a tag
+/// `GH:labels` holds 256 characters: what asks for more is served by nothing, and still is when one
+/// label fewer is read.
+const LABELS: usize = 128;
+/// The most characters read of one label: more than a tag's value holds.
+const LABEL_LIMIT: usize = 300;
+
 impl RawJob {
     /// The runner that has the job. GitHub writes null or zero, and an empty name, for none.
     fn runner(&self) -> Option<&str> {
-        let name = self.runner_name.as_deref().filter(|name| !name.is_empty());
-        match self.runner_id {
+        let name = self
+            .runner_name
+            .0
+            .as_deref()
+            .filter(|name| !name.is_empty());
+        match self.runner_id.0 {
             None | Some(0) => name,
             Some(_) => Some(name.unwrap_or_default()),
         }
+    }
+
+    /// The runner group, where GitHub names one.
+    fn group(&self) -> Option<String> {
+        let group = plain(self.runner_group_name.0.as_deref()?);
+        (!group.is_empty()).then_some(group)
+    }
+
+    /// What the job asks for. A label too long to be offered stays too long, so that its beginning
+    /// matches nothing.
+    fn labels(&self) -> LabelSet {
+        let labels = self.labels.0.iter().flatten();
+        let texts = labels.filter_map(|label| label.0.as_deref());
+        LabelSet::new(texts.take(LABELS).map(|text| {
+            let end = text.char_indices().nth(LABEL_LIMIT).map(|(at, _)| at);
+            &text[..end.unwrap_or(text.len())]
+        }))
     }
 }
 
@@ -199,7 +311,7 @@ mod tests {
             "workflow_job": {
                 "id": 4242, "run_id": 99, "run_attempt": 2, "name": "build", "workflow_name": "CI",
                 "labels": ["self-hosted", "Linux"], "runner_id": null, "runner_name": null,
-                "created_at": "1970-01-01T00:00:07Z", "started_at": "1970-01-01T00:00:09Z"
+                "created_at": "1969-12-31T23:59:51Z", "started_at": "1970-01-01T00:00:00Z"
             },
             "repository": {
                 "full_name": "octo/hello", "private": true, "visibility": "private",
@@ -219,7 +331,7 @@ mod tests {
 
     fn queued(changes: &[(&str, Value)]) -> Job {
         match read(&payload("queued", changes)).unwrap() {
-            Webhook::Queued(job) => job,
+            Webhook::Queued { job, .. } => job,
             other => panic!("{other:?}"),
         }
     }
@@ -239,7 +351,8 @@ mod tests {
                 private: true,
                 labels: LabelSet::parse("linux self-hosted"),
                 installation_id: Some(77),
-                queued_at: NOW + Duration::seconds(7),
+                queued_at: NOW,
+                created_at: Some(NOW - Duration::seconds(9)),
             }
         );
     }
@@ -251,7 +364,7 @@ mod tests {
             "workflow_job": { "id": 1, "run_id": 2 },
             "repository": { "full_name": "o/r" }
         });
-        let Webhook::Queued(job) = read(&bare).unwrap() else {
+        let Webhook::Queued { job, .. } = read(&bare).unwrap() else {
             panic!("not queued")
         };
         assert_eq!((job.run_attempt, job.queued_at), (1, NOW));
@@ -262,11 +375,141 @@ mod tests {
 
     #[test]
     fn times_that_cannot_be_read_are_passed_over() {
-        let no_creation = ("/workflow_job/created_at", Value::Null);
-        let started = queued(std::slice::from_ref(&no_creation)).queued_at;
-        assert_eq!(started, NOW + Duration::seconds(9));
-        let nonsense = ("/workflow_job/started_at", json!("yesterday"));
-        assert_eq!(queued(&[no_creation, nonsense]).queued_at, NOW);
+        let creation = |value| ("/workflow_job/created_at", value);
+        let start = |value| ("/workflow_job/started_at", value);
+        for odd in [
+            Value::Null,
+            json!("yesterday"),
+            json!(1_767_225_600),
+            json!([]),
+        ] {
+            let job = queued(&[creation(odd.clone())]);
+            assert_eq!((job.queued_at, job.created_at), (NOW, None), "{odd}");
+            let job = queued(&[start(odd.clone())]);
+            assert_eq!(job.queued_at, NOW - Duration::seconds(9), "{odd}");
+            assert_eq!(queued(&[creation(odd.clone()), start(odd)]).queued_at, NOW);
+        }
+    }
+
+    #[test]
+    fn a_job_that_an_approval_held_back_begins_its_stay_with_the_event() {
+        let yesterday = json!("1969-12-31T00:00:00Z");
+        let job = queued(&[
+            ("/workflow_job/created_at", yesterday.clone()),
+            ("/workflow_job/started_at", yesterday),
+        ]);
+        assert_eq!(job.queued_at, NOW);
+        assert_eq!(job.created_at, Some(NOW - Duration::days(1)));
+    }
+
+    #[test]
+    fn an_event_half_an_hour_late_tells_of_the_whole_stay() {
+        let then = json!("1969-12-31T23:30:00Z");
+        let job = queued(&[
+            ("/workflow_job/created_at", then.clone()),
+            ("/workflow_job/started_at", then),
+        ]);
+        assert_eq!(job.queued_at, NOW - Duration::minutes(30));
+    }
+
+    #[test]
+    fn no_field_that_merely_informs_keeps_a_job_from_being_read() {
+        let values = [
+            Value::Null,
+            json!(true),
+            json!(-1),
+            json!(1.5),
+            json!(""),
+            json!("\u{202e}a\nb\u{0}\u{2028}🦀"),
+            json!("x".repeat(1_000_000)),
+            json!([null, 1, "x", {}]),
+            json!({ "a": null }),
+        ];
+        for field in [
+            "/workflow_job/run_attempt",
+            "/workflow_job/name",
+            "/workflow_job/workflow_name",
+            "/workflow_job/labels",
+            "/workflow_job/runner_id",
+            "/workflow_job/runner_name",
+            "/workflow_job/created_at",
+            "/workflow_job/started_at",
+            "/repository/private",
+            "/repository/visibility",
+            "/repository/owner",
+            "/repository/owner/type",
+            "/installation",
+            "/installation/id",
+        ] {
+            for value in &values {
+                let job = queued(&[(field, value.clone())]);
+                let input = serde_json::to_string(&job).unwrap();
+                assert!(input.len() < 100_000, "{field}");
+                assert!(!job.name.contains(char::is_control), "{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_are_read_whatever_stands_between_them() {
+        let labels = json!([null, "self-hosted", 7, "", "Linux", {"name": "x"}, ["y"], "a\nb"]);
+        let job = queued(&[("/workflow_job/labels", labels)]);
+        assert_eq!(job.labels, LabelSet::new(["self-hosted", "linux", "a\nb"]));
+        let beginning = "x".repeat(256);
+        let job = queued(&[("/workflow_job/labels", json!(["x".repeat(1_000_000)]))]);
+        assert!(!LabelSet::new([beginning]).carries(&job.labels));
+    }
+
+    #[test]
+    fn a_name_with_half_a_surrogate_pair_is_read() {
+        let body = payload("queued", &[("/workflow_job/name", json!("NAME"))]).to_string();
+        for (name, read_as) in [
+            (r"a\ud800", "a\u{fffd}"),
+            (r"\udc00\ud83e\udd80", "\u{fffd}🦀"),
+            ("a\nb", "a b"),
+        ] {
+            let body = body.replace("NAME", name);
+            let Ok(Webhook::Queued { job, .. }) =
+                Webhook::read(Some("workflow_job"), body.as_bytes(), NOW)
+            else {
+                panic!("{name} was refused")
+            };
+            assert_eq!(job.name, read_as);
+        }
+        let mut bytes = body.into_bytes();
+        let at = bytes.windows(4).position(|four| four == b"NAME").unwrap();
+        bytes[at] = 0xff;
+        assert!(Webhook::read(Some("workflow_job"), &bytes, NOW).is_ok());
+    }
+
+    #[test]
+    fn ids_may_be_written_as_any_whole_number() {
+        let job = queued(&[
+            ("/workflow_job/id", json!(4242.0)),
+            ("/workflow_job/run_id", json!(99.0)),
+        ]);
+        assert_eq!((job.id, job.run_id), (JobId(4242), 99));
+        for odd in [json!(-1), json!(1.5), json!("1"), Value::Null] {
+            assert!(read(&payload("queued", &[("/workflow_job/id", odd)])).is_err());
+        }
+    }
+
+    #[test]
+    fn a_runner_group_is_told_where_github_names_it() {
+        let mut named = payload("queued", &[("/workflow_job/labels", json!([]))]);
+        named["workflow_job"]["runner_group_name"] = json!("Build Machines");
+        let Webhook::Queued { job, group } = read(&named).unwrap() else {
+            panic!("not queued")
+        };
+        assert_eq!(group.as_deref(), Some("Build Machines"));
+        assert!(job.labels.is_empty());
+        for odd in [Value::Null, json!(""), json!(1)] {
+            named["workflow_job"]["runner_group_name"] = odd;
+            assert!(matches!(
+                read(&named).unwrap(),
+                Webhook::Queued { group: None, .. }
+            ));
+        }
     }
 
     #[test]
@@ -315,7 +558,7 @@ mod tests {
                 ],
             ));
             assert_eq!(
-                matches!(read, Ok(Webhook::Cancelled(_))),
+                matches!(read, Ok(Webhook::Cancelled { .. })),
                 cancelled,
                 "{id} {name}"
             );

@@ -39,7 +39,7 @@ async fn a_queued_job_starts_the_execution_of_its_name() {
                     "id": 4242, "runId": 99, "runAttempt": 1, "name": "build", "workflow": "CI",
                     "repository": "octo/hello", "ownerType": "Organization", "private": true,
                     "labels": ["linux", "self-hosted"], "installationId": 77,
-                    "queuedAt": "1970-01-01T00:00:00Z"
+                    "queuedAt": "1970-01-01T00:00:00Z", "createdAt": "1970-01-01T00:00:00Z"
                 },
                 "recheck": false,
                 "notBefore": null

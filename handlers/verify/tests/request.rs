@@ -103,7 +103,7 @@ async fn a_stranger_without_a_signature_costs_no_call() {
 }
 
 #[tokio::test]
-async fn signed_nonsense_is_400_and_says_why() {
+async fn signed_nonsense_is_refused_and_says_why() {
     let secret = secret();
     let deps = deps(&[], &[&secret]);
     for (event, body, told) in [
@@ -116,12 +116,12 @@ async fn signed_nonsense_is_400_and_says_why() {
         ),
     ] {
         let response = answer(&deps, request(event, body.as_bytes()), NOW).await;
-        assert_eq!(response.status_code, 400, "{body}");
+        assert_eq!(response.status_code, 422, "{body}");
         assert!(response.body.contains(told), "{}", response.body);
     }
     let mut nameless = request("push", b"{}");
     nameless.headers.remove("x-github-event");
-    assert_eq!(answer(&deps, nameless, NOW).await.status_code, 400);
+    assert_eq!(answer(&deps, nameless, NOW).await.status_code, 422);
 }
 
 #[tokio::test]
