@@ -24,9 +24,10 @@ const SECRET: &str = "a secret that the fuzzer is not told";
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:runner";
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-/// Three ways in, told apart by how the bytes begin:
+/// Four ways in, told apart by how the bytes begin:
 ///
 /// - `{`: an event as Lambda delivers it, which nobody has signed;
+/// - `/`: a line with a field of a queued job's event that merely informs, then its value as JSON;
 /// - `sha256`: a line with a signature, then the body it is said to be of;
 /// - else: a line with GitHub's name of an event, then a body of any bytes, rightly signed.
 pub fn verify(data: &[u8]) {
@@ -42,12 +43,66 @@ pub fn verify(data: &[u8]) {
     let Ok(line) = std::str::from_utf8(line) else {
         return;
     };
-    if line.starts_with("sha256") {
+    if line.starts_with('/') {
+        named(line, body);
+    } else if line.starts_with("sha256") {
         assert_eq!(status(request("workflow_job", line, body)), 401);
     } else {
         let status = status(request(line, &sign(body), body));
         assert!(matches!(status, 200 | 202 | 422), "{status}");
     }
+}
+
+/// Fields that nothing is decided by: whatever they hold, the job's execution is started.
+const INFORMING: &[&str] = &[
+    "/workflow_job/run_attempt",
+    "/workflow_job/name",
+    "/workflow_job/workflow_name",
+    "/workflow_job/head_branch",
+    "/workflow_job/steps",
+    "/workflow_job/runner_id",
+    "/workflow_job/runner_name",
+    "/workflow_job/runner_group_id",
+    "/workflow_job/runner_group_name",
+    "/workflow_job/created_at",
+    "/workflow_job/started_at",
+    "/repository/private",
+    "/repository/visibility",
+    "/repository/description",
+    "/repository/owner",
+    "/installation",
+    "/sender",
+    "/a field that nobody knows",
+];
+
+/// The field whose value decides whether the job is served.
+const LABELS: &str = "/workflow_job/labels";
+
+fn named(field: &str, value: &[u8]) {
+    let informs = INFORMING.contains(&field);
+    if !informs && field != LABELS {
+        return;
+    }
+    // A value that could end early would change other fields; none that can be read does.
+    let readable = job::text::readable_json(value);
+    if serde_json::from_str::<serde_json::Value>(&readable).is_err() {
+        return;
+    }
+    let mut payload = serde_json::json!({
+        "action": "queued",
+        "workflow_job": { "id": 4242, "run_id": 7, "labels": ["self-hosted", "linux"] },
+        "repository": { "full_name": "octo/hello", "private": true },
+    });
+    let mut place = &mut payload;
+    for key in field.split('/').skip(1) {
+        place = &mut place[key];
+    }
+    *place = "VALUE".into();
+    let text = payload.to_string();
+    let (before, after) = text.split_once("\"VALUE\"").unwrap();
+    let body = [before.as_bytes(), value, after.as_bytes()].concat();
+    let status = status(request("workflow_job", &sign(&body), &body));
+    assert!(status == 200 || (!informs && status == 202), "{field}: {status}");
 }
 
 fn delivered(event: Event) {
