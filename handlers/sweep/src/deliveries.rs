@@ -105,7 +105,11 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
                 ..pass
             });
         }
-        None => state.mark = earliest(Some(pass.top - SETTLED), left).unwrap_or(state.mark),
+        None => {
+            let reached = earliest(Some(pass.top - SETTLED), left);
+            // What is left may lie in the overlap, which the next sweep reads anyway.
+            state.mark = reached.map_or(state.mark, |reached| reached.max(state.mark));
+        }
     }
     state
         .failing
