@@ -102,7 +102,10 @@ fn named(field: &str, value: &[u8]) {
     let (before, after) = text.split_once("\"VALUE\"").unwrap();
     let body = [before.as_bytes(), value, after.as_bytes()].concat();
     let status = status(request("workflow_job", &sign(&body), &body));
-    assert!(status == 200 || (!informs && status == 202), "{field}: {status}");
+    assert!(
+        status == 200 || (!informs && status == 202),
+        "{field}: {status}"
+    );
 }
 
 fn delivered(event: Event) {
