@@ -51,7 +51,7 @@ const SWITCHES: &[&str] = &[
 /// For how long GitHub assigns nothing, where it does not.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What a StopTask of this deployment contains: its cluster.
+/// What a call to stop a task of this deployment contains: its cluster.
 const STOPS: &str = "fargate-runners";
 
 /// The four jobs.

@@ -2,7 +2,7 @@
 //! what it is made from has changed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, anyhow, ensure};
@@ -167,7 +167,9 @@ fn programs(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
 fn workspace(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
     let step = progress.step("Workspace and its tests, linted by Clippy");
     let arguments = ["build", "--workspace", "--bins", "--tests"];
-    run(&step, linted(Command::new(cargo()).args(arguments))?)?;
+    let mut build = Command::new(cargo());
+    build.args(arguments);
+    run(&step, &mut linted(build))?;
     stage(workshop)?;
     step.done("");
     Ok(())
@@ -175,7 +177,17 @@ fn workspace(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
 
 /// Has Clippy lint what this command compiles. Clippy's driver is the compiler with lints added, so
 /// nothing is compiled a second time for the lints' sake.
-pub(crate) fn linted(command: &mut Command) -> anyhow::Result<&mut Command> {
+pub(crate) fn linted(mut command: Command) -> Command {
+    if let Ok(driver) = clippy_driver() {
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", driver)
+            .env("CLIPPY_ARGS", "--deny=warnings__CLIPPY_HACKERY__");
+    }
+    command
+}
+
+/// Where Clippy's driver is.
+pub(crate) fn clippy_driver() -> anyhow::Result<PathBuf> {
     let answer = Command::new("rustc").args(["--print", "sysroot"]).output();
     let answer = answer.context("`rustc` could not be started")?;
     let sysroot = String::from_utf8(answer.stdout).context("rustc's sysroot is no text")?;
@@ -184,9 +196,7 @@ pub(crate) fn linted(command: &mut Command) -> anyhow::Result<&mut Command> {
         driver.is_file(),
         "Clippy lints what is compiled and is not installed: rustup component add clippy"
     );
-    Ok(command
-        .env("RUSTC_WORKSPACE_WRAPPER", driver)
-        .env("CLIPPY_ARGS", "--deny=warnings__CLIPPY_HACKERY__"))
+    Ok(driver)
 }
 
 /// Puts functions and agent where the CDK app and the engine look for them.

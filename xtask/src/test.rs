@@ -18,7 +18,7 @@ enum Check {
     /// One line; what its programs say is shown only when it fails.
     Quiet(fn(&Workshop, &Step) -> anyhow::Result<()>),
     /// A test runner, whose own words say more than we could.
-    Loud(fn(&Workshop) -> anyhow::Result<Command>),
+    Loud(fn(&Workshop) -> Command),
 }
 
 const FAST: [(&str, Check); 6] = [
@@ -48,6 +48,7 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     let (progress, workshop) = (Progress::new(), Workshop::here());
     let begun = Instant::now();
     nextest_is_there()?;
+    prepare::clippy_driver()?;
     progress.say("Preparing");
     let mut checks = FAST.to_vec();
     let mut pieces = vec![Piece::Workspace];
@@ -64,9 +65,7 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
         let since = Instant::now();
         let result = match check {
             Check::Quiet(check) => quietly(&progress, &workshop, name, check),
-            Check::Loud(check) => {
-                check(&workshop).and_then(|mut command| loudly(&progress, name, &mut command))
-            }
+            Check::Loud(check) => loudly(&progress, name, &mut check(&workshop)),
         };
         if let Err(error) = &result {
             progress.say(&format!("{error:#}"));
@@ -130,7 +129,7 @@ fn format(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
     quiet(workshop, step, cargo(), &["fmt", "--all", "--check"])
 }
 
-fn unit_and_contract(workshop: &Workshop) -> anyhow::Result<Command> {
+fn unit_and_contract(workshop: &Workshop) -> Command {
     // The tests that share one engine are no business of nextest: it gives each test a process.
     let arguments = [
         "nextest",
@@ -139,9 +138,7 @@ fn unit_and_contract(workshop: &Workshop) -> anyhow::Result<Command> {
         "--status-level=slow",
         "--no-fail-fast",
     ];
-    let mut tests = in_directory(workshop.root(), cargo(), &arguments);
-    linted(&mut tests)?;
-    Ok(tests)
+    linted(in_directory(workshop.root(), cargo(), &arguments))
 }
 
 fn state_machine(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
@@ -155,8 +152,8 @@ fn cdk_lint(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
     run_quietly(step, &mut npm).map(drop)
 }
 
-fn cdk_tests(workshop: &Workshop) -> anyhow::Result<Command> {
-    Ok(in_directory(&workshop.path("cdk"), "npm", &["test"]))
+fn cdk_tests(workshop: &Workshop) -> Command {
+    in_directory(&workshop.path("cdk"), "npm", &["test"])
 }
 
 /// Synthesizes the default app and deployments of every other kind, and has their templates and
@@ -213,28 +210,22 @@ fn placeholders(workshop: &Workshop) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-fn engine_tests(workshop: &Workshop) -> anyhow::Result<Command> {
+fn engine_tests(workshop: &Workshop) -> Command {
     let python = workshop.venv_program("engine", "python");
     let arguments = ["-m", "unittest", "discover", "-s", "local/engine/tests"];
-    Ok(in_directory(workshop.root(), python, &arguments))
+    in_directory(workshop.root(), python, &arguments)
 }
 
-fn end_to_end(workshop: &Workshop) -> anyhow::Result<Command> {
+fn end_to_end(workshop: &Workshop) -> Command {
     // The whole workspace, so that nothing is compiled again with other features.
     let arguments = ["test", "--workspace", "--test", "end_to_end"];
-    let mut tests = in_directory(workshop.root(), cargo(), &arguments);
-    linted(&mut tests)?;
-    Ok(tests)
+    linted(in_directory(workshop.root(), cargo(), &arguments))
 }
 
 /// Small ones; `cargo xtask chaos` plays larger ones.
-fn chaos(workshop: &Workshop) -> anyhow::Result<Command> {
+fn chaos(workshop: &Workshop) -> Command {
     let arguments = ["--jobs", "20", "--seed", "1..3"];
-    Ok(in_directory(
-        workshop.root(),
-        workshop.program("chaos"),
-        &arguments,
-    ))
+    in_directory(workshop.root(), workshop.program("chaos"), &arguments)
 }
 
 /// Builds what is deployed, and holds it to its sizes.
@@ -249,19 +240,19 @@ fn deployed(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
         &workshop.deployed(),
     )?;
     let arguments = ["test", "--workspace", "--test", "deployed"];
-    let mut tests = in_directory(workshop.root(), cargo(), &arguments);
-    run_quietly(step, linted(&mut tests)?).map(drop)
+    let mut tests = linted(in_directory(workshop.root(), cargo(), &arguments));
+    run_quietly(step, &mut tests).map(drop)
 }
 
 /// Reads what the engine of the end-to-end tests has written down.
-fn grants(workshop: &Workshop) -> anyhow::Result<Command> {
+fn grants(workshop: &Workshop) -> Command {
     let recorded = workshop.local().join("engine-of-tests/grants.json");
     let mut python = Command::new(workshop.venv_program("checks", "python"));
     python
         .arg(workshop.path("scripts/check-grants.py"))
         .arg(recorded)
         .arg(workshop.path("tests/unused-grants.toml"));
-    Ok(python)
+    python
 }
 
 fn quiet(

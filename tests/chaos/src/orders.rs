@@ -88,8 +88,8 @@ const CHANGING_ROUTES: [(&str, &str); 2] = [
 ];
 /// Webhooks that announce no job.
 const ACTIONS: [&str; 2] = ["in_progress", "completed"];
-/// EC2 throttles ECS's own look-ups, and RunTask says so in these words (AllenInstitute's
-/// neuron_morphology #155, dagster #33439).
+/// EC2 throttles ECS's own look-ups, and RunTask says so in these words (`AllenInstitute/neuron_morphology`
+/// #155, dagster #33439).
 const EC2_THROTTLES: [&str; 2] = [
     "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
     "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",

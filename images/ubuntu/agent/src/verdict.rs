@@ -77,6 +77,7 @@ impl Stop {
 }
 
 /// What the agent saw of one runner, over all starts of its listener.
+#[allow(clippy::struct_excessive_bools)] // Facts, each seen on its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// It listened for jobs.

@@ -289,8 +289,7 @@ fn a_killed_worker_a_failed_job_and_an_exhausted_task_are_told_apart() {
 fn line(log: &str, message: &str) -> serde_json::Value {
     log.lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|line| line["message"] == message)
-        .last()
+        .rfind(|line| line["message"] == message)
         .unwrap_or_default()
 }
 
