@@ -1,7 +1,10 @@
 //! Where an execution stands and which task it waits for, read from its history.
 
 use aws::Kind;
-use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
+use aws_sdk_sfn::types::{
+    HistoryEvent, HistoryEventType, TaskFailedEventDetails, TaskScheduledEventDetails,
+    TaskSucceededEventDetails,
+};
 use job::{ExecutionName, RunnerName};
 use outcome::Overrides;
 use registration::ParameterPath;
@@ -57,7 +60,7 @@ impl Tasked {
 }
 
 /// The output of `TaskSubmitted`: RunTask's answer in Pascal case, as recorded on AWS
-/// (`test_run_task_sync`, 2024-02-23, in LocalStack's recorded histories).
+/// (`test_run_task_sync`, 2024-02-23, in `LocalStack`'s recorded histories).
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -73,6 +76,7 @@ fn planned(event: &HistoryEvent) -> Option<(RunnerName, Overrides)> {
 }
 
 /// Reads events, newest first, for one runner's task.
+#[allow(clippy::struct_excessive_bools)] // What was met on the way, each by itself.
 struct Search<'a> {
     runner: &'a RunnerName,
     found: Vec<String>,
@@ -103,11 +107,11 @@ impl<'a> Search<'a> {
         match event.r#type() {
             HistoryEventType::TaskSucceeded => {
                 let details = event.task_succeeded_event_details();
-                self.ended |= ecs(details.map(|details| details.resource_type()));
+                self.ended |= ecs(details.map(TaskSucceededEventDetails::resource_type));
             }
             HistoryEventType::TaskFailed => {
                 let details = event.task_failed_event_details();
-                if ecs(details.map(|details| details.resource_type())) {
+                if ecs(details.map(TaskFailedEventDetails::resource_type)) {
                     // Only this error is the task's own end. Before its submission any error is
                     // RunTask's answer; after it, Step Functions has lost sight of the task.
                     let error = details.and_then(|details| details.error());
@@ -121,7 +125,7 @@ impl<'a> Search<'a> {
             HistoryEventType::TaskSubmitted => self.submitted(event),
             HistoryEventType::TaskScheduled => {
                 let details = event.task_scheduled_event_details();
-                if ecs(details.map(|details| details.resource_type())) {
+                if ecs(details.map(TaskScheduledEventDetails::resource_type)) {
                     self.unsure |= self.left && !self.answered && !self.ended;
                     (self.ended, self.answered) = (false, false);
                 }

@@ -151,7 +151,7 @@ fn told<T: FromStr>(task: &Task, variable: &str, tag: &str) -> Option<T> {
     let overridden = task.overrides().and_then(|overrides| {
         let containers = overrides.container_overrides().iter();
         let agent = containers.filter(|container| container.name() == Some(job::CONTAINER));
-        let mut variables = agent.flat_map(|container| container.environment());
+        let mut variables = agent.flat_map(aws_sdk_ecs::types::ContainerOverride::environment);
         let found = variables.find(|found| found.name() == Some(variable))?;
         found.value()?.parse().ok()
     });

@@ -1,7 +1,7 @@
 //! How a runner's task is found: from its execution's history, or from what ECS describes.
 //!
 //! The answers are wire shapes. Those of Step Functions have the fields, their order and their spelling
-//! as recorded on AWS by LocalStack's authors (`test_ecs_task_service.py`: `test_run_task_sync`
+//! as recorded on AWS by `LocalStack`'s authors (`test_ecs_task_service.py`: `test_run_task_sync`
 //! 2024-02-23, `test_run_task_sync_raise_failure` 2024-02-25; Apache-2.0), with our names filled in.
 #![allow(clippy::unwrap_used)]
 

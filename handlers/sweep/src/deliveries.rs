@@ -93,23 +93,20 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
         }
     }
     let left = earliest(earliest(left, work.no_room), pass.left);
-    match next {
-        Some(cursor) => {
-            tracing::warn!(
-                pages = PAGES,
-                "more webhooks than one sweep reads; the next one reads on"
-            );
-            state.pass = Some(Pass {
-                cursor: Some(cursor),
-                left,
-                ..pass
-            });
-        }
-        None => {
-            let reached = earliest(Some(pass.top - SETTLED), left);
-            // What is left may lie in the overlap, which the next sweep reads anyway.
-            state.mark = reached.map_or(state.mark, |reached| reached.max(state.mark));
-        }
+    if let Some(cursor) = next {
+        tracing::warn!(
+            pages = PAGES,
+            "more webhooks than one sweep reads; the next one reads on"
+        );
+        state.pass = Some(Pass {
+            cursor: Some(cursor),
+            left,
+            ..pass
+        });
+    } else {
+        let reached = earliest(Some(pass.top - SETTLED), left);
+        // What is left may lie in the overlap, which the next sweep reads anyway.
+        state.mark = reached.map_or(state.mark, |reached| reached.max(state.mark));
     }
     state
         .failing

@@ -1,5 +1,7 @@
 //! What the client makes of a 404 for a job.
 
+#![allow(clippy::unnecessary_wraps)] // An answer is an `Option` where a test may leave it out.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::stub::{Reply, Seen, Stub, job, reply};
