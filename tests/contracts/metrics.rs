@@ -9,9 +9,16 @@ use workshop::Workshop;
 
 /// All of a handler's source, its tests apart.
 fn source(directory: &Path) -> String {
-    fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+    let entries = fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            if path.is_dir() {
+                source(&path)
+            } else {
+                fs::read_to_string(path).unwrap()
+            }
+        })
         .collect()
 }
 

@@ -266,8 +266,16 @@ async fn what_a_job_leaves_running_is_ended() {
     assert_eq!(listener.end().await.0, Some(0));
     let output = server.job(job.id).unwrap().output;
     let id = output.split_once("pid=").unwrap().1.lines().next().unwrap();
-    let command = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-    assert!(!command.contains("4711"), "{command}");
+    // A killed process is gone a moment after the signal.
+    let lives = || {
+        std::fs::read_to_string(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|command| command.contains("4711"))
+    };
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while lives() {
+        assert!(tokio::time::Instant::now() < deadline, "{id} lives on");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
