@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use github_standin::{
     DeletionNotice, DeliveryFault, DeliveryFaultKind, Fault, FaultKind, Job, JobStatus, NewJob,
-    Settings,
+    RequestRecord, Settings, Snapshot,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -21,9 +21,11 @@ use crate::world::{LIMIT, Site, World, run, script, untaken};
 /// Every switch, as the ledger names it.
 const SWITCHES: &[&str] = &[
     "assigning-off",
+    "busy-unseen",
     "connections-die",
     "created-a-day-ago",
     "delete-404",
+    "delete-in-gap",
     "deletion-not-found",
     "duplicate-tags-refused",
     "events-late",
@@ -50,6 +52,9 @@ const SWITCHES: &[&str] = &[
 
 /// For how long GitHub assigns nothing, where it does not.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// From a job's assignment until its runner hears of it, in milliseconds: long enough for a sweep.
+const GAP: u64 = 10_000;
 
 /// What a call to stop a task of this deployment contains: its cluster.
 const STOPS: &str = "fargate-runners";
@@ -138,10 +143,12 @@ async fn flip(world: &World, site: &Site, switch: &str) {
     let delay = |milliseconds| DeliveryFaultKind::Delay { milliseconds };
     match switch {
         "assigning-off" => change(|settings| settings.assigning = false),
+        "busy-unseen" => change(|settings| settings.busy_unseen = true),
         "connections-die" => answer(FaultKind::Disconnect, "POST", "generate-jitconfig", 2),
         // See `aged`.
         "created-a-day-ago" => {}
         "delete-404" => answer(status(404), "DELETE", "/actions/runners/", 2),
+        "delete-in-gap" => change(|settings| settings.assignment_gap_ms = GAP),
         "deletion-not-found" => {
             change(|settings| settings.deletion_notice = DeletionNotice::NotFound);
         }
@@ -250,8 +257,13 @@ async fn play(world: &World, switch: &str) {
     order(world, never_starts).await;
     flip(world, site, switch).await;
     let queue = |new| site.queue(aged(new, switch));
+    // Long enough for a sweep, where one is to meet it.
+    let served = match switch {
+        "busy-unseen" => "sleep 10",
+        _ => "true",
+    };
     let core = Core {
-        served: queue(script(&format!("octo/{switch}-served"), "true")),
+        served: queue(script(&format!("octo/{switch}-served"), served)),
         relaunched: queue(script(&relaunched, "true")),
         cancelled: queue(untaken(&format!("octo/{switch}-cancelled"))),
         killed: queue(script(&format!("octo/{switch}-killed"), "sleep 600")),
@@ -262,6 +274,13 @@ async fn play(world: &World, switch: &str) {
             tokio::time::sleep(PAUSE).await;
             github.change_settings(|settings| settings.assigning = true);
         }
+        let retire = async {
+            match switch {
+                "busy-unseen" => retire_with_a_job(world, site, &core.served, 422).await,
+                "delete-in-gap" => retire_with_a_job(world, site, &core.served, 204).await,
+                _ => {}
+            }
+        };
         let cancel = async {
             // It is known to Step Functions at least; its runner may have been dropped already.
             site.registered_or_later(&core.cancelled).await;
@@ -272,7 +291,7 @@ async fn play(world: &World, switch: &str) {
             let task = site.task_of(&core.killed).await;
             end_task(world, &task, "spot-interruption").await;
         };
-        futures_util::future::join(cancel, kill).await;
+        futures_util::future::join3(retire, cancel, kill).await;
         for job in core.all() {
             site.reaches(job, JobStatus::Completed).await;
         }
@@ -307,6 +326,40 @@ async fn play(world: &World, switch: &str) {
     flip_back(world, site).await;
 }
 
+/// Lets a runner with a job seem to idle for too long, and waits until a sweep has asked GitHub to
+/// delete it and was answered so.
+async fn retire_with_a_job(world: &World, site: &Site, job: &Job, answer: u16) {
+    let github = &site.deployment.github;
+    let runner_of = |seen: &Snapshot| {
+        let job = seen.job(job.id)?;
+        // Not begun yet is what the gap is about.
+        if answer == 204 {
+            job.leased_to
+        } else {
+            job.runner_id
+        }
+    };
+    let seen = github
+        .wait_for(LIMIT, |seen| runner_of(seen).is_some())
+        .await;
+    let runner = runner_of(&seen.unwrap()).unwrap();
+    let name = job.repository.trim_start_matches("octo/");
+    let old = json!({ "match": name, "seconds": 600 });
+    world.control(Method::POST, "/ages", old).await;
+    let path = format!("/actions/runners/{runner}");
+    let asked = site.observer.wait(LIMIT, async || {
+        let requests = github.requests();
+        let deletes = |call: &&RequestRecord| call.method == "DELETE" && call.path.ends_with(&path);
+        let found = requests.iter().find(deletes).map(|call| call.status);
+        Ok(found)
+    });
+    assert_eq!(
+        asked.await.unwrap(),
+        Some(answer),
+        "DELETE of {runner}, of {name}"
+    );
+}
+
 /// `sweep` may leave something undone while GitHub or AWS refuse; the next round makes up for it.
 async fn sweep_leniently(site: &Site) {
     let function = format!("{}-sweep", site.observer.prefix);
@@ -330,9 +383,11 @@ macro_rules! switches {
 
 switches! {
     a_github_that_assigns_nothing_for_a_while_loses_no_job: "assigning-off",
+    runners_whose_job_is_not_shown_lose_no_job: "busy-unseen",
     connections_that_die_lose_no_job: "connections-die",
     jobs_that_were_made_a_day_ago_are_not_lost: "created-a-day-ago",
     runners_that_github_does_not_know_lose_no_job: "delete-404",
+    runners_deleted_between_assignment_and_start_lose_no_job: "delete-in-gap",
     listeners_that_are_not_found_lose_no_job: "deletion-not-found",
     tag_keys_that_come_twice_and_are_refused_lose_no_job: "duplicate-tags-refused",
     events_that_are_late_lose_no_job: "events-late",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use github_standin::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
+use github_standin::{
+    DeletionNotice, DeliveryFault, DeliveryFaultKind, Fault, FaultKind, ListenerFault, Settings,
+};
 use serde_json::{Value, json};
 
 use crate::schedule::{Kind, PlannedFault};
@@ -19,6 +21,8 @@ pub enum Order {
     Webhook(DeliveryFault),
     /// To somebody who is there.
     Deed(Deed),
+    /// Of everybody, for so long.
+    Spell(Spell, Duration),
 }
 
 /// What is done to a task, an execution or a runner.
@@ -36,12 +40,77 @@ pub enum Deed {
     TimeOut,
     /// A listening runner's registration is used up.
     Ghost,
-    /// Nothing is assigned until [`PAUSE`] is over.
-    StopAssigning,
 }
 
-/// For how long GitHub assigns nothing.
-pub const PAUSE: Duration = Duration::from_secs(6);
+/// What is so for a while, until it is as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spell {
+    /// GitHub assigns nothing.
+    AssigningStops,
+    /// A runner hears of its job only [`GAP`] later, and is deleted until then.
+    DeleteInGap,
+    /// GitHub shows runners with a job as idle.
+    BusyUnseen,
+    /// GitHub drops runners that idle for [`DROPPED_AFTER`], and does not find them afterwards.
+    IdleDropped,
+    /// Listeners that connect hang after their job.
+    ListenersHang,
+    /// Events of tasks come [`LATE`] seconds late.
+    EventsLate,
+    /// Events of tasks come twice.
+    EventsTwice,
+    /// A task's earlier events come after that of its end.
+    EventsOutOfOrder,
+}
+
+/// Who turns a spell on and off.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// GitHub, by its settings.
+    GitHub(fn(&mut Settings, bool)),
+    /// The engine, by its switches.
+    Engine(Value),
+}
+
+impl Spell {
+    /// What turns it on or off.
+    pub fn turn(self, on: bool) -> Turn {
+        let switch = |name: &str, value: Value| Turn::Engine(json!({ name: value }));
+        match self {
+            Self::AssigningStops => Turn::GitHub(|settings, on| settings.assigning = !on),
+            Self::DeleteInGap => {
+                Turn::GitHub(|settings, on| settings.assignment_gap_ms = if on { GAP } else { 0 })
+            }
+            Self::BusyUnseen => Turn::GitHub(|settings, on| settings.busy_unseen = on),
+            Self::IdleDropped => Turn::GitHub(|settings, on| {
+                settings.idle_limit_ms = on.then_some(DROPPED_AFTER);
+                settings.deletion_notice = if on {
+                    DeletionNotice::NotFound
+                } else {
+                    DeletionNotice::Revoked
+                };
+            }),
+            Self::ListenersHang => Turn::GitHub(|settings, on| {
+                settings.listener = if on {
+                    ListenerFault::HangsAfterJob
+                } else {
+                    ListenerFault::None
+                };
+            }),
+            Self::EventsLate => switch("events-late", json!(if on { LATE } else { 0 })),
+            Self::EventsTwice => switch("events-twice", json!(on)),
+            Self::EventsOutOfOrder => switch("events-out-of-order", json!(on)),
+        }
+    }
+}
+
+/// A spell lasts so long, once to three times.
+const SPELL: Duration = Duration::from_secs(4);
+/// From a job's assignment until its runner hears of it, in milliseconds; long enough for a round of
+/// `sweep` to come into it.
+const GAP: u64 = 5_000;
+/// An idle runner is dropped after so many milliseconds.
+const DROPPED_AFTER: u64 = 3_000;
 
 /// A call that the deployment makes: service, operation, and what its request contains. The last
 /// keeps calls of the run itself, which are watched by nobody, from meeting what is not for them.
@@ -88,6 +157,9 @@ const CHANGING_ROUTES: [(&str, &str); 2] = [
 ];
 /// Webhooks that announce no job.
 const ACTIONS: [&str; 2] = ["in_progress", "completed"];
+/// What Lambda's front door answers in place of `verify`
+/// ([errors](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors)).
+pub const FRONT_DOOR: [u16; 3] = [403, 408, 429];
 /// EC2 throttles ECS's own look-ups, and RunTask says so in these words (`AllenInstitute/neuron_morphology`
 /// #155, dagster #33439).
 const EC2_THROTTLES: [&str; 2] = [
@@ -108,7 +180,7 @@ const NO_ROOM: [(&str, &str); 2] = [
         "Capacity is unavailable at this time. Please try again later or in a different availability zone",
     ),
 ];
-/// How late something is.
+/// How late something is, in seconds.
 const LATE: u64 = 4;
 
 /// What a planned fault means.
@@ -184,6 +256,11 @@ pub fn order(fault: &PlannedFault) -> Order {
             let milliseconds = LATE * 1_000;
             webhook(DeliveryFaultKind::Delay { milliseconds }, whom, times)
         }
+        Kind::WebhookRefused => {
+            // The other half of the number chooses the webhook.
+            let status = one_of(&FRONT_DOOR, whom / ACTIONS.len());
+            webhook(DeliveryFaultKind::Fail { status }, whom, times)
+        }
         Kind::TaskKilledIdle => Order::Deed(Deed::KillIdle),
         Kind::TaskKilledBusy => Order::Deed(Deed::KillBusy),
         Kind::SpotInterruption => Order::Deed(Deed::Interrupt),
@@ -202,7 +279,14 @@ pub fn order(fault: &PlannedFault) -> Order {
             let fault = Fault::new(not_found()).on("DELETE", "/actions/runners/");
             Order::GitHub(fault.times(times))
         }
-        Kind::AssigningStops => Order::Deed(Deed::StopAssigning),
+        Kind::AssigningStops => Order::Spell(Spell::AssigningStops, SPELL * times),
+        Kind::DeleteInGap => Order::Spell(Spell::DeleteInGap, SPELL * times),
+        Kind::BusyUnseen => Order::Spell(Spell::BusyUnseen, SPELL * times),
+        Kind::IdleDropped => Order::Spell(Spell::IdleDropped, SPELL * times),
+        Kind::ListenersHang => Order::Spell(Spell::ListenersHang, SPELL * times),
+        Kind::EventsLate => Order::Spell(Spell::EventsLate, SPELL * times),
+        Kind::EventsTwice => Order::Spell(Spell::EventsTwice, SPELL * times),
+        Kind::EventsOutOfOrder => Order::Spell(Spell::EventsOutOfOrder, SPELL * times),
         Kind::ListenersRefused => {
             let fault = Fault::new(status(503)).on("POST", "/_runner/sessions");
             Order::GitHub(fault.times(times))
@@ -277,6 +361,8 @@ fn webhook(kind: DeliveryFaultKind, whom: usize, times: u32) -> Order {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn of(kind: Kind, whom: usize) -> Order {
@@ -319,11 +405,45 @@ mod tests {
 
     #[test]
     fn an_announcement_is_never_met_by_a_fault_that_is_not_its_own() {
-        for whom in 0..ACTIONS.len() {
-            let Order::Webhook(fault) = of(Kind::WebhookLost, whom) else {
-                panic!("it is a webhook's");
-            };
-            assert_ne!(fault.action.as_deref(), Some("queued"));
+        for kind in [Kind::WebhookLost, Kind::WebhookRefused] {
+            for whom in 0..ACTIONS.len() {
+                let Order::Webhook(fault) = of(kind, whom) else {
+                    panic!("it is a webhook's");
+                };
+                assert_ne!(fault.action.as_deref(), Some("queued"));
+            }
         }
+    }
+
+    #[test]
+    fn the_front_door_refuses_each_webhook_in_each_way() {
+        let seen: BTreeSet<String> = (0..ACTIONS.len() * FRONT_DOOR.len())
+            .map(|whom| format!("{:?}", of(Kind::WebhookRefused, whom)))
+            .collect();
+        assert_eq!(seen.len(), ACTIONS.len() * FRONT_DOOR.len());
+    }
+
+    #[test]
+    fn after_a_spell_everything_is_as_before() {
+        let mut spells = BTreeSet::new();
+        for kind in Kind::ALL {
+            let Order::Spell(spell, length) = of(kind, 0) else {
+                continue;
+            };
+            assert!(spells.insert(spell), "{kind} is another kind's spell, too");
+            assert!(length <= 3 * SPELL);
+            match (spell.turn(true), spell.turn(false)) {
+                (Turn::GitHub(on), Turn::GitHub(off)) => {
+                    let mut settings = Settings::default();
+                    on(&mut settings, true);
+                    assert_ne!(settings, Settings::default(), "{spell:?} changes nothing");
+                    off(&mut settings, false);
+                    assert_eq!(settings, Settings::default(), "{spell:?}");
+                }
+                (Turn::Engine(on), Turn::Engine(off)) => assert_ne!(on, off),
+                other => panic!("{spell:?} is turned off elsewhere: {other:?}"),
+            }
+        }
+        assert_eq!(spells.len(), 8);
     }
 }

@@ -89,7 +89,7 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(text, "  {name:<26}{count:>6}");
     }
-    let [lost, doubled, late] = played.announcements;
+    let [lost, doubled, late, refused] = played.announcements;
     let (rounds, incomplete) = played.rounds;
     let (mut faults, mut hits) = (0, 0);
     let mut kinds = Vec::new();
@@ -100,7 +100,7 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
     }
     let _ = writeln!(
         text,
-        "  announcements lost {lost}, doubled {doubled}, late {late}"
+        "  announcements lost {lost}, doubled {doubled}, late {late}, refused {refused}"
     );
     let _ = writeln!(
         text,

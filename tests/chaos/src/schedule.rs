@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::orders::FRONT_DOOR;
+
 /// Label sets of the jobs. The first is a part of the second, so a runner of the second takes jobs of
 /// the first; the third stands apart.
 pub const LABELS: [&[&str]; 3] = [
@@ -64,6 +66,8 @@ pub enum Webhook {
     Duplicated,
     /// It comes so much later, after others that were sent after it.
     Late(Duration),
+    /// Lambda's front door answers it with this status, before `verify` runs.
+    Refused(u16),
 }
 
 /// A fault and its moment.
@@ -142,11 +146,27 @@ pub enum Kind {
     Ec2Throttles,
     /// RunTask finds no room, in other words than capacity.
     NoRoom,
+    /// Lambda's front door refuses a webhook that is no announcement, before `verify` runs.
+    WebhookRefused,
+    /// A runner hears of its job late, and GitHub deletes it until then.
+    DeleteInGap,
+    /// GitHub shows runners with a job as idle.
+    BusyUnseen,
+    /// GitHub drops idle runners after seconds, and does not find them afterwards.
+    IdleDropped,
+    /// Listeners hang after their job.
+    ListenersHang,
+    /// Events of tasks come late.
+    EventsLate,
+    /// Events of tasks come twice.
+    EventsTwice,
+    /// Events of tasks come in another order.
+    EventsOutOfOrder,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 38] = [
         Self::AwsThrottled,
         Self::AwsFails,
         Self::AwsAnswerLost,
@@ -177,6 +197,14 @@ impl Kind {
         Self::ListenersRefused,
         Self::Ec2Throttles,
         Self::NoRoom,
+        Self::WebhookRefused,
+        Self::DeleteInGap,
+        Self::BusyUnseen,
+        Self::IdleDropped,
+        Self::ListenersHang,
+        Self::EventsLate,
+        Self::EventsTwice,
+        Self::EventsOutOfOrder,
     ];
 }
 
@@ -213,6 +241,14 @@ impl fmt::Display for Kind {
             Self::ListenersRefused => "listeners refused",
             Self::Ec2Throttles => "EC2 throttles ECS",
             Self::NoRoom => "no room",
+            Self::WebhookRefused => "webhook refused",
+            Self::DeleteInGap => "deletable in a gap",
+            Self::BusyUnseen => "busy unseen",
+            Self::IdleDropped => "idle dropped",
+            Self::ListenersHang => "listeners hang",
+            Self::EventsLate => "events late",
+            Self::EventsTwice => "events twice",
+            Self::EventsOutOfOrder => "events out of order",
         })
     }
 }
@@ -251,9 +287,10 @@ fn queue(rng: &mut Rng, count: usize) -> Vec<PlannedJob> {
                 labels: rng.usize(..LABELS.len()),
                 takes: within(rng, LONGEST),
                 cancelled_after: one_in(rng, 8).then(|| within(rng, CANCELLED_WITHIN)),
-                webhook: one_in(rng, 8).then(|| match rng.u8(..3) {
+                webhook: one_in(rng, 6).then(|| match rng.u8(..4) {
                     0 => Webhook::Lost,
                     1 => Webhook::Duplicated,
+                    2 => Webhook::Refused(FRONT_DOOR[rng.usize(..FRONT_DOOR.len())]),
                     _ => Webhook::Late(within(rng, CANCELLED_WITHIN)),
                 }),
             });
@@ -308,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_cancelled_and_announcements_lost_doubled_and_late() {
+    fn jobs_are_cancelled_and_announcements_lost_doubled_late_and_refused() {
         let jobs: Vec<_> = (1..=3)
             .flat_map(|seed| Schedule::new(seed, 100).jobs)
             .collect();
@@ -318,6 +355,7 @@ mod tests {
         assert!(has(|webhook| webhook == Webhook::Lost));
         assert!(has(|webhook| webhook == Webhook::Duplicated));
         assert!(has(|webhook| matches!(webhook, Webhook::Late(_))));
+        assert!(has(|webhook| matches!(webhook, Webhook::Refused(_))));
     }
 
     #[test]

@@ -24,6 +24,8 @@ const GRACE: &str = "15";
 /// How long a runner may listen without a job before its agent ends it, in seconds; 300 on AWS, where
 /// `sweep`'s limit comes sooner as well.
 const IDLE_LIMIT: &str = "45";
+/// How long a listener may go on after its job before its agent ends it, in seconds; 180 on AWS.
+const LINGER_LIMIT: &str = "10";
 /// How long an orderly end of a listener may take, in seconds; 110 on AWS.
 const STOP_LIMIT: &str = "15";
 
@@ -163,8 +165,10 @@ fn shorten_limits(template: &Path) -> anyhow::Result<()> {
         let containers = resource.pointer_mut("/Properties/ContainerDefinitions");
         let containers = containers.and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
-            container["Environment"] =
-                json!([{ "Name": "AGENT_STOP_LIMIT_SECONDS", "Value": STOP_LIMIT }]);
+            container["Environment"] = json!([
+                { "Name": "AGENT_LINGER_LIMIT_SECONDS", "Value": LINGER_LIMIT },
+                { "Name": "AGENT_STOP_LIMIT_SECONDS", "Value": STOP_LIMIT },
+            ]);
             changed += 1;
         }
     }

@@ -1,0 +1,161 @@
+//! What is done to tasks, executions and runners, and what is so for a while.
+
+use std::time::Duration;
+
+use github_standin::{JobStatus, Snapshot};
+use local_stack::runner_of;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{Pending, Player, SPOT_GRACE, Task, describe};
+use crate::orders::{Deed, Spell, Turn};
+
+impl Player<'_> {
+    pub(super) async fn do_pending(&mut self, now: Duration) -> anyhow::Result<()> {
+        let mut waiting = Vec::new();
+        for pending in std::mem::take(&mut self.pending) {
+            if self.try_deed(pending).await? {
+                *self.done.entry(pending.kind).or_default() += 1;
+            } else if now < pending.until {
+                waiting.push(pending);
+            }
+        }
+        self.pending = waiting;
+        Ok(())
+    }
+
+    pub(super) async fn begin_spell(
+        &mut self,
+        spell: Spell,
+        until: Duration,
+    ) -> anyhow::Result<()> {
+        self.turn(spell, true).await?;
+        let ends = self.spells.entry(spell).or_default();
+        *ends = until.max(*ends);
+        Ok(())
+    }
+
+    pub(super) async fn end_spells(&mut self, now: Duration) -> anyhow::Result<()> {
+        let ends = self.spells.iter().filter(|(_, ends)| **ends <= now);
+        let over: Vec<Spell> = ends.map(|(spell, _)| *spell).collect();
+        for spell in over {
+            self.turn(spell, false).await?;
+            self.spells.remove(&spell);
+        }
+        Ok(())
+    }
+
+    async fn turn(&self, spell: Spell, on: bool) -> anyhow::Result<()> {
+        match spell.turn(on) {
+            Turn::GitHub(turn) => self
+                .site
+                .github()
+                .change_settings(|settings| turn(settings, on)),
+            Turn::Engine(switch) => {
+                let path = "/switches";
+                self.site.control(Method::POST, path, &switch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something to somebody, if anybody is there; whether it was done.
+    async fn try_deed(&mut self, pending: Pending) -> anyhow::Result<bool> {
+        let snapshot = self.site.github().snapshot();
+        match pending.deed {
+            Deed::KillIdle | Deed::KillBusy | Deed::Interrupt => {
+                self.end_task(pending, &snapshot).await
+            }
+            Deed::Abort | Deed::TimeOut => self.close_execution(pending).await,
+            Deed::Ghost => {
+                let idle = snapshot
+                    .runners
+                    .iter()
+                    .filter(|runner| runner.online && !runner.busy);
+                let idle: Vec<_> = idle.map(|runner| runner.id).collect();
+                Ok(chosen(&idle, pending.whom)
+                    .is_some_and(|id| self.site.github().ghost_runner(*id).is_ok()))
+            }
+        }
+    }
+
+    async fn end_task(&mut self, pending: Pending, snapshot: &Snapshot) -> anyhow::Result<bool> {
+        let busy = |task: &Task| {
+            let runner = snapshot
+                .runners
+                .iter()
+                .find(|one| one.name == task.runner)?;
+            let job = runner.job.and_then(|job| snapshot.job(job));
+            Some(job.is_some_and(|job| job.status == JobStatus::InProgress))
+        };
+        let suits = |task: &Task| match pending.deed {
+            Deed::KillBusy => busy(task) == Some(true),
+            Deed::KillIdle => busy(task) == Some(false),
+            _ => true,
+        };
+        let mut tasks = self.tasks().await?;
+        tasks.retain(suits);
+        let Some(task) = chosen(&tasks, pending.whom) else {
+            return Ok(false);
+        };
+        let (how, body) = match pending.deed {
+            Deed::Interrupt => ("spot-interruption", json!({ "grace": SPOT_GRACE })),
+            _ => ("kill", json!({})),
+        };
+        let path = format!("/tasks/{}/{how}", task.id);
+        // It may have ended meanwhile.
+        let done = self.site.control(Method::POST, &path, &body).await.is_ok();
+        if done {
+            self.ended.insert(task.runner.clone());
+        }
+        Ok(done)
+    }
+
+    async fn close_execution(&mut self, pending: Pending) -> anyhow::Result<bool> {
+        let names = self.running().await?;
+        let Some(name) = chosen(&names, pending.whom) else {
+            return Ok(false);
+        };
+        let done = if pending.deed == Deed::Abort {
+            let arn = self.site.observer.execution_arn(name);
+            let input =
+                json!({ "executionArn": arn, "error": "Chaos", "cause": "somebody said so" });
+            self.site
+                .observer
+                .aws
+                .states("StopExecution", input)
+                .await
+                .is_ok()
+        } else {
+            let path = format!("/executions/{name}/time-out");
+            let answer = self.site.control(Method::POST, &path, &json!({})).await?;
+            answer["timedOut"] != 0
+        };
+        if done {
+            self.closed.insert(name.clone());
+            if pending.deed == Deed::Abort {
+                self.aborted.insert(name.clone());
+            }
+        }
+        Ok(done)
+    }
+
+    async fn tasks(&self) -> anyhow::Result<Vec<Task>> {
+        let arns = self.site.observer.tasks().await?;
+        let described = describe(self.site, &arns).await?;
+        Ok(described
+            .into_iter()
+            .filter(|task| task["lastStatus"] == "RUNNING")
+            .filter_map(|task| {
+                Some(Task {
+                    id: task["taskArn"].as_str()?.rsplit('/').next()?.to_owned(),
+                    runner: runner_of(&task)?,
+                })
+            })
+            .collect())
+    }
+}
+
+fn chosen<T>(from: &[T], whom: usize) -> Option<&T> {
+    from.get(whom.checked_rem(from.len())?)
+}

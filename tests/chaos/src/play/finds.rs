@@ -1,0 +1,158 @@
+//! What is found at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use github_standin::{DeliveryFault, Fault};
+use local_stack::runner_of;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Player, describe};
+use crate::account::{Facts, JobFacts, Stop};
+use crate::orders::{Order, order};
+use crate::schedule::Kind;
+
+impl Player<'_> {
+    /// How many faults of each kind were ordered, and how often they met something. Withdraws them.
+    pub(super) async fn faults(&self) -> anyhow::Result<BTreeMap<Kind, (u32, u32)>> {
+        let mut counts: BTreeMap<Kind, (u32, u32)> = BTreeMap::new();
+        for fault in &self.schedule.faults {
+            let count = counts.entry(fault.kind).or_default();
+            count.0 += 1;
+            // Those of GitHub's that are left are taken off below.
+            count.1 += match order(fault) {
+                Order::GitHub(order) => order.times,
+                Order::Webhook(order) => order.times,
+                Order::Engine(_) | Order::Deed(_) | Order::Spell(..) => 0,
+            };
+        }
+        let ordered = self
+            .site
+            .control(Method::GET, "/faults", &Value::Null)
+            .await?;
+        let ordered = ordered["faults"].as_array().cloned().unwrap_or_default();
+        for (kind, fault) in self.ordered.iter().zip(ordered) {
+            let hits = fault["hits"]
+                .as_u64()
+                .and_then(|hits| u32::try_from(hits).ok());
+            counts.entry(*kind).or_default().1 += hits.unwrap_or(0);
+        }
+        for (kind, done) in &self.done {
+            counts.entry(*kind).or_default().1 += done;
+        }
+        let (left, unsent) = self.site.github().faults();
+        // All orders of a kind share what is left.
+        for (kind, count) in &mut counts {
+            let faults = self.schedule.faults.iter();
+            let orders: Vec<_> = faults.filter(|one| one.kind == *kind).map(order).collect();
+            let is_ours = |left: &Fault| {
+                orders.iter().any(|order| match order {
+                    Order::GitHub(order) => {
+                        (&order.kind, order.after, &order.method, &order.path)
+                            == (&left.kind, left.after, &left.method, &left.path)
+                    }
+                    _ => false,
+                })
+            };
+            let is_ours_too = |left: &DeliveryFault| {
+                orders.iter().any(|order| match order {
+                    Order::Webhook(order) => {
+                        (&order.kind, &order.action) == (&left.kind, &left.action)
+                    }
+                    _ => false,
+                })
+            };
+            let calls = left.iter().filter(|left| is_ours(left));
+            let webhooks = unsent.iter().filter(|left| is_ours_too(left));
+            let left: u32 = calls
+                .map(|left| left.times)
+                .chain(webhooks.map(|left| left.times))
+                .sum();
+            count.1 = count.1.saturating_sub(left);
+        }
+        self.site
+            .control(Method::DELETE, "/faults", &Value::Null)
+            .await?;
+        self.site.github().clear_faults();
+        Ok(counts)
+    }
+
+    /// What there is at the end.
+    pub(super) async fn facts(self) -> anyhow::Result<Facts> {
+        let github = self.site.github();
+        let snapshot = github.snapshot();
+        let mut jobs = Vec::new();
+        for queued in &self.queued {
+            let job = snapshot.job(queued.id).context("a job is gone")?.clone();
+            jobs.push(JobFacts {
+                name: queued.name.clone(),
+                execution: self.site.observer.execution_name(&job)?.to_string(),
+                runs: runs(&queued.runs),
+                cancelled: queued.cancelled,
+                abandoned: self.abandoned.contains(&queued.id),
+                job,
+            });
+        }
+        let calls = self.site.calls("").await?;
+        let of = |operation: &str| {
+            let operation = operation.to_owned();
+            calls
+                .iter()
+                .filter(move |call| call["operation"] == *operation)
+        };
+        let started = of("RunTask").filter(|call| call["status"] == 200).count();
+        let stops: Vec<_> = of("StopTask")
+            .filter(|call| call["caller"]["kind"] == "function" && call["status"] == 200)
+            .collect();
+        let arns: BTreeSet<_> = stops
+            .iter()
+            .filter_map(|call| call["resource"].as_str())
+            .collect();
+        let arns: Vec<_> = arns.into_iter().map(str::to_owned).collect();
+        let runners: BTreeMap<String, String> = describe(self.site, &arns)
+            .await?
+            .iter()
+            .filter_map(|task| Some((task["taskArn"].as_str()?.to_owned(), runner_of(task)?)))
+            .collect();
+        Ok(Facts {
+            jobs,
+            ended_runners: self.ended,
+            closed_executions: self.closed,
+            left: self.site.observer.leftovers().await?,
+            deleted: github
+                .requests()
+                .iter()
+                .filter(|call| call.method == "DELETE" && call.status == 204)
+                .filter_map(|call| call.path.rsplit_once("/actions/runners/")?.1.parse().ok())
+                .collect(),
+            stops: stops
+                .iter()
+                .filter_map(|call| {
+                    Some(Stop {
+                        runner: runners.get(call["resource"].as_str()?)?.clone(),
+                        at: call["at"].as_str()?.to_owned(),
+                    })
+                })
+                .collect(),
+            denied: calls.iter().filter_map(denied).collect(),
+            started,
+            settled: self.settled,
+        })
+    }
+}
+
+/// How often a job has run.
+fn runs(path: &PathBuf) -> usize {
+    // One that never ran has written nothing.
+    fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+/// A call that one of ours made without being allowed to.
+fn denied(call: &Value) -> Option<String> {
+    let lacks = call["denied"].as_str().filter(|lacks| !lacks.is_empty())?;
+    let caller = call["caller"]["name"].as_str()?;
+    Some(format!("{caller} lacks {lacks}"))
+}
