@@ -12,6 +12,7 @@ mod overload;
 mod recovery;
 mod secrets;
 mod stopped;
+mod unanswered;
 mod variants;
 mod webhooks;
 mod world;
