@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use github_standin::{Fault, FaultKind, JobStatus};
+use github_standin::{Fault, FaultKind, JobStatus, NewJob};
 use serde_json::json;
+use time::OffsetDateTime;
 
+use crate::faults::{RUNNER_TRIES, order};
 use crate::world::{LIMIT, Site, assert_succeeded, run, script};
 
 /// More than any small count.
 const DROPPED: usize = 5;
-const NOT_FOUND: FaultKind = FaultKind::Status { status: 404 };
+const NOT_FOUND: FaultKind = FaultKind::Status {
+    status: 404,
+    message: None,
+    retry_after: None,
+};
 
 /// Waits for the next runner of the deployment that comes online, and has GitHub drop it.
 async fn drop_the_next(site: &Site, dropped: &mut BTreeSet<u64>) {
@@ -48,22 +54,44 @@ fn a_job_is_served_once_github_assigns_again_however_many_runners_got_nothing() 
     });
 }
 
-#[test]
-fn a_job_that_github_answers_404_for_once_is_served_after_a_lack_of_capacity() {
+/// A lack of capacity has the execution ask about its job, and GitHub answers 404 so often.
+fn is_served_after_404(repository: &'static str, times: u32, made: time::Duration) {
     run(async |world| {
         let site = &world.repository;
         let _alone = site.alone.write().await;
         let capacity = json!({
-            "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/hidden"
+            "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": repository,
+            "times": RUNNER_TRIES,
         });
-        world
-            .control(reqwest::Method::POST, "/faults", capacity)
-            .await;
+        order(world, capacity).await;
         let github = &site.deployment.github;
-        github.fault(Fault::new(NOT_FOUND).on("GET", "/actions/jobs/").times(1));
-        let job = site.queue(script("octo/hidden", "true"));
+        github.fault(
+            Fault::new(NOT_FOUND)
+                .on("GET", "/actions/jobs/")
+                .times(times),
+        );
+        let job = site.queue(NewJob {
+            created_at: Some(OffsetDateTime::now_utc() - made),
+            ..script(repository, "true")
+        });
         assert_succeeded(&site.ended(&job).await);
         site.reaches(&job, JobStatus::Completed).await;
         site.nothing_left_of(&job).await;
+        github.clear_faults();
     });
+}
+
+#[test]
+fn a_job_that_github_answers_404_for_once_is_served_after_a_lack_of_capacity() {
+    is_served_after_404("octo/hidden-once", 1, time::Duration::ZERO);
+}
+
+#[test]
+fn a_job_that_github_answers_404_for_again_and_again_is_served_in_the_end() {
+    is_served_after_404("octo/hidden-for-long", 12, time::Duration::ZERO);
+}
+
+#[test]
+fn a_job_whose_webhook_is_two_minutes_late_and_that_is_not_found_then_is_served() {
+    is_served_after_404("octo/hidden-and-late", 3, time::Duration::minutes(2));
 }
