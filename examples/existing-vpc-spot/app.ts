@@ -1,12 +1,7 @@
 import { App, CfnOutput, Stack } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as s3 from "aws-cdk-lib/aws-s3";
-import {
-  Capacity,
-  ExistingVpc,
-  FargateRunner,
-  FargateRunners,
-} from "fargate-runners";
+import { Capacity, ExistingVpc, FargateRunner, FargateRunners } from "fargate-runners";
 
 // A VPC can only be looked up in an account and region that are known: put yours here.
 const stack = new Stack(new App(), "runners", {
