@@ -23,13 +23,13 @@ async fn drop_the_next(site: &Site, dropped: &mut BTreeSet<u64>) {
     let id = site
         .observer
         .wait(LIMIT, async || {
-            let online = |runner: &&github_standin::Runner| {
-                runner.online && !dropped.contains(&runner.id)
-            };
+            let online =
+                |runner: &&github_standin::Runner| runner.online && !dropped.contains(&runner.id);
             Ok(github.runners().iter().find(online).map(|runner| runner.id))
         })
         .await
-        .unwrap();
+        .unwrap()
+        .expect("another runner comes online");
     github.drop_runner(id).unwrap();
     dropped.insert(id);
 }
