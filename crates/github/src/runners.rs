@@ -10,7 +10,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::page::PAGE_SIZE;
-use crate::transport::Call;
+use crate::transport::{Call, unavailable};
 use crate::{Error, Installation, Page, Scope};
 
 /// A registered runner.
@@ -150,6 +150,8 @@ impl Installation {
 
     /// Deletes a runner ([endpoint]). One that runs a job is left alone by GitHub. Where GitHub
     /// deleted it and the answer was lost, the repeated call finds it absent: that stops no task.
+    /// A 404 is believed only where GitHub does not show the runner either: a runner that is shown
+    /// would stay registered.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
     pub async fn delete_runner(&self, scope: &Scope, runner: u64) -> Result<Deleted, Error> {
@@ -160,10 +162,27 @@ impl Installation {
             .settled_but(&call, scope.repository(), &answers)
             .await?;
         match answer.status {
+            StatusCode::NOT_FOUND if self.is_shown(scope, runner).await? => Err(unavailable(
+                &call,
+                "404 for a runner that GitHub shows".to_owned(),
+            )),
             StatusCode::NOT_FOUND => Ok(Deleted::Absent),
             StatusCode::UNPROCESSABLE_ENTITY => Ok(Deleted::Busy),
             _ => answer.success(&call).map(|()| Deleted::Gone),
         }
+    }
+
+    /// Whether GitHub shows the runner ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#get-a-self-hosted-runner-for-a-repository
+    async fn is_shown(&self, scope: &Scope, runner: u64) -> Result<bool, Error> {
+        let call =
+            Call::get(scope.actions(&format!("runners/{runner}"))).needs(scope.runner_permission());
+        let answers = [StatusCode::NOT_FOUND];
+        let answer = self
+            .settled_but(&call, scope.repository(), &answers)
+            .await?;
+        Ok(answer.status.is_success())
     }
 
     async fn list(&self, scope: &Scope, call: Call) -> Result<Vec<Runner>, Error> {

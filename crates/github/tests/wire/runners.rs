@@ -154,6 +154,18 @@ async fn deleting_tells_gone_absent_and_busy_apart() {
 }
 
 #[tokio::test]
+async fn a_deletion_answered_with_404_is_an_outage_while_the_runner_is_shown() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        "DELETE /orgs/octo/actions/runners/5" => Some(reply(404, "")),
+        "GET /orgs/octo/actions/runners/5" => Some(reply(200, runner(5))),
+        _ => None,
+    })
+    .await;
+    let outcome = stub.installation().delete_runner(&organization(), 5).await;
+    assert_eq!(outcome.unwrap_err().fault(), Fault::GitHubUnavailable);
+}
+
+#[tokio::test]
 async fn a_runner_group_is_found_on_any_page_and_remembered() {
     let stub = Stub::start(|seen| {
         let group = |id: usize| json!({ "id": id, "name": format!("group-{id}") });
