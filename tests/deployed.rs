@@ -8,7 +8,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// A function's zip, in bytes.
 const ZIP: usize = 2_200_000;
@@ -28,14 +28,14 @@ fn zipped(program: &Path) -> usize {
 
 #[test]
 fn functions_and_agent_are_small() {
-    let workshop = Workshop::here();
+    let checkout = Checkout::here();
     for name in ["verify", "match", "launch", "token", "cleanup", "sweep"] {
-        let size = zipped(&workshop.deployed().join(name).join("bootstrap"));
+        let size = zipped(&checkout.deployed().join(name).join("bootstrap"));
         println!("{name}: {size} bytes zipped");
         let limit = if name == "sweep" { SWEEP_ZIP } else { ZIP };
         assert!(size <= limit, "{name} takes {size} bytes zipped");
     }
-    let size = fs::metadata(workshop.deployed().join("agent/bootstrap"))
+    let size = fs::metadata(checkout.deployed().join("agent/bootstrap"))
         .unwrap()
         .len();
     println!("agent: {size} bytes");

@@ -13,7 +13,7 @@ interface Emitted {
 }
 
 const EMITTED = JSON.parse(
-  readFileSync(repositoryFile("crates", "telemetry", "metrics.json"), "utf8"),
+  readFileSync(repositoryFile("crates", "runtime", "metrics.json"), "utf8"),
 ) as Emitted[];
 
 const TEMPLATE = templateOf();

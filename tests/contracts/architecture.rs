@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use workshop::Workshop;
+use tooling::Checkout;
 
 use crate::read;
 
 /// The crates of `crates/`, each with those of them that it depends on.
 fn real() -> BTreeMap<String, BTreeSet<String>> {
-    let names: BTreeSet<String> = fs::read_dir(Workshop::here().path("crates"))
+    let names: BTreeSet<String> = fs::read_dir(Checkout::here().path("crates"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use workshop::Workshop;
+use tooling::Checkout;
 
 use crate::read;
 
@@ -98,10 +98,10 @@ fn every_assumption_has_an_id_of_its_own_and_six_short_cells() {
 
 #[test]
 fn every_assumption_names_a_file_that_relies_on_it_and_a_test_that_exists() {
-    let workshop = Workshop::here();
+    let checkout = Checkout::here();
     let mut problems = Vec::new();
     for row in rows() {
-        if !workshop.path(row.relied_on_by()).is_file() {
+        if !checkout.path(row.relied_on_by()).is_file() {
             problems.push(format!("{}: no file {}", row.id, row.relied_on_by()));
         }
         let held = row.held_by();
@@ -112,7 +112,7 @@ fn every_assumption_names_a_file_that_relies_on_it_and_a_test_that_exists() {
             problems.push(format!("{}: {held} is no test", row.id));
             continue;
         };
-        let source = fs::read_to_string(workshop.path(file)).unwrap_or_default();
+        let source = fs::read_to_string(checkout.path(file)).unwrap_or_default();
         let is_there = [
             format!("fn {test}()"),
             format!("def {test}("),
@@ -173,7 +173,7 @@ fn every_switch_is_played_by_the_end_to_end_tests_and_every_one_played_is_in_the
 
 #[test]
 fn every_probe_on_a_real_account_is_for_a_row_of_the_ledger() {
-    let script = Workshop::here().path("scripts/smoke");
+    let script = Checkout::here().path("scripts/smoke");
     let printed = Command::new("bash")
         .arg(&script)
         .arg("--dry-run")

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use workshop::Workshop;
+use tooling::Checkout;
 
 use crate::read;
 
-/// The decision functions of `crates/outcome`: the public functions that its root exports.
+/// The decision functions of `crates/decisions`: the public functions that its root exports.
 fn decisions() -> Vec<String> {
-    let root = read("crates/outcome/src/lib.rs");
+    let root = read("crates/decisions/src/lib.rs");
     let mut found = Vec::new();
     for export in root.split("pub use ").skip(1) {
         let (export, _) = export.split_once(';').unwrap();
@@ -65,7 +65,7 @@ fn calls(code: &str, name: &str) -> bool {
 fn code_of(directories: &[&str]) -> String {
     let mut code = String::new();
     for directory in directories {
-        sources(&Workshop::here().path(directory), &mut code);
+        sources(&Checkout::here().path(directory), &mut code);
     }
     code
 }
@@ -73,7 +73,7 @@ fn code_of(directories: &[&str]) -> String {
 /// The code of the crates and handlers, without that of the rules themselves.
 fn production() -> String {
     let mut code = code_of(&["handlers"]);
-    for entry in fs::read_dir(Workshop::here().path("crates")).unwrap() {
+    for entry in fs::read_dir(Checkout::here().path("crates")).unwrap() {
         let path = entry.unwrap().path();
         if path.file_name().is_none_or(|name| name != "outcome") {
             sources(&path.join("src"), &mut code);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use workshop::Workshop;
+use tooling::Checkout;
 
 use crate::read;
 
@@ -39,7 +39,7 @@ fn packages() -> BTreeSet<(String, String, String)> {
         command.args(["--target", triple]);
     }
     let output = command
-        .current_dir(Workshop::here().root())
+        .current_dir(Checkout::here().root())
         .output()
         .unwrap();
     assert!(

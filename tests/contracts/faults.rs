@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fault::Fault;
+use protocol::Fault;
 use serde_json::Value;
 
 use crate::{read, table};

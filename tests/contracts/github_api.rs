@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, JobState, Scope};
 use github_standin::{Access, Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
-use job::{Job, JobId, Repository};
+use protocol::{Job, JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
 
 const LIMIT: Duration = Duration::from_secs(10);

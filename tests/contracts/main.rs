@@ -14,11 +14,11 @@ mod workflows;
 
 use std::fs;
 
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// A file of the repository.
 fn read(path: &str) -> String {
-    let path = Workshop::here().path(path);
+    let path = Checkout::here().path(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// All of a handler's source, its tests apart.
 fn source(directory: &Path) -> String {
@@ -24,13 +24,13 @@ fn source(directory: &Path) -> String {
 
 #[test]
 fn every_metric_is_emitted_by_the_handler_that_its_list_names() {
-    let workshop = Workshop::here();
-    let list = fs::read_to_string(workshop.path("crates/telemetry/metrics.json")).unwrap();
+    let checkout = Checkout::here();
+    let list = fs::read_to_string(checkout.path("crates/runtime/metrics.json")).unwrap();
     let metrics: Vec<Value> = serde_json::from_str(&list).unwrap();
     for metric in &metrics {
         let (name, handler) = (&metric["name"], metric["emittedBy"].as_str().unwrap());
         let name = format!("Metric::{}", name.as_str().unwrap());
-        let code = source(&workshop.path(&format!("handlers/{handler}/src")));
+        let code = source(&checkout.path(&format!("handlers/{handler}/src")));
         let emitted = code
             .match_indices(&name)
             .any(|(at, _)| !code[at + name.len()..].starts_with(char::is_alphanumeric));

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use launch::{Config, Input, handle};
+use runtime::settings::Settings;
 use serde_json::{Value, json};
-use settings::Settings;
 use time::OffsetDateTime;
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// The model as botocore ships it, in the environment of the checks.
 fn model() -> Value {
-    let libraries = Workshop::here().venv("checks").join("lib");
+    let libraries = Checkout::here().venv("checks").join("lib");
     let models: Vec<PathBuf> = fs::read_dir(&libraries)
         .unwrap_or_else(|error| {
             panic!(

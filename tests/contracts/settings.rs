@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use settings::{Default, Variable};
+use runtime::settings::{Default, Variable};
 
 use crate::read;
 

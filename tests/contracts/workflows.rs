@@ -5,11 +5,11 @@
 
 use std::fs;
 
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// Name and text of each workflow.
 fn workflows() -> Vec<(String, String)> {
-    let directory = Workshop::here().path(".github/workflows");
+    let directory = Checkout::here().path(".github/workflows");
     let mut found: Vec<_> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())

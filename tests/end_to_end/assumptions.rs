@@ -15,8 +15,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::faults::{RUNNER_TRIES, order};
+use crate::harness::{Harness, LIMIT, Site, run, script, untaken};
 use crate::recovery::end_task;
-use crate::world::{LIMIT, Site, World, run, script, untaken};
 
 /// Every switch, as the ledger names it.
 const SWITCHES: &[&str] = &[
@@ -100,13 +100,19 @@ fn status(status: u16) -> FaultKind {
 }
 
 /// Orders that ECS refuses to run a task, so often for each of the messages.
-async fn refuse_tasks(world: &World, repository: &str, error: &str, messages: &[&str], times: u32) {
+async fn refuse_tasks(
+    harness: &Harness,
+    repository: &str,
+    error: &str,
+    messages: &[&str],
+    times: u32,
+) {
     for message in messages {
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "match": repository,
             "error": error, "message": message, "times": times,
         });
-        order(world, fault).await;
+        order(harness, fault).await;
     }
 }
 
@@ -123,14 +129,14 @@ async fn rules(site: &Site, operation: &str) {
     }
 }
 
-async fn engine(world: &World, switch: &str, value: serde_json::Value) {
-    world
+async fn engine(harness: &Harness, switch: &str, value: serde_json::Value) {
+    harness
         .control(Method::POST, "/switches", json!({ switch: value }))
         .await;
 }
 
 /// Makes the assumption false.
-async fn flip(world: &World, site: &Site, switch: &str) {
+async fn flip(harness: &Harness, site: &Site, switch: &str) {
     let github = &site.deployment.github;
     let served = format!("octo/{switch}-served");
     let change = |change: fn(&mut Settings)| github.change_settings(change);
@@ -168,13 +174,13 @@ async fn flip(world: &World, site: &Site, switch: &str) {
         "jobs-404" => answer(status(404), "GET", "/actions/jobs/", 6),
         "no-room-spellings" => {
             let limit = "You've reached the limit on the number of tasks you can run concurrently";
-            refuse_tasks(world, &served, "ClientException", &[limit], 1).await;
+            refuse_tasks(harness, &served, "ClientException", &[limit], 1).await;
             let full = [
                 "Capacity is unavailable at this time. Please try again later or in a different availability zone",
                 "You've reached the limit on the number of vCPUs you can run concurrently",
             ];
             refuse_tasks(
-                world,
+                harness,
                 &served,
                 "ECS.AmazonECSException",
                 &full,
@@ -190,7 +196,7 @@ async fn flip(world: &World, site: &Site, switch: &str) {
                 "error": "InvalidParameterException",
                 "message": "The referenced task was not found.",
             });
-            order(world, fault).await;
+            order(harness, fault).await;
         }
         "throttled-by-ec2" => {
             let messages = [
@@ -198,7 +204,7 @@ async fn flip(world: &World, site: &Site, switch: &str) {
                 "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
             ];
             refuse_tasks(
-                world,
+                harness,
                 &served,
                 "InvalidParameterException",
                 &messages,
@@ -208,23 +214,23 @@ async fn flip(world: &World, site: &Site, switch: &str) {
         }
         "throttling-by-own-name" => {
             let name = "ECS.ThrottlingException";
-            refuse_tasks(world, &served, name, &["Rate exceeded"], RUNNER_TRIES).await;
+            refuse_tasks(harness, &served, name, &["Rate exceeded"], RUNNER_TRIES).await;
         }
         "webhooks-late" => deliver(delay(2_000), "queued", 4),
         "webhooks-out-of-order" => deliver(delay(1_500), "in_progress", 8),
         // The engine's own switches: what is late is so by seconds.
-        "events-late" | "tasks-late" => engine(world, switch, json!(4)).await,
+        "events-late" | "tasks-late" => engine(harness, switch, json!(4)).await,
         "duplicate-tags-refused"
         | "events-out-of-order"
         | "events-twice"
         | "started-by-kept"
-        | "tags-missing" => engine(world, switch, json!(true)).await,
+        | "tags-missing" => engine(harness, switch, json!(true)).await,
         _ => panic!("{switch} flips nothing"),
     }
 }
 
 /// Makes everything as it was.
-async fn flip_back(world: &World, site: &Site) {
+async fn flip_back(harness: &Harness, site: &Site) {
     let github = &site.deployment.github;
     github.clear_faults();
     github.change_settings(|settings| *settings = Settings::default());
@@ -232,30 +238,30 @@ async fn flip_back(world: &World, site: &Site) {
     for of in ["served", "relaunched"] {
         for switch in SWITCHES {
             let path = format!("/faults?match=octo/{switch}-{of}");
-            world.control(Method::DELETE, &path, json!(null)).await;
+            harness.control(Method::DELETE, &path, json!(null)).await;
         }
     }
     let stops = format!("/faults?match={STOPS}");
     for path in [stops.as_str(), "/switches"] {
-        world.control(Method::DELETE, path, json!(null)).await;
+        harness.control(Method::DELETE, path, json!(null)).await;
     }
     rules(site, "EnableRule").await;
 }
 
 /// Plays the core under one switch.
-async fn play(world: &World, switch: &str) {
+async fn play(harness: &Harness, switch: &str) {
     assert!(SWITCHES.contains(&switch), "{switch} is not listed");
-    let site = &world.repository;
+    let site = &harness.repository;
     let _alone = site.alone.write().await;
     let github = &site.deployment.github;
     // A test that failed has left its switch as it was.
-    flip_back(world, site).await;
+    flip_back(harness, site).await;
     let relaunched = format!("octo/{switch}-relaunched");
     let never_starts = json!({
         "service": "ecs", "operation": "RunTask", "effect": "never-starts", "match": relaunched,
     });
-    order(world, never_starts).await;
-    flip(world, site, switch).await;
+    order(harness, never_starts).await;
+    flip(harness, site, switch).await;
     let queue = |new| site.queue(aged(new, switch));
     // Long enough for a sweep, where one is to meet it.
     let served = match switch {
@@ -276,8 +282,8 @@ async fn play(world: &World, switch: &str) {
         }
         let retire = async {
             match switch {
-                "busy-unseen" => retire_with_a_job(world, site, &core.served, 422).await,
-                "delete-in-gap" => retire_with_a_job(world, site, &core.served, 204).await,
+                "busy-unseen" => retire_with_a_job(harness, site, &core.served, 422).await,
+                "delete-in-gap" => retire_with_a_job(harness, site, &core.served, 204).await,
                 _ => {}
             }
         };
@@ -289,7 +295,7 @@ async fn play(world: &World, switch: &str) {
         let kill = async {
             site.reaches(&core.killed, JobStatus::InProgress).await;
             let task = site.task_of(&core.killed).await;
-            end_task(world, &task, "spot-interruption").await;
+            end_task(harness, &task, "spot-interruption").await;
         };
         futures_util::future::join3(retire, cancel, kill).await;
         for job in core.all() {
@@ -323,12 +329,12 @@ async fn play(world: &World, switch: &str) {
     }
     let left = site.observer.settled(LIMIT).await.unwrap();
     assert_eq!(left, Vec::<String>::new(), "{switch}");
-    flip_back(world, site).await;
+    flip_back(harness, site).await;
 }
 
 /// Lets a runner with a job seem to idle for too long, and waits until a sweep has asked GitHub to
 /// delete it and was answered so.
-async fn retire_with_a_job(world: &World, site: &Site, job: &Job, answer: u16) {
+async fn retire_with_a_job(harness: &Harness, site: &Site, job: &Job, answer: u16) {
     let github = &site.deployment.github;
     let runner_of = |seen: &Snapshot| {
         let job = seen.job(job.id)?;
@@ -345,7 +351,7 @@ async fn retire_with_a_job(world: &World, site: &Site, job: &Job, answer: u16) {
     let runner = runner_of(&seen.unwrap()).unwrap();
     let name = job.repository.trim_start_matches("octo/");
     let old = json!({ "match": name, "seconds": 600 });
-    world.control(Method::POST, "/ages", old).await;
+    harness.control(Method::POST, "/ages", old).await;
     let path = format!("/actions/runners/{runner}");
     let asked = site.observer.wait(LIMIT, async || {
         let requests = github.requests();
@@ -371,7 +377,7 @@ macro_rules! switches {
     ($($name:ident: $switch:literal,)+) => {
         $(#[test]
         fn $name() {
-            run(async |world| play(world, $switch).await);
+            run(async |harness| play(harness, $switch).await);
         })+
 
         #[test]

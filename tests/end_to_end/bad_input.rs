@@ -2,10 +2,10 @@
 
 use github_standin::{NewJob, OwnerType, RunnerGroup};
 use local_stack::{Engine, EngineOptions, Execution};
-use workshop::Workshop;
+use tooling::Checkout;
 
 use crate::faults::visits;
-use crate::world::{LIMIT, Site, assert_succeeded, labels, run, script};
+use crate::harness::{LIMIT, Site, assert_succeeded, labels, run, script};
 
 fn failed(execution: &Execution, error: &str, words: &[&str]) {
     assert_eq!(execution.status, "FAILED");
@@ -26,8 +26,8 @@ fn failed(execution: &Execution, error: &str, words: &[&str]) {
 
 #[test]
 fn a_job_that_nothing_matches_ends_with_the_nearest_offers() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let mut labels = labels();
         labels.push("gpu".to_owned());
@@ -43,8 +43,8 @@ fn a_job_that_nothing_matches_ends_with_the_nearest_offers() {
 
 #[test]
 fn a_task_definition_without_the_container_is_named() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let labels = ["self-hosted", "broken"].map(str::to_owned).to_vec();
         let (_, execution) = site
@@ -63,8 +63,8 @@ fn a_task_definition_without_the_container_is_named() {
 
 #[test]
 fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
-    run(async |world| {
-        let site = &world.organization;
+    run(async |harness| {
+        let site = &harness.organization;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         github.change_settings(|settings| settings.minimum_runner_version = Some("99.0.0".into()));
@@ -79,8 +79,8 @@ fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
 
 #[test]
 fn an_app_that_is_not_installed_is_named_with_the_repository() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let github = &site.deployment.github;
         github
@@ -99,8 +99,8 @@ fn an_app_that_is_not_installed_is_named_with_the_repository() {
 
 #[test]
 fn an_unfinished_deployment_names_what_is_missing_until_it_works() {
-    run(async |world| {
-        let site = &world.unfinished;
+    run(async |harness| {
+        let site = &harness.unfinished;
         let aws = &site.observer.aws;
         let secret = |name: &str| site.deployment.secret_name(name);
         aws.put_secret(
@@ -168,8 +168,8 @@ async fn attempt(site: &Site, repository: &str) -> Execution {
 
 #[test]
 fn a_webhook_with_a_wrong_signature_starts_nothing() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let target = site.deployment.webhook().unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         for signature in [None, Some("sha256=00"), Some("sha256=zz"), Some("nonsense")] {
@@ -192,15 +192,15 @@ fn a_taken_port_is_named_with_what_to_do() {
     run(async |_| {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let workshop = Workshop::here();
+        let checkout = Checkout::here();
         let options = EngineOptions {
             port,
             wait_scale: 1.0,
             control: false,
             enforce_iam: false,
-            directory: workshop.local().join("engine-without-a-port"),
+            directory: checkout.local().join("engine-without-a-port"),
         };
-        let started = tokio::time::timeout(LIMIT, Engine::start(&workshop, &options))
+        let started = tokio::time::timeout(LIMIT, Engine::start(&checkout, &options))
             .await
             .unwrap();
         let error = format!("{:#}", started.expect_err("the port is taken"));

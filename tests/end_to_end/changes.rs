@@ -7,18 +7,18 @@ use github_standin::{APP_PRIVATE_KEY, JobStatus};
 use local_stack::{Plan, synthesize};
 use reqwest::Method;
 use serde_json::{Value, json};
-use workshop::{Progress, Workshop};
+use tooling::{Checkout, Progress};
 
 use crate::faults::is_over;
 use crate::happy::latest_call;
-use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, site};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script, site};
 
 /// Another key of the App.
 const ROTATED_KEY: &str = include_str!("../../crates/github/tests/keys/rotated.pem");
 
 /// A deployment with secrets, of which nobody else knows.
-async fn deployed(world: &World, plan: Plan) -> Site {
-    let site = site(&Workshop::here(), &Progress::new(), &world.engine, plan).await;
+async fn deployed(harness: &Harness, plan: Plan) -> Site {
+    let site = site(&Checkout::here(), &Progress::new(), &harness.engine, plan).await;
     site.deployment.write_secrets().await.expect("secrets");
     site
 }
@@ -57,8 +57,8 @@ async fn pings_are_taken(site: &Site) {
 
 #[test]
 fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
-    run(async |world| {
-        let site = deployed(world, Plan::new("rotating", "ro")).await;
+    run(async |harness| {
+        let site = deployed(harness, Plan::new("rotating", "ro")).await;
         let github = &site.deployment.github;
         is_served(&site, "octo/before").await;
 
@@ -93,22 +93,22 @@ fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
 
 #[test]
 fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it() {
-    run(async |world| {
-        let (workshop, progress) = (Workshop::here(), Progress::new());
+    run(async |harness| {
+        let (checkout, progress) = (Checkout::here(), Progress::new());
         let plan = Plan::new("upgraded", "up");
-        let site = deployed(world, plan.clone()).await;
-        let signal = world.engine.directory().join("upgraded-may-end");
+        let site = deployed(harness, plan.clone()).await;
+        let signal = harness.engine.directory().join("upgraded-may-end");
         let waits = format!(
             "for i in $(seq 1200); do [ -e '{}' ] && exit 0; sleep 0.1; done; exit 1",
             signal.display()
         );
-        let first = latest_call(world).await;
+        let first = latest_call(harness).await;
         let job = site.queue(script("octo/upgraded", &waits));
         site.reaches(&job, JobStatus::InProgress).await;
 
         // The second version: functions with other settings, and a machine with another text.
-        let definition = world.engine.directory().join("upgraded.asl.json");
-        let text = fs::read_to_string(workshop.path("statemachine/runner.asl.json")).unwrap();
+        let definition = harness.engine.directory().join("upgraded.asl.json");
+        let text = fs::read_to_string(checkout.path("statemachine/runner.asl.json")).unwrap();
         let mut machine: Value = serde_json::from_str(&text).unwrap();
         machine["Comment"] = "The second version.".into();
         fs::write(&definition, machine.to_string()).unwrap();
@@ -116,9 +116,9 @@ fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it(
             .with("logLevel", "debug")
             .with("definitionFile", &definition.display().to_string());
         let step = progress.step("deploying over a running job");
-        synthesize(&workshop, &step, &next_plan, &site.recorder.url).unwrap();
+        synthesize(&checkout, &step, &next_plan, &site.recorder.url).unwrap();
         site.deployment
-            .update(&workshop, &step, &world.engine)
+            .update(&checkout, &step, &harness.engine)
             .unwrap();
         step.done("");
 
@@ -128,13 +128,13 @@ fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it(
         is_over(&site, &job).await;
         assert_eq!(site.job(&job).conclusion.as_deref(), Some("success"));
 
-        let second = latest_call(world).await;
+        let second = latest_call(harness).await;
         let (next, after) = site.run(script("octo/upgraded", "true")).await;
         assert_succeeded(&after);
         is_over(&site, &next).await;
         let (before, after) = (
-            functions_of(world, "upgraded", first, second).await,
-            functions_of(world, "upgraded", second, u64::MAX).await,
+            functions_of(harness, "upgraded", first, second).await,
+            functions_of(harness, "upgraded", second, u64::MAX).await,
         );
         assert_eq!(before.len(), 4, "each by one version: {before:?}");
         assert_eq!(after.len(), 4, "each by one version: {after:?}");
@@ -144,9 +144,14 @@ fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it(
 
 /// The functions that a deployment's state machine invoked, each with its version, between two calls
 /// at AWS.
-async fn functions_of(world: &World, machine: &str, since: u64, until: u64) -> BTreeSet<String> {
+async fn functions_of(
+    harness: &Harness,
+    machine: &str,
+    since: u64,
+    until: u64,
+) -> BTreeSet<String> {
     let path = format!("/calls?service=lambda&operation=Invoke&since={since}");
-    let answer = world.control(Method::GET, &path, json!({})).await;
+    let answer = harness.control(Method::GET, &path, json!({})).await;
     let calls = answer["calls"].as_array().unwrap().iter();
     calls
         .filter(|call| {

@@ -3,12 +3,12 @@
 use github_standin::JobStatus;
 use serde_json::json;
 
-use crate::world::{assert_succeeded, run, script, untaken};
+use crate::harness::{assert_succeeded, run, script, untaken};
 
 #[test]
 fn a_job_cancelled_before_a_runner_took_it_ends_its_execution_and_its_runner() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let job = site.queue(untaken("octo/cancelled"));
         let task = site.task_of(&job).await;
@@ -23,8 +23,8 @@ fn a_job_cancelled_before_a_runner_took_it_ends_its_execution_and_its_runner() {
 
 #[test]
 fn an_aborted_execution_leaves_nothing_behind() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let job = site.queue(script("octo/aborted", "sleep 600"));
         let task = site.task_of(&job).await;

@@ -8,9 +8,9 @@ use github_standin::{Fault, FaultKind, Job, JobStatus};
 use local_stack::{Execution, Visit};
 use reqwest::Method;
 use serde_json::{Value, json};
-use workshop::Workshop;
+use tooling::Checkout;
 
-use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
 
 /// How often `Runner` asks for a task with one registration: once, and five times more.
 pub(crate) const RUNNER_TRIES: u32 = 6;
@@ -141,8 +141,8 @@ const TAKEN_BY: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn every_retry_and_catch_has_a_test_that_takes_it() {
-    let workshop = Workshop::here();
-    let read = |path: &str| fs::read_to_string(workshop.root().join(path)).unwrap();
+    let checkout = Checkout::here();
+    let read = |path: &str| fs::read_to_string(checkout.root().join(path)).unwrap();
     let machine: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
     let mut clauses = BTreeSet::new();
     for (state, definition) in machine["States"].as_object().unwrap() {
@@ -172,12 +172,12 @@ fn every_retry_and_catch_has_a_test_that_takes_it() {
 }
 
 /// Orders a fault from the engine.
-pub(crate) async fn order(world: &World, fault: Value) {
-    world.control(Method::POST, "/faults", fault).await;
+pub(crate) async fn order(harness: &Harness, fault: Value) {
+    harness.control(Method::POST, "/faults", fault).await;
 }
 
 /// Lets the next invocations of a function by the state machine fail.
-pub(crate) async fn invocations_fail(world: &World, function: &str, error: &str, times: u32) {
+pub(crate) async fn invocations_fail(harness: &Harness, function: &str, error: &str, times: u32) {
     let fault = json!({
         "service": "lambda",
         "operation": "Invoke",
@@ -185,7 +185,7 @@ pub(crate) async fn invocations_fail(world: &World, function: &str, error: &str,
         "error": error,
         "times": times,
     });
-    order(world, fault).await;
+    order(harness, fault).await;
 }
 
 /// Runs a job to its good end, with nothing of it left.
@@ -226,41 +226,41 @@ fn takes_three_tries(execution: &Execution, state: &str) {
     assert_eq!(visits[0].tries, 3);
 }
 
-async fn is_tried_again(world: &World, function: &str, state: &str) {
-    let site = &world.repository;
+async fn is_tried_again(harness: &Harness, function: &str, state: &str) {
+    let site = &harness.repository;
     let _alone = site.alone.write().await;
-    invocations_fail(world, function, "TooManyRequestsException", 2).await;
+    invocations_fail(harness, function, "TooManyRequestsException", 2).await;
     let (_, execution) = served(site, &format!("octo/throttled-{function}")).await;
     takes_three_tries(&execution, state);
 }
 
 #[test]
 fn a_throttled_match_is_tried_again() {
-    run(async |world| is_tried_again(world, "match", "Match").await);
+    run(async |harness| is_tried_again(harness, "match", "Match").await);
 }
 
 #[test]
 fn a_throttled_launch_is_tried_again() {
-    run(async |world| is_tried_again(world, "launch", "Launch").await);
+    run(async |harness| is_tried_again(harness, "launch", "Launch").await);
 }
 
 #[test]
 fn a_throttled_token_is_tried_again() {
-    run(async |world| is_tried_again(world, "token", "Token").await);
+    run(async |harness| is_tried_again(harness, "token", "Token").await);
 }
 
 #[test]
 fn a_throttled_cleanup_is_tried_again() {
-    run(async |world| is_tried_again(world, "cleanup", "Cleanup").await);
+    run(async |harness| is_tried_again(harness, "cleanup", "Cleanup").await);
 }
 
 #[test]
 fn a_throttled_run_task_is_tried_again() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "match": "octo/throttled-task", "times": 2 });
-        order(world, fault).await;
+        order(harness, fault).await;
         let (_, execution) = served(site, "octo/throttled-task").await;
         takes_three_tries(&execution, "Runner");
     });
@@ -268,8 +268,8 @@ fn a_throttled_run_task_is_tried_again() {
 
 #[test]
 fn a_look_up_that_ec2_throttles_is_tried_again() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         // As in https://github.com/dask/dask-cloudprovider/issues/56.
         let fault = json!({
@@ -277,7 +277,7 @@ fn a_look_up_that_ec2_throttles_is_tried_again() {
             "error": "InvalidParameterException",
             "message": "Error retrieving security group information for [sg-05937427457b61ff5]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
         });
-        order(world, fault).await;
+        order(harness, fault).await;
         let (_, execution) = served(site, "octo/throttled-look-up").await;
         takes_three_tries(&execution, "Runner");
     });
@@ -285,11 +285,11 @@ fn a_look_up_that_ec2_throttles_is_tried_again() {
 
 #[test]
 fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         // One more than its tries.
-        invocations_fail(world, "match", "Runtime.ExitError", 13).await;
+        invocations_fail(harness, "match", "Runtime.ExitError", 13).await;
         let (job, execution) = site.run(script("octo/no-match", "true")).await;
         assert_eq!(execution.status, "FAILED");
         assert_eq!(execution.error.as_deref(), Some("Runtime.ExitError"));
@@ -302,11 +302,11 @@ fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
 
 #[test]
 fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         // One more than its tries.
-        invocations_fail(world, "launch", "Runtime.ExitError", 9).await;
+        invocations_fail(harness, "launch", "Runtime.ExitError", 9).await;
         let (_, execution) = served(site, "octo/no-launch").await;
         assert_eq!(failures(&execution, "Launch"), ["Runtime.ExitError"]);
         assert_eq!(visits(&execution, "Wait").len(), 1);
@@ -315,10 +315,10 @@ fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
 
 #[test]
 fn a_crashed_token_is_followed_by_an_attempt_with_another_registration() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
-        invocations_fail(world, "token", "Runtime.ExitError", 1).await;
+        invocations_fail(harness, "token", "Runtime.ExitError", 1).await;
         let (_, execution) = served(site, "octo/crashed-token").await;
         assert_eq!(failures(&execution, "Token"), ["Runtime.ExitError"]);
         assert_eq!(visits(&execution, "Token").len(), 2);
@@ -327,8 +327,8 @@ fn a_crashed_token_is_followed_by_an_attempt_with_another_registration() {
 
 #[test]
 fn githubs_rate_limit_on_registrations_is_waited_out() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let limited = FaultKind::RateLimited { reset_seconds: 30 };
         let fault = Fault::new(limited).on("POST", "generate-jitconfig");
@@ -341,8 +341,8 @@ fn githubs_rate_limit_on_registrations_is_waited_out() {
 
 #[test]
 fn a_github_that_is_down_is_waited_out() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let down = FaultKind::Status {
             status: 502,
@@ -359,11 +359,11 @@ fn a_github_that_is_down_is_waited_out() {
 
 #[test]
 fn a_queued_job_that_github_does_not_find_is_still_served() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/not-found", "times": RUNNER_TRIES });
-        order(world, fault).await;
+        order(harness, fault).await;
         let missing = FaultKind::Status {
             status: 404,
             message: None,
@@ -379,8 +379,8 @@ fn a_queued_job_that_github_does_not_find_is_still_served() {
 
 #[test]
 fn githubs_rate_limit_on_the_judge_is_waited_out() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let limited = FaultKind::RateLimited { reset_seconds: 30 };
         site.deployment
@@ -394,11 +394,11 @@ fn githubs_rate_limit_on_the_judge_is_waited_out() {
 
 #[test]
 fn a_lack_of_capacity_is_waited_out() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/capacity", "times": RUNNER_TRIES });
-        order(world, fault).await;
+        order(harness, fault).await;
         let (_, execution) = served(site, "octo/capacity").await;
         assert_eq!(failures(&execution, "Runner"), ["ECS.AmazonECSException"]);
         assert_eq!(visits(&execution, "Runner").len(), 2);
@@ -412,11 +412,11 @@ fn a_lack_of_capacity_is_waited_out() {
 
 #[test]
 fn a_task_that_never_starts_is_followed_by_another() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "never-starts" });
-        order(world, fault).await;
+        order(harness, fault).await;
         let (_, execution) = served(site, "octo/never-starts").await;
         assert_eq!(failures(&execution, "Cleanup"), ["StillQueued"]);
         assert_eq!(visits(&execution, "Runner").len(), 2);
@@ -425,10 +425,10 @@ fn a_task_that_never_starts_is_followed_by_another() {
 
 #[test]
 fn a_broken_cleanup_fails_and_its_event_cleans_up() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
-        invocations_fail(world, "cleanup", "Handler.Broken", 1).await;
+        invocations_fail(harness, "cleanup", "Handler.Broken", 1).await;
         let (job, execution) = site.run(script("octo/broken-cleanup", "true")).await;
         assert_eq!(execution.status, "FAILED");
         assert_eq!(execution.error.as_deref(), Some("Handler.Broken"));
@@ -462,8 +462,8 @@ async fn again(
 
 #[test]
 fn a_job_that_is_over_gets_no_runner() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let (job, first) = served(site, "octo/over").await;
         let execution = again(site, &job, &first, |order| order["recheck"] = json!(true)).await;
@@ -475,8 +475,8 @@ fn a_job_that_is_over_gets_no_runner() {
 
 #[test]
 fn an_order_for_later_waits_for_its_time() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let (job, first) = served(site, "octo/later").await;
         let later = time::OffsetDateTime::now_utc() + time::Duration::seconds(5);

@@ -7,19 +7,19 @@ use local_stack::Visit;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{LIMIT, World, assert_succeeded, labels, run, script};
+use crate::harness::{Harness, LIMIT, assert_succeeded, labels, run, script};
 
 #[test]
 fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         // Warms the caches: the installation's token is kept for an hour.
         let (warm, _) = site.run(script("octo/warm", "true")).await;
         site.nothing_left_of(&warm).await;
         assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
         site.deployment.github.clear_requests();
-        let before = latest_call(world).await;
+        let before = latest_call(harness).await;
 
         let (job, execution) = site.run(script("octo/hello", "echo hello")).await;
         assert_eq!(job.conclusion.as_deref(), Some("success"));
@@ -47,7 +47,7 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
         assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
         let task = execution.visits.iter().find_map(Visit::task).unwrap();
         assert_eq!(
-            aws_calls(world, before, &task).await,
+            aws_calls(harness, before, &task).await,
             [
                 "1 agent ssm:DeleteParameter",
                 "1 agent ssm:GetParameter",
@@ -62,9 +62,9 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
 
 /// The calls at AWS since one of them, by who made them: the default deployment's functions and state
 /// machine, and one task.
-async fn aws_calls(world: &World, since: u64, task: &str) -> Vec<String> {
+async fn aws_calls(harness: &Harness, since: u64, task: &str) -> Vec<String> {
     let path = format!("/calls?since={since}");
-    let answer = world.control(Method::GET, &path, json!({})).await;
+    let answer = harness.control(Method::GET, &path, json!({})).await;
     let mut counts = BTreeMap::<String, u32>::new();
     for call in answer["calls"].as_array().unwrap() {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -92,8 +92,8 @@ async fn aws_calls(world: &World, since: u64, task: &str) -> Vec<String> {
 }
 
 /// The number of the latest call at AWS.
-pub(crate) async fn latest_call(world: &World) -> u64 {
-    let answer = world.control(Method::GET, "/calls", json!({})).await;
+pub(crate) async fn latest_call(harness: &Harness) -> u64 {
+    let answer = harness.control(Method::GET, "/calls", json!({})).await;
     let numbers = answer["calls"].as_array().unwrap().iter();
     numbers
         .filter_map(|call| call["number"].as_u64())
@@ -103,8 +103,8 @@ pub(crate) async fn latest_call(world: &World) -> u64 {
 
 #[test]
 fn an_executions_output_names_the_runner_the_task_and_its_log() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let (job, execution) = site.run(script("octo/output", "true")).await;
         let output = execution.output.unwrap();
@@ -125,8 +125,8 @@ fn an_executions_output_names_the_runner_the_task_and_its_log() {
 
 #[test]
 fn a_failing_script_is_a_failure_at_github_and_a_success_for_the_orchestrator() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let (job, execution) = site
             .run(script("octo/failing", "echo so long; exit 7"))
@@ -141,8 +141,8 @@ fn a_failing_script_is_a_failure_at_github_and_a_success_for_the_orchestrator() 
 
 #[test]
 fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let jobs: Vec<_> = (1..=20)
             .map(|number| site.queue(script("octo/many", &format!("echo {number}"))))
@@ -191,8 +191,8 @@ fn is_completed(seen: &Snapshot, job: &Job) -> bool {
 
 #[test]
 fn a_job_of_a_person_gets_its_runner_at_the_repository_also_at_organization_scope() {
-    run(async |world| {
-        let site = &world.organization;
+    run(async |harness| {
+        let site = &harness.organization;
         let _shared = site.alone.read().await;
         let (job, execution) = site
             .run(NewJob {
@@ -219,8 +219,8 @@ fn a_job_of_a_person_gets_its_runner_at_the_repository_also_at_organization_scop
 
 #[test]
 fn the_handlers_talk_with_github_as_its_description_says() {
-    run(async |world| {
-        for site in [&world.repository, &world.organization] {
+    run(async |harness| {
+        for site in [&harness.repository, &harness.organization] {
             let _shared = site.alone.read().await;
             site.run(script("octo/described", "true")).await;
             let name = format!("end-to-end-{}", site.observer.prefix);

@@ -6,21 +6,21 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::faults::order;
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
 use crate::recovery::sweep;
-use crate::world::{LIMIT, Site, World, assert_succeeded, run, script};
 
 /// Step Functions takes no job of a repository until [`is_over`].
-async fn throttled(world: &World, repository: &str) {
+async fn throttled(harness: &Harness, repository: &str) {
     let fault = json!({
         "service": "states", "operation": "StartExecution", "match": repository, "times": 10_000,
     });
-    order(world, fault).await;
+    order(harness, fault).await;
 }
 
 /// What was ordered for a repository is withdrawn.
-async fn is_over(world: &World, repository: &str) {
+async fn is_over(harness: &Harness, repository: &str) {
     let path = format!("/faults?match={repository}");
-    world.control(Method::DELETE, &path, Value::Null).await;
+    harness.control(Method::DELETE, &path, Value::Null).await;
 }
 
 /// How the job's `queued` webhook was answered the first time.
@@ -92,12 +92,12 @@ async fn hidden_for(site: &Site, queue: &str, seconds: &str) {
 
 /// Waits until more than one invocation of `verify` has met the throttling of a repository: each
 /// tries sixteen times at most.
-async fn is_tried_again(world: &World, repository: &str) {
-    let tried = world
+async fn is_tried_again(harness: &Harness, repository: &str) {
+    let tried = harness
         .repository
         .observer
         .wait(LIMIT, async || {
-            let ordered = world.control(Method::GET, "/faults", Value::Null).await;
+            let ordered = harness.control(Method::GET, "/faults", Value::Null).await;
             let faults = ordered["faults"].as_array().unwrap();
             let hits = faults
                 .iter()
@@ -112,22 +112,22 @@ async fn is_tried_again(world: &World, repository: &str) {
 
 #[test]
 fn a_throttled_start_is_kept_answered_202_and_served_without_anybody() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let overflow = queue(site, "verflow").await;
         hidden_for(site, &overflow, "1").await;
-        throttled(world, "octo/crowded").await;
+        throttled(harness, "octo/crowded").await;
         let job = site.queue(script("octo/crowded", "true"));
         let delivery = answered(site, &job).await;
         assert_eq!(delivery.status_code, 202, "{delivery:?}");
         let name = site.name(&job);
         assert!(site.observer.execution(&name).await.unwrap().is_none());
         // The queue's own tries meet the same throttling, and what they could not start stays.
-        is_tried_again(world, "octo/crowded").await;
+        is_tried_again(harness, "octo/crowded").await;
         assert_eq!(messages(site, &overflow).await, 1, "it is kept");
 
-        is_over(world, "octo/crowded").await;
+        is_over(harness, "octo/crowded").await;
         site.reaches(&job, JobStatus::Completed).await;
         let execution = site.ended(&job).await;
         assert_succeeded(&execution);
@@ -142,20 +142,20 @@ fn a_throttled_start_is_kept_answered_202_and_served_without_anybody() {
 
 #[test]
 fn what_can_be_neither_started_nor_kept_is_refused_and_repeated() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
-        throttled(world, "octo/drowned").await;
+        throttled(harness, "octo/drowned").await;
         let lost = json!({
             "service": "sqs", "operation": "SendMessage", "match": "octo/drowned", "times": 10_000,
             "error": "InternalFailure", "status": 500,
         });
-        order(world, lost).await;
+        order(harness, lost).await;
         let job = site.queue(script("octo/drowned", "true"));
         let delivery = answered(site, &job).await;
         assert!(delivery.status_code >= 500, "{delivery:?}");
 
-        is_over(world, "octo/drowned").await;
+        is_over(harness, "octo/drowned").await;
         let name = site.name(&job);
         let found = site
             .observer
@@ -173,8 +173,8 @@ fn what_can_be_neither_started_nor_kept_is_refused_and_repeated() {
 
 #[test]
 fn a_kept_message_that_nobody_can_read_is_put_aside_for_a_person() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let aws = &site.observer.aws;
         let overflow = queue(site, "verflow").await;

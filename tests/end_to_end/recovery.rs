@@ -6,7 +6,7 @@ use github_standin::{DeliveryFault, DeliveryFaultKind, JobStatus, NewJob};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, untaken};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script, untaken};
 
 /// Has `sweep` make its round, as its schedule does every five minutes.
 pub(crate) async fn sweep(site: &Site) {
@@ -19,16 +19,16 @@ pub(crate) async fn sweep(site: &Site) {
 }
 
 /// Ends a task in one of the ways that the engine knows.
-pub(crate) async fn end_task(world: &World, task: &str, how: &str) {
+pub(crate) async fn end_task(harness: &Harness, task: &str, how: &str) {
     let id = task.rsplit('/').next().unwrap();
     let path = format!("/tasks/{id}/{how}");
-    world.control(Method::POST, &path, json!({})).await;
+    harness.control(Method::POST, &path, json!({})).await;
 }
 
 #[test]
 fn a_job_whose_webhook_was_lost_is_found_by_sweep() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         let lost = DeliveryFault::new(DeliveryFaultKind::Fail { status: 502 });
@@ -55,8 +55,8 @@ fn a_job_whose_webhook_was_lost_is_found_by_sweep() {
 
 #[test]
 fn a_job_whose_runner_took_another_is_served_after_its_approval() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         // Held back before its runner is there, so that this idles and can be given another job.
@@ -86,8 +86,8 @@ fn a_job_whose_runner_took_another_is_served_after_its_approval() {
 
 #[test]
 fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         // Held back before its runner is there, so that this idles.
@@ -96,7 +96,7 @@ fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
         github.hold_job(job.id).unwrap();
         let task = site.task_of(&job).await;
         site.runner_is_online(&job).await;
-        end_task(world, &task, "kill").await;
+        end_task(harness, &task, "kill").await;
         let execution = site.ended(&job).await;
         assert_succeeded(&execution);
         github.approve_job(job.id).unwrap();
@@ -110,8 +110,8 @@ fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
 
 #[test]
 fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         let idle = site.queue(untaken("octo/idle"));
@@ -131,7 +131,7 @@ fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
         for job in [&idle, &busy] {
             // More than the ten minutes that a runner may idle.
             let aged = json!({ "match": site.runner_name(job), "seconds": 660 });
-            world.control(Method::POST, "/ages", aged).await;
+            harness.control(Method::POST, "/ages", aged).await;
         }
         sweep(site).await;
         site.task_is_gone(&task).await;
@@ -153,13 +153,13 @@ fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
 
 #[test]
 fn a_spot_interruption_in_a_job_ends_its_execution_and_leaves_nothing() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let job = site.queue(script("octo/interrupted", "sleep 600"));
         let task = site.task_of(&job).await;
         site.reaches(&job, JobStatus::InProgress).await;
-        end_task(world, &task, "spot-interruption").await;
+        end_task(harness, &task, "spot-interruption").await;
         let execution = site.ended(&job).await;
         assert_succeeded(&execution);
         site.task_is_gone(&task).await;
@@ -169,14 +169,14 @@ fn a_spot_interruption_in_a_job_ends_its_execution_and_leaves_nothing() {
 
 #[test]
 fn a_job_is_served_with_no_call_that_its_caller_is_not_granted() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let (job, execution) = site.run(script("octo/granted", "true")).await;
         assert_succeeded(&execution);
         sweep(site).await;
         site.nothing_left_of(&job).await;
-        let calls = world.control(Method::GET, "/calls", json!({})).await;
+        let calls = harness.control(Method::GET, "/calls", json!({})).await;
         let calls = calls["calls"].as_array().unwrap();
         let denied: Vec<_> = calls
             .iter()

@@ -6,7 +6,7 @@ use std::path::Path;
 use local_stack::Visit;
 use serde_json::{Value, json};
 
-use crate::world::{Site, run, script};
+use crate::harness::{Site, run, script};
 
 /// Too short to be one of ours, and long enough not to be found by chance.
 const SHORTEST: usize = 20;
@@ -79,8 +79,8 @@ async fn function_logs(site: &Site) -> Vec<(String, String)> {
 
 #[test]
 fn no_secret_is_in_history_overrides_logs_or_the_jobs_environment() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let (job, execution) = site
             .run(script("octo/secrets", "env; cat /proc/self/environ"))
@@ -114,7 +114,7 @@ fn no_secret_is_in_history_overrides_logs_or_the_jobs_environment() {
         assert!(overrides.contains("AGENT_PARAMETER"), "{overrides}");
         search("the task's overrides", &overrides, &secrets);
 
-        let files = logs(world.engine.directory());
+        let files = logs(harness.engine.directory());
         assert!(files.len() >= 2, "no logs were found: {files:?}");
         let functions = function_logs(site).await;
         let token = functions

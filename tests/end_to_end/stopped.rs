@@ -6,8 +6,8 @@ use github_standin::{Job, JobStatus};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::harness::{Harness, LIMIT, Site, run, script};
 use crate::recovery::sweep;
-use crate::world::{LIMIT, Site, World, run, script};
 
 /// Every state that lasts.
 const STATES: [&str; 6] = ["Match", "Launch", "Token", "Runner", "Cleanup", "Wait"];
@@ -36,15 +36,15 @@ impl Stop {
 
 #[test]
 fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
-        let jobs = stopped_in_each_state(world, Stop::Abort).await;
+        let jobs = stopped_in_each_state(harness, Stop::Abort).await;
         for (job, _) in &jobs {
             let next = site.observer.execution(&site.next_name(job)).await.unwrap();
             assert!(next.is_none(), "an abort is a person's word");
         }
-        is_swept(world, &jobs).await;
+        is_swept(harness, &jobs).await;
         // Without a runner it waits for the person who aborted.
         for (job, _) in &jobs {
             if site.job(job).status == JobStatus::Queued {
@@ -56,10 +56,10 @@ fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
 
 #[test]
 fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_job() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
-        let jobs = stopped_in_each_state(world, Stop::TimeOut).await;
+        let jobs = stopped_in_each_state(harness, Stop::TimeOut).await;
         for (job, state) in &jobs {
             site.reaches(job, JobStatus::Completed).await;
             let ended = site.job(job);
@@ -67,19 +67,19 @@ fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_jo
             let served = ended.conclusion.as_deref() == Some("success");
             assert!(served, "stopped in {state}: {ended:?}");
         }
-        is_swept(world, &jobs).await;
+        is_swept(harness, &jobs).await;
     });
 }
 
 /// Queues a job for each state, and stops its execution there; answers the jobs with their states.
-async fn stopped_in_each_state(world: &'static World, stop: Stop) -> Vec<(Job, &'static str)> {
-    let stopped = STATES.map(async |state| (stopped_in(world, state, stop).await, state));
+async fn stopped_in_each_state(harness: &'static Harness, stop: Stop) -> Vec<(Job, &'static str)> {
+    let stopped = STATES.map(async |state| (stopped_in(harness, state, stop).await, state));
     join_all(stopped).await
 }
 
 /// Queues a job, and stops its execution in that state.
-async fn stopped_in(world: &'static World, state: &'static str, stop: Stop) -> Job {
-    let site = &world.repository;
+async fn stopped_in(harness: &'static Harness, state: &'static str, stop: Stop) -> Job {
+    let site = &harness.repository;
     let repository = stop.repository(state);
     // Each state lasts: a function's calls and RunTask are late, and made although nobody waits for
     // them any more. For `Wait` a task must be lacking.
@@ -99,7 +99,7 @@ async fn stopped_in(world: &'static World, state: &'static str, stop: Stop) -> J
         }));
     }
     for fault in faults {
-        world.control(Method::POST, "/faults", fault).await;
+        harness.control(Method::POST, "/faults", fault).await;
     }
     let job = site.queue(script(&repository, "true"));
     let name = site.name(&job);
@@ -125,7 +125,7 @@ async fn stopped_in(world: &'static World, state: &'static str, stop: Stop) -> J
         }
         Stop::TimeOut => {
             let path = format!("/executions/{name}/time-out");
-            world.control(Method::POST, &path, json!({})).await;
+            harness.control(Method::POST, &path, json!({})).await;
         }
     }
     let execution = site.ended(&job).await;
@@ -133,13 +133,13 @@ async fn stopped_in(world: &'static World, state: &'static str, stop: Stop) -> J
     let last = execution.visits.last().map(|visit| visit.state.as_str());
     assert_eq!(last, Some(state), "{:?}", execution.visits);
     let path = format!("/faults?match={repository}");
-    world.control(Method::DELETE, &path, json!({})).await;
+    harness.control(Method::DELETE, &path, json!({})).await;
     job
 }
 
 /// What was under way appears, grows old, and is found by `sweep`.
-async fn is_swept(world: &World, jobs: &[(Job, &str)]) {
-    let site = &world.repository;
+async fn is_swept(harness: &Harness, jobs: &[(Job, &str)]) {
+    let site = &harness.repository;
     let names: Vec<_> = jobs.iter().map(|(job, _)| site.name(job)).collect();
     let mut left = Vec::new();
     let gone = site
@@ -147,7 +147,7 @@ async fn is_swept(world: &World, jobs: &[(Job, &str)]) {
         .wait(LIMIT, async || {
             for name in &names {
                 let aged = json!({ "match": name, "seconds": 1_200 });
-                world.control(Method::POST, "/ages", aged).await;
+                harness.control(Method::POST, "/ages", aged).await;
             }
             sweep(site).await;
             left = left_of(site, &names).await?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::faults::{RUNNER_TRIES, order};
-use crate::world::{LIMIT, Site, assert_succeeded, run, script};
+use crate::harness::{LIMIT, Site, assert_succeeded, run, script};
 
 /// More than any small count.
 const DROPPED: usize = 5;
@@ -36,8 +36,8 @@ async fn drop_the_next(site: &Site, dropped: &mut BTreeSet<u64>) {
 
 #[test]
 fn a_job_is_served_once_github_assigns_again_however_many_runners_got_nothing() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         github.change_settings(|settings| settings.assigning = false);
@@ -56,14 +56,14 @@ fn a_job_is_served_once_github_assigns_again_however_many_runners_got_nothing() 
 
 /// A lack of capacity has the execution ask about its job, and GitHub answers 404 so often.
 fn is_served_after_404(repository: &'static str, times: u32, made: time::Duration) {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _alone = site.alone.write().await;
         let capacity = json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": repository,
             "times": RUNNER_TRIES,
         });
-        order(world, capacity).await;
+        order(harness, capacity).await;
         let github = &site.deployment.github;
         github.fault(
             Fault::new(NOT_FOUND)

@@ -4,18 +4,18 @@
 use local_stack::{Aws, Execution, Plan, Visit};
 use reqwest::Method;
 use serde_json::{Value, json};
-use workshop::{Progress, Workshop};
+use tooling::{Checkout, Progress};
 
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script, site};
 use crate::recovery::end_task;
-use crate::world::{LIMIT, Site, World, assert_succeeded, run, script, site};
 
 /// Where EC2's answers are described.
 const EC2: &str = "2016-11-15";
 
 #[test]
 fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_nothing() {
-    run(async |world| {
-        let aws = world.engine.aws().unwrap();
+    run(async |harness| {
+        let aws = harness.engine.aws().unwrap();
         let vpc = made(&aws, "CreateVpc", &[("CidrBlock", "10.9.0.0/16")], "vpcId").await;
         let subnet = [("VpcId", vpc.as_str()), ("CidrBlock", "10.9.1.0/24")];
         let subnet = made(&aws, "CreateSubnet", &subnet, "subnetId").await;
@@ -23,14 +23,14 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
             .with("vpcId", &vpc)
             .with("subnetIds", &subnet)
             .with("capacity", "FARGATE_SPOT,FARGATE");
-        let site = deployed(world, plan).await;
+        let site = deployed(harness, plan).await;
 
         // No room on Spot for the job's first runner.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/frugal",
             "times": crate::faults::RUNNER_TRIES,
         });
-        world.control(Method::POST, "/faults", fault).await;
+        harness.control(Method::POST, "/faults", fault).await;
         let (job, execution) = site.run(script("octo/frugal", "echo saved")).await;
         assert_succeeded(&execution);
         assert_eq!(job.output.trim(), "saved");
@@ -48,7 +48,7 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
         let job = site.queue(script("octo/evicted", "echo back"));
         let task = site.task_of(&job).await;
         site.runner_is_online(&job).await;
-        end_task(world, &task, "spot-interruption").await;
+        end_task(harness, &task, "spot-interruption").await;
         site.task_is_gone(&task).await;
         github.change_settings(|settings| settings.assigning = true);
         let execution = site.ended(&job).await;
@@ -57,13 +57,13 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
         assert_eq!(providers(&execution), ["FARGATE_SPOT", "FARGATE"]);
         site.nothing_left_of(&job).await;
 
-        goes_without_a_trace(world, &site, &aws, &vpc).await;
+        goes_without_a_trace(harness, &site, &aws, &vpc).await;
     });
 }
 
 /// Removes a deployment as the README says, and looks for what is left.
-async fn goes_without_a_trace(world: &World, site: &Site, aws: &Aws, vpc: &str) {
-    let (workshop, progress) = (Workshop::here(), Progress::new());
+async fn goes_without_a_trace(harness: &Harness, site: &Site, aws: &Aws, vpc: &str) {
+    let (checkout, progress) = (Checkout::here(), Progress::new());
     let deployed = inventory(aws, "spot", vpc).await;
     for kind in [
         "alarm",
@@ -82,7 +82,7 @@ async fn goes_without_a_trace(world: &World, site: &Site, aws: &Aws, vpc: &str) 
     }
     let step = progress.step("destroying spot");
     site.deployment
-        .destroy(&workshop, &step, &world.engine)
+        .destroy(&checkout, &step, &harness.engine)
         .unwrap();
     assert_eq!(inventory(aws, "spot", vpc).await, Vec::<String>::new());
 
@@ -91,7 +91,7 @@ async fn goes_without_a_trace(world: &World, site: &Site, aws: &Aws, vpc: &str) 
     assert!(secrets.contains(&"/spot/github/private-key".to_owned()));
     let said = site
         .deployment
-        .setup(&workshop, &step, &world.engine, &["--remove"])
+        .setup(&checkout, &step, &harness.engine, &["--remove"])
         .unwrap();
     step.done("");
     for name in &secrets {
@@ -102,8 +102,8 @@ async fn goes_without_a_trace(world: &World, site: &Site, aws: &Aws, vpc: &str) 
 
 #[test]
 fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own() {
-    run(async |world| {
-        let aws = world.engine.aws().unwrap();
+    run(async |harness| {
+        let aws = harness.engine.aws().unwrap();
         let key = aws.kms("CreateKey", json!({})).await.unwrap();
         let key = key["KeyMetadata"]["Arn"].as_str().unwrap();
         let plan = Plan::new("isolated", "is")
@@ -112,14 +112,14 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
             .with("runnerArchitecture", "arm64")
             .with("parameterKeyArn", key)
             .with("rolePath", "/build/");
-        let site = deployed(world, plan).await;
+        let site = deployed(harness, plan).await;
 
         // The registration lies there for as long as this takes.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 10,
             "match": "octo/secluded",
         });
-        world.control(Method::POST, "/faults", fault).await;
+        harness.control(Method::POST, "/faults", fault).await;
         let mut new = script("octo/secluded", "echo alone");
         new.labels = ["self-hosted", "linux", "arm64"]
             .map(str::to_owned)
@@ -158,7 +158,7 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
         assert!(role.contains(":role/build/tasks/"), "{role}");
         site.nothing_left_of(&job).await;
 
-        let calls = world.control(Method::GET, "/calls", Value::Null).await;
+        let calls = harness.control(Method::GET, "/calls", Value::Null).await;
         let denied: Vec<_> = calls["calls"]
             .as_array()
             .unwrap()
@@ -179,8 +179,8 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
 }
 
 /// A deployment with secrets, of which nobody else knows.
-async fn deployed(world: &World, plan: Plan) -> Site {
-    let site = site(&Workshop::here(), &Progress::new(), &world.engine, plan).await;
+async fn deployed(harness: &Harness, plan: Plan) -> Site {
+    let site = site(&Checkout::here(), &Progress::new(), &harness.engine, plan).await;
     site.deployment.write_secrets().await.expect("secrets");
     site
 }

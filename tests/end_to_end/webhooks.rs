@@ -2,7 +2,7 @@
 
 use github_standin::{Hook, NewJob, Via};
 
-use crate::world::{Site, assert_succeeded, run, script};
+use crate::harness::{Site, assert_succeeded, run, script};
 
 /// A job that is told of by that webhook, at a repository nobody has asked about before: an
 /// installation that isn't named has to be looked up.
@@ -35,38 +35,38 @@ async fn works(site: &Site, via: Via, repository: &str) {
 
 #[test]
 fn the_apps_webhook_works_at_repository_scope() {
-    run(async |world| works(&world.repository, Via::App, "octo/app-hook").await);
+    run(async |harness| works(&harness.repository, Via::App, "octo/app-hook").await);
 }
 
 #[test]
 fn a_repositorys_webhook_works_at_repository_scope() {
-    run(async |world| works(&world.repository, Via::Repository, "first/own-hook").await);
+    run(async |harness| works(&harness.repository, Via::Repository, "first/own-hook").await);
 }
 
 #[test]
 fn an_organizations_webhook_works_at_repository_scope() {
-    run(async |world| works(&world.repository, Via::Organization, "second/own-hook").await);
+    run(async |harness| works(&harness.repository, Via::Organization, "second/own-hook").await);
 }
 
 #[test]
 fn the_apps_webhook_works_at_organization_scope() {
-    run(async |world| works(&world.organization, Via::App, "octo/app-hook").await);
+    run(async |harness| works(&harness.organization, Via::App, "octo/app-hook").await);
 }
 
 #[test]
 fn a_repositorys_webhook_works_at_organization_scope() {
-    run(async |world| works(&world.organization, Via::Repository, "first/own-hook").await);
+    run(async |harness| works(&harness.organization, Via::Repository, "first/own-hook").await);
 }
 
 #[test]
 fn an_organizations_webhook_works_at_organization_scope() {
-    run(async |world| works(&world.organization, Via::Organization, "second/own-hook").await);
+    run(async |harness| works(&harness.organization, Via::Organization, "second/own-hook").await);
 }
 
 #[test]
 fn a_job_that_is_told_of_twice_gets_one_runner() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let via = Via::AppAndRepository;
         let (job, execution) = site
@@ -90,8 +90,8 @@ fn a_job_that_is_told_of_twice_gets_one_runner() {
 
 #[test]
 fn a_job_for_githubs_own_runners_starts_nothing() {
-    run(async |world| {
-        let site = &world.repository;
+    run(async |harness| {
+        let site = &harness.repository;
         let _shared = site.alone.read().await;
         let job = site.queue(NewJob {
             labels: vec!["ubuntu-latest".to_owned()],
@@ -100,7 +100,7 @@ fn a_job_for_githubs_own_runners_starts_nothing() {
         assert!(
             site.deployment
                 .github
-                .wait_for_deliveries(crate::world::LIMIT)
+                .wait_for_deliveries(crate::harness::LIMIT)
                 .await
         );
         assert!(

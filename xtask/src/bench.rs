@@ -3,29 +3,29 @@
 
 use std::process::Command;
 
-use workshop::{Architecture, Progress, Workshop, run};
+use tooling::{Architecture, Checkout, Progress, run};
 
 use crate::prepare::{self, cargo};
 use crate::{local, prerequisites, zips};
 
 /// Builds functions, agent and the empty function, and measures them.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let (progress, checkout) = (Progress::new(), Checkout::here());
     let asks_only = arguments.iter().any(|argument| argument == "--help");
     if !asks_only {
-        prepare::build_tools(&progress, &workshop, &prerequisites::python()?)?;
-        let (here, directory) = (Architecture::here(), workshop.target().join("bench"));
-        zips::build(&progress, &workshop, here, &directory)?;
-        zips::build_package(&progress, &workshop, here, &directory, "empty-handler")?;
+        prepare::build_tools(&progress, &checkout, &prerequisites::python()?)?;
+        let (here, directory) = (Architecture::here(), checkout.target().join("bench"));
+        zips::build(&progress, &checkout, here, &directory)?;
+        zips::build_package(&progress, &checkout, here, &directory, "empty-handler")?;
     }
     program(&progress, "bench")?;
-    local::become_program(Command::new(workshop.program("bench")).args(arguments))
+    local::become_program(Command::new(checkout.program("bench")).args(arguments))
 }
 
 /// Prints docs/cost.md.
 pub(crate) fn cost() -> anyhow::Result<()> {
     program(&Progress::new(), "cost")?;
-    local::become_program(&mut Command::new(Workshop::here().program("cost")))
+    local::become_program(&mut Command::new(Checkout::here().program("cost")))
 }
 
 fn program(progress: &Progress, package: &str) -> anyhow::Result<()> {

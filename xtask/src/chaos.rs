@@ -2,16 +2,16 @@
 
 use std::process::Command;
 
-use workshop::{Progress, Workshop, run};
+use tooling::{Checkout, Progress, run};
 
 use crate::local;
 use crate::prepare::{self, cargo};
 
 /// Plays what the arguments say.
 pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
-    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let (progress, checkout) = (Progress::new(), Checkout::here());
     if !arguments.iter().any(|argument| argument == "--help") {
-        prepare::pieces(&progress, &workshop, &prepare::STACK)?;
+        prepare::pieces(&progress, &checkout, &prepare::STACK)?;
     }
     let step = progress.step("Program: chaos");
     run(
@@ -19,5 +19,5 @@ pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
         Command::new(cargo()).args(["build", "--package", "chaos"]),
     )?;
     step.done("");
-    local::become_program(Command::new(workshop.program("chaos")).args(arguments))
+    local::become_program(Command::new(checkout.program("chaos")).args(arguments))
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use workshop::{Progress, Workshop, run};
+use tooling::{Checkout, Progress, run};
 
 use crate::prepare::cargo;
 
@@ -22,8 +22,8 @@ pub(crate) struct Options {
 
 /// Builds the driver and runs it once for each target, one after the other.
 pub(crate) fn run_targets(options: &Options) -> anyhow::Result<()> {
-    let (progress, workshop) = (Progress::new(), Workshop::here());
-    let all = targets(&workshop)?;
+    let (progress, checkout) = (Progress::new(), Checkout::here());
+    let all = targets(&checkout)?;
     for target in &options.targets {
         ensure!(
             all.contains(target),
@@ -35,14 +35,14 @@ pub(crate) fn run_targets(options: &Options) -> anyhow::Result<()> {
     let mut build = Command::new(cargo());
     build
         .args(["build", "--release"])
-        .current_dir(workshop.path("tests/fuzz/driver"));
+        .current_dir(checkout.path("tests/fuzz/driver"));
     run(&step, &mut build)?;
     step.done("");
-    let programs = programs(&workshop)?;
+    let programs = programs(&checkout)?;
     for target in all {
         if options.targets.is_empty() || options.targets.contains(&target) {
             let step = progress.step(format!("Fuzzing: {target}"));
-            let found = fuzz(&workshop, &programs.join(&target), &target, options.minutes)?;
+            let found = fuzz(&checkout, &programs.join(&target), &target, options.minutes)?;
             step.done(&found);
         }
     }
@@ -50,8 +50,8 @@ pub(crate) fn run_targets(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Each target has a corpus of its name.
-fn targets(workshop: &Workshop) -> anyhow::Result<Vec<String>> {
-    let corpus = workshop.path("tests/fuzz/corpus");
+fn targets(checkout: &Checkout) -> anyhow::Result<Vec<String>> {
+    let corpus = checkout.path("tests/fuzz/corpus");
     let mut names = Vec::new();
     for entry in fs::read_dir(&corpus).with_context(|| format!("reading {}", corpus.display()))? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
@@ -61,8 +61,8 @@ fn targets(workshop: &Workshop) -> anyhow::Result<Vec<String>> {
 }
 
 /// Where the driver's programs are: below this machine's target, whichever that is.
-fn programs(workshop: &Workshop) -> anyhow::Result<std::path::PathBuf> {
-    let built = workshop.target().join("fuzz");
+fn programs(checkout: &Checkout) -> anyhow::Result<std::path::PathBuf> {
+    let built = checkout.target().join("fuzz");
     for entry in fs::read_dir(&built)? {
         let release = entry?.path().join("release");
         if release.join("verify").is_file() {
@@ -73,15 +73,15 @@ fn programs(workshop: &Workshop) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// Runs one target; answers how much was tried.
-fn fuzz(workshop: &Workshop, program: &Path, target: &str, minutes: u32) -> anyhow::Result<String> {
-    let output = workshop.target().join("fuzz-output");
+fn fuzz(checkout: &Checkout, program: &Path, target: &str, minutes: u32) -> anyhow::Result<String> {
+    let output = checkout.target().join("fuzz-output");
     // libFuzzer adds what reaches new code to the first directory; the second is only read.
     let found = output.join(target);
     fs::create_dir_all(&found)?;
     let log = output.join(format!("{target}.log"));
     let status = Command::new(program)
         .arg(&found)
-        .arg(workshop.path("tests/fuzz/corpus").join(target))
+        .arg(checkout.path("tests/fuzz/corpus").join(target))
         .args([
             &format!("-max_total_time={}", minutes * 60),
             "-timeout=30",

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{bail, ensure};
 use clap::Args;
-use workshop::{Progress, Workshop};
+use tooling::{Checkout, Progress};
 
 use crate::{prepare, prerequisites};
 
@@ -34,8 +34,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     );
     prerequisites::port(options.port)?;
     eprintln!("Preparing (the first time takes some minutes)");
-    prepare::pieces(&Progress::new(), &Workshop::here(), &prepare::STACK)?;
-    let mut stack = Command::new(Workshop::here().program("local-stack"));
+    prepare::pieces(&Progress::new(), &Checkout::here(), &prepare::STACK)?;
+    let mut stack = Command::new(Checkout::here().program("local-stack"));
     stack.arg("up");
     stack.args(["--jobs", &options.jobs.to_string()]);
     stack.args(["--port", &options.port.to_string()]);
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// Queues a job on the running stack.
 pub(crate) fn job(arguments: &[String]) -> anyhow::Result<()> {
-    let program = Workshop::here().program("local-stack");
+    let program = Checkout::here().program("local-stack");
     ensure!(
         program.is_file(),
         "no local stack was ever started here; do that first: cargo xtask local"
@@ -59,5 +59,5 @@ pub(crate) fn job(arguments: &[String]) -> anyhow::Result<()> {
 /// One process less to pass signals on to.
 pub(crate) fn become_program(command: &mut Command) -> anyhow::Result<()> {
     let error = command.exec();
-    bail!("{} could not be started: {error}", workshop::shown(command));
+    bail!("{} could not be started: {error}", tooling::shown(command));
 }

@@ -11,7 +11,7 @@ mod test;
 mod zips;
 
 use clap::{Parser, Subcommand};
-use workshop::Architecture;
+use tooling::Architecture;
 
 #[derive(Debug, Parser)]
 #[command(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, anyhow, ensure};
-use workshop::{Progress, Workshop, run};
+use tooling::{Checkout, Progress, run};
 
 use crate::{prerequisites, zips};
 
@@ -38,13 +38,13 @@ pub(crate) const CHECKS: [Piece; 4] = [Piece::Checks, Piece::Cdk, Piece::Fixture
 /// Makes every piece there is.
 pub(crate) fn everything() -> anyhow::Result<()> {
     let all = [&[Piece::Programs], &CHECKS[..]].concat();
-    pieces(&Progress::new(), &Workshop::here(), &all)
+    pieces(&Progress::new(), &Checkout::here(), &all)
 }
 
 /// Makes pieces, side by side.
 pub(crate) fn pieces(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     pieces: &[Piece],
 ) -> anyhow::Result<()> {
     let python = if pieces.iter().any(|piece| piece.needs_python()) {
@@ -58,7 +58,7 @@ pub(crate) fn pieces(
     std::thread::scope(|scope| {
         let makers: Vec<_> = pieces
             .iter()
-            .map(|piece| scope.spawn(|| piece.make(progress, workshop, &python)))
+            .map(|piece| scope.spawn(|| piece.make(progress, checkout, &python)))
             .collect();
         // All are waited for, so that no half-made piece is left behind by another's failure.
         let results: Vec<_> = makers
@@ -80,25 +80,25 @@ impl Piece {
         matches!(self, Self::Cdk | Self::Fixtures)
     }
 
-    fn make(self, progress: &Progress, workshop: &Workshop, python: &str) -> anyhow::Result<()> {
-        let requirements = |name: &str| workshop.path(&format!("local/engine/{name}"));
+    fn make(self, progress: &Progress, checkout: &Checkout, python: &str) -> anyhow::Result<()> {
+        let requirements = |name: &str| checkout.path(&format!("local/engine/{name}"));
         match self {
             Self::Engine => {
                 let list = requirements("requirements.txt");
-                venv(progress, workshop, python, "engine", &list)
+                venv(progress, checkout, python, "engine", &list)
             }
             Self::Checks => {
                 let list = requirements("requirements-checks.txt");
-                venv(progress, workshop, python, "checks", &list)
+                venv(progress, checkout, python, "checks", &list)
             }
-            Self::Cdk => npm(progress, &workshop.path("cdk"), "CDK app's packages"),
+            Self::Cdk => npm(progress, &checkout.path("cdk"), "CDK app's packages"),
             Self::Fixtures => npm(
                 progress,
-                &workshop.path("tests/fixtures"),
+                &checkout.path("tests/fixtures"),
                 "GitHub's examples and API description",
             ),
-            Self::Programs => programs(progress, workshop),
-            Self::Workspace => workspace(progress, workshop),
+            Self::Programs => programs(progress, checkout),
+            Self::Workspace => workspace(progress, checkout),
         }
     }
 }
@@ -106,21 +106,21 @@ impl Piece {
 /// The environment with cargo-lambda and Zig.
 pub(crate) fn build_tools(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     python: &str,
 ) -> anyhow::Result<()> {
-    let list = workshop.path("local/engine/requirements-build.txt");
-    venv(progress, workshop, python, "build", &list)
+    let list = checkout.path("local/engine/requirements-build.txt");
+    venv(progress, checkout, python, "build", &list)
 }
 
 fn venv(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     python: &str,
     name: &str,
     requirements: &Path,
 ) -> anyhow::Result<()> {
-    let place = workshop.venv(name);
+    let place = checkout.venv(name);
     once(&place.join("made-from"), requirements, || {
         let step = progress.step(format!("Python environment: {name}"));
         // One that was left half-made can't be mended by installing over it.
@@ -150,7 +150,7 @@ fn npm(progress: &Progress, directory: &Path, label: &str) -> anyhow::Result<()>
 
 /// Compiles without optimization: it is quick, and the source that runs is the deployed one.
 /// `cargo xtask zips` makes what is deployed.
-fn programs(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
+fn programs(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     let step = progress.step("Functions, agent and stand-ins");
     let mut build = Command::new(cargo());
     build.arg("build");
@@ -158,19 +158,19 @@ fn programs(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
         build.args(["--package", package]);
     }
     run(&step, &mut build)?;
-    stage(workshop)?;
+    stage(checkout)?;
     step.done("");
     Ok(())
 }
 
 /// Compiles the whole workspace with its tests once; every later check finds it compiled.
-fn workspace(progress: &Progress, workshop: &Workshop) -> anyhow::Result<()> {
+fn workspace(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     let step = progress.step("Workspace and its tests, linted by Clippy");
     let arguments = ["build", "--workspace", "--bins", "--tests"];
     let mut build = Command::new(cargo());
     build.args(arguments);
     run(&step, &mut linted(build))?;
-    stage(workshop)?;
+    stage(checkout)?;
     step.done("");
     Ok(())
 }
@@ -200,11 +200,11 @@ pub(crate) fn clippy_driver() -> anyhow::Result<PathBuf> {
 }
 
 /// Puts functions and agent where the CDK app and the engine look for them.
-fn stage(workshop: &Workshop) -> anyhow::Result<()> {
+fn stage(checkout: &Checkout) -> anyhow::Result<()> {
     for name in zips::HANDLERS.iter().chain(&["agent"]) {
-        let place = workshop.handlers().join(name);
+        let place = checkout.handlers().join(name);
         fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
-        let (from, to) = (workshop.program(name), place.join("bootstrap"));
+        let (from, to) = (checkout.program(name), place.join("bootstrap"));
         // Without symbols it takes half the time to be zipped and unzipped.
         let stripped = Command::new("strip").arg("-o").arg(&to).arg(&from).status();
         if !stripped.is_ok_and(|status| status.success()) {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use workshop::{Architecture, Progress, Step, Workshop, run as run_quietly, seconds, shown};
+use tooling::{Architecture, Checkout, Progress, Step, run as run_quietly, seconds, shown};
 
 use crate::prepare::{self, Piece, cargo, linted};
 use crate::{prerequisites, zips};
@@ -16,9 +16,9 @@ use crate::{prerequisites, zips};
 #[derive(Clone, Copy)]
 enum Check {
     /// One line; what its programs say is shown only when it fails.
-    Quiet(fn(&Workshop, &Step) -> anyhow::Result<()>),
+    Quiet(fn(&Checkout, &Step) -> anyhow::Result<()>),
     /// A test runner, whose own words say more than we could.
-    Loud(fn(&Workshop) -> Command),
+    Loud(fn(&Checkout) -> Command),
 }
 
 const FAST: [(&str, Check); 6] = [
@@ -45,7 +45,7 @@ const WITH_ENGINE: [(&str, Check); 5] = [
 
 /// Runs the checks; fails after the last one if any failed.
 pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
-    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let (progress, checkout) = (Progress::new(), Checkout::here());
     let begun = Instant::now();
     nextest_is_there()?;
     prepare::clippy_driver()?;
@@ -58,14 +58,14 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     } else {
         checks.extend(WITH_ENGINE);
     }
-    prepare::pieces(&progress, &workshop, &pieces)?;
+    prepare::pieces(&progress, &checkout, &pieces)?;
 
     let mut results = Vec::new();
     for (name, check) in checks {
         let since = Instant::now();
         let result = match check {
-            Check::Quiet(check) => quietly(&progress, &workshop, name, check),
-            Check::Loud(check) => loudly(&progress, name, &mut check(&workshop)),
+            Check::Quiet(check) => quietly(&progress, &checkout, name, check),
+            Check::Loud(check) => loudly(&progress, name, &mut check(&checkout)),
         };
         if let Err(error) = &result {
             progress.say(&format!("{error:#}"));
@@ -77,12 +77,12 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
 
 fn quietly(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     name: &str,
-    check: fn(&Workshop, &Step) -> anyhow::Result<()>,
+    check: fn(&Checkout, &Step) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let step = progress.step(name);
-    let result = check(workshop, &step);
+    let result = check(checkout, &step);
     match &result {
         Ok(()) => step.done(""),
         Err(_) => step.failed(""),
@@ -125,11 +125,11 @@ fn nextest_is_there() -> anyhow::Result<()> {
     );
 }
 
-fn format(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-    quiet(workshop, step, cargo(), &["fmt", "--all", "--check"])
+fn format(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+    quiet(checkout, step, cargo(), &["fmt", "--all", "--check"])
 }
 
-fn unit_and_contract(workshop: &Workshop) -> Command {
+fn unit_and_contract(checkout: &Checkout) -> Command {
     // The tests that share one engine are no business of nextest: it gives each test a process.
     let arguments = [
         "nextest",
@@ -138,30 +138,30 @@ fn unit_and_contract(workshop: &Workshop) -> Command {
         "--status-level=slow",
         "--no-fail-fast",
     ];
-    linted(in_directory(workshop.root(), cargo(), &arguments))
+    linted(in_directory(checkout.root(), cargo(), &arguments))
 }
 
-fn state_machine(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-    let validator = workshop.path("cdk/node_modules/.bin/asl-validator");
+fn state_machine(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+    let validator = checkout.path("cdk/node_modules/.bin/asl-validator");
     let arguments = ["--json-path", "statemachine/runner.asl.json"];
-    quiet(workshop, step, validator, &arguments)
+    quiet(checkout, step, validator, &arguments)
 }
 
-fn cdk_lint(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-    let mut npm = in_directory(&workshop.path("cdk"), "npm", &["run", "lint"]);
+fn cdk_lint(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+    let mut npm = in_directory(&checkout.path("cdk"), "npm", &["run", "lint"]);
     run_quietly(step, &mut npm).map(drop)
 }
 
-fn cdk_tests(workshop: &Workshop) -> Command {
-    in_directory(&workshop.path("cdk"), "npm", &["test"])
+fn cdk_tests(checkout: &Checkout) -> Command {
+    in_directory(&checkout.path("cdk"), "npm", &["test"])
 }
 
 /// Synthesizes the default app and deployments of every other kind, and has their templates and
 /// roles checked.
-fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-    let output = workshop.local().join("synth");
-    let handlers = placeholders(workshop)?;
-    let mut synth = in_directory(&workshop.path("cdk"), "npx", &["cdk", "synth", "--quiet"]);
+fn template(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+    let output = checkout.local().join("synth");
+    let handlers = placeholders(checkout)?;
+    let mut synth = in_directory(&checkout.path("cdk"), "npx", &["cdk", "synth", "--quiet"]);
     synth
         .args(["-c", "image=registry.example/ubuntu-runner:1", "-c"])
         .arg(format!("handlersDirectory={}", handlers.display()))
@@ -169,9 +169,9 @@ fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
         .arg(&output)
         .env("CDK_DISABLE_CLI_TELEMETRY", "1");
     run_quietly(step, &mut synth)?;
-    let others = workshop.local().join("synth-variants");
+    let others = checkout.local().join("synth-variants");
     let mut variants = in_directory(
-        &workshop.path("cdk"),
+        &checkout.path("cdk"),
         "npx",
         &["tsx", "scripts/variants.ts"],
     );
@@ -190,18 +190,18 @@ fn template(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
         }
     }
     ensure!(templates.len() > 1, "{} is empty", others.display());
-    let mut lint = Command::new(workshop.venv_program("checks", "cfn-lint"));
+    let mut lint = Command::new(checkout.venv_program("checks", "cfn-lint"));
     run_quietly(step, lint.args(&templates))?;
-    let mut policies = Command::new(workshop.venv_program("checks", "python"));
+    let mut policies = Command::new(checkout.venv_program("checks", "python"));
     policies
-        .arg(workshop.path("scripts/check-policies.py"))
+        .arg(checkout.path("scripts/check-policies.py"))
         .args(&templates);
     run_quietly(step, &mut policies).map(drop)
 }
 
 /// Handlers that are never run, so that a template can be made without building any.
-fn placeholders(workshop: &Workshop) -> anyhow::Result<PathBuf> {
-    let directory = workshop.local().join("placeholders");
+fn placeholders(checkout: &Checkout) -> anyhow::Result<PathBuf> {
+    let directory = checkout.local().join("placeholders");
     for name in zips::HANDLERS {
         let handler = directory.join(name);
         fs::create_dir_all(&handler).with_context(|| format!("making {}", handler.display()))?;
@@ -210,58 +210,58 @@ fn placeholders(workshop: &Workshop) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-fn engine_tests(workshop: &Workshop) -> Command {
-    let python = workshop.venv_program("engine", "python");
+fn engine_tests(checkout: &Checkout) -> Command {
+    let python = checkout.venv_program("engine", "python");
     let arguments = ["-m", "unittest", "discover", "-s", "local/engine/tests"];
-    in_directory(workshop.root(), python, &arguments)
+    in_directory(checkout.root(), python, &arguments)
 }
 
-fn end_to_end(workshop: &Workshop) -> Command {
+fn end_to_end(checkout: &Checkout) -> Command {
     // The whole workspace, so that nothing is compiled again with other features.
     let arguments = ["test", "--workspace", "--test", "end_to_end"];
-    linted(in_directory(workshop.root(), cargo(), &arguments))
+    linted(in_directory(checkout.root(), cargo(), &arguments))
 }
 
 /// Small ones; `cargo xtask chaos` plays larger ones.
-fn chaos(workshop: &Workshop) -> Command {
+fn chaos(checkout: &Checkout) -> Command {
     let arguments = ["--jobs", "20", "--seed", "1..3"];
-    in_directory(workshop.root(), workshop.program("chaos"), &arguments)
+    in_directory(checkout.root(), checkout.program("chaos"), &arguments)
 }
 
 /// Builds what is deployed, and holds it to its sizes.
-fn deployed(workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
+fn deployed(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     let python = prerequisites::python()?;
     let progress = Progress::new();
-    prepare::build_tools(&progress, workshop, &python)?;
+    prepare::build_tools(&progress, checkout, &python)?;
     zips::build(
         &progress,
-        workshop,
+        checkout,
         Architecture::here(),
-        &workshop.deployed(),
+        &checkout.deployed(),
     )?;
     let arguments = ["test", "--workspace", "--test", "deployed"];
-    let mut tests = linted(in_directory(workshop.root(), cargo(), &arguments));
+    let mut tests = linted(in_directory(checkout.root(), cargo(), &arguments));
     run_quietly(step, &mut tests).map(drop)
 }
 
 /// Reads what the engine of the end-to-end tests has written down.
-fn grants(workshop: &Workshop) -> Command {
-    let recorded = workshop.local().join("engine-of-tests/grants.json");
-    let mut python = Command::new(workshop.venv_program("checks", "python"));
+fn grants(checkout: &Checkout) -> Command {
+    let recorded = checkout.local().join("engine-of-tests/grants.json");
+    let mut python = Command::new(checkout.venv_program("checks", "python"));
     python
-        .arg(workshop.path("scripts/check-grants.py"))
+        .arg(checkout.path("scripts/check-grants.py"))
         .arg(recorded)
-        .arg(workshop.path("tests/unused-grants.toml"));
+        .arg(checkout.path("tests/unused-grants.toml"));
     python
 }
 
 fn quiet(
-    workshop: &Workshop,
+    checkout: &Checkout,
     step: &Step,
     program: impl AsRef<OsStr>,
     arguments: &[&str],
 ) -> anyhow::Result<()> {
-    run_quietly(step, &mut in_directory(workshop.root(), program, arguments)).map(drop)
+    run_quietly(step, &mut in_directory(checkout.root(), program, arguments)).map(drop)
 }
 
 fn in_directory(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {

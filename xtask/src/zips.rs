@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::ensure;
-use workshop::{Architecture, Progress, Workshop, run};
+use tooling::{Architecture, Checkout, Progress, run};
 
 use crate::{prepare, prerequisites};
 
@@ -24,10 +24,10 @@ pub(crate) const PACKAGES: [&str; 7] = [
 
 /// `cargo xtask zips`: into target/lambda, where the CDK app looks for them.
 pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
-    let (progress, workshop) = (Progress::new(), Workshop::here());
-    prepare::build_tools(&progress, &workshop, &prerequisites::python()?)?;
-    let directory = workshop.target().join("lambda");
-    build(&progress, &workshop, architecture, &directory)?;
+    let (progress, checkout) = (Progress::new(), Checkout::here());
+    prepare::build_tools(&progress, &checkout, &prerequisites::python()?)?;
+    let directory = checkout.target().join("lambda");
+    build(&progress, &checkout, architecture, &directory)?;
     println!("{}", directory.display());
     Ok(())
 }
@@ -36,12 +36,12 @@ pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
 /// has changed.
 pub(crate) fn build(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     architecture: Architecture,
     directory: &Path,
 ) -> anyhow::Result<()> {
     let step = progress.step(format!("Handlers and agent for {architecture}"));
-    let mut build = cargo_lambda(workshop, architecture, directory)?;
+    let mut build = cargo_lambda(checkout, architecture, directory)?;
     run(&step, &mut build)?;
     for name in HANDLERS {
         let program = directory.join(name).join("bootstrap");
@@ -54,26 +54,26 @@ pub(crate) fn build(
 /// Builds another package's programs the same way.
 pub(crate) fn build_package(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     architecture: Architecture,
     directory: &Path,
     package: &str,
 ) -> anyhow::Result<()> {
     let step = progress.step(format!("{package} for {architecture}"));
-    let mut build = cargo_lambda(workshop, architecture, directory)?;
+    let mut build = cargo_lambda(checkout, architecture, directory)?;
     run(&step, build.args(["--package", package]))?;
     step.done("");
     Ok(())
 }
 
 fn cargo_lambda(
-    workshop: &Workshop,
+    checkout: &Checkout,
     architecture: Architecture,
     directory: &Path,
 ) -> anyhow::Result<Command> {
     let triple = architecture.triple();
     prerequisites::rust_target(triple)?;
-    let tools = workshop.venv("build").join("bin");
+    let tools = checkout.venv("build").join("bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let paths = std::iter::once(tools.clone()).chain(std::env::split_paths(&path));
     let mut build = Command::new(tools.join("cargo-lambda"));
@@ -87,15 +87,15 @@ fn cargo_lambda(
             "--lambda-dir",
         ])
         .arg(directory)
-        .args(["--config", &without_unwind_tables(workshop)])
+        .args(["--config", &without_unwind_tables(checkout)])
         // It finds Zig beside itself, and says on the way when it doesn't.
         .env("PATH", std::env::join_paths(paths)?)
-        .current_dir(workshop.root());
+        .current_dir(checkout.root());
     Ok(build)
 }
 
 /// Tells the linker to leave out what only unwinding needs; the script says why.
-fn without_unwind_tables(workshop: &Workshop) -> String {
-    let script = workshop.path("xtask/discard-unwind-tables.ld");
+fn without_unwind_tables(checkout: &Checkout) -> String {
+    let script = checkout.path("xtask/discard-unwind-tables.ld");
     format!("build.rustflags=['-Clink-arg=-Wl,-T,{}']", script.display())
 }

@@ -7,7 +7,7 @@ const { COUNT, NONE, SECONDS } = cloudwatch.Unit;
 
 /**
  * What the handlers emit, with the dimension that a metric has besides the deployment's id.
- * `crates/telemetry/metrics.json` says what each one means; a test holds the two together.
+ * `crates/runtime/metrics.json` says what each one means; a test holds the two together.
  */
 export const METRICS = {
   QueuedToStartedSeconds: { unit: SECONDS },

@@ -5,7 +5,7 @@ pub mod answer;
 mod policy;
 mod required;
 
-use settings::{Error, Settings, Variable};
+use runtime::settings::{Error, Settings, Variable};
 
 pub use policy::{Policy, Refusal};
 pub use required::{Required, RequiredError};
@@ -29,7 +29,7 @@ pub const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
 /// What a job must ask for.
 pub const REQUIRED_LABELS: Variable = Variable::with_default(
     "REQUIRED_LABELS",
-    labels::SELF_HOSTED,
+    protocol::SELF_HOSTED,
     "labels that a job must ask for to be served, separated by spaces or commas; alternatives stand between `|`, and `group:NAME` is one for jobs without labels in that runner group, as in `self-hosted | group:NAME | dependabot`",
 );
 

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use job::{Job, Repository};
-use labels::LabelSet;
+use protocol::{Job, LabelSet, Repository};
 
 use crate::Required;
 
@@ -135,7 +134,7 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use job::{JobId, OwnerType};
+    use protocol::{JobId, OwnerType};
     use time::OffsetDateTime;
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use labels::LabelSet;
+use protocol::LabelSet;
 
 /// What an alternative for a runner group begins with.
 const GROUP: &str = "group:";
@@ -41,7 +41,7 @@ pub enum RequiredError {
 impl Default for Required {
     fn default() -> Self {
         Self(vec![Alternative::Labels(LabelSet::new([
-            labels::SELF_HOSTED,
+            protocol::SELF_HOSTED,
         ]))])
     }
 }

@@ -2,11 +2,11 @@
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use fault::Fault;
+use protocol::Fault;
 
 /// The kinds of AWS errors that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// Refused for its rate.
     Throttled,
     /// No answer, or an error on AWS's side.
@@ -27,7 +27,7 @@ pub struct Error {
     target: String,
     code: String,
     message: String,
-    kind: Kind,
+    kind: ErrorKind,
 }
 
 impl Error {
@@ -45,17 +45,17 @@ impl Error {
             SdkError::TimeoutError(_) => (
                 "Timeout".to_owned(),
                 "no answer in time".to_owned(),
-                Kind::Unavailable,
+                ErrorKind::Unavailable,
             ),
             SdkError::ConstructionFailure(_) => (
                 "Construction".to_owned(),
                 "the request could not be built".to_owned(),
-                Kind::Refused,
+                ErrorKind::Refused,
             ),
             _ => (
                 "NoAnswer".to_owned(),
                 "the connection failed or the answer was unreadable".to_owned(),
-                Kind::Unavailable,
+                ErrorKind::Unavailable,
             ),
         };
         Self {
@@ -68,16 +68,18 @@ impl Error {
     }
 
     /// How to take it.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// The name under which the state machine meets it.
     pub fn fault(&self) -> Fault {
         match self.kind {
-            Kind::Throttled => Fault::Throttled,
-            Kind::Unavailable => Fault::AwsUnavailable,
-            Kind::NotFound | Kind::AlreadyExists | Kind::Refused => Fault::AwsRefused,
+            ErrorKind::Throttled => Fault::Throttled,
+            ErrorKind::Unavailable => Fault::AwsUnavailable,
+            ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Refused => {
+                Fault::AwsRefused
+            }
         }
     }
 }
@@ -85,7 +87,7 @@ impl Error {
 /// Sorts an error. The services spell the same thing differently, so this goes by the spellings that
 /// ECS, Lambda, SQS, SSM and Step Functions document. Some codes say nothing: what a parameter's
 /// error is about stands in its message only.
-fn kind_of(code: &str, message: &str) -> Kind {
+fn kind_of(code: &str, message: &str) -> ErrorKind {
     let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
     let message = message.to_ascii_lowercase();
     if is(&[
@@ -100,7 +102,7 @@ fn kind_of(code: &str, message: &str) -> Kind {
     ]) || message.contains("rate exceeded")
         || message.contains("request limit exceeded")
     {
-        Kind::Throttled
+        ErrorKind::Throttled
     } else if is(&["NotFound", "DoesNotExist", "NonExistent"])
         // StopTask about a task that is gone ([report]).
         //
@@ -108,9 +110,9 @@ fn kind_of(code: &str, message: &str) -> Kind {
         || (["InvalidParameterException", "ClientException"].contains(&code)
             && message.trim_end_matches('.').ends_with("not found"))
     {
-        Kind::NotFound
+        ErrorKind::NotFound
     } else if is(&["AlreadyExists"]) {
-        Kind::AlreadyExists
+        ErrorKind::AlreadyExists
     } else if is(&[
         "InternalServer",
         "InternalFailure",
@@ -120,9 +122,9 @@ fn kind_of(code: &str, message: &str) -> Kind {
     ]) || code == "ServerException"
         || code == "Unknown"
     {
-        Kind::Unavailable
+        ErrorKind::Unavailable
     } else {
-        Kind::Refused
+        ErrorKind::Refused
     }
 }
 
@@ -133,16 +135,16 @@ mod tests {
     #[test]
     fn codes_are_sorted_as_the_services_spell_them() {
         for (code, kind) in [
-            ("ThrottlingException", Kind::Throttled),
-            ("TooManyUpdates", Kind::Throttled),
-            ("ExecutionLimitExceeded", Kind::Throttled),
-            ("ParameterNotFound", Kind::NotFound),
-            ("ExecutionDoesNotExist", Kind::NotFound),
-            ("ExecutionAlreadyExists", Kind::AlreadyExists),
-            ("InternalServerError", Kind::Unavailable),
-            ("ServerException", Kind::Unavailable),
-            ("AccessDeniedException", Kind::Refused),
-            ("InvalidParameterException", Kind::Refused),
+            ("ThrottlingException", ErrorKind::Throttled),
+            ("TooManyUpdates", ErrorKind::Throttled),
+            ("ExecutionLimitExceeded", ErrorKind::Throttled),
+            ("ParameterNotFound", ErrorKind::NotFound),
+            ("ExecutionDoesNotExist", ErrorKind::NotFound),
+            ("ExecutionAlreadyExists", ErrorKind::AlreadyExists),
+            ("InternalServerError", ErrorKind::Unavailable),
+            ("ServerException", ErrorKind::Unavailable),
+            ("AccessDeniedException", ErrorKind::Refused),
+            ("InvalidParameterException", ErrorKind::Refused),
         ] {
             assert_eq!(kind_of(code, "no message"), kind, "{code}");
         }
@@ -156,7 +158,7 @@ mod tests {
                 "The referenced task was not found.",
                 "The referenced task was not found",
             ] {
-                assert_eq!(kind_of(code, message), Kind::NotFound, "{code}");
+                assert_eq!(kind_of(code, message), ErrorKind::NotFound, "{code}");
             }
         }
         for (code, message) in [
@@ -164,7 +166,7 @@ mod tests {
             ("InvalidParameterException", "Task Identifier is invalid"),
             ("AccessDeniedException", "the policy was not found"),
         ] {
-            assert_eq!(kind_of(code, message), Kind::Refused, "{message}");
+            assert_eq!(kind_of(code, message), ErrorKind::Refused, "{message}");
         }
     }
 
@@ -174,11 +176,11 @@ mod tests {
         let message = "Error retrieving security group information for [sg-05937427457b61ff5]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)";
         assert_eq!(
             kind_of("InvalidParameterException", message),
-            Kind::Throttled
+            ErrorKind::Throttled
         );
         assert_eq!(
             kind_of("ProvisionedThroughputExceededException", ""),
-            Kind::Throttled
+            ErrorKind::Throttled
         );
     }
 }

@@ -19,11 +19,11 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
 use aws_types::region::Region;
-use settings::{Settings, Variable, shared};
+use runtime::settings::{Settings, Variable, shared};
 
 use trust::Trust;
 
-pub use error::{Error, Kind};
+pub use error::{Error, ErrorKind};
 
 const ACCESS_KEY: Variable = Variable::required(
     "AWS_ACCESS_KEY_ID",
@@ -46,7 +46,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The configuration that every client of a handler is made from. `attempts` is how often one call
 /// is tried in all, with jittered exponential back-off between.
-pub fn sdk_config(settings: &Settings, attempts: u32) -> Result<SdkConfig, settings::Error> {
+pub fn sdk_config(
+    settings: &Settings,
+    attempts: u32,
+) -> Result<SdkConfig, runtime::settings::Error> {
     let credentials = Credentials::new(
         settings.text(&ACCESS_KEY)?,
         settings.text(&SECRET_KEY)?,

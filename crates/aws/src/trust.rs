@@ -12,7 +12,7 @@
 //! [Amazon Trust Services]: https://www.amazontrust.com/repository/
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
-use settings::{Error, Settings, shared};
+use runtime::settings::{Error, Settings, shared};
 
 /// All five roots, as their owner recommends for a trust store of one's own; the first of them to
 /// expire does so at the end of 2037.

@@ -1,8 +1,7 @@
 //! One family's offer, and all of them.
 
 use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
-use job::Matched;
-use labels::LabelSet;
+use protocol::{LabelSet, Matched};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 

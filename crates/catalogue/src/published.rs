@@ -104,8 +104,8 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
-    use labels::LabelSet;
     use proptest::prelude::*;
+    use protocol::LabelSet;
     use time::OffsetDateTime;
 
     use super::*;

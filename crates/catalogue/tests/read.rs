@@ -10,8 +10,7 @@ use aws_sdk_ecs::types::{
     ContainerDefinition, Tag, TaskDefinition, TaskDefinitionFamilyStatus, TaskDefinitionField,
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use fault::Fault;
-use labels::LabelSet;
+use protocol::{Fault, LabelSet};
 use time::OffsetDateTime;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;

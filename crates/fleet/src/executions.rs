@@ -1,10 +1,10 @@
 //! Executions of the state machine, by their names.
 
-use aws::Kind;
+use aws::ErrorKind;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
-use job::{ExecutionName, Job, Order};
-use outcome::Outcome;
-pub use outcome::Status;
+use decisions::Outcome;
+pub use decisions::Status;
+use protocol::{ExecutionName, Job, Order};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -71,7 +71,7 @@ impl Fleet {
             Ok(found) => found,
             Err(error) => {
                 let error = aws::Error::new("states:DescribeExecution", name.to_string(), &error);
-                return if error.kind() == Kind::NotFound {
+                return if error.kind() == ErrorKind::NotFound {
                     Ok(None)
                 } else {
                     Err(error.into())
@@ -119,7 +119,7 @@ impl Fleet {
             Ok(_) => Ok(Started::New),
             Err(error) => {
                 let error = aws::Error::new("states:StartExecution", name.to_string(), &error);
-                if error.kind() == Kind::AlreadyExists {
+                if error.kind() == ErrorKind::AlreadyExists {
                     Ok(Started::Already)
                 } else {
                     Err(error.into())
@@ -265,7 +265,7 @@ impl Fleet {
             Ok(_) => Ok(()),
             Err(error) => {
                 let error = aws::Error::new("states:StopExecution", name.to_string(), &error);
-                if error.kind() == Kind::NotFound {
+                if error.kind() == ErrorKind::NotFound {
                     Ok(())
                 } else {
                     Err(error.into())

@@ -1,13 +1,12 @@
 //! Where an execution stands and which task it waits for, read from its history.
 
-use aws::Kind;
+use aws::ErrorKind;
 use aws_sdk_sfn::types::{
     HistoryEvent, HistoryEventType, TaskFailedEventDetails, TaskScheduledEventDetails,
     TaskSucceededEventDetails,
 };
-use job::{ExecutionName, RunnerName};
-use outcome::Overrides;
-use registration::ParameterPath;
+use decisions::Overrides;
+use protocol::{ExecutionName, ParameterPath, RunnerName};
 use serde::Deserialize;
 
 use crate::{Error, Fleet};
@@ -220,7 +219,7 @@ impl Fleet {
             let page = self.history_page(runner.execution(), token).await;
             let (events, next) = match page {
                 // Histories are kept for 90 days, and a task may be older than that only by mistake.
-                Err(Error::Aws(error)) if error.kind() == Kind::NotFound => {
+                Err(Error::Aws(error)) if error.kind() == ErrorKind::NotFound => {
                     return Ok(Submitted::Unsure);
                 }
                 page => page?,

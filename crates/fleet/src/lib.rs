@@ -5,22 +5,22 @@
 //! [`Fleet`] finds each from the other. Everything that ends
 //! something here may be done twice: "already gone" is success.
 
-mod again;
 mod executions;
 mod history;
+mod job_status;
 mod registrations;
+mod restart;
 mod retire;
 mod tasks;
-mod word;
 
-use job::DeploymentId;
+use protocol::DeploymentId;
 
-pub use again::begin_again;
 pub use executions::{Execution, Started, Status};
 pub use history::Position;
+pub use job_status::job_status;
+pub use restart::restart_if_queued;
 pub use retire::{Retired, retire};
 pub use tasks::RunningTask;
-pub use word::job_status;
 
 /// Why the fleet could not be seen or changed.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// There is no name left for another execution.
     #[error(transparent)]
-    Name(#[from] job::NameError),
+    Name(#[from] protocol::NameError),
 }
 
 impl From<aws::Error> for Error {
@@ -58,11 +58,11 @@ impl From<github::Error> for Error {
 
 impl Error {
     /// The name under which the state machine meets it.
-    pub fn fault(&self) -> fault::Fault {
+    pub fn fault(&self) -> protocol::Fault {
         match self {
             Self::Aws(error) => error.fault(),
             Self::GitHub(error) => error.fault(),
-            Self::ForeignInput { .. } | Self::Name(_) => fault::Fault::BadInput,
+            Self::ForeignInput { .. } | Self::Name(_) => protocol::Fault::BadInput,
         }
     }
 
@@ -97,10 +97,10 @@ pub struct Fleet {
 impl Fleet {
     /// The fleet that the settings name, over one AWS configuration.
     pub fn from_settings(
-        settings: &settings::Settings,
+        settings: &runtime::settings::Settings,
         aws: &aws::SdkConfig,
-    ) -> Result<Self, settings::Error> {
-        use settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
+    ) -> Result<Self, runtime::settings::Error> {
+        use runtime::settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
         Ok(Self {
             sfn: aws_sdk_sfn::Client::new(aws),
             ecs: aws_sdk_ecs::Client::new(aws),

@@ -1,7 +1,7 @@
 //! Registrations in SSM.
 
-use aws::Kind;
-use registration::ParameterPath;
+use aws::ErrorKind;
+use protocol::ParameterPath;
 use time::OffsetDateTime;
 
 use crate::{Error, Fleet};
@@ -19,7 +19,7 @@ impl Fleet {
             Ok(_) => Ok(()),
             Err(error) => {
                 let error = aws::Error::new("ssm:DeleteParameter", path.to_string(), &error);
-                if error.kind() == Kind::NotFound {
+                if error.kind() == ErrorKind::NotFound {
                     Ok(())
                 } else {
                     Err(error.into())

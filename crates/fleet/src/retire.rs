@@ -3,9 +3,9 @@
 //! GitHub refuses to delete a runner that runs a job, and that refusal is the only word on it that
 //! cannot be out of date. So a task is stopped only after GitHub has let its runner go.
 
+use decisions::{Deletion, may_stop};
 use github::{Deleted, Installation, Scope};
-use job::RunnerName;
-use outcome::{Deletion, may_stop};
+use protocol::RunnerName;
 
 use crate::{Error, Fleet};
 

@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use aws::Kind;
+use aws::ErrorKind;
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskField};
-use job::{Repository, RunnerName};
+use protocol::{Repository, RunnerName};
 use time::OffsetDateTime;
 
 use crate::history::Submitted;
@@ -70,7 +70,7 @@ impl Fleet {
             Ok(_) => Ok(()),
             Err(error) => {
                 let error = aws::Error::new("ecs:StopTask", arn, &error);
-                if error.kind() == Kind::NotFound {
+                if error.kind() == ErrorKind::NotFound {
                     Ok(())
                 } else {
                     Err(error.into())
@@ -139,8 +139,8 @@ fn running(task: &Task) -> Option<RunningTask> {
     };
     Some(RunningTask {
         arn: task.task_arn()?.to_owned(),
-        runner: told(task, "AGENT_RUNNER", job::RUNNER_TAG)?,
-        repository: told(task, "AGENT_REPOSITORY", job::REPOSITORY_TAG),
+        runner: told(task, "AGENT_RUNNER", protocol::RUNNER_TAG)?,
+        repository: told(task, "AGENT_REPOSITORY", protocol::REPOSITORY_TAG),
         created_at: instant(task.created_at()?)?,
         started_at: task.started_at().and_then(instant),
     })
@@ -150,7 +150,7 @@ fn running(task: &Task) -> Option<RunningTask> {
 fn told<T: FromStr>(task: &Task, variable: &str, tag: &str) -> Option<T> {
     let overridden = task.overrides().and_then(|overrides| {
         let containers = overrides.container_overrides().iter();
-        let agent = containers.filter(|container| container.name() == Some(job::CONTAINER));
+        let agent = containers.filter(|container| container.name() == Some(protocol::CONTAINER));
         let mut variables = agent.flat_map(aws_sdk_ecs::types::ContainerOverride::environment);
         let found = variables.find(|found| found.name() == Some(variable))?;
         found.value()?.parse().ok()

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use fleet::Fleet;
-use job::RunnerName;
+use protocol::RunnerName;
 use serde_json::{Value, json};
 
 const TASK: &str = "arn:aws:ecs:eu-central-1:111111111111:task/runners/0a";

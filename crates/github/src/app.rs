@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fault::Fault;
+use protocol::Fault;
 use ring::signature::RsaKeyPair;
 
 /// The longest identifier GitHub has given an App so far has 20 characters.

@@ -1,7 +1,7 @@
 //! Check runs: what an App shows beside a commit.
 
 use http::StatusCode;
-use job::{JobId, Repository};
+use protocol::{JobId, Repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use http::StatusCode;
-use registration::Secret;
+use protocol::Secret;
 use time::OffsetDateTime;
 
 use crate::second_look::{Standing, contradicted};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fault::Fault;
+use protocol::Fault;
 
 use crate::SourceError;
 

@@ -1,7 +1,7 @@
 //! Which installation serves whom.
 
 use http::StatusCode;
-use job::{OwnerType, Repository, RepositoryError};
+use protocol::{OwnerType, Repository, RepositoryError};
 use serde::Deserialize;
 
 use crate::second_look::contradicted;

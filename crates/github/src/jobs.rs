@@ -1,9 +1,8 @@
 //! Workflow jobs and the runs they belong to.
 
+use decisions::{Look, NotFound, OnNotFound, on_not_found};
 use http::StatusCode;
-use job::{Job, JobId, Repository};
-use labels::LabelSet;
-use outcome::{Look, NotFound, OnNotFound, on_not_found};
+use protocol::{Job, JobId, LabelSet, Repository};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -39,7 +38,7 @@ pub enum JobState {
         completed_at: Option<OffsetDateTime>,
     },
     /// It is gone: its run was deleted, and GitHub answers for its repository. A 404 alone is never
-    /// this state ([`outcome::on_not_found`]).
+    /// this state ([`decisions::on_not_found`]).
     Absent,
 }
 

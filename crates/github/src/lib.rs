@@ -17,6 +17,7 @@ mod releases;
 mod runners;
 mod scope;
 mod second_look;
+pub mod secrets;
 mod source;
 mod tokens;
 mod transport;

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
-use labels::LabelSet;
-use registration::Secret;
+use protocol::{LabelSet, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;

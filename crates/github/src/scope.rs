@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use job::{Job, OwnerType, Repository};
+use protocol::{Job, OwnerType, Repository};
 
 use crate::permission::{self, Permission};
 use crate::transport::encode;

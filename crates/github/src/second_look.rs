@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use job::Repository;
+use protocol::Repository;
 use serde::Deserialize;
 
 use crate::installations::RepositoryInfo;

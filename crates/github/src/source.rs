@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use fault::Fault;
+use protocol::Fault;
 
 use crate::App;
 

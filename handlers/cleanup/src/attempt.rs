@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use decisions::{Attempt, Ended, Outcome, Situation, Verdict, judge};
 use fleet::{Status, job_status, retire};
 use github::{Installation, JobState};
-use job::Job;
-use outcome::{Attempt, Ended, Outcome, Situation, Verdict, judge};
+use protocol::Job;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -68,7 +68,7 @@ fn what_ended(over: &AttemptOver) -> Ended {
     match (&over.error, &over.task) {
         (Some(error), _) => Ended::from_error(error),
         (None, Some(task)) => Ended::from_task(task),
-        (None, None) => Ended::from_error(&outcome::StepError {
+        (None, None) => Ended::from_error(&decisions::StepError {
             error: "States.Runtime".to_owned(),
             cause: "the state machine passed on neither a task nor an error".to_owned(),
         }),

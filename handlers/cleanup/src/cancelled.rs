@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use decisions::{OnCancel, Retire, RunnerSeen, on_cancel};
 use fleet::{Position, Retired, Status, retire};
 use github::Runner;
-use job::{ExecutionName, Job, RunnerName};
-use outcome::{OnCancel, Retire, RunnerSeen, on_cancel};
+use protocol::{ExecutionName, Job, RunnerName};
 use serde_json::{Value, json};
 
 use crate::{Deps, Error};
@@ -90,7 +90,7 @@ async fn end_runner(
     let Some(found) = installation.find_runner(&scope, &name.to_string()).await? else {
         return Ok(None);
     };
-    if outcome::retire(seen(&found), Duration::ZERO) == Retire::Leave {
+    if decisions::retire(seen(&found), Duration::ZERO) == Retire::Leave {
         return Ok(Some("busy"));
     }
     let id = (found.id, name);

@@ -11,7 +11,7 @@
 
 use fleet::Execution;
 use github::{CheckRun, Installation, JobState};
-use job::{ExecutionName, Job};
+use protocol::{ExecutionName, Job};
 use serde::Deserialize;
 
 use crate::event::AttemptOver;

@@ -2,11 +2,9 @@
 //!
 //! An execution that lives cleans up after its tasks itself. These are for one that no longer does.
 
-use fault::Class;
-use fleet::{Status, begin_again, retire};
-use job::{ExecutionName, Order, RunnerName};
-use outcome::{AgentExit, EndedTask, cleans_after_task};
-use registration::ParameterPath;
+use decisions::{AgentExit, EndedTask, cleans_after_task};
+use fleet::{Status, restart_if_queued, retire};
+use protocol::{Class, ExecutionName, Order, ParameterPath, RunnerName};
 use serde_json::{Value, json};
 
 use crate::event::ExecutionClosed;
@@ -56,7 +54,7 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }
     // It has only just been closed: `sweep` sees whether a runner has had a job since.
-    if let Some(next) = begin_again(&deps.fleet, &deps.github, &execution, None).await? {
+    if let Some(next) = restart_if_queued(&deps.fleet, &deps.github, &execution, None).await? {
         return Ok(json!({ "result": "restarted", "execution": next }));
     }
     check_run::tell_unserved(deps, &execution).await;
@@ -83,7 +81,7 @@ async fn remove(
     {
         Ok(installation) => installation,
         // The execution has failed over just this, most likely; there is nobody to ask.
-        Err(error) if error.fault().class() == Class::Lasting => {
+        Err(error) if error.fault().class() == Class::Permanent => {
             tracing::warn!(%error, %runner, "the runner cannot be looked up at GitHub");
             return Ok(());
         }

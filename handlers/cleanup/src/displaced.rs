@@ -5,12 +5,12 @@
 //! GitHub, and launches only if A is still queued. Every swap asks for it from two sides; the
 //! execution's name makes it one.
 
+use decisions::checks_displaced;
 use fleet::job_status;
 use github::JobState;
-use job::{Job, RunnerName};
-use outcome::checks_displaced;
+use protocol::{Job, RunnerName};
+use runtime::telemetry::Metric;
 use serde_json::{Value, json};
-use telemetry::Metric;
 use time::OffsetDateTime;
 
 use crate::event::AttemptOver;
@@ -27,7 +27,7 @@ pub async fn check(
     if *runner.deployment() != deps.fleet.deployment || left.job() == taken.id {
         return Ok(json!({ "result": "notDisplaced" }));
     }
-    telemetry::emit(
+    runtime::telemetry::emit(
         &deps.fleet.deployment.to_string(),
         Metric::Thefts,
         1.0,

@@ -1,9 +1,8 @@
 //! What `cleanup` throws: verdicts, and faults.
 
-use fault::Fault;
-use job::ExecutionName;
+use decisions::Attempt;
 use lambda_runtime::Diagnostic;
-use outcome::Attempt;
+use protocol::{ExecutionName, Fault};
 use serde::Serialize;
 
 /// Why the execution does not simply end.

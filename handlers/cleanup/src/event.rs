@@ -1,8 +1,7 @@
 //! Who calls, and why.
 
-use job::{ExecutionName, Job, Matched, Order, RunnerName};
-use outcome::{Attempt, EndedTask, StepError};
-use registration::PlannedRunner;
+use decisions::{Attempt, EndedTask, StepError};
+use protocol::{ExecutionName, Job, Matched, Order, PlannedRunner, RunnerName};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -111,7 +110,7 @@ impl Event {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
-    use outcome::{Ended, Outcome};
+    use decisions::{Ended, Outcome};
     use serde_json::json;
 
     use super::*;

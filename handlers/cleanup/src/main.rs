@@ -1,9 +1,9 @@
 //! The `cleanup` Lambda.
 
-use ::settings::Settings;
 use cleanup::{Config, Deps, handle};
 use fleet::Fleet;
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::settings::Settings;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -13,9 +13,9 @@ const AWS_ATTEMPTS: u32 = 5;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::from_env();
-    telemetry::init(&settings)?;
+    runtime::telemetry::init(&settings)?;
     let fleet = Fleet::from_settings(&settings, &aws::sdk_config(&settings, AWS_ATTEMPTS)?)?;
-    let github = app_secrets::connect(&settings, fleet.ssm.clone())?;
+    let github = github::secrets::connect(&settings, fleet.ssm.clone())?;
     let deps = &Deps {
         fleet,
         github,

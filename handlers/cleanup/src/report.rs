@@ -1,10 +1,10 @@
 //! What is told of an attempt: metrics, and the execution's output.
 
+use decisions::{Attempt, Ended, EndedTask, Outcome, OutcomeClass, Verdict};
 use github::JobState;
-use job::Job;
-use outcome::{Attempt, Ended, EndedTask, Kind, Outcome, Verdict};
+use protocol::Job;
+use runtime::telemetry::Metric;
 use serde_json::{Value, json};
-use telemetry::Metric;
 
 use crate::Deps;
 use crate::cost::{Size, estimate};
@@ -16,12 +16,15 @@ const STREAM_PREFIX: &str = "runner/runner";
 /// Metrics of an attempt that is over.
 pub fn attempt(deps: &Deps, over: &AttemptOver, attempt: &Attempt, ended: &Ended) {
     emit(deps, Metric::Outcomes, 1.0, Some(ended.outcome.name()));
-    if ended.outcome.kind() == Kind::Unpicked {
+    if ended.outcome.class() == OutcomeClass::Unpicked {
         emit(deps, Metric::SurplusRunners, 1.0, None);
     }
     // A burst that AWS refuses for its rate says nothing of whether starting works.
     let tried = ended.outcome != Outcome::Throttled;
-    let came_up = matches!(ended.outcome.kind(), Kind::Ran | Kind::Unpicked);
+    let came_up = matches!(
+        ended.outcome.class(),
+        OutcomeClass::Ran | OutcomeClass::Unpicked
+    );
     if attempt.number == 1 && tried && !came_up {
         emit(deps, Metric::FirstFailedStarts, 1.0, None);
     }
@@ -111,5 +114,5 @@ fn size(over: &AttemptOver, ended: &Ended) -> Option<Size> {
 }
 
 fn emit(deps: &Deps, metric: Metric, value: f64, split: Option<&str>) {
-    telemetry::emit(&deps.fleet.deployment.to_string(), metric, value, split);
+    runtime::telemetry::emit(&deps.fleet.deployment.to_string(), metric, value, split);
 }

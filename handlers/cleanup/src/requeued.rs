@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
+use decisions::{OnQueuedAgain, on_queued_again};
 use fleet::Status;
-use job::{ExecutionName, Job, Order};
-use outcome::{OnQueuedAgain, on_queued_again};
+use protocol::{ExecutionName, Job, Order};
 use serde_json::{Value, json};
 
 use crate::{Deps, Error};

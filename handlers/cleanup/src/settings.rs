@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use decisions::Budget;
 use github::RunnerScope;
-use outcome::Budget;
-use settings::{Error, Settings, Variable, shared};
+use runtime::settings::{Error, Settings, Variable, shared};
 
 const FAULT_BUDGET: Variable = Variable::with_default(
     "FAULT_BUDGET",

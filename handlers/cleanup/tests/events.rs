@@ -3,7 +3,7 @@
 
 mod support;
 
-use fleet_standin::Aws;
+use aws_in_memory::Aws;
 use serde_json::{Value, json};
 use support::{PATIENCE, World, execution_of, order, parameter_of};
 use time::OffsetDateTime;
@@ -289,7 +289,7 @@ async fn a_new_stay_in_the_queue_has_a_day_of_its_own_though_an_execution_is_at_
     let told = json!({ "kind": "requeued", "job": order(&job).job });
     world.handle(told.clone()).await.unwrap();
     let follower = world.aws.state().executions[&format!("{execution}-r2")].clone();
-    let begun: job::Order = serde_json::from_str(&follower.input).unwrap();
+    let begun: protocol::Order = serde_json::from_str(&follower.input).unwrap();
     assert!(begun.recheck && begun.job.queued_at >= queued_at);
 
     // The same event come again finds an execution that counts this stay.

@@ -7,11 +7,9 @@
 pub mod request;
 pub mod settings;
 
-use fault::Fault;
-use job::{ExecutionName, Matched, Order, RunnerName};
+use decisions::Attempt;
 use lambda_runtime::Diagnostic;
-use outcome::Attempt;
-use registration::{ParameterPath, PlannedRunner};
+use protocol::{ExecutionName, Fault, Matched, Order, ParameterPath, PlannedRunner, RunnerName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;

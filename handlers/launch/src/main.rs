@@ -1,15 +1,15 @@
 //! The `launch` Lambda.
 
-use ::settings::Settings;
 use lambda_runtime::{LambdaEvent, service_fn};
 use launch::{Config, Input, handle};
+use runtime::settings::Settings;
 use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::from_env();
-    telemetry::init(&settings)?;
+    runtime::telemetry::init(&settings)?;
     let config = &Config::from_settings(&settings)?;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Input>| {
         let job = &event.payload.order.job;

@@ -2,10 +2,9 @@
 //!
 //! [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 
-use job::sink::tag_value;
-use job::{CONTAINER, Matched, Order, TAG_PREFIX};
-use outcome::Attempt;
-use registration::PlannedRunner;
+use decisions::Attempt;
+use protocol::sanitize::tag_value;
+use protocol::{CONTAINER, Matched, Order, PlannedRunner, TAG_PREFIX};
 use serde_json::{Value, json};
 
 use crate::settings::Config;

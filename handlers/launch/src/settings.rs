@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use job::DeploymentId;
-use settings::{Error, Settings, Variable, shared};
+use protocol::DeploymentId;
+use runtime::settings::{Error, Settings, Variable, shared};
 
 const SUBNETS: Variable =
     Variable::required("SUBNETS", "subnets the runners run in, comma separated");

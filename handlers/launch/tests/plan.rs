@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use launch::{Config, Error, Input, handle};
+use runtime::settings::Settings;
 use serde_json::{Value, json};
-use settings::Settings;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -151,7 +151,7 @@ fn no_tag_is_both_given_and_propagated_from_a_task_definition() {
         assert!(!propagated.contains(&name), "{key}");
         assert!(keys.insert(key.clone()), "{key} is given twice");
     }
-    assert!(keys.contains(job::RUNNER_TAG) && keys.contains(job::REPOSITORY_TAG));
+    assert!(keys.contains(protocol::RUNNER_TAG) && keys.contains(protocol::REPOSITORY_TAG));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!
 //! What is offered is read seldom: a sandbox keeps the catalogue at hand for a minute, then takes
 //! the one that `sweep` publishes in SSM, and reads ECS itself only where none is published
-//! ([`shelf`]). So that a definition registered a minute ago is found all the same, a job that the
+//! ([`cache`]). So that a definition registered a minute ago is found all the same, a job that the
 //! catalogue does not serve has ECS read once more before it is told so.
 //!
 //! | error | when |
@@ -16,23 +16,22 @@
 //! | `Throttled`, `AwsUnavailable` | ECS or SSM did not answer; the state machine tries again |
 //! | `AwsRefused` | ECS denies the calls |
 
+pub mod cache;
 pub mod select;
 pub mod settings;
-pub mod shelf;
 
-use ::settings::Settings;
 use catalogue::{Catalogue, Offer};
-use fault::Fault;
-use job::{CONTAINER, DeploymentId, Job, Matched, Order};
 use lambda_runtime::Diagnostic;
+use protocol::{CONTAINER, DeploymentId, Fault, Job, Matched, Order};
+use runtime::settings::Settings;
+use runtime::telemetry::Metric;
 use serde_json::Value;
-use telemetry::Metric;
 use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
 
+pub use cache::CatalogueCache;
 pub use select::{Unmatched, names_a_kind, select};
 pub use settings::Config;
-pub use shelf::Shelf;
 
 /// How often one AWS call is tried. With a second, two, four and eight of back-off at most, five
 /// tries stay inside the state's patience, and the state machine tries again after that.
@@ -94,16 +93,16 @@ pub struct Deps {
     /// The deployment's id, for metrics.
     pub deployment: DeploymentId,
     /// The catalogue at hand.
-    pub shelf: Shelf,
+    pub cache: CatalogueCache,
 }
 
 impl Deps {
     /// Reads the configuration and makes the clients.
-    pub fn from_settings(settings: &Settings) -> Result<Self, ::settings::Error> {
+    pub fn from_settings(settings: &Settings) -> Result<Self, runtime::settings::Error> {
         let config = Config::from_settings(settings)?;
         let aws = aws::sdk_config(settings, ATTEMPTS)?;
         Ok(Self {
-            shelf: Shelf::new(
+            cache: CatalogueCache::new(
                 &config,
                 aws_sdk_ecs::Client::new(&aws),
                 aws_sdk_ssm::Client::new(&aws),
@@ -127,7 +126,12 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
             Err(error) => {
                 tracing::warn!(fault = %error.fault(), %error, "not matched");
                 if error.fault() == Fault::Unmatched {
-                    telemetry::emit(&deps.deployment.to_string(), Metric::Unmatched, 1.0, None);
+                    runtime::telemetry::emit(
+                        &deps.deployment.to_string(),
+                        Metric::Unmatched,
+                        1.0,
+                        None,
+                    );
                 }
             }
         }
@@ -139,7 +143,7 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
 
 /// Looks in the catalogue at hand; where that does not serve the job, in what ECS says now.
 async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Error> {
-    let catalogue = deps.shelf.catalogue(now).await?;
+    let catalogue = deps.cache.catalogue(now).await?;
     let failure = match look_up(&catalogue, job) {
         Ok(offer) => return Ok(offer.matched()),
         Err(failure) => failure,
@@ -148,7 +152,7 @@ async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Er
     if !names_a_kind(&job.labels) {
         return Err(failure);
     }
-    match deps.shelf.newer(&catalogue, now).await? {
+    match deps.cache.newer(&catalogue, now).await? {
         Some(newer) => Ok(look_up(&newer, job)?.matched()),
         None => Err(failure),
     }

@@ -2,14 +2,14 @@
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use matching::{Deps, handle};
+use runtime::settings::Settings;
 use serde_json::Value;
-use settings::Settings;
 use time::OffsetDateTime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::from_env();
-    telemetry::init(&settings)?;
+    runtime::telemetry::init(&settings)?;
     let deps = &Deps::from_settings(&settings)?;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         handle(deps, event.payload, OffsetDateTime::now_utc())

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use catalogue::Offer;
-use labels::LabelSet;
+use protocol::LabelSet;
 
 /// How many offers an unmatched job is shown.
 const NEAREST: usize = 3;
@@ -119,7 +119,7 @@ mod tests {
             memory: None,
             architecture: None,
             network_mode: None,
-            containers: vec![job::CONTAINER.to_owned()],
+            containers: vec![protocol::CONTAINER.to_owned()],
             runner_version: None,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ::settings::{Error, Settings, Variable, shared};
-use job::DeploymentId;
+use protocol::DeploymentId;
+use runtime::settings::{Error, Settings, Variable, shared};
 
 const FAMILY_PREFIX: Variable = Variable::optional(
     "FAMILY_PREFIX",

@@ -13,12 +13,11 @@ use aws_sdk_ssm::types::Parameter;
 use aws_sdk_ssm::types::error::ParameterNotFound;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use catalogue::{Catalogue, Offer};
-use job::Matched;
-use labels::LabelSet;
 use lambda_runtime::Diagnostic;
-use matching::{Config, Deps, Error, Shelf, handle};
+use matching::{CatalogueCache, Config, Deps, Error, handle};
+use protocol::{LabelSet, Matched};
+use runtime::settings::Settings;
 use serde_json::{Value, json};
-use settings::Settings;
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -131,7 +130,7 @@ fn deps(ecs: &Ecs, ssm_rule: &Rule) -> Deps {
     let settings = Settings::from_pairs([("DEPLOYMENT", "fr"), ("PREFIX", "fargate-runners")]);
     let config = Config::from_settings(&settings).unwrap();
     Deps {
-        shelf: Shelf::new(&config, ecs.client.clone(), ssm(ssm_rule)),
+        cache: CatalogueCache::new(&config, ecs.client.clone(), ssm(ssm_rule)),
         deployment: config.deployment,
     }
 }

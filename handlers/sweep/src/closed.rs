@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use fleet::{Status, begin_again};
+use fleet::{Status, restart_if_queued};
 use time::OffsetDateTime;
 
 use crate::Deps;
@@ -16,7 +16,7 @@ const LOOKED_BACK: Duration = Duration::from_hours(24);
 const LOOKED_AT: usize = 50;
 
 /// Begins again what failed for a reason that passes and has no follower, while its job is queued.
-pub async fn begin_all_again(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
+pub async fn restart_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
     let mut begun = 0;
     let mut failed = None;
     let since = now - LOOKED_BACK;
@@ -33,7 +33,7 @@ pub async fn begin_all_again(deps: &Deps, now: OffsetDateTime) -> Result<usize, 
         let Some(execution) = deps.fleet.execution(&name).await? else {
             continue;
         };
-        match begin_again(&deps.fleet, &deps.github, &execution, picked_up).await {
+        match restart_if_queued(&deps.fleet, &deps.github, &execution, picked_up).await {
             Ok(next) => begun += usize::from(next.is_some()),
             // One that cannot be asked for must not keep the others from being begun.
             Err(error) => {

@@ -1,6 +1,6 @@
 //! Finds what no event told us about, and repairs it. Runs every five minutes.
 //!
-//! [`world`] looks once at what AWS and GitHub have; then each duty in its room:
+//! [`snapshot`] looks once at what AWS and GitHub have; then each duty in its room:
 //!
 //! | room | duty |
 //! |---|---|
@@ -25,11 +25,11 @@ mod parameter;
 pub mod registrations;
 pub mod runners;
 pub mod settings;
+pub mod snapshot;
 pub mod tasks;
 pub mod unannounced;
 pub mod versions;
 pub mod waiting;
-pub mod world;
 
 use fleet::Fleet;
 use github::GitHub;
@@ -38,8 +38,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 pub use settings::Config;
+pub use snapshot::Snapshot;
 pub use versions::Releases;
-pub use world::World;
 
 /// What `sweep` works with.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub struct Report {
     /// Executions stopped whose job no longer waits.
     pub waits_ended: usize,
     /// Failed executions that were begun again.
-    pub begun_again: usize,
+    pub restarted: usize,
     /// Executions started for queued jobs that no webhook told of.
     pub unannounced: usize,
     /// Webhooks that GitHub was asked to repeat.
@@ -98,7 +98,7 @@ impl From<Incomplete> for Diagnostic {
 /// Sweeps once.
 pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomplete> {
     let mut report = Report::default();
-    // These need no look at the world, and are worth most when it fails.
+    // These need no look at the snapshot, and are worth most when it fails.
     match offers::read(deps, now).await {
         Ok(found) => {
             let published = offers::publish(deps, &found).await;
@@ -119,8 +119,8 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
     note(
         &mut report,
         "closed",
-        closed::begin_all_again(deps, now).await,
-        |r, n| r.begun_again = n,
+        closed::restart_all(deps, now).await,
+        |r, n| r.restarted = n,
     );
     note(
         &mut report,
@@ -128,37 +128,37 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
         unannounced::start_all(deps, now).await,
         |r, n| r.unannounced = n,
     );
-    match World::look(deps, now).await {
-        Ok(world) => {
-            report.failed.extend(world.unseen.iter().cloned());
+    match Snapshot::look(deps, now).await {
+        Ok(snapshot) => {
+            report.failed.extend(snapshot.unseen.iter().cloned());
             note(
                 &mut report,
                 "runners",
-                runners::retire_all(deps, &world).await,
+                runners::retire_all(deps, &snapshot).await,
                 |r, done| {
                     r.runners_retired = done.runners;
                     r.tasks_stopped = done.tasks;
                 },
             );
-            let ended = tasks::end_orphans(deps, &world).await;
+            let ended = tasks::end_orphans(deps, &snapshot).await;
             note(&mut report, "tasks", ended, |r, n| r.tasks_stopped += n);
-            let ended = tasks::end_absent(deps, &world).await;
+            let ended = tasks::end_absent(deps, &snapshot).await;
             note(&mut report, "absent", ended, |r, n| r.tasks_stopped += n);
-            let deleted = registrations::delete_stale(deps, &world).await;
+            let deleted = registrations::delete_stale(deps, &snapshot).await;
             note(&mut report, "registrations", deleted, |r, n| {
                 r.registrations_deleted = n;
             });
             note(
                 &mut report,
                 "waiting",
-                waiting::check_oldest(deps, &world).await,
+                waiting::check_oldest(deps, &snapshot).await,
                 |r, done| {
                     r.checks_started = done.checks;
                     r.waits_ended = done.ended;
                 },
             );
         }
-        Err(error) => report.failed.push(format!("world: {error}")),
+        Err(error) => report.failed.push(format!("snapshot: {error}")),
     }
     tracing::info!(report = %serde_json::to_string(&report).unwrap_or_default(), "swept");
     if report.failed.is_empty() {

@@ -1,8 +1,8 @@
 //! The `sweep` Lambda.
 
-use ::settings::Settings;
 use fleet::Fleet;
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::settings::Settings;
 use serde_json::Value;
 use sweep::{Config, Deps, Releases, handle};
 use time::OffsetDateTime;
@@ -13,9 +13,9 @@ const AWS_ATTEMPTS: u32 = 4;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::from_env();
-    telemetry::init(&settings)?;
+    runtime::telemetry::init(&settings)?;
     let fleet = Fleet::from_settings(&settings, &aws::sdk_config(&settings, AWS_ATTEMPTS)?)?;
-    let github = app_secrets::connect(&settings, fleet.ssm.clone())?;
+    let github = github::secrets::connect(&settings, fleet.ssm.clone())?;
     let deps = &Deps {
         fleet,
         github,

@@ -1,6 +1,6 @@
 //! Reading a parameter that may not be there.
 
-use aws::Kind;
+use aws::ErrorKind;
 
 use crate::Deps;
 
@@ -13,7 +13,7 @@ pub(crate) async fn read(deps: &Deps, name: &str) -> Result<Option<String>, flee
             .map(str::to_owned)),
         Err(error) => {
             let error = aws::Error::new("ssm:GetParameter", name, &error);
-            if error.kind() == Kind::NotFound {
+            if error.kind() == ErrorKind::NotFound {
                 Ok(None)
             } else {
                 Err(error.into())

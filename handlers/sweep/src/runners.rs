@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use decisions::{Retire, RunnerSeen};
 use fleet::{Retired, retire};
-use outcome::{Retire, RunnerSeen};
 
 use crate::Deps;
-use crate::world::{SeenRunner, World};
+use crate::snapshot::{SeenRunner, Snapshot};
 
 /// What was retired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,11 +18,11 @@ pub struct Done {
 }
 
 /// Retires every runner that the rules allow to.
-pub async fn retire_all(deps: &Deps, world: &World) -> Result<Done, fleet::Error> {
+pub async fn retire_all(deps: &Deps, snapshot: &Snapshot) -> Result<Done, fleet::Error> {
     let mut done = Done::default();
     let mut failed = None;
-    for seen in &world.runners {
-        if outcome::retire(facts(world, seen), deps.config.idle) == Retire::Leave {
+    for seen in &snapshot.runners {
+        if decisions::retire(facts(snapshot, seen), deps.config.idle) == Retire::Leave {
             continue;
         }
         let id = (seen.runner.id, &seen.name);
@@ -42,18 +42,20 @@ pub async fn retire_all(deps: &Deps, world: &World) -> Result<Done, fleet::Error
     failed.map_or(Ok(done), Err)
 }
 
-fn facts(world: &World, seen: &SeenRunner) -> RunnerSeen {
-    let task = world.task_of(&seen.name);
-    let written = world
+fn facts(snapshot: &Snapshot, seen: &SeenRunner) -> RunnerSeen {
+    let task = snapshot.task_of(&seen.name);
+    let written = snapshot
         .registrations
         .iter()
         .find(|(path, _)| *path.runner() == seen.name)
         .map(|(_, at)| *at);
     let age = match (task, written) {
-        (Some(task), _) => task.started_at.map_or(Duration::ZERO, |at| world.since(at)),
-        (None, Some(at)) => world.since(at),
+        (Some(task), _) => task
+            .started_at
+            .map_or(Duration::ZERO, |at| snapshot.since(at)),
+        (None, Some(at)) => snapshot.since(at),
         // Without a task and without a registration its execution is between two steps, if it lives.
-        (None, None) if world.runs(seen.name.execution()) => Duration::ZERO,
+        (None, None) if snapshot.runs(seen.name.execution()) => Duration::ZERO,
         (None, None) => Duration::MAX,
     };
     RunnerSeen {

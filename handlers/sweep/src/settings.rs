@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use admission::Policy;
 use github::RunnerScope;
-use settings::{Error, Settings, Variable, shared};
+use runtime::settings::{Error, Settings, Variable, shared};
 
 const SWEEP_IDLE_SECONDS: Variable = Variable::with_default(
     "SWEEP_IDLE_SECONDS",

@@ -1,18 +1,18 @@
 //! Tasks that nobody needs any more, and whose end nobody brings about.
 //!
 //! Most have a runner that GitHub lists: those are retired, deletion first. The others are told apart
-//! by `outcome::on_absent`: a listener whose registration was consumed waits for nothing while its job
+//! by `decisions::on_absent`: a listener whose registration was consumed waits for nothing while its job
 //! is queued, one hangs after its job, one's execution was aborted while its task started.
 
 use std::time::Duration;
 
+use decisions::{AbsentRunner, JobStatus, OnAbsent, on_absent};
 use fleet::{Retired, RunningTask, job_status, retire};
 use github::{Installation, JobState, RunnerScope, Scope};
-use job::Repository;
-use outcome::{AbsentRunner, JobStatus, OnAbsent, on_absent};
+use protocol::Repository;
 
 use crate::Deps;
-use crate::world::{START_LIMIT, World};
+use crate::snapshot::{START_LIMIT, Snapshot};
 
 /// How many tasks without a listed runner are looked into in one sweep.
 const LOOKED_AT: usize = 30;
@@ -22,14 +22,18 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// Ends tasks whose execution is closed and whose runner GitHub lists: only where GitHub lets the
 /// runner go. A busy runner finishes its job, whoever's it is.
-pub async fn end_orphans(deps: &Deps, world: &World) -> Result<usize, fleet::Error> {
+pub async fn end_orphans(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet::Error> {
     let mut ended = 0;
-    let orphans = world
+    let orphans = snapshot
         .tasks
         .iter()
-        .filter(|task| !world.runs(task.runner.execution()));
-    for task in orphans.filter(|task| world.since(task.created_at) >= START_LIMIT) {
-        let Some(seen) = world.runners.iter().find(|seen| seen.name == task.runner) else {
+        .filter(|task| !snapshot.runs(task.runner.execution()));
+    for task in orphans.filter(|task| snapshot.since(task.created_at) >= START_LIMIT) {
+        let Some(seen) = snapshot
+            .runners
+            .iter()
+            .find(|seen| seen.name == task.runner)
+        else {
             continue;
         };
         let id = (seen.runner.id, &seen.name);
@@ -56,10 +60,10 @@ struct Suspect<'a> {
 
 impl Suspect<'_> {
     /// What follows if GitHub, asked by name, did not know the runner so often.
-    fn decide(&self, world: &World, unknown: u32) -> OnAbsent {
+    fn decide(&self, snapshot: &Snapshot, unknown: u32) -> OnAbsent {
         on_absent(AbsentRunner {
             unknown,
-            up_for: world.since(self.task.started_at.unwrap_or(world.now)),
+            up_for: snapshot.since(self.task.started_at.unwrap_or(snapshot.now)),
             execution_runs: self.runs,
             job: self.job.as_ref(),
             over_for: self.over_for,
@@ -77,16 +81,16 @@ impl Suspect<'_> {
 
 /// Stops tasks whose runner GitHub does not know, where nothing else will end them in time. GitHub is
 /// asked for each such runner by its name, twice with a pause.
-pub async fn end_absent(deps: &Deps, world: &World) -> Result<usize, fleet::Error> {
+pub async fn end_absent(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet::Error> {
     let mut failed = None;
     let mut unknown = Vec::new();
-    let unlisted = world
+    let unlisted = snapshot
         .tasks
         .iter()
-        .filter(|task| world.runners.iter().all(|seen| seen.name != task.runner));
+        .filter(|task| snapshot.runners.iter().all(|seen| seen.name != task.runner));
     for task in unlisted.take(LOOKED_AT) {
         // One that cannot be looked into must not keep the others.
-        match suspect(deps, world, task).await {
+        match suspect(deps, snapshot, task).await {
             Ok(found) => unknown.extend(found),
             Err(error) => {
                 failed.get_or_insert(error);
@@ -105,7 +109,7 @@ pub async fn end_absent(deps: &Deps, world: &World) -> Result<usize, fleet::Erro
                 continue;
             }
         };
-        let reason = match suspect.decide(world, looks) {
+        let reason = match suspect.decide(snapshot, looks) {
             OnAbsent::Leave => continue,
             OnAbsent::StopGhost => "GitHub does not know its runner, and its job still waits",
             OnAbsent::StopHung => "its job is over, and it has not ended",
@@ -126,17 +130,17 @@ pub async fn end_absent(deps: &Deps, world: &World) -> Result<usize, fleet::Erro
 /// be left whatever GitHub says of the runner, or where GitHub knows it when asked by its name.
 async fn suspect<'a>(
     deps: &Deps,
-    world: &World,
+    snapshot: &Snapshot,
     task: &'a RunningTask,
 ) -> Result<Option<Suspect<'a>>, fleet::Error> {
-    let runs = world.runs(task.runner.execution());
-    if task.started_at.is_none() || (!runs && world.since(task.created_at) < START_LIMIT) {
+    let runs = snapshot.runs(task.runner.execution());
+    if task.started_at.is_none() || (!runs && snapshot.since(task.created_at) < START_LIMIT) {
         return Ok(None);
     }
     let Some(repository) = &task.repository else {
         return Ok(None);
     };
-    let Some(scope) = asked(deps, world, repository) else {
+    let Some(scope) = asked(deps, snapshot, repository) else {
         return Ok(None);
     };
     let Some(installation) = deps.github.still_serving(repository, None).await? else {
@@ -157,21 +161,21 @@ async fn suspect<'a>(
         let job = &execution.order.job;
         let state = suspect.installation.job(job).await?;
         if let JobState::Completed { completed_at, .. } = &state {
-            suspect.over_for = completed_at.map(|at| world.since(at));
+            suspect.over_for = completed_at.map(|at| snapshot.since(at));
         }
         suspect.job = Some(job_status(&state));
     }
-    let worth_asking = suspect.decide(world, u32::MAX) != OnAbsent::Leave;
+    let worth_asking = suspect.decide(snapshot, u32::MAX) != OnAbsent::Leave;
     Ok((worth_asking && suspect.is_unknown().await?).then_some(suspect))
 }
 
 /// The scope that the task's runner would be in, if GitHub has told all runners there.
-fn asked(deps: &Deps, world: &World, repository: &Repository) -> Option<Scope> {
+fn asked(deps: &Deps, snapshot: &Snapshot, repository: &Repository) -> Option<Scope> {
     let organization = Scope::Organization(repository.owner().to_owned());
     let by_repository = Scope::Repository(repository.clone());
     let organizations = deps.config.scope == RunnerScope::Organization;
     [organizations.then_some(organization), Some(by_repository)]
         .into_iter()
         .flatten()
-        .find(|scope| world.scopes.contains(&scope.to_string()))
+        .find(|scope| snapshot.scopes.contains(&scope.to_string()))
 }

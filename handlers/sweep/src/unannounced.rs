@@ -5,10 +5,10 @@
 //! repositories in `ALLOWED_REPOSITORIES`: those that are named can be counted. What a grant does not
 //! reach in one sweep is looked at in one of the next: each begins somewhere else.
 
+use decisions::{OnUnannounced, on_unannounced};
 use fleet::Started;
 use github::{ListedJob, Run};
-use job::{ExecutionName, Job, Order, Repository, queued_since};
-use outcome::{OnUnannounced, on_unannounced};
+use protocol::{ExecutionName, Job, Order, Repository, queued_since};
 use time::{Duration, OffsetDateTime};
 
 use crate::Deps;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use catalogue::{Catalogue, Offer};
 use github::{RunnerRelease, RunnerVersion};
-use telemetry::Metric;
+use runtime::telemetry::Metric;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
@@ -72,7 +72,7 @@ pub async fn check(
         oldest = oldest.max(days);
     }
     #[expect(clippy::cast_precision_loss, reason = "days, not aeons")]
-    telemetry::emit(
+    runtime::telemetry::emit(
         &deps.fleet.deployment.to_string(),
         Metric::RunnerVersionAgeDays,
         oldest as f64,

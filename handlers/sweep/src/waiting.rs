@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
+use decisions::{Attend, OnCancel, attend, on_cancel};
 use fleet::{Execution, RunningTask, Started, Status, job_status};
-use job::ExecutionName;
-use outcome::{Attend, OnCancel, attend, on_cancel};
-use telemetry::Metric;
+use protocol::ExecutionName;
+use runtime::telemetry::Metric;
 
 use crate::Deps;
-use crate::world::World;
+use crate::snapshot::Snapshot;
 
 /// How many of the oldest waiting jobs are looked at in one sweep. A job that has left the queue does
 /// not count: its execution is settled.
@@ -39,11 +39,11 @@ pub struct Done {
 }
 
 /// Looks at the oldest executions that may be waiting.
-pub async fn check_oldest(deps: &Deps, world: &World) -> Result<Done, fleet::Error> {
-    let mut candidates: Vec<_> = world
+pub async fn check_oldest(deps: &Deps, snapshot: &Snapshot) -> Result<Done, fleet::Error> {
+    let mut candidates: Vec<_> = snapshot
         .executions
         .iter()
-        .filter(|(name, _)| !settled(world, name))
+        .filter(|(name, _)| !settled(snapshot, name))
         .collect();
     candidates.sort_by_key(|(_, at)| **at);
     let mut done = Done::default();
@@ -55,7 +55,7 @@ pub async fn check_oldest(deps: &Deps, world: &World) -> Result<Done, fleet::Err
         && candidates.len() - rest.len() < LOOKED_AT
     {
         rest = later;
-        match look_at(deps, world, name, &mut done).await {
+        match look_at(deps, snapshot, name, &mut done).await {
             Ok(waits) => waiting += usize::from(waits),
             // One job that cannot be asked for must not keep the others from being seen to.
             Err(error) => {
@@ -64,14 +64,14 @@ pub async fn check_oldest(deps: &Deps, world: &World) -> Result<Done, fleet::Err
             }
         }
     }
-    let round = usize::try_from(world.now.unix_timestamp() / ROUND).unwrap_or(0);
+    let round = usize::try_from(snapshot.now.unix_timestamp() / ROUND).unwrap_or(0);
     for (name, _) in by_turns(rest, round) {
-        if let Err(error) = look_at(deps, world, name, &mut done).await {
+        if let Err(error) = look_at(deps, snapshot, name, &mut done).await {
             failed.get_or_insert(error);
         }
     }
     let too_long = u32::try_from(done.waiting_too_long).unwrap_or(u32::MAX);
-    telemetry::emit(
+    runtime::telemetry::emit(
         &deps.fleet.deployment.to_string(),
         Metric::JobsWaitingTooLong,
         f64::from(too_long),
@@ -90,7 +90,7 @@ fn by_turns<T>(all: &[T], round: usize) -> impl Iterator<Item = &T> {
 /// Sees to one execution's job, and tells whether that waits.
 async fn look_at(
     deps: &Deps,
-    world: &World,
+    snapshot: &Snapshot,
     name: &ExecutionName,
     done: &mut Done,
 ) -> Result<bool, fleet::Error> {
@@ -109,11 +109,11 @@ async fn look_at(
         return Ok(false);
     };
     let state = installation.job(job).await?;
-    if state.is_queued() && world.since(job.queued_at) >= deps.config.waiting {
+    if state.is_queued() && snapshot.since(job.queued_at) >= deps.config.waiting {
         done.waiting_too_long += 1;
     }
-    let has_task = tasks_of(world, name).next().is_some();
-    match attend(&job_status(&state), busy(world, name), has_task) {
+    let has_task = tasks_of(snapshot, name).next().is_some();
+    match attend(&job_status(&state), busy(snapshot, name), has_task) {
         Attend::Leave => {}
         Attend::Check => done.checks += usize::from(check_displaced(deps, &execution).await?),
         Attend::EndWait => done.ended += usize::from(end_wait(deps, name).await?),
@@ -122,18 +122,18 @@ async fn look_at(
 }
 
 /// Whether the execution's runner runs a job, its own or another.
-fn busy(world: &World, name: &ExecutionName) -> bool {
-    world
+fn busy(snapshot: &Snapshot, name: &ExecutionName) -> bool {
+    snapshot
         .runners
         .iter()
         .any(|seen| seen.name.execution() == name && seen.runner.busy)
 }
 
 fn tasks_of<'a>(
-    world: &'a World,
+    snapshot: &'a Snapshot,
     name: &'a ExecutionName,
 ) -> impl Iterator<Item = &'a RunningTask> {
-    world
+    snapshot
         .tasks
         .iter()
         .filter(move |task| task.runner.execution() == name)
@@ -141,9 +141,12 @@ fn tasks_of<'a>(
 
 /// Whether the execution's runner has been busy for long. The execution's own age does not tell: it
 /// may have waited for capacity until a moment ago.
-fn settled(world: &World, name: &ExecutionName) -> bool {
-    let old = |task: &RunningTask| task.started_at.is_some_and(|at| world.since(at) >= SETTLED);
-    busy(world, name) && tasks_of(world, name).any(old)
+fn settled(snapshot: &Snapshot, name: &ExecutionName) -> bool {
+    let old = |task: &RunningTask| {
+        task.started_at
+            .is_some_and(|at| snapshot.since(at) >= SETTLED)
+    };
+    busy(snapshot, name) && tasks_of(snapshot, name).any(old)
 }
 
 /// The job is queued and its runner is busy: with another job, then. Somebody has to see to it.

@@ -3,27 +3,26 @@
 
 use std::time::Duration as StdDuration;
 
-use fleet_standin::Aws;
+use aws_in_memory::Aws;
 use github::{App, GitHub, JitRequest, Patience, Scope};
 use github_standin::{
     APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, RunnerRelease, Server, SimulatedRunner,
 };
-use job::Order;
-use registration::ParameterPath;
+use protocol::{Order, ParameterPath};
+use runtime::settings::Settings;
 use serde_json::json;
-use settings::Settings;
 use sweep::{Config, Deps, Releases, Report, handle};
 use time::{Duration, OffsetDateTime};
 
 const LABELS: [&str; 2] = ["self-hosted", "linux"];
 
-struct World {
+struct Snapshot {
     aws: Aws,
     server: Server,
     deps: Deps,
 }
 
-impl World {
+impl Snapshot {
     async fn new() -> Self {
         Self::with(&[]).await
     }
@@ -76,7 +75,7 @@ impl World {
         let name = format!("fr-{execution}");
         self.aws
             .add_execution(&execution, &order(job), status, None);
-        let repository: job::Repository = "octo/hello".parse().unwrap();
+        let repository: protocol::Repository = "octo/hello".parse().unwrap();
         let installation = self.deps.github.serving(&repository, None).await.unwrap();
         let request = JitRequest {
             name: name.clone(),
@@ -121,88 +120,88 @@ fn order(job: &Job) -> Order {
 
 #[tokio::test]
 async fn a_runner_that_idles_beyond_the_limit_is_deleted_and_then_its_task_stopped() {
-    let world = World::new().await;
-    let job = world.job();
-    world.server.cancel_job(job.id).unwrap();
-    let (_, _runner) = world.runner(&job, "RUNNING", 11).await;
-    let report = world.sweep().await;
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
+    snapshot.server.cancel_job(job.id).unwrap();
+    let (_, _runner) = snapshot.runner(&job, "RUNNING", 11).await;
+    let report = snapshot.sweep().await;
     assert_eq!((report.runners_retired, report.tasks_stopped), (1, 1));
-    assert!(world.server.runners().is_empty());
+    assert!(snapshot.server.runners().is_empty());
 }
 
 #[tokio::test]
 async fn a_runner_that_idles_for_less_is_left() {
-    let world = World::new().await;
-    let job = world.job();
-    world.server.cancel_job(job.id).unwrap();
-    let (_, _runner) = world.runner(&job, "RUNNING", 3).await;
-    assert_eq!(world.sweep().await.runners_retired, 0);
-    assert_eq!(world.server.runners().len(), 1);
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
+    snapshot.server.cancel_job(job.id).unwrap();
+    let (_, _runner) = snapshot.runner(&job, "RUNNING", 3).await;
+    assert_eq!(snapshot.sweep().await.runners_retired, 0);
+    assert_eq!(snapshot.server.runners().len(), 1);
 }
 
 #[tokio::test]
 async fn a_busy_runner_is_left_however_old_and_whatever_became_of_its_execution() {
     for status in ["RUNNING", "ABORTED"] {
-        let world = World::new().await;
-        let job = world.job();
-        let (_, mut runner) = world.runner(&job, status, 3_000).await;
+        let snapshot = Snapshot::new().await;
+        let job = snapshot.job();
+        let (_, mut runner) = snapshot.runner(&job, status, 3_000).await;
         runner.take(StdDuration::from_secs(10)).await.unwrap();
-        let report = world.sweep().await;
+        let report = snapshot.sweep().await;
         assert_eq!(
             (report.runners_retired, report.tasks_stopped),
             (0, 0),
             "{status}"
         );
-        assert_eq!(world.aws.state().tasks.len(), 1);
+        assert_eq!(snapshot.aws.state().tasks.len(), 1);
     }
 }
 
 #[tokio::test]
 async fn what_an_abort_left_of_a_registration_is_removed_when_it_is_old() {
-    let world = World::new().await;
-    let job = world.job();
-    let (path, _) = world.registered(&job, "ABORTED").await;
-    world.aws.add_parameter(&path.to_string(), ago(5));
-    assert_eq!(world.sweep().await.registrations_deleted, 0);
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
+    let (path, _) = snapshot.registered(&job, "ABORTED").await;
+    snapshot.aws.add_parameter(&path.to_string(), ago(5));
+    assert_eq!(snapshot.sweep().await.registrations_deleted, 0);
 
-    world.aws.add_parameter(&path.to_string(), ago(16));
-    let report = world.sweep().await;
+    snapshot.aws.add_parameter(&path.to_string(), ago(16));
+    let report = snapshot.sweep().await;
     assert_eq!(
         (report.registrations_deleted, report.runners_retired),
         (1, 1)
     );
-    assert!(world.server.runners().is_empty());
+    assert!(snapshot.server.runners().is_empty());
 }
 
 #[tokio::test]
 async fn a_task_whose_execution_is_closed_and_whose_runner_github_let_go_is_ended() {
-    let world = World::new().await;
-    let job = world.job();
-    world.server.cancel_job(job.id).unwrap();
-    let (path, runner) = world.runner(&job, "ABORTED", 20).await;
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
+    snapshot.server.cancel_job(job.id).unwrap();
+    let (path, runner) = snapshot.runner(&job, "ABORTED", 20).await;
     drop(runner);
-    let id = world.server.runners()[0].id;
-    world.server.drop_runner(id).unwrap();
-    assert_eq!(world.sweep().await.tasks_stopped, 1, "{path}");
-    assert!(world.aws.state().tasks.is_empty());
+    let id = snapshot.server.runners()[0].id;
+    snapshot.server.drop_runner(id).unwrap();
+    assert_eq!(snapshot.sweep().await.tasks_stopped, 1, "{path}");
+    assert!(snapshot.aws.state().tasks.is_empty());
 }
 
 /// How often GitHub was asked for a runner by its name.
-fn asked_by_name(world: &World) -> usize {
+fn asked_by_name(snapshot: &Snapshot) -> usize {
     let by_name = |request: &&github_standin::RequestRecord| {
         request.method == "GET"
             && request.path.contains("/runners")
             && request.path.contains("name=")
     };
-    world.server.requests().iter().filter(by_name).count()
+    snapshot.server.requests().iter().filter(by_name).count()
 }
 
 #[tokio::test]
 async fn a_listener_that_github_no_longer_knows_is_ended_while_its_job_is_queued() {
-    let world = World::new().await;
+    let snapshot = Snapshot::new().await;
     // A label that its runner lacks keeps the job queued.
     let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
-    let job = world
+    let job = snapshot
         .server
         .create_job(NewJob {
             repository: "octo/hello".into(),
@@ -210,46 +209,50 @@ async fn a_listener_that_github_no_longer_knows_is_ended_while_its_job_is_queued
             ..NewJob::default()
         })
         .unwrap();
-    let (_, _runner) = world.runner(&job, "RUNNING", 3).await;
-    let id = world.server.runners()[0].id;
-    world.server.ghost_runner(id).unwrap();
+    let (_, _runner) = snapshot.runner(&job, "RUNNING", 3).await;
+    let id = snapshot.server.runners()[0].id;
+    snapshot.server.ghost_runner(id).unwrap();
     assert_eq!(
-        world.sweep().await.tasks_stopped,
+        snapshot.sweep().await.tasks_stopped,
         0,
         "it may not listen yet"
     );
-    world.server.clear_requests();
-    assert_eq!(world.sweep_in(2).await.tasks_stopped, 1);
-    assert_eq!(asked_by_name(&world), 2, "one answer may be wrong");
-    assert!(world.aws.state().tasks.is_empty());
+    snapshot.server.clear_requests();
+    assert_eq!(snapshot.sweep_in(2).await.tasks_stopped, 1);
+    assert_eq!(asked_by_name(&snapshot), 2, "one answer may be wrong");
+    assert!(snapshot.aws.state().tasks.is_empty());
 }
 
 #[tokio::test]
 async fn a_task_that_hangs_after_its_job_is_ended_some_minutes_later() {
-    let world = World::new().await;
-    let job = world.job();
-    let (_, mut runner) = world.runner(&job, "RUNNING", 60).await;
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
+    let (_, mut runner) = snapshot.runner(&job, "RUNNING", 60).await;
     runner.take(StdDuration::from_secs(10)).await.unwrap();
     runner.finish("success");
-    assert_eq!(world.sweep_in(4).await.tasks_stopped, 0, "it may be ending");
-    assert_eq!(world.sweep_in(6).await.tasks_stopped, 1);
-    assert_eq!(world.sweep_in(11).await.tasks_stopped, 0);
+    assert_eq!(
+        snapshot.sweep_in(4).await.tasks_stopped,
+        0,
+        "it may be ending"
+    );
+    assert_eq!(snapshot.sweep_in(6).await.tasks_stopped, 1);
+    assert_eq!(snapshot.sweep_in(11).await.tasks_stopped, 0);
 }
 
 #[tokio::test]
 async fn executions_whose_jobs_left_the_queue_do_not_hide_one_that_waits() {
-    let world = World::new().await;
+    let snapshot = Snapshot::new().await;
     for _ in 0..25 {
-        let settled = world.job();
-        world.server.cancel_job(settled.id).unwrap();
+        let settled = snapshot.job();
+        snapshot.server.cancel_job(settled.id).unwrap();
         let execution = format!("hello-{}", settled.id);
-        world
+        snapshot
             .aws
             .add_execution(&execution, &order(&settled), "RUNNING", None);
-        world.aws.enter(&execution, "Cleanup", json!({}));
+        snapshot.aws.enter(&execution, "Cleanup", json!({}));
     }
     let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
-    let left = world
+    let left = snapshot
         .server
         .create_job(NewJob {
             repository: "octo/hello".into(),
@@ -257,59 +260,62 @@ async fn executions_whose_jobs_left_the_queue_do_not_hide_one_that_waits() {
             ..NewJob::default()
         })
         .unwrap();
-    let (_, mut runner) = world.runner(&left, "RUNNING", 1).await;
-    let _taken = world.job();
+    let (_, mut runner) = snapshot.runner(&left, "RUNNING", 1).await;
+    let _taken = snapshot.job();
     runner.take(StdDuration::from_secs(10)).await.unwrap();
-    assert_eq!(world.sweep().await.checks_started, 1);
+    assert_eq!(snapshot.sweep().await.checks_started, 1);
 }
 
 #[tokio::test]
 async fn what_nobody_picked_up_is_restarted_once_a_runner_has_had_a_job() {
-    let world = World::new().await;
-    let job = world.job();
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
     let execution = format!("hello-{}", job.id);
     let error = Some("NeverPickedUp");
-    world
+    snapshot
         .aws
         .add_execution(&execution, &order(&job), "FAILED", error);
-    world.aws.close(&execution, ago(30), "");
-    assert_eq!(world.sweep().await.begun_again, 0, "nobody has had a job");
+    snapshot.aws.close(&execution, ago(30), "");
+    assert_eq!(snapshot.sweep().await.restarted, 0, "nobody has had a job");
 
-    let other = world.job();
+    let other = snapshot.job();
     for (name, minutes, outcome, restarted) in [
         ("hello-1", 40, "RanJob", 0),
         ("hello-2", 10, "NotNeeded", 0),
         ("hello-3", 10, "RanJob", 1),
     ] {
-        world
+        snapshot
             .aws
             .add_execution(name, &order(&other), "SUCCEEDED", None);
-        world.aws.close(name, ago(minutes), outcome);
-        assert_eq!(world.sweep().await.begun_again, restarted, "{name}");
+        snapshot.aws.close(name, ago(minutes), outcome);
+        assert_eq!(snapshot.sweep().await.restarted, restarted, "{name}");
     }
     let follower = format!("{execution}-r2");
-    assert!(world.aws.state().executions.contains_key(&follower));
+    assert!(snapshot.aws.state().executions.contains_key(&follower));
 }
 
 #[tokio::test]
 async fn a_job_that_left_the_queue_ends_its_executions_wait() {
-    let world = World::new().await;
-    let job = world.job();
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
     let execution = format!("hello-{}", job.id);
-    world
+    snapshot
         .aws
         .add_execution(&execution, &order(&job), "RUNNING", None);
-    world.aws.enter(&execution, "Wait", json!({}));
-    world.server.cancel_job(job.id).unwrap();
-    assert_eq!(world.sweep().await.waits_ended, 1);
-    assert_eq!(world.aws.state().executions[&execution].status, "ABORTED");
+    snapshot.aws.enter(&execution, "Wait", json!({}));
+    snapshot.server.cancel_job(job.id).unwrap();
+    assert_eq!(snapshot.sweep().await.waits_ended, 1);
+    assert_eq!(
+        snapshot.aws.state().executions[&execution].status,
+        "ABORTED"
+    );
 }
 
 #[tokio::test]
 async fn a_queued_job_whose_runner_is_busy_elsewhere_gets_a_check() {
-    let world = World::new().await;
+    let snapshot = Snapshot::new().await;
     let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
-    let left = world
+    let left = snapshot
         .server
         .create_job(NewJob {
             repository: "octo/hello".into(),
@@ -317,28 +323,33 @@ async fn a_queued_job_whose_runner_is_busy_elsewhere_gets_a_check() {
             ..NewJob::default()
         })
         .unwrap();
-    let (_, mut runner) = world.runner(&left, "RUNNING", 1).await;
-    let _taken = world.job();
+    let (_, mut runner) = snapshot.runner(&left, "RUNNING", 1).await;
+    let _taken = snapshot.job();
     runner.take(StdDuration::from_secs(10)).await.unwrap();
-    assert_eq!(world.sweep().await.checks_started, 1);
+    assert_eq!(snapshot.sweep().await.checks_started, 1);
     assert!(
-        world
+        snapshot
             .aws
             .state()
             .executions
             .contains_key(&format!("hello-{}-r2", left.id))
     );
-    assert_eq!(world.sweep().await.checks_started, 0, "once is enough");
+    assert_eq!(snapshot.sweep().await.checks_started, 0, "once is enough");
 }
 
 #[tokio::test]
 async fn runners_of_others_are_not_touched() {
-    let world = World::new().await;
-    let job = world.job();
-    world.server.cancel_job(job.id).unwrap();
-    let (_, _ours) = world.runner(&job, "RUNNING", 1).await;
-    let repository: job::Repository = "octo/hello".parse().unwrap();
-    let installation = world.deps.github.serving(&repository, None).await.unwrap();
+    let snapshot = Snapshot::new().await;
+    let job = snapshot.job();
+    snapshot.server.cancel_job(job.id).unwrap();
+    let (_, _ours) = snapshot.runner(&job, "RUNNING", 1).await;
+    let repository: protocol::Repository = "octo/hello".parse().unwrap();
+    let installation = snapshot
+        .deps
+        .github
+        .serving(&repository, None)
+        .await
+        .unwrap();
     let request = JitRequest {
         name: "or-hello-1".into(),
         runner_group_id: 1,
@@ -349,8 +360,8 @@ async fn runners_of_others_are_not_touched() {
         .jit_config(&Scope::Repository(repository), &request)
         .await
         .unwrap();
-    assert_eq!(world.sweep().await.runners_retired, 0);
-    assert_eq!(world.server.runners().len(), 2);
+    assert_eq!(snapshot.sweep().await.runners_retired, 0);
+    assert_eq!(snapshot.server.runners().len(), 2);
 }
 
 /// Calls at GitHub that look for jobs which no webhook told of.
@@ -361,13 +372,13 @@ const RECONCILED: [(&str, &str); 2] = [
 
 #[tokio::test]
 async fn a_queued_job_that_no_webhook_told_of_is_begun_once_when_it_is_overdue() {
-    let world = World::with(&RECONCILED).await;
-    let job = world.job();
+    let snapshot = Snapshot::with(&RECONCILED).await;
+    let job = snapshot.job();
     let name = format!("hello-{}", job.id);
-    assert_eq!(world.sweep_in(44).await.unannounced, 0, "it may be late");
-    assert_eq!(world.sweep_in(46).await.unannounced, 1);
-    assert_eq!(world.sweep_in(51).await.unannounced, 0);
-    let input = world.aws.state().executions[&name].input.clone();
+    assert_eq!(snapshot.sweep_in(44).await.unannounced, 0, "it may be late");
+    assert_eq!(snapshot.sweep_in(46).await.unannounced, 1);
+    assert_eq!(snapshot.sweep_in(51).await.unannounced, 0);
+    let input = snapshot.aws.state().executions[&name].input.clone();
     let order: Order = serde_json::from_str(&input).unwrap();
     assert!(order.recheck && order.job.private);
     assert_eq!(order.job.repository.to_string(), "octo/hello");
@@ -375,13 +386,13 @@ async fn a_queued_job_that_no_webhook_told_of_is_begun_once_when_it_is_overdue()
 
 #[tokio::test]
 async fn a_job_that_somebody_stopped_or_that_is_not_served_is_not_begun() {
-    let world = World::with(&RECONCILED).await;
-    let stopped = world.job();
+    let snapshot = Snapshot::with(&RECONCILED).await;
+    let stopped = snapshot.job();
     let execution = format!("hello-{}", stopped.id);
-    world
+    snapshot
         .aws
         .add_execution(&execution, &order(&stopped), "ABORTED", None);
-    let hosted = world
+    let hosted = snapshot
         .server
         .create_job(NewJob {
             repository: "octo/hello".into(),
@@ -389,44 +400,44 @@ async fn a_job_that_somebody_stopped_or_that_is_not_served_is_not_begun() {
             ..NewJob::default()
         })
         .unwrap();
-    assert_eq!(world.sweep_in(46).await.unannounced, 0);
-    let executions = world.aws.state().executions.clone();
+    assert_eq!(snapshot.sweep_in(46).await.unannounced, 0);
+    let executions = snapshot.aws.state().executions.clone();
     assert!(!executions.contains_key(&format!("hello-{}", hosted.id)));
 }
 
 #[tokio::test]
 async fn jobs_that_no_webhook_told_of_cost_no_more_calls_than_were_granted() {
     for (granted, expected) in [("0", 0), ("1", 1), ("3", 3)] {
-        let world = World::with(&[("RECONCILE_CALLS", granted), RECONCILED[1]]).await;
+        let snapshot = Snapshot::with(&[("RECONCILE_CALLS", granted), RECONCILED[1]]).await;
         for _ in 0..5 {
-            world.job();
+            snapshot.job();
         }
-        world.server.clear_requests();
-        world.sweep_in(46).await;
+        snapshot.server.clear_requests();
+        snapshot.sweep_in(46).await;
         let asked =
             |request: &&github_standin::RequestRecord| request.path.contains("/actions/runs");
-        let calls = world.server.requests().iter().filter(asked).count();
+        let calls = snapshot.server.requests().iter().filter(asked).count();
         assert_eq!(calls, expected, "granted {granted}");
     }
 }
 
 #[tokio::test]
 async fn a_repository_that_the_app_was_removed_from_is_no_failure_of_every_sweep() {
-    let world = World::with(&RECONCILED).await;
-    let job = world.job();
+    let snapshot = Snapshot::with(&RECONCILED).await;
+    let job = snapshot.job();
     for (id, status, error) in [
         (1, "FAILED", Some("GitHubUnavailable")),
         (2, "RUNNING", None),
     ] {
-        world
+        snapshot
             .aws
             .add_execution(&format!("hello-{id}"), &order(&job), status, error);
     }
-    world.server.uninstall("octo");
-    assert_eq!(world.sweep_in(46).await, Report::default());
+    snapshot.server.uninstall("octo");
+    assert_eq!(snapshot.sweep_in(46).await, Report::default());
 }
 
-impl World {
+impl Snapshot {
     /// GitHub has released these versions so many days ago.
     fn released(&self, versions: &[(&str, i64)]) {
         let releases = versions
@@ -453,46 +464,46 @@ const RELEASES: [(&str, i64); 3] = [("2.338.0", 4), ("2.337.1", 23), ("2.337.0",
 
 #[tokio::test]
 async fn the_image_furthest_behind_githubs_releases_is_told() {
-    let world = World::new().await;
-    world.released(&RELEASES);
-    world.image("fargate-runners-new", "2.338.0");
+    let snapshot = Snapshot::new().await;
+    snapshot.released(&RELEASES);
+    snapshot.image("fargate-runners-new", "2.338.0");
     // The App is installed nowhere yet.
-    assert_eq!(world.sweep().await.runner_version_age_days, None);
-    world.job();
-    assert_eq!(world.sweep().await.runner_version_age_days, Some(0));
-    world.image("fargate-runners-old", "2.337.0");
-    assert_eq!(world.sweep().await.runner_version_age_days, Some(23));
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, None);
+    snapshot.job();
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, Some(0));
+    snapshot.image("fargate-runners-old", "2.337.0");
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, Some(23));
     // An image that is rebuilt on its own tells by a parameter.
-    world.image(
+    snapshot.image(
         "fargate-runners-old",
         "/fargate-runners/runner-versions/old",
     );
-    assert_eq!(world.sweep().await.runner_version_age_days, Some(0));
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, Some(0));
     let written = (ago(0), "2.337.1".to_owned());
-    world
+    snapshot
         .aws
         .state()
         .parameters
         .insert("/fargate-runners/runner-versions/old".into(), written);
-    assert_eq!(world.sweep().await.runner_version_age_days, Some(4));
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, Some(4));
 
     let asked = |request: &&github_standin::RequestRecord| request.path.contains("/releases");
-    let calls = world.server.requests().iter().filter(asked).count();
+    let calls = snapshot.server.requests().iter().filter(asked).count();
     assert_eq!(calls, 1, "releases are weeks apart");
 }
 
 #[tokio::test]
 async fn where_nothing_is_known_of_versions_none_is_told() {
-    let world = World::new().await;
-    world
+    let snapshot = Snapshot::new().await;
+    snapshot
         .aws
         .add_family("fargate-runners-silent", [("GH:labels", "self-hosted")]);
-    world.image("fargate-runners-odd", "latest");
-    assert_eq!(world.sweep().await.runner_version_age_days, None);
-    world.image("fargate-runners-known", "2.330.0");
+    snapshot.image("fargate-runners-odd", "latest");
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, None);
+    snapshot.image("fargate-runners-known", "2.330.0");
     // An Enterprise Server.
-    world
+    snapshot
         .server
         .change_settings(|settings| settings.runner_releases = None);
-    assert_eq!(world.sweep().await.runner_version_age_days, None);
+    assert_eq!(snapshot.sweep().await.runner_version_age_days, None);
 }

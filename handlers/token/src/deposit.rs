@@ -1,10 +1,9 @@
 //! Writing a registration where its runner takes it from.
 
-use aws::Kind;
+use aws::ErrorKind;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType, Tag};
-use job::sink::tag_value;
-use job::{Job, TAG_PREFIX};
-use registration::{PlannedRunner, Registration, Secret};
+use protocol::sanitize::tag_value;
+use protocol::{Job, PlannedRunner, Registration, Secret, TAG_PREFIX};
 
 use crate::{Deps, Error};
 
@@ -25,7 +24,7 @@ pub async fn deposit(
     let tier = tier(value.expose().len())?;
     let tags = tags(deps, job, runner);
     let written = match put(deps, runner, &value, Write::New(tier.clone(), tags)).await {
-        Err(error) if error.kind() == Kind::AlreadyExists => {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             put(deps, runner, &value, Write::Again).await
         }
         written => written,

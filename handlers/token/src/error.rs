@@ -1,8 +1,7 @@
 //! Why no registration was issued.
 
-use fault::Fault;
 use lambda_runtime::Diagnostic;
-use registration::EncodeError;
+use protocol::{EncodeError, Fault};
 
 /// What `token` throws.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +13,7 @@ pub enum Error {
     #[error("job {job} is {state} at GitHub, so nothing is launched for it")]
     JobNotQueued {
         /// The job.
-        job: job::JobId,
+        job: protocol::JobId,
         /// What it is instead.
         state: String,
     },

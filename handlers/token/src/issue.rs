@@ -1,8 +1,7 @@
 //! Having GitHub issue a runner's registration.
 
 use github::{Deleted, Error as GitHubError, Installation, JitRequest, JitRunner, Scope};
-use labels::{LabelSet, SELF_HOSTED};
-use registration::{PlannedRunner, Registration, TokenRegistration};
+use protocol::{LabelSet, PlannedRunner, Registration, SELF_HOSTED, TokenRegistration};
 
 use crate::{Deps, Error, Mode};
 

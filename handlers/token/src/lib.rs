@@ -13,14 +13,13 @@ mod error;
 pub mod issue;
 pub mod settings;
 
-use ::settings::Settings;
+use decisions::Attempt;
 use github::{GitHub, Installation, JobState};
-use job::Order;
-use outcome::Attempt;
-use registration::PlannedRunner;
+use protocol::{Order, PlannedRunner};
+use runtime::settings::Settings;
+use runtime::telemetry::Metric;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use telemetry::Metric;
 use tracing::{Instrument, info_span};
 
 pub use error::Error;
@@ -65,11 +64,11 @@ pub struct Deps {
 
 impl Deps {
     /// Clients and configuration from the environment. Must be called inside a tokio runtime.
-    pub fn from_settings(settings: &Settings) -> Result<Self, app_secrets::Error> {
+    pub fn from_settings(settings: &Settings) -> Result<Self, github::secrets::Error> {
         let ssm = aws_sdk_ssm::Client::new(&aws::sdk_config(settings, ATTEMPTS)?);
         Ok(Self {
             config: Config::from_settings(settings)?,
-            github: app_secrets::connect(settings, ssm.clone())?,
+            github: github::secrets::connect(settings, ssm.clone())?,
             ssm,
         })
     }
@@ -154,5 +153,5 @@ async fn still_queued(input: &Input, installation: &Installation) -> Result<(), 
 }
 
 fn emit(deps: &Deps, metric: Metric, value: f64) {
-    telemetry::emit(&deps.config.deployment.to_string(), metric, value, None);
+    runtime::telemetry::emit(&deps.config.deployment.to_string(), metric, value, None);
 }

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use github::RunnerScope;
-use job::DeploymentId;
-use settings::{Error, Settings, Variable, shared};
+use protocol::DeploymentId;
+use runtime::settings::{Error, Settings, Variable, shared};
 
 const RUNNER_GROUP: Variable = Variable::with_default(
     "RUNNER_GROUP",

@@ -3,8 +3,7 @@
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use fault::Fault;
-use job::{Job, RunnerName};
+use protocol::{Fault, Job, RunnerName};
 use serde::Serialize;
 
 /// What `cleanup` is given.

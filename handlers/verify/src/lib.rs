@@ -35,13 +35,12 @@ pub mod webhook;
 
 use std::time::Duration;
 
-use ::settings::Settings;
 use admission::Refusal;
 use aws_sdk_sfn::config::retry::RetryConfig;
-use fault::Class;
-use job::{Job, Order, RunnerName};
+use protocol::{Class, Job, Order, RunnerName};
+use runtime::settings::Settings;
+use runtime::telemetry::Metric;
 use serde::Serialize;
-use telemetry::Metric;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::field::Empty;
@@ -96,7 +95,7 @@ pub struct Deps {
 
 impl Deps {
     /// Reads the configuration and makes the clients.
-    pub fn from_settings(settings: &Settings) -> Result<Self, ::settings::Error> {
+    pub fn from_settings(settings: &Settings) -> Result<Self, runtime::settings::Error> {
         let config = Config::from_settings(settings)?;
         let aws = aws::sdk_config(settings, ATTEMPTS)?;
         let patient = RetryConfig::standard()
@@ -153,7 +152,7 @@ pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
             Ok(done) => tracing::info!(status = done.status(), ?done, "webhook taken"),
             Err(error) => {
                 tracing::warn!(status = error.status(), fault = %error.fault(), %error, "webhook not taken");
-                telemetry::emit(&deps.config.deployment.to_string(), Metric::WebhookErrors, 1.0, None);
+                runtime::telemetry::emit(&deps.config.deployment.to_string(), Metric::WebhookErrors, 1.0, None);
             }
         }
         Answer::Http(Response::from(&result))
@@ -220,7 +219,7 @@ fn report_not_served(deps: &Deps, job: &Job, group: Option<&str>, refusal: &Refu
         reason = %refusal,
         "a queued job is not served"
     );
-    telemetry::emit(
+    runtime::telemetry::emit(
         &deps.config.deployment.to_string(),
         Metric::JobsNotServed,
         1.0,
@@ -267,7 +266,7 @@ async fn start_or_keep(
             tell_cleanup(deps, Handoff::Requeued { job: order.job }, act_by).await?;
             return Ok(Done::Running(execution));
         }
-        Err(problem) if problem.fault().class() == Class::Passing => problem,
+        Err(problem) if problem.fault().class() == Class::Transient => problem,
         Err(problem) => return Err(Error::Start(Box::new(problem))),
     };
     tracing::warn!(%problem, "Step Functions takes no more");
@@ -280,7 +279,7 @@ async fn start_or_keep(
     };
     match kept {
         Ok(()) => {
-            telemetry::emit(
+            runtime::telemetry::emit(
                 &deps.config.deployment.to_string(),
                 Metric::KeptEvents,
                 1.0,

@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use settings::Settings;
+use runtime::settings::Settings;
 use time::OffsetDateTime;
 use verify::{Deps, Event, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::from_env();
-    telemetry::init(&settings)?;
+    runtime::telemetry::init(&settings)?;
     let deps = &Deps::from_settings(&settings)?;
     let serve = lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         // Boxed: three layers of SDK futures inside the runtime's are too deep for the compiler.

@@ -4,8 +4,7 @@
 //! into a queue as an order; the same function drains it.
 
 use aws_sdk_sqs::Client;
-use fault::Class;
-use job::Order;
+use protocol::{Class, Order};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
@@ -86,7 +85,7 @@ impl TakeError {
     fn passes(&self) -> bool {
         match self {
             Self::Order(_) => false,
-            Self::Start(error) => error.fault().class() == Class::Passing,
+            Self::Start(error) => error.fault().class() == Class::Transient,
         }
     }
 }

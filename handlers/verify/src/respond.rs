@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 
 use admission::{Refusal, answer};
-use fault::{Class, Fault};
-use job::ExecutionName;
+use protocol::{Class, ExecutionName, Fault};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -100,7 +99,7 @@ impl Error {
             Self::Body(BodyError::NotBase64) | Self::Signature(_) => answer::NOT_SIGNED,
             Self::Webhook(_) => answer::NOT_USABLE,
             Self::Secret(_) | Self::Start(_) | Self::NotKept { .. } | Self::Handoff(_) => {
-                if self.fault().class() == Class::Passing {
+                if self.fault().class() == Class::Transient {
                     503
                 } else {
                     500

@@ -6,7 +6,7 @@
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
-use fault::Fault;
+use protocol::Fault;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 

@@ -1,8 +1,8 @@
 //! What the operator decides about webhooks.
 
-use ::settings::{Error, Settings, Variable, shared};
 use admission::Policy;
-use job::DeploymentId;
+use protocol::DeploymentId;
+use runtime::settings::{Error, Settings, Variable, shared};
 use time::Duration;
 
 use crate::start::StateMachine;

@@ -12,11 +12,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws::Kind;
+use aws::ErrorKind;
 use aws_sdk_sfn::Client;
-use fault::Fault;
-use job::{ExecutionName, Order};
-use outcome::{OnQueued, Status, on_queued};
+use decisions::{OnQueued, Status, on_queued};
+use protocol::{ExecutionName, Fault, Order};
 
 /// The ARN of a state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +73,7 @@ pub enum StartError {
     Late,
     /// The job had all the executions that one job may have.
     #[error(transparent)]
-    Spent(#[from] job::NameError),
+    Spent(#[from] protocol::NameError),
     /// The order could not be written as JSON.
     #[error("the order could not be written as JSON: {0}")]
     Order(#[from] serde_json::Error),
@@ -139,7 +138,7 @@ async fn create(
         Ok(_) => Ok(true),
         Err(error) => {
             let error = aws::Error::new("states:StartExecution", name.to_string(), &error);
-            if error.kind() == Kind::AlreadyExists {
+            if error.kind() == ErrorKind::AlreadyExists {
                 Ok(false)
             } else {
                 Err(error.into())
@@ -164,7 +163,7 @@ async fn status(
         Err(error) => {
             let error = aws::Error::new("states:DescribeExecution", name.to_string(), &error);
             // Descriptions are eventually consistent: this one was started a moment ago.
-            if error.kind() == Kind::NotFound {
+            if error.kind() == ErrorKind::NotFound {
                 Ok(Status::Running)
             } else {
                 Err(error.into())

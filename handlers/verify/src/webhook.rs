@@ -3,9 +3,8 @@
 //! The structs name only what is used; GitHub adds fields freely. What merely informs may be
 //! missing, because a job must not be lost for the lack of a name.
 
-use job::text::{plain, readable_json};
-use job::{Job, JobId, OwnerType, Repository, queued_since};
-use labels::LabelSet;
+use protocol::text::{plain, readable_json};
+use protocol::{Job, JobId, LabelSet, OwnerType, Repository, queued_since};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -67,7 +66,7 @@ pub enum WebhookError {
     NoRepository,
     /// The job's repository has no usable name.
     #[error(transparent)]
-    Repository(#[from] job::RepositoryError),
+    Repository(#[from] protocol::RepositoryError),
 }
 
 #[derive(Deserialize)]

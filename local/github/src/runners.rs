@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use labels::LabelSet;
+use protocol::LabelSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

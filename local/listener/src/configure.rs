@@ -62,7 +62,7 @@ async fn register(home: &Home, request: Configure) -> Result<(), String> {
                 origin(&url).unwrap_or_default()
             ),
             Trouble::Deprecated(_) => "Http response code: Forbidden".to_owned(),
-            Trouble::Passing(reason) => reason,
+            Trouble::Transient(reason) => reason,
         })?;
     success("Connected to GitHub");
     line("\n# Runner Registration\n");

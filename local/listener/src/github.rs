@@ -96,7 +96,7 @@ pub(crate) enum Trouble {
     /// Another has the session.
     Conflict,
     /// It may work next time.
-    Passing(String),
+    Transient(String),
 }
 
 impl GitHub {
@@ -195,7 +195,7 @@ async fn send(request: RequestBuilder) -> Result<Response, Trouble> {
     let response = request
         .send()
         .await
-        .map_err(|error| Trouble::Passing(error.to_string()))?;
+        .map_err(|error| Trouble::Transient(error.to_string()))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -207,7 +207,7 @@ async fn send(request: RequestBuilder) -> Result<Response, Trouble> {
         StatusCode::FORBIDDEN => Trouble::Deprecated(message),
         StatusCode::NOT_FOUND => Trouble::NotFound(message),
         StatusCode::CONFLICT => Trouble::Conflict,
-        _ => Trouble::Passing(format!("{status} {message}")),
+        _ => Trouble::Transient(format!("{status} {message}")),
     })
 }
 
@@ -215,5 +215,5 @@ async fn read<T: for<'a> Deserialize<'a>>(response: Response) -> Result<T, Troub
     response
         .json()
         .await
-        .map_err(|error| Trouble::Passing(error.to_string()))
+        .map_err(|error| Trouble::Transient(error.to_string()))
 }

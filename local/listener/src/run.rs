@@ -138,7 +138,7 @@ impl Listener<'_> {
                 reply = self.github.open(&self.settings) => reply,
                 shutdown = self.signals.next() => return Err(self.end(shutdown)),
             };
-            if !matches!(reply, Err(Trouble::Passing(_))) {
+            if !matches!(reply, Err(Trouble::Transient(_))) {
                 line("");
                 success("Connected to GitHub");
                 line("");
@@ -162,7 +162,7 @@ impl Listener<'_> {
                         return Err(End::Code(fail(&self.log, message, code::SESSION_CONFLICT)));
                     }
                 }
-                Err(Trouble::Passing(reason)) => self.complain(&mut troubled, &reason),
+                Err(Trouble::Transient(reason)) => self.complain(&mut troubled, &reason),
             }
             self.pause().await?;
         }
@@ -209,7 +209,7 @@ impl Listener<'_> {
                     return End::Code(fail(&self.log, &message, code::TERMINATED));
                 }
                 Err(Trouble::Deprecated(reason)) => return self.deprecated(&reason),
-                Err(Trouble::Passing(reason)) => {
+                Err(Trouble::Transient(reason)) => {
                     self.complain(&mut troubled, &reason);
                     if let Err(end) = self.pause().await {
                         return end;
@@ -291,7 +291,7 @@ impl Listener<'_> {
                     cancelled = true;
                 }
                 Ok(_) => {}
-                Err(Trouble::Passing(_)) => sleep(RETRY).await,
+                Err(Trouble::Transient(_)) => sleep(RETRY).await,
                 // The job is not this runner's any more.
                 Err(trouble) => {
                     self.log.error(&format!("The session is over: {trouble:?}"));
@@ -305,7 +305,7 @@ impl Listener<'_> {
     async fn tell(&mut self, session: &str, job: u64, result: JobResult) {
         for _ in 0..COMPLETE_ATTEMPTS {
             match self.github.complete(session, job, result.as_str()).await {
-                Err(Trouble::Passing(reason)) => {
+                Err(Trouble::Transient(reason)) => {
                     self.log
                         .error(&format!("The job's end was not told: {reason}"));
                     sleep(RETRY).await;

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context;
 use github_standin::{Server, WebhookTarget};
 use serde_json::Value;
-use workshop::{Architecture, Step, Workshop, run};
+use tooling::{Architecture, Checkout, Step, run};
 
 use crate::engine::{cdk, credentials};
 use crate::observer::Observer;
@@ -58,12 +58,12 @@ pub struct Deployment {
 /// Makes the template for a plan, with GitHub at that address; returns the directory that it is in.
 /// Needs no engine.
 pub fn synthesize(
-    workshop: &Workshop,
+    checkout: &Checkout,
     step: &Step,
     plan: &Plan,
     github: &str,
 ) -> anyhow::Result<PathBuf> {
-    let directory = workshop.local().join("cdk").join(&plan.prefix);
+    let directory = checkout.local().join("cdk").join(&plan.prefix);
     let architecture = Architecture::here();
     let mut context = vec![
         ("prefix", plan.prefix.clone()),
@@ -72,7 +72,7 @@ pub fn synthesize(
         ("runnerArchitecture", architecture.label().to_owned()),
         (
             "handlersDirectory",
-            workshop.handlers().display().to_string(),
+            checkout.handlers().display().to_string(),
         ),
         ("githubApiUrl", github.to_owned()),
         ("image", "local/ubuntu-runner".to_owned()),
@@ -85,12 +85,12 @@ pub fn synthesize(
             .iter()
             .map(|(key, value)| (key.as_str(), value.clone())),
     );
-    let mut synth = Command::new(workshop.path("cdk/node_modules/.bin/cdk"));
+    let mut synth = Command::new(checkout.path("cdk/node_modules/.bin/cdk"));
     synth
         .args(["synth", "--quiet", "--output"])
         .arg(&directory)
         .env("CDK_DISABLE_CLI_TELEMETRY", "1")
-        .current_dir(workshop.path("cdk"));
+        .current_dir(checkout.path("cdk"));
     for (key, value) in context {
         synth.arg("-c").arg(format!("{key}={value}"));
     }
@@ -100,14 +100,14 @@ pub fn synthesize(
 
 /// Deploys what was synthesized for a prefix, and answers what the stack says of itself.
 fn deploy(
-    workshop: &Workshop,
+    checkout: &Checkout,
     step: &Step,
     engine: &Engine,
     prefix: &str,
 ) -> anyhow::Result<BTreeMap<String, String>> {
-    let directory = workshop.local().join("cdk").join(prefix);
+    let directory = checkout.local().join("cdk").join(prefix);
     let said = directory.join("outputs.json");
-    let mut deploy = cdk(workshop, engine.endpoint());
+    let mut deploy = cdk(checkout, engine.endpoint());
     deploy
         .args([
             "deploy",
@@ -133,13 +133,13 @@ fn deploy(
 impl Deployment {
     /// Deploys what was synthesized, and points the stand-in's webhook at it. No secret is written.
     pub fn deploy(
-        workshop: &Workshop,
+        checkout: &Checkout,
         step: &Step,
         engine: &Engine,
         plan: &Plan,
         github: Server,
     ) -> anyhow::Result<Self> {
-        let outputs = deploy(workshop, step, engine, &plan.prefix)?;
+        let outputs = deploy(checkout, step, engine, &plan.prefix)?;
         let deployment = Self {
             github,
             outputs,
@@ -152,8 +152,8 @@ impl Deployment {
     }
 
     /// Deploys what was synthesized since, over what is there.
-    pub fn update(&self, workshop: &Workshop, step: &Step, engine: &Engine) -> anyhow::Result<()> {
-        deploy(workshop, step, engine, &self.prefix).map(drop)
+    pub fn update(&self, checkout: &Checkout, step: &Step, engine: &Engine) -> anyhow::Result<()> {
+        deploy(checkout, step, engine, &self.prefix).map(drop)
     }
 
     /// What the stack says of itself.
@@ -208,8 +208,8 @@ impl Deployment {
     }
 
     /// Takes everything away again that was deployed.
-    pub fn destroy(&self, workshop: &Workshop, step: &Step, engine: &Engine) -> anyhow::Result<()> {
-        let mut destroy = cdk(workshop, engine.endpoint());
+    pub fn destroy(&self, checkout: &Checkout, step: &Step, engine: &Engine) -> anyhow::Result<()> {
+        let mut destroy = cdk(checkout, engine.endpoint());
         destroy
             .args([
                 "destroy",
@@ -219,7 +219,7 @@ impl Deployment {
                 "events",
                 "--app",
             ])
-            .arg(workshop.local().join("cdk").join(&self.prefix))
+            .arg(checkout.local().join("cdk").join(&self.prefix))
             .current_dir(engine.directory());
         run(step, &mut destroy).map(drop)
     }
@@ -227,12 +227,12 @@ impl Deployment {
     /// Runs `scripts/setup` for the deployment.
     pub fn setup(
         &self,
-        workshop: &Workshop,
+        checkout: &Checkout,
         step: &Step,
         engine: &Engine,
         arguments: &[&str],
     ) -> anyhow::Result<String> {
-        let mut setup = Command::new(workshop.path("scripts/setup"));
+        let mut setup = Command::new(checkout.path("scripts/setup"));
         credentials(&mut setup, engine.endpoint());
         setup
             .args(["--prefix", &self.prefix, "--github-api-url"])

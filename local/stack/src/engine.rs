@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
-use workshop::{Step, Workshop, run};
+use tooling::{Checkout, Step, run};
 
 use crate::{ACCOUNT, Aws, REGION};
 
@@ -53,28 +53,28 @@ struct Ready {
 
 impl Engine {
     /// Starts the engine and waits until it answers.
-    pub async fn start(workshop: &Workshop, options: &EngineOptions) -> anyhow::Result<Self> {
+    pub async fn start(checkout: &Checkout, options: &EngineOptions) -> anyhow::Result<Self> {
         let directory = &options.directory;
         if directory.exists() {
             fs::remove_dir_all(directory)
                 .with_context(|| format!("emptying {}", directory.display()))?;
         }
         fs::create_dir_all(directory)?;
-        let home = runner_home(workshop, directory)?;
-        let python = workshop.venv_program("engine", "python");
+        let home = runner_home(checkout, directory)?;
+        let python = checkout.venv_program("engine", "python");
         ensure!(
-            python.is_file() && workshop.agent().is_file(),
+            python.is_file() && checkout.agent().is_file(),
             "the engine's environment or the agent is missing; make them: cargo xtask prepare"
         );
         let mut command = Command::new(python);
         command
-            .arg(workshop.path("local/engine/launch.py"))
+            .arg(checkout.path("local/engine/launch.py"))
             .args(["--port", &options.port.to_string()])
             .args(["--wait-scale", &options.wait_scale.to_string()])
             .arg("--state-dir")
             .arg(directory)
             .arg("--agent")
-            .arg(workshop.agent())
+            .arg(checkout.agent())
             .arg("--runner-home")
             .arg(home);
         if options.control {
@@ -127,8 +127,8 @@ impl Engine {
     }
 
     /// Makes what the CDK needs in an account before it can deploy.
-    pub fn bootstrap(&self, workshop: &Workshop, step: &Step) -> anyhow::Result<()> {
-        let mut cdk = cdk(workshop, self.endpoint());
+    pub fn bootstrap(&self, checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+        let mut cdk = cdk(checkout, self.endpoint());
         // Outside the app's directory: it needs none, and synthesizing it takes seconds.
         cdk.args(["bootstrap", &format!("aws://{ACCOUNT}/{REGION}")])
             .current_dir(&self.directory);
@@ -155,8 +155,8 @@ impl Engine {
 }
 
 /// The CDK's command line, for the engine.
-pub(crate) fn cdk(workshop: &Workshop, endpoint: &str) -> std::process::Command {
-    let mut command = std::process::Command::new(workshop.path("cdk/node_modules/.bin/cdk"));
+pub(crate) fn cdk(checkout: &Checkout, endpoint: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(checkout.path("cdk/node_modules/.bin/cdk"));
     credentials(&mut command, endpoint);
     command.env("CDK_DISABLE_CLI_TELEMETRY", "1");
     command
@@ -200,16 +200,16 @@ async fn ready_line(child: &mut Child, port: u16) -> anyhow::Result<Ready> {
 }
 
 /// The template of a task's home: the listener stand-in where the real listener would be.
-fn runner_home(workshop: &Workshop, directory: &Path) -> anyhow::Result<PathBuf> {
+fn runner_home(checkout: &Checkout, directory: &Path) -> anyhow::Result<PathBuf> {
     let home = directory.join("runner-home");
     fs::create_dir_all(home.join("bin"))?;
     let files = [
         (
-            workshop.program("listener-standin"),
+            checkout.program("listener-standin"),
             home.join("bin/Runner.Listener"),
         ),
         (
-            workshop.path("local/listener/home/config.sh"),
+            checkout.path("local/listener/home/config.sh"),
             home.join("config.sh"),
         ),
     ];

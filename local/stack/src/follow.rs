@@ -6,7 +6,7 @@ use anyhow::Context;
 use github_standin::{Job, JobStatus};
 use local_stack::{Execution, Observer, Task, Visit};
 use tokio::time::Instant;
-use workshop::{Progress, Step};
+use tooling::{Progress, Step};
 
 const LOOK: Duration = Duration::from_millis(100);
 /// A webhook is answered within a second; then its execution is there.

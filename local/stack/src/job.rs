@@ -2,7 +2,7 @@
 
 use clap::Args;
 use github_standin::NewJob;
-use workshop::{Progress, Workshop};
+use tooling::{Checkout, Progress};
 
 use crate::follow::{follow, heading};
 use crate::state_file::StateFile;
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 
 /// Queues the job and shows it; true if GitHub calls it a success.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
-    let observer = StateFile::find(&Workshop::here())?;
+    let observer = StateFile::find(&Checkout::here())?;
     let progress = Progress::new();
     let new = NewJob {
         repository: options.repository.clone(),

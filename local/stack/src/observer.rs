@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use github_standin::{Job, JobStatus, NewJob, Snapshot};
-use job::{ExecutionName, JobId};
+use protocol::{ExecutionName, JobId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

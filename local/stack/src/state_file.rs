@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use local_stack::{Aws, Observer};
 use serde::{Deserialize, Serialize};
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// Where the running stack is reached.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ pub(crate) struct Published(PathBuf);
 
 impl StateFile {
     /// Writes down where a stack is reached.
-    pub(crate) fn publish(workshop: &Workshop, observer: &Observer) -> anyhow::Result<Published> {
-        let file = workshop.stack_file();
+    pub(crate) fn publish(checkout: &Checkout, observer: &Observer) -> anyhow::Result<Published> {
+        let file = checkout.stack_file();
         let content = Self {
             pid: std::process::id(),
             endpoint: observer.aws.endpoint().to_owned(),
@@ -44,8 +44,8 @@ impl StateFile {
     }
 
     /// Finds the stack that is running.
-    pub(crate) fn find(workshop: &Workshop) -> anyhow::Result<Observer> {
-        let file = workshop.stack_file();
+    pub(crate) fn find(checkout: &Checkout) -> anyhow::Result<Observer> {
+        let file = checkout.stack_file();
         let found = fs::read(&file)
             .ok()
             .and_then(|text| serde_json::from_slice::<Self>(&text).ok());

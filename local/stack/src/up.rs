@@ -9,7 +9,7 @@ use github_standin::{Config, NewJob, OwnerType, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, REGION, synthesize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use workshop::{Architecture, Progress, Workshop, seconds};
+use tooling::{Architecture, Checkout, Progress, seconds};
 
 use crate::follow::{Report, follow, heading};
 use crate::state_file::StateFile;
@@ -38,15 +38,15 @@ pub(crate) struct Options {
 
 /// Runs the stack; true if all jobs succeeded and nothing was left over.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
-    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let (progress, checkout) = (Progress::new(), Checkout::here());
     progress.say("Starting");
     // Ctrl-C at any moment: dropping the future drops what it has started.
     let (engine, deployment) = tokio::select! {
-        started = start(&progress, &workshop, options) => started?,
+        started = start(&progress, &checkout, options) => started?,
         signal = tokio::signal::ctrl_c() => { signal?; return Ok(false); }
     };
     let well = tokio::select! {
-        shown = show(&progress, &workshop, &deployment, options) => shown,
+        shown = show(&progress, &checkout, &deployment, options) => shown,
         signal = tokio::signal::ctrl_c() => signal.map(|()| !options.once).context("waiting for Ctrl-C"),
     };
     let step = progress.step("Stop everything");
@@ -58,7 +58,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
 
 async fn start(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     options: &Options,
 ) -> anyhow::Result<(Engine, Deployment)> {
     let plan = Plan::new("fargate-runners", "fr");
@@ -69,31 +69,31 @@ async fn start(
 
     let step = progress.step("cdk synth");
     let synthesis = tokio::task::spawn_blocking({
-        let (workshop, plan, url) = (workshop.clone(), plan.clone(), github.url().to_owned());
+        let (checkout, plan, url) = (checkout.clone(), plan.clone(), github.url().to_owned());
         move || {
-            synthesize(&workshop, &step, &plan, &url)?;
+            synthesize(&checkout, &step, &plan, &url)?;
             step.done("");
             anyhow::Ok(())
         }
     });
     let step = progress.step("AWS engine");
     let engine = Engine::start(
-        workshop,
+        checkout,
         &EngineOptions {
             port: options.port,
             wait_scale: options.wait_scale,
             control: false,
             enforce_iam: false,
-            directory: workshop.local().join("engine"),
+            directory: checkout.local().join("engine"),
         },
     )
     .await?;
     step.done(engine.endpoint());
     let step = progress.step("cdk bootstrap");
     let engine = blocking({
-        let workshop = workshop.clone();
+        let checkout = checkout.clone();
         move || {
-            engine.bootstrap(&workshop, &step)?;
+            engine.bootstrap(&checkout, &step)?;
             step.done("");
             Ok(engine)
         }
@@ -102,9 +102,9 @@ async fn start(
     synthesis.await??;
     let step = progress.step("cdk deploy");
     let (engine, deployment) = blocking({
-        let workshop = workshop.clone();
+        let checkout = checkout.clone();
         move || {
-            let deployment = Deployment::deploy(&workshop, &step, &engine, &plan, github)?;
+            let deployment = Deployment::deploy(&checkout, &step, &engine, &plan, github)?;
             step.done(deployment.output("WebhookUrl")?);
             Ok((engine, deployment))
         }
@@ -127,12 +127,12 @@ async fn blocking<T: Send + 'static>(
 /// Queues the jobs and shows them; then, unless once, everything that others queue.
 async fn show(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     deployment: &Deployment,
     options: &Options,
 ) -> anyhow::Result<bool> {
     let observer = deployment.observer()?;
-    let _published = StateFile::publish(workshop, &observer)?;
+    let _published = StateFile::publish(checkout, &observer)?;
     let begun = Instant::now();
     progress.say("\nJobs");
     heading(progress);

@@ -10,14 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use registration::{Registration, Secret};
+use protocol::{Registration, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::github::configuration;
+use crate::rig::Rig;
 use crate::serve::Server;
 use crate::spread::Spread;
-use crate::world::World;
 
 const PARAMETER: &str = "/fargate-runners/runners/fr-hello-42/0123456789abcdef0123456789abcdef";
 
@@ -35,36 +35,35 @@ pub(crate) struct Figures {
     pub(crate) program_bytes: u64,
 }
 
-pub(crate) async fn measure(world: &World, runs: u32) -> anyhow::Result<Figures> {
+pub(crate) async fn measure(rig: &Rig, runs: u32) -> anyhow::Result<Figures> {
     let configuration = Registration::Jit(Secret::new(configuration())).encode()?;
-    world
-        .aws
+    rig.aws
         .account()
         .parameters
         .insert(PARAMETER.to_owned(), configuration.expose().to_owned());
-    let plain = Server::start(None, Arc::clone(&world.aws)).await?;
+    let plain = Server::start(None, Arc::clone(&rig.aws)).await?;
     let plain = format!("http://{}", plain.address);
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        without.push(start(world, &plain, &plain).await?);
-        with.push(start(world, &world.aws_url(), &plain).await?);
+        without.push(start(rig, &plain, &plain).await?);
+        with.push(start(rig, &rig.aws_url(), &plain).await?);
     }
     Ok(Figures {
         plain: Spread::of_times(without),
         tls: Spread::of_times(with),
-        program_bytes: fs::metadata(world.agent())?.len(),
+        program_bytes: fs::metadata(rig.agent())?.len(),
     })
 }
 
-async fn start(world: &World, ssm: &str, credentials: &str) -> anyhow::Result<Duration> {
+async fn start(rig: &Rig, ssm: &str, credentials: &str) -> anyhow::Result<Duration> {
     let home = tempfile::tempdir()?;
     let listener = home.path().join("bin/Runner.Listener");
     fs::create_dir(home.path().join("bin"))?;
     fs::write(&listener, LISTENER)?;
     fs::set_permissions(&listener, fs::Permissions::from_mode(0o755))?;
-    let log = world.directory().join("agent.log");
+    let log = rig.directory().join("agent.log");
     let output = File::create(&log)?;
-    let mut agent = Command::new(world.agent())
+    let mut agent = Command::new(rig.agent())
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("AWS_REGION", "us-east-1")
@@ -73,14 +72,14 @@ async fn start(world: &World, ssm: &str, credentials: &str) -> anyhow::Result<Du
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
             format!("{credentials}/credentials"),
         )
-        .env("SSL_CERT_FILE", &world.authority.bundle)
+        .env("SSL_CERT_FILE", &rig.authority.bundle)
         .env("AGENT_PARAMETER", PARAMETER)
         .env("AGENT_RUNNER_HOME", home.path())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
         .spawn()
-        .with_context(|| format!("starting {}", world.agent().display()))?;
+        .with_context(|| format!("starting {}", rig.agent().display()))?;
     let taken = started(&mut agent, &home.path().join("bin/Runner.Listener.pid")).await;
     let _ = agent.kill();
     let _ = agent.wait();

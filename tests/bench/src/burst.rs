@@ -12,10 +12,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::aws::Bucket;
+use crate::rig::Rig;
 use crate::sandbox::{Reply, Sandbox};
 use crate::spread::milliseconds;
 use crate::subject::Subject;
-use crate::world::World;
 
 /// A throttle of StartExecution.
 #[derive(Clone, Copy, Debug)]
@@ -64,15 +64,15 @@ pub(crate) struct Figures {
 
 /// Sandboxes as Lambda has them: an event goes to an idle one, or to a new one.
 struct Pool {
-    world: Arc<World>,
+    rig: Arc<Rig>,
     idle: Mutex<Vec<Sandbox>>,
     made: AtomicUsize,
 }
 
 impl Pool {
-    fn new(world: &Arc<World>) -> Arc<Self> {
+    fn new(rig: &Arc<Rig>) -> Arc<Self> {
         Arc::new(Self {
-            world: Arc::clone(world),
+            rig: Arc::clone(rig),
             idle: Mutex::default(),
             made: AtomicUsize::default(),
         })
@@ -84,7 +84,7 @@ impl Pool {
             sandbox
         } else {
             self.made.fetch_add(1, Ordering::Relaxed);
-            let mut fresh = self.world.sandbox(Subject::Verify, &[], None).await?;
+            let mut fresh = self.rig.sandbox(Subject::Verify, &[], None).await?;
             fresh.ready().await?;
             fresh
         };
@@ -102,14 +102,14 @@ enum Fate {
 
 /// Sends `webhooks` at `rate` a second, then drains the queue as Lambda does.
 pub(crate) async fn webhooks(
-    world: &Arc<World>,
+    rig: &Arc<Rig>,
     throttle: Throttle,
     webhooks: u64,
     rate: u64,
 ) -> anyhow::Result<Figures> {
     let Throttle { bucket, per_second } = throttle;
     {
-        let mut account = world.aws.account();
+        let mut account = rig.aws.account();
         account.executions.clear();
         account.calls.clear();
         account.throttled.clear();
@@ -117,7 +117,7 @@ pub(crate) async fn webhooks(
         let bucket = Bucket::new(bucket, per_second);
         account.buckets.insert("states:StartExecution", bucket);
     }
-    let pool = Pool::new(world);
+    let pool = Pool::new(rig);
     let mut sent = JoinSet::new();
     let begin = tokio::time::Instant::now();
     for job in 0..webhooks {
@@ -141,8 +141,8 @@ pub(crate) async fn webhooks(
         times.push(milliseconds(time));
     }
     times.sort_by(f64::total_cmp);
-    let drained = drain(world, &pool).await?;
-    let mut account = world.aws.account();
+    let drained = drain(rig, &pool).await?;
+    let mut account = rig.aws.account();
     account.buckets.clear();
     let names: BTreeSet<_> = (0..webhooks).map(|job| format!("hello-{job}")).collect();
     let executions = account.executions.intersection(&names).count();
@@ -187,17 +187,17 @@ fn fate(reply: &Reply) -> Fate {
 }
 
 /// Hands the queue's messages to the function in tens, five at a time, until none is left.
-async fn drain(world: &World, pool: &Arc<Pool>) -> anyhow::Result<Duration> {
+async fn drain(rig: &Rig, pool: &Arc<Pool>) -> anyhow::Result<Duration> {
     // Rounds are the shorter the faster the machine is; what is throttled takes its time.
     const LIMIT: Duration = Duration::from_mins(3);
     let since = Instant::now();
     while since.elapsed() < LIMIT {
-        let mut messages = std::mem::take(&mut world.aws.account().queue);
+        let mut messages = std::mem::take(&mut rig.aws.account().queue);
         if messages.is_empty() {
             return Ok(since.elapsed());
         }
         let later = messages.split_off(messages.len().min(50));
-        world.aws.account().queue.extend(later);
+        rig.aws.account().queue.extend(later);
         let mut batches = JoinSet::new();
         for batch in messages.chunks(10) {
             let (batch, pool) = (batch.to_vec(), Arc::clone(pool));
@@ -223,7 +223,7 @@ async fn drain(world: &World, pool: &Arc<Pool>) -> anyhow::Result<Duration> {
             });
         }
         while let Some(failed) = batches.join_next().await {
-            world.aws.account().queue.extend(failed??);
+            rig.aws.account().queue.extend(failed??);
         }
     }
     bail!("the queue does not drain")
@@ -241,13 +241,10 @@ pub(crate) struct ColdMatch {
 }
 
 /// Starts that many at once, each with one job, under ECS's read throttle.
-pub(crate) async fn cold_matches(
-    world: &Arc<World>,
-    sandboxes: usize,
-) -> anyhow::Result<ColdMatch> {
-    world.publish().await?;
+pub(crate) async fn cold_matches(rig: &Arc<Rig>, sandboxes: usize) -> anyhow::Result<ColdMatch> {
+    rig.publish().await?;
     {
-        let mut account = world.aws.account();
+        let mut account = rig.aws.account();
         account.calls.clear();
         account
             .buckets
@@ -256,12 +253,11 @@ pub(crate) async fn cold_matches(
     let since = Instant::now();
     let mut all = JoinSet::new();
     for job in 0..sandboxes {
-        let world = Arc::clone(world);
+        let rig = Arc::clone(rig);
         all.spawn(async move {
-            let mut sandbox = world.sandbox(Subject::Match, &[], None).await?;
+            let mut sandbox = rig.sandbox(Subject::Match, &[], None).await?;
             sandbox.ready().await?;
-            world
-                .invoke(&mut sandbox, Subject::Match, u64::try_from(job)?)
+            rig.invoke(&mut sandbox, Subject::Match, u64::try_from(job)?)
                 .await
         });
     }
@@ -269,7 +265,7 @@ pub(crate) async fn cold_matches(
         done??;
     }
     let last = milliseconds(since.elapsed());
-    let mut account = world.aws.account();
+    let mut account = rig.aws.account();
     account.buckets.clear();
     let of = |call: &str| account.calls.get(call).copied().unwrap_or_default();
     Ok(ColdMatch {
@@ -290,12 +286,12 @@ pub(crate) struct Expiry {
 }
 
 /// Serves jobs, and as many more when the catalogue has expired.
-pub(crate) async fn expiry(world: &World) -> anyhow::Result<Expiry> {
+pub(crate) async fn expiry(rig: &Rig) -> anyhow::Result<Expiry> {
     const INVOCATIONS: u64 = 100;
     const TTL: Duration = Duration::from_secs(2);
     let ttl = TTL.as_secs().to_string();
     let more = [("CATALOGUE_TTL_SECONDS", ttl.as_str())];
-    let mut sandbox = world.sandbox(Subject::Match, &more, None).await?;
+    let mut sandbox = rig.sandbox(Subject::Match, &more, None).await?;
     sandbox.ready().await?;
     let mut expiry = Expiry {
         invocations: INVOCATIONS,
@@ -304,11 +300,11 @@ pub(crate) async fn expiry(world: &World) -> anyhow::Result<Expiry> {
     for calls in [&mut expiry.calls_filling, &mut expiry.calls_expired] {
         // The first fills the catalogue; on the second turn the one before has expired.
         tokio::time::sleep(TTL).await;
-        world.aws.take_calls();
+        rig.aws.take_calls();
         for job in 0..INVOCATIONS {
-            world.invoke(&mut sandbox, Subject::Match, job).await?;
+            rig.invoke(&mut sandbox, Subject::Match, job).await?;
         }
-        *calls = world.aws.take_calls().values().sum();
+        *calls = rig.aws.take_calls().values().sum();
     }
     Ok(expiry)
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::rig::Rig;
 use crate::size;
 use crate::spread::{Spread, milliseconds};
 use crate::subject::Subject;
-use crate::world::World;
 
 /// A function's figures. Times are CPU times in milliseconds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ struct Readings {
 /// Measures `runs` sandboxes of each function, with so many invocations after the first. The
 /// functions take turns, so that a machine that gets slower does so for all of them.
 pub(crate) async fn measure(
-    world: &World,
+    rig: &Rig,
     runs: u32,
     invocations: u32,
 ) -> anyhow::Result<Vec<Figures>> {
@@ -60,7 +60,7 @@ pub(crate) async fn measure(
         eprintln!("  … round {run} of {runs}");
         let mut floor = None;
         for (subject, readings) in &mut readings {
-            let ready = round(world, *subject, invocations, readings)
+            let ready = round(rig, *subject, invocations, readings)
                 .await
                 .with_context(|| format!("measuring {}", subject.name()))?;
             readings
@@ -71,7 +71,7 @@ pub(crate) async fn measure(
     readings
         .into_iter()
         .map(|(subject, readings)| {
-            let (program_bytes, zip_bytes) = size::of(&world.program(subject))?;
+            let (program_bytes, zip_bytes) = size::of(&rig.program(subject))?;
             Ok(Figures {
                 name: subject.name().to_owned(),
                 ready: Spread::of(readings.ready),
@@ -91,34 +91,29 @@ pub(crate) async fn measure(
 
 /// One sandbox; answers with the CPU time of its start.
 async fn round(
-    world: &World,
+    rig: &Rig,
     subject: Subject,
     invocations: u32,
     readings: &mut Readings,
 ) -> anyhow::Result<f64> {
-    world.publish().await?;
-    world.aws.account().executions.clear();
-    calls(world);
-    let mut sandbox = world.sandbox(subject, &[], None).await?;
-    let ready = sandbox
-        .ready()
-        .await
-        .with_context(|| world.log(subject))?
-        .cpu;
-    world.invoke(&mut sandbox, subject, 1).await?;
+    rig.publish().await?;
+    rig.aws.account().executions.clear();
+    calls(rig);
+    let mut sandbox = rig.sandbox(subject, &[], None).await?;
+    let ready = sandbox.ready().await.with_context(|| rig.log(subject))?.cpu;
+    rig.invoke(&mut sandbox, subject, 1).await?;
     let first = sandbox.cpu_at_rest().await?;
-    readings.first_calls = calls(world);
-    let logged = world.logged(subject);
+    readings.first_calls = calls(rig);
+    let logged = rig.logged(subject);
     for job in 0..invocations {
-        world
-            .invoke(&mut sandbox, subject, u64::from(job) + 2)
+        rig.invoke(&mut sandbox, subject, u64::from(job) + 2)
             .await?;
     }
     let all = sandbox.cpu_at_rest().await?;
-    readings.warm_calls = calls(world);
+    readings.warm_calls = calls(rig);
     // Whole bytes, far below 2^52.
     #[allow(clippy::cast_precision_loss)]
-    let more = (world.logged(subject) - logged) as f64;
+    let more = (rig.logged(subject) - logged) as f64;
     readings.log_bytes = (more / f64::from(invocations.max(1))).round();
     let ready = milliseconds(ready);
     readings.ready.push(ready);
@@ -133,8 +128,8 @@ async fn round(
     Ok(ready)
 }
 
-fn calls(world: &World) -> BTreeMap<String, u64> {
-    let mut calls = world.aws.take_calls();
-    calls.extend(world.github.take_calls());
+fn calls(rig: &Rig) -> BTreeMap<String, u64> {
+    let mut calls = rig.aws.take_calls();
+    calls.extend(rig.github.take_calls());
     calls
 }

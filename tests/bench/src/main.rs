@@ -13,6 +13,7 @@ mod floor;
 mod github;
 mod memory;
 mod report;
+mod rig;
 mod sandbox;
 mod serve;
 mod share;
@@ -20,16 +21,15 @@ mod size;
 mod spread;
 mod subject;
 mod tls;
-mod world;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
-use workshop::Workshop;
+use tooling::Checkout;
 
 use report::Report;
-use world::World;
+use rig::Rig;
 
 /// The burst: as many webhooks, so many a second.
 const WEBHOOKS: u64 = 1_000;
@@ -81,16 +81,16 @@ async fn main() -> std::process::ExitCode {
 }
 
 async fn measure(cli: Cli) -> anyhow::Result<()> {
-    let world = Arc::new(World::new(&Workshop::here()).await?);
+    let rig = Arc::new(Rig::new(&Checkout::here()).await?);
     let mut measured = Report {
         machine: report::machine(),
-        roots: world.authority.roots,
+        roots: rig.authority.roots,
         runs: cli.runs,
         invocations: cli.invocations,
         ..Report::default()
     };
     // What was measured is shown, whatever became of the rest.
-    let result = parts(&cli, &world, &mut measured).await;
+    let result = parts(&cli, &rig, &mut measured).await;
     println!(
         "{}, {} authorities; median (least–most) of {} sandboxes, {} invocations each\n\n{}",
         measured.machine,
@@ -105,29 +105,29 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
     result
 }
 
-async fn parts(cli: &Cli, world: &Arc<World>, measured: &mut Report) -> anyhow::Result<()> {
+async fn parts(cli: &Cli, rig: &Arc<Rig>, measured: &mut Report) -> anyhow::Result<()> {
     let wants = |part| cli.parts.is_empty() || cli.parts.contains(&part);
     if wants(Part::Floor) {
-        measured.functions = floor::measure(world, cli.runs, cli.invocations).await?;
+        measured.functions = floor::measure(rig, cli.runs, cli.invocations).await?;
     }
     if wants(Part::Agent) {
-        measured.agent = Some(agent::measure(world, cli.runs).await?);
+        measured.agent = Some(agent::measure(rig, cli.runs).await?);
     }
     if wants(Part::Catalogue) {
-        measured.expiry = Some(burst::expiry(world).await?);
+        measured.expiry = Some(burst::expiry(rig).await?);
         for sandboxes in [1, 10, 100] {
-            let cold = burst::cold_matches(world, sandboxes).await?;
+            let cold = burst::cold_matches(rig, sandboxes).await?;
             measured.cold_match.push(cold);
         }
     }
     if wants(Part::Burst) {
         for throttle in burst::THROTTLES {
-            let figures = burst::webhooks(world, throttle, WEBHOOKS, RATE).await?;
+            let figures = burst::webhooks(rig, throttle, WEBHOOKS, RATE).await?;
             measured.burst.push(figures);
         }
     }
     if wants(Part::Memory) {
-        match memory::measure(world, cli.runs.min(5)).await {
+        match memory::measure(rig, cli.runs.min(5)).await {
             Ok(figures) => measured.memory = figures,
             Err(error) => eprintln!(
                 "memory sizes are not measured: a share of a processor takes a control group, which \

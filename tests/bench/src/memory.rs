@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::rig::Rig;
 use crate::share::Share;
 use crate::spread::Spread;
 use crate::subject::Subject;
-use crate::world::World;
 
 /// The sizes that are tried, in MiB.
 pub(crate) const SIZES: [u32; 4] = [128, 256, 512, 1_024];
@@ -34,34 +34,34 @@ pub(crate) struct Figures {
 }
 
 /// Tries every function at every size.
-pub(crate) async fn measure(world: &World, runs: u32) -> anyhow::Result<Vec<Figures>> {
-    world.slow(AWS, GITHUB);
+pub(crate) async fn measure(rig: &Rig, runs: u32) -> anyhow::Result<Vec<Figures>> {
+    rig.slow(AWS, GITHUB);
     let mut all = Vec::new();
     for subject in Subject::ALL {
         for mib in SIZES {
-            let figures = at(world, subject, mib, runs)
+            let figures = at(rig, subject, mib, runs)
                 .await
                 .with_context(|| format!("{} with {mib} MiB", subject.name()))?;
             all.push(figures);
         }
     }
-    world.slow(Duration::ZERO, Duration::ZERO);
+    rig.slow(Duration::ZERO, Duration::ZERO);
     Ok(all)
 }
 
-async fn at(world: &World, subject: Subject, mib: u32, runs: u32) -> anyhow::Result<Figures> {
+async fn at(rig: &Rig, subject: Subject, mib: u32, runs: u32) -> anyhow::Result<Figures> {
     eprintln!("  … {} with {mib} MiB", subject.name());
     let (mut init, mut first, mut warm) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..runs {
-        world.publish().await?;
+        rig.publish().await?;
         let share = Share::of(mib, &format!("{}-{mib}-{run}", subject.name()))?;
-        let mut sandbox = world.sandbox(subject, &[], Some(&share)).await?;
+        let mut sandbox = rig.sandbox(subject, &[], Some(&share)).await?;
         init.push(sandbox.ready().await?.wall);
-        first.push(world.invoke(&mut sandbox, subject, 1).await?);
+        first.push(rig.invoke(&mut sandbox, subject, 1).await?);
         for job in 0..WARM {
             // At rest the share fills up again, as it does between two real events.
             sandbox.cpu_at_rest().await?;
-            warm.push(world.invoke(&mut sandbox, subject, job + 2).await?);
+            warm.push(rig.invoke(&mut sandbox, subject, job + 2).await?);
         }
         drop(sandbox);
     }

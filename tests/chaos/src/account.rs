@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use github_standin::{Job, JobStatus};
-use job::RunnerName;
+use protocol::RunnerName;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

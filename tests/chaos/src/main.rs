@@ -9,7 +9,7 @@ use chaos::site::Site;
 use chaos::{account, play, report};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use workshop::{Progress, Workshop};
+use tooling::{Checkout, Progress};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -62,14 +62,14 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let last = options.seeds.map_or(*options.seed.end(), |count| {
         first.saturating_add(count.saturating_sub(1))
     });
-    let (progress, workshop) = (Progress::new(), Workshop::here());
+    let (progress, checkout) = (Progress::new(), Checkout::here());
     let mut site = None;
     let mut verdicts = Vec::new();
     let mut interrupted = std::pin::pin!(interrupted());
     let mut result = Ok(());
     for seed in first..=last {
         let played = tokio::select! {
-            played = one(&progress, &workshop, &mut site, Schedule::new(seed, options.jobs)) => played,
+            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs)) => played,
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {
@@ -100,13 +100,13 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
 /// Plays one seed and shows what came of it: its verdict, and whether that is a good one.
 async fn one(
     progress: &Progress,
-    workshop: &Workshop,
+    checkout: &Checkout,
     site: &mut Option<Site>,
     schedule: Schedule,
 ) -> anyhow::Result<(String, bool)> {
     let site = match site {
         Some(site) => site,
-        None => site.insert(Site::start(progress, workshop).await?),
+        None => site.insert(Site::start(progress, checkout).await?),
     };
     let step = progress.step(format!("Seed {}", schedule.seed));
     let played = play::play(site, &schedule, &step).await?;

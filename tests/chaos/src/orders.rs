@@ -7,7 +7,7 @@ use github_standin::{
 };
 use serde_json::{Value, json};
 
-use crate::schedule::{Kind, PlannedFault};
+use crate::schedule::{ChaosFault, PlannedFault};
 use crate::site::PREFIX;
 
 /// What is ordered, or done.
@@ -189,7 +189,7 @@ pub fn order(fault: &PlannedFault) -> Order {
         kind, whom, times, ..
     } = *fault;
     match kind {
-        Kind::AwsThrottled => {
+        ChaosFault::AwsThrottled => {
             let call = one_of(&CALLS, whom);
             let error = match call.0 {
                 "lambda" => "TooManyRequestsException",
@@ -197,7 +197,7 @@ pub fn order(fault: &PlannedFault) -> Order {
             };
             refusal(call, json!({ "error": error, "status": 400 }), times)
         }
-        Kind::AwsFails => {
+        ChaosFault::AwsFails => {
             let call = one_of(&CALLS, whom);
             let error = match call.0 {
                 "ecs" => "ServerException",
@@ -206,22 +206,24 @@ pub fn order(fault: &PlannedFault) -> Order {
             };
             refusal(call, json!({ "error": error, "status": 500 }), times)
         }
-        Kind::AwsAnswerLost => {
+        ChaosFault::AwsAnswerLost => {
             let lost = json!({ "effect": "lost", "error": "InternalServerError", "status": 500 });
             refusal(one_of(&CHANGES, whom), lost, times)
         }
-        Kind::AwsSlow => {
+        ChaosFault::AwsSlow => {
             let late = json!({ "effect": "delay", "seconds": LATE });
             refusal(one_of(&CALLS, whom), late, times)
         }
-        Kind::FunctionCrashes => invocation(whom, json!({ "error": "Runtime.ExitError" }), times),
-        Kind::FunctionTimesOut => {
+        ChaosFault::FunctionCrashes => {
+            invocation(whom, json!({ "error": "Runtime.ExitError" }), times)
+        }
+        ChaosFault::FunctionTimesOut => {
             let lost = json!({ "effect": "lost", "error": "Sandbox.Timedout" });
             invocation(whom, lost, times)
         }
-        Kind::NoCapacity => run_task("capacity", times),
-        Kind::TaskNeverStarts => run_task("never-starts", times),
-        Kind::GitHubThrottles => {
+        ChaosFault::NoCapacity => run_task("capacity", times),
+        ChaosFault::TaskNeverStarts => run_task("never-starts", times),
+        ChaosFault::GitHubThrottles => {
             let refused = FaultKind::Status {
                 status: 429,
                 message: None,
@@ -229,18 +231,18 @@ pub fn order(fault: &PlannedFault) -> Order {
             };
             github(Fault::new(refused), &ROUTES, whom, times)
         }
-        Kind::GitHubRateLimits => {
+        ChaosFault::GitHubRateLimits => {
             let limited = FaultKind::RateLimited { reset_seconds: 20 };
             github(Fault::new(limited), &ROUTES, whom, times)
         }
-        Kind::GitHubFails => github(Fault::new(bad_gateway()), &ROUTES, whom, times),
-        Kind::GitHubAnswerLost => github(
+        ChaosFault::GitHubFails => github(Fault::new(bad_gateway()), &ROUTES, whom, times),
+        ChaosFault::GitHubAnswerLost => github(
             Fault::new(bad_gateway()).after(),
             &CHANGING_ROUTES,
             whom,
             times,
         ),
-        Kind::GitHubSlow => {
+        ChaosFault::GitHubSlow => {
             let milliseconds = LATE * 1_000;
             github(
                 Fault::new(FaultKind::Slow { milliseconds }),
@@ -249,53 +251,57 @@ pub fn order(fault: &PlannedFault) -> Order {
                 times,
             )
         }
-        Kind::GitHubDisconnects => github(Fault::new(FaultKind::Disconnect), &ROUTES, whom, times),
-        Kind::WebhookLost => webhook(DeliveryFaultKind::Fail { status: 502 }, whom, times),
-        Kind::WebhookDuplicated => webhook(DeliveryFaultKind::Duplicate { copies: 1 }, whom, times),
-        Kind::WebhookLate => {
+        ChaosFault::GitHubDisconnects => {
+            github(Fault::new(FaultKind::Disconnect), &ROUTES, whom, times)
+        }
+        ChaosFault::WebhookLost => webhook(DeliveryFaultKind::Fail { status: 502 }, whom, times),
+        ChaosFault::WebhookDuplicated => {
+            webhook(DeliveryFaultKind::Duplicate { copies: 1 }, whom, times)
+        }
+        ChaosFault::WebhookLate => {
             let milliseconds = LATE * 1_000;
             webhook(DeliveryFaultKind::Delay { milliseconds }, whom, times)
         }
-        Kind::WebhookRefused => {
+        ChaosFault::WebhookRefused => {
             // The other half of the number chooses the webhook.
             let status = one_of(&FRONT_DOOR, whom / ACTIONS.len());
             webhook(DeliveryFaultKind::Fail { status }, whom, times)
         }
-        Kind::TaskKilledIdle => Order::Deed(Deed::KillIdle),
-        Kind::TaskKilledBusy => Order::Deed(Deed::KillBusy),
-        Kind::SpotInterruption => Order::Deed(Deed::Interrupt),
-        Kind::ExecutionAborted => Order::Deed(Deed::Abort),
-        Kind::ExecutionTimesOut => Order::Deed(Deed::TimeOut),
-        Kind::RunnerGhosted => Order::Deed(Deed::Ghost),
-        Kind::JobNotFound => {
+        ChaosFault::TaskKilledIdle => Order::Deed(Deed::KillIdle),
+        ChaosFault::TaskKilledBusy => Order::Deed(Deed::KillBusy),
+        ChaosFault::SpotInterruption => Order::Deed(Deed::Interrupt),
+        ChaosFault::ExecutionAborted => Order::Deed(Deed::Abort),
+        ChaosFault::ExecutionTimesOut => Order::Deed(Deed::TimeOut),
+        ChaosFault::RunnerGhosted => Order::Deed(Deed::Ghost),
+        ChaosFault::JobNotFound => {
             let fault = Fault::new(not_found()).on("GET", "/actions/jobs/");
             Order::GitHub(fault.times(3 * times))
         }
-        Kind::RepositoryNotFound => {
+        ChaosFault::RepositoryNotFound => {
             let fault = Fault::new(not_found()).on("GET", "/repos/");
             Order::GitHub(fault.times(4 * times))
         }
-        Kind::RunnerNotFound => {
+        ChaosFault::RunnerNotFound => {
             let fault = Fault::new(not_found()).on("DELETE", "/actions/runners/");
             Order::GitHub(fault.times(times))
         }
-        Kind::AssigningStops => Order::Spell(Spell::AssigningStops, SPELL * times),
-        Kind::DeleteInGap => Order::Spell(Spell::DeleteInGap, SPELL * times),
-        Kind::BusyUnseen => Order::Spell(Spell::BusyUnseen, SPELL * times),
-        Kind::IdleDropped => Order::Spell(Spell::IdleDropped, SPELL * times),
-        Kind::ListenersHang => Order::Spell(Spell::ListenersHang, SPELL * times),
-        Kind::EventsLate => Order::Spell(Spell::EventsLate, SPELL * times),
-        Kind::EventsTwice => Order::Spell(Spell::EventsTwice, SPELL * times),
-        Kind::EventsOutOfOrder => Order::Spell(Spell::EventsOutOfOrder, SPELL * times),
-        Kind::ListenersRefused => {
+        ChaosFault::AssigningStops => Order::Spell(Spell::AssigningStops, SPELL * times),
+        ChaosFault::DeleteInGap => Order::Spell(Spell::DeleteInGap, SPELL * times),
+        ChaosFault::BusyUnseen => Order::Spell(Spell::BusyUnseen, SPELL * times),
+        ChaosFault::IdleDropped => Order::Spell(Spell::IdleDropped, SPELL * times),
+        ChaosFault::ListenersHang => Order::Spell(Spell::ListenersHang, SPELL * times),
+        ChaosFault::EventsLate => Order::Spell(Spell::EventsLate, SPELL * times),
+        ChaosFault::EventsTwice => Order::Spell(Spell::EventsTwice, SPELL * times),
+        ChaosFault::EventsOutOfOrder => Order::Spell(Spell::EventsOutOfOrder, SPELL * times),
+        ChaosFault::ListenersRefused => {
             let fault = Fault::new(status(503)).on("POST", "/_runner/sessions");
             Order::GitHub(fault.times(times))
         }
-        Kind::Ec2Throttles => {
+        ChaosFault::Ec2Throttles => {
             let message = one_of(&EC2_THROTTLES, whom);
             refused_task("InvalidParameterException", message, times)
         }
-        Kind::NoRoom => {
+        ChaosFault::NoRoom => {
             let (error, message) = one_of(&NO_ROOM, whom);
             refused_task(error, message, times)
         }
@@ -365,7 +371,7 @@ mod tests {
 
     use super::*;
 
-    fn of(kind: Kind, whom: usize) -> Order {
+    fn of(kind: ChaosFault, whom: usize) -> Order {
         order(&PlannedFault {
             at: Duration::ZERO,
             kind,
@@ -376,7 +382,7 @@ mod tests {
 
     #[test]
     fn no_fault_meets_the_run_itself() {
-        for kind in Kind::ALL {
+        for kind in ChaosFault::ALL {
             for whom in 0..CALLS.len() {
                 let Order::Engine(order) = of(kind, whom) else {
                     continue;
@@ -405,7 +411,7 @@ mod tests {
 
     #[test]
     fn an_announcement_is_never_met_by_a_fault_that_is_not_its_own() {
-        for kind in [Kind::WebhookLost, Kind::WebhookRefused] {
+        for kind in [ChaosFault::WebhookLost, ChaosFault::WebhookRefused] {
             for whom in 0..ACTIONS.len() {
                 let Order::Webhook(fault) = of(kind, whom) else {
                     panic!("it is a webhook's");
@@ -418,7 +424,7 @@ mod tests {
     #[test]
     fn the_front_door_refuses_each_webhook_in_each_way() {
         let seen: BTreeSet<String> = (0..ACTIONS.len() * FRONT_DOOR.len())
-            .map(|whom| format!("{:?}", of(Kind::WebhookRefused, whom)))
+            .map(|whom| format!("{:?}", of(ChaosFault::WebhookRefused, whom)))
             .collect();
         assert_eq!(seen.len(), ACTIONS.len() * FRONT_DOOR.len());
     }
@@ -426,7 +432,7 @@ mod tests {
     #[test]
     fn after_a_spell_everything_is_as_before() {
         let mut spells = BTreeSet::new();
-        for kind in Kind::ALL {
+        for kind in ChaosFault::ALL {
             let Order::Spell(spell, length) = of(kind, 0) else {
                 continue;
             };

@@ -10,16 +10,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use github_standin::{Assignment, DeliveryFault, DeliveryFaultKind, Job, NewJob, Settings};
-use job::ExecutionName;
+use protocol::ExecutionName;
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use workshop::Step;
+use tooling::Step;
 
 use crate::account::Facts;
 use crate::orders::{Deed, Order, Spell, order};
-use crate::schedule::{Kind, LABELS, PlannedJob, REPOSITORIES, Schedule, Webhook};
+use crate::schedule::{ChaosFault, LABELS, PlannedJob, REPOSITORIES, Schedule, Webhook};
 use crate::site::Site;
 
 /// How often it is looked whether something is due.
@@ -54,7 +54,7 @@ pub struct Played {
     /// What was found at the end.
     pub facts: Facts,
     /// How many faults of each kind were ordered, and how often they met something.
-    pub faults: BTreeMap<Kind, (u32, u32)>,
+    pub faults: BTreeMap<ChaosFault, (u32, u32)>,
     /// Webhooks of announcements that were lost, doubled, late and refused.
     pub announcements: [usize; 4],
     /// Rounds of `sweep`, and how many of them left something undone.
@@ -126,7 +126,7 @@ struct Queued {
 /// Something to be done to somebody.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
-    kind: Kind,
+    kind: ChaosFault,
     deed: Deed,
     whom: usize,
     until: Duration,
@@ -147,9 +147,9 @@ struct Player<'a> {
     queued: Vec<Queued>,
     pending: Vec<Pending>,
     /// Faults ordered from the engine, in order.
-    ordered: Vec<Kind>,
+    ordered: Vec<ChaosFault>,
     /// Deeds that met somebody, and spells.
-    done: BTreeMap<Kind, u32>,
+    done: BTreeMap<ChaosFault, u32>,
     /// Runners whose task the run ended.
     ended: BTreeSet<String>,
     /// Executions that the run closed.

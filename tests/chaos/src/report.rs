@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use local_stack::Execution;
-use workshop::seconds;
+use tooling::seconds;
 
 use crate::account::{Account, End};
 use crate::play::{Played, described, executions_of};

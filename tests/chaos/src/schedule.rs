@@ -76,7 +76,7 @@ pub struct PlannedFault {
     /// When.
     pub at: Duration,
     /// What.
-    pub kind: Kind,
+    pub kind: ChaosFault,
     /// Chooses among those that it could meet.
     pub whom: usize,
     /// How many calls it meets, where it meets calls.
@@ -85,7 +85,7 @@ pub struct PlannedFault {
 
 /// Every kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ChaosFault {
     /// AWS refuses calls: too many.
     AwsThrottled,
     /// AWS answers with its own error.
@@ -164,7 +164,7 @@ pub enum Kind {
     EventsOutOfOrder,
 }
 
-impl Kind {
+impl ChaosFault {
     /// All of them.
     pub const ALL: [Self; 38] = [
         Self::AwsThrottled,
@@ -208,7 +208,7 @@ impl Kind {
     ];
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ChaosFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AwsThrottled => "AWS throttles",
@@ -264,7 +264,7 @@ impl Schedule {
         let mut faults: Vec<_> = (0..count)
             .map(|_| PlannedFault {
                 at: within(&mut rng, last + LONGEST),
-                kind: Kind::ALL[rng.usize(..Kind::ALL.len())],
+                kind: ChaosFault::ALL[rng.usize(..ChaosFault::ALL.len())],
                 whom: rng.usize(..1 << 16),
                 times: rng.u32(1..=3),
             })
@@ -327,7 +327,7 @@ mod tests {
             .flat_map(|seed| Schedule::new(seed, 100).faults)
             .map(|fault| fault.kind)
             .collect();
-        assert_eq!(met, BTreeSet::from(Kind::ALL));
+        assert_eq!(met, BTreeSet::from(ChaosFault::ALL));
     }
 
     #[test]

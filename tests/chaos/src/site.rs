@@ -8,7 +8,7 @@ use github_standin::{Config, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, synthesize};
 use reqwest::Method;
 use serde_json::{Value, json};
-use workshop::{Progress, Workshop};
+use tooling::{Checkout, Progress};
 
 use crate::schedule::LABELS;
 
@@ -44,7 +44,7 @@ pub struct Site {
 
 impl Site {
     /// Starts everything.
-    pub async fn start(progress: &Progress, workshop: &Workshop) -> anyhow::Result<Self> {
+    pub async fn start(progress: &Progress, checkout: &Checkout) -> anyhow::Result<Self> {
         let github = Server::start(Config::default())
             .await
             .context("starting the GitHub stand-in")?;
@@ -54,19 +54,19 @@ impl Site {
             wait_scale: WAIT_SCALE,
             control: true,
             enforce_iam: true,
-            directory: workshop.local().join("engine-of-chaos"),
+            directory: checkout.local().join("engine-of-chaos"),
         };
-        let engine = Engine::start(workshop, &options).await?;
+        let engine = Engine::start(checkout, &options).await?;
         step.done(engine.endpoint());
         let step = progress.step("Deployment");
         let (engine, deployment) = tokio::task::spawn_blocking({
-            let workshop = workshop.clone();
+            let checkout = checkout.clone();
             move || {
                 let plan = plan();
-                engine.bootstrap(&workshop, &step)?;
-                let directory = synthesize(&workshop, &step, &plan, github.url())?;
+                engine.bootstrap(&checkout, &step)?;
+                let directory = synthesize(&checkout, &step, &plan, github.url())?;
                 shorten_limits(&directory.join(format!("{PREFIX}.template.json")))?;
-                let deployment = Deployment::deploy(&workshop, &step, &engine, &plan, github)?;
+                let deployment = Deployment::deploy(&checkout, &step, &engine, &plan, github)?;
                 step.done("");
                 anyhow::Ok((engine, deployment))
             }

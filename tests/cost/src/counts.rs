@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::Value;
-use workshop::Workshop;
+use tooling::Checkout;
 
 /// The share of invocations that meet a new sandbox: assumed. Busy deployments have far fewer.
 pub(crate) const COLD: f64 = 0.1;
@@ -60,9 +60,9 @@ struct Spread {
 
 impl Counts {
     /// Reads them all.
-    pub(crate) fn read(workshop: &Workshop) -> anyhow::Result<Self> {
+    pub(crate) fn read(checkout: &Checkout) -> anyhow::Result<Self> {
         let read = |path: &str| {
-            fs::read_to_string(workshop.path(path)).with_context(|| format!("reading {path}"))
+            fs::read_to_string(checkout.path(path)).with_context(|| format!("reading {path}"))
         };
         let machine = serde_json::from_str(&read("statemachine/runner.asl.json")?)?;
         let ids: BTreeMap<String, String> =

@@ -8,10 +8,10 @@ mod prices;
 mod quotas;
 
 use counts::Counts;
-use workshop::Workshop;
+use tooling::Checkout;
 
 fn main() -> anyhow::Result<()> {
-    print!("{}", page::page(&Counts::read(&Workshop::here())?));
+    print!("{}", page::page(&Counts::read(&Checkout::here())?));
     Ok(())
 }
 
@@ -21,9 +21,9 @@ mod tests {
 
     #[test]
     fn the_page_is_what_the_command_prints() {
-        let workshop = Workshop::here();
-        let written = std::fs::read_to_string(workshop.path("docs/cost.md")).unwrap_or_default();
-        let page = page::page(&Counts::read(&workshop).unwrap());
+        let checkout = Checkout::here();
+        let written = std::fs::read_to_string(checkout.path("docs/cost.md")).unwrap_or_default();
+        let page = page::page(&Counts::read(&checkout).unwrap());
         assert!(
             written == page,
             "docs/cost.md is out of date: cargo xtask cost > docs/cost.md"
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_job_that_goes_well_passes_five_states() {
-        let counts = Counts::read(&Workshop::here()).unwrap();
+        let counts = Counts::read(&Checkout::here()).unwrap();
         assert_eq!(
             counts.states,
             ["Match", "Launch", "Token", "Runner", "Cleanup"]

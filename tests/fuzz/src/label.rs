@@ -1,6 +1,6 @@
 //! `labels`: what a job asks for and what a task definition offers.
 
-use labels::{Label, LabelSet};
+use protocol::{Label, LabelSet};
 
 /// The first line is the value of a `GH:labels` tag, each further line a label of a job.
 pub fn labels(data: &[u8]) {

@@ -1,9 +1,8 @@
 //! Names: of executions, of runners, of parameters. All are read back from AWS and GitHub, where
 //! others name things as well.
 
-use job::sink::tag_value;
-use job::{DeploymentId, ExecutionName, JobId, Repository, RunnerName};
-use registration::ParameterPath;
+use protocol::sanitize::tag_value;
+use protocol::{DeploymentId, ExecutionName, JobId, ParameterPath, Repository, RunnerName};
 
 /// Step Functions' limit is 80, GitHub's 64; ours for an execution leaves a runner's name its room.
 const EXECUTION: usize = 52;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use outcome::{
-    AgentExit, Attempt, Budget, Ended, EndedTask, JobStatus, Kind, Outcome, Situation, StepError,
-    Verdict, judge,
+use decisions::{
+    AgentExit, Attempt, Budget, Ended, EndedTask, JobStatus, Outcome, OutcomeClass, Situation,
+    StepError, Verdict, judge,
 };
 
 const BUDGET: Budget = Budget {
@@ -69,7 +69,7 @@ fn judged(ended: &Ended, attempt: &Attempt) {
                     assert!(after.as_secs() <= LONGEST_WAIT, "{after:?}");
                     assert!(next.number > attempt.number || attempt.number == u32::MAX);
                     assert!(next.faults < BUDGET.faults || next.faults == attempt.faults);
-                    assert_ne!(ended.outcome.kind(), Kind::Lasting);
+                    assert_ne!(ended.outcome.class(), OutcomeClass::Permanent);
                     let json = serde_json::to_string(&next).unwrap();
                     assert_eq!(serde_json::from_str::<Attempt>(&json).unwrap(), next);
                 }

@@ -1,6 +1,6 @@
 //! `registration`: what the agent finds in its parameter.
 
-use registration::{Registration, Secret};
+use protocol::{Registration, Secret};
 
 /// No registration inflates to more than this.
 const LIMIT: usize = 400 * 1024;

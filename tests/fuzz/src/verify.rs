@@ -12,8 +12,8 @@ use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use job::{ExecutionName, Order};
-use settings::Settings;
+use protocol::{ExecutionName, Order};
+use runtime::settings::Settings;
 use time::OffsetDateTime;
 use tokio::runtime::{Builder, Runtime};
 use verify::event::Message;
@@ -84,7 +84,7 @@ fn named(field: &str, value: &[u8]) {
         return;
     }
     // A value that could end early would change other fields; none that can be read does.
-    let readable = job::text::readable_json(value);
+    let readable = protocol::text::readable_json(value);
     if serde_json::from_str::<serde_json::Value>(&readable).is_err() {
         return;
     }

@@ -1,6 +1,6 @@
 //! What can happen next.
 
-use outcome::{Attend, OnAbsent, OnQueuedAgain};
+use decisions::{Attend, OnAbsent, OnQueuedAgain};
 
 use crate::Runners;
 use crate::ends::End;
@@ -152,7 +152,7 @@ pub enum FaultKind {
     /// Jobs that GitHub hides.
     Outages,
     /// What passes by itself, of [`Self::Tasks`], [`Self::Registrations`] and [`Self::Steps`].
-    Passing,
+    Transient,
     /// Idle runners that GitHub drops, of [`Self::Registrations`].
     Drops,
 }
@@ -345,7 +345,7 @@ impl Runners {
         let id = execution.id;
         let mut fails = |fault| actions.push(Action::Fails(fault));
         let runner = world.runner(execution.runner());
-        let passing = self.meets(FaultKind::Passing);
+        let passing = self.meets(FaultKind::Transient);
         if execution.stage == Stage::Starting && (passing || self.meets(FaultKind::Steps)) {
             fails(Fault::NoCapacity(id));
             fails(Fault::TokenFails(id));
@@ -383,7 +383,7 @@ impl Runners {
                 fails(Fault::Breaks(id));
             }
         }
-        let passing = self.meets(FaultKind::Passing);
+        let passing = self.meets(FaultKind::Transient);
         if runner.task == Task::Booting && (passing || self.meets(FaultKind::Tasks)) {
             fails(Fault::Disconnects(id));
         }

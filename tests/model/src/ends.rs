@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use outcome::{AgentExit, Ended, EndedContainer, EndedTask, StepError};
+use decisions::{AgentExit, Ended, EndedContainer, EndedTask, StepError};
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use outcome::{
+use decisions::{
     AbsentRunner, Attend, Budget, Deletion, JobStatus, Look, OnAbsent, OnCancel, OnNotFound,
     OnQueued, OnQueuedAgain, OnUnannounced, Restart, Retire, RunnerSeen, Situation, Status,
     Verdict, attend, checks_displaced, cleans_after_task, counts_as_failure, judge, may_stop,
@@ -503,7 +503,7 @@ fn name(error: &str) -> &'static str {
     ["NeverPickedUp", "BudgetSpent", "QueueLimit"]
         .into_iter()
         .find(|known| *known == error)
-        .unwrap_or("Lasting")
+        .unwrap_or("Permanent")
 }
 
 /// `cleanup`: a job was cancelled before a runner took it.

@@ -120,7 +120,7 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
                         .runner(execution.runner())
                         .is_some_and(|runner| runner.busy.is_none())
                         || model.would_attend(world, execution, &world.status(id))
-                            == outcome::Attend::Check
+                            == decisions::Attend::Check
                 }
                 Stage::Closing(_) => false,
                 Stage::Closed(_) => model.would_begin_again(world, execution),

@@ -54,7 +54,7 @@ impl Runners {
             FaultKind::Aborts,
             FaultKind::TimeOuts,
             FaultKind::Steps,
-            FaultKind::Passing,
+            FaultKind::Transient,
         ];
         let unseen = match execution.stage {
             // The task begins to boot; nobody looks at it before it has.

@@ -11,7 +11,7 @@ use crate::world::{
 
 use std::time::Duration;
 
-use outcome::{JobStatus, OnAbsent};
+use decisions::{JobStatus, OnAbsent};
 
 impl Runners {
     /// Takes one step.

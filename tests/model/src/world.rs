@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use outcome::{Attempt, JobStatus, Look, NotFound, Status};
+use decisions::{Attempt, JobStatus, Look, NotFound, Status};
 
 use crate::ends::End;
 

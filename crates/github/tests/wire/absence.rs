@@ -5,8 +5,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::stub::{Reply, Seen, Stub, job, reply};
-use fault::Fault;
 use github::{Error, JobState};
+use protocol::Fault;
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "GET /repos/octo/hello";

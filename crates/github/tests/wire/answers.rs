@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::stub::{KEY, Reply, Stub, job as the_job, reply};
-use fault::Fault;
 use github::{ApiUrl, App, Error, GitHub, JitRequest, JobState, Patience, Scope};
-use job::Repository;
+use protocol::{Fault, Repository};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -1,8 +1,7 @@
 //! Which installation serves whom, counted at the wire.
 
 use crate::stub::{Stub, reply};
-use fault::Fault;
-use job::Repository;
+use protocol::{Fault, Repository};
 use serde_json::json;
 
 const LOOK_UP: &str = "GET /repos/octo/hello/installation";

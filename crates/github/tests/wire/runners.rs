@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::stub::{Reply, Stub, reply};
-use fault::Fault;
 use github::{Deleted, Error, JitRequest, Scope};
+use protocol::Fault;
 use serde_json::{Value, json};
 
 fn organization() -> Scope {

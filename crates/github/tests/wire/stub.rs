@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::http::request::Parts;
 use github::{ApiUrl, App, AppSource, GitHub, Installation, Patience};
-use job::Job;
+use protocol::Job;
 use serde_json::{Value, json};
 
 pub(crate) const KEY: &str = include_str!("../keys/app.pkcs1.pem");

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::stub::{KEY, ROTATED_KEY, Reply, Stub, job, reply, token};
-use fault::Fault;
 use github::{App, AppFuture, AppSource, Error};
+use protocol::Fault;
 use serde_json::json;
 
 const MINT: &str = "POST /app/installations/77/access_tokens";

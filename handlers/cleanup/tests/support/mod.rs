@@ -4,14 +4,13 @@
 
 use std::time::Duration;
 
+use aws_in_memory::Aws;
 use cleanup::{Config, Deps};
-use fleet_standin::Aws;
 use github::{App, GitHub, Patience};
 use github_standin::{APP_PRIVATE_KEY, Job, NewJob, Server, SimulatedRunner};
-use job::Order;
-use registration::ParameterPath;
+use protocol::{Order, ParameterPath};
+use runtime::settings::Settings;
 use serde_json::{Value, json};
-use settings::Settings;
 use time::OffsetDateTime;
 
 pub const LABELS: [&str; 3] = ["self-hosted", "linux", "x64"];

@@ -3,11 +3,11 @@
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
 use aws_smithy_mocks::mock;
-use fault::Fault;
 use github_standin::{
     APP_PRIVATE_KEY, Config, Fault as Trouble, FaultKind, NewJob, OwnerType, Server,
 };
 use lambda_runtime::Diagnostic;
+use protocol::Fault;
 use serde_json::json;
 use token::{Error, handle};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use github_standin::{NewJob, OwnerType, RunnerGroup};
-use registration::Registration;
+use protocol::Registration;
 use serde_json::json;
 use token::handle;
 

@@ -7,10 +7,10 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
 use aws_sdk_ssm::types::ParameterTier;
 use aws_smithy_mocks::mock;
-use fault::Fault;
 use github_standin::{
     APP_PRIVATE_KEY, Config, Fault as Trouble, FaultKind, NewJob, OwnerType, Server,
 };
+use protocol::Fault;
 use token::handle;
 
 use crate::stage::{Ssm, Stage, deps, earlier_runner, payload, secrets};
@@ -101,7 +101,7 @@ async fn a_runner_of_that_name_with_a_job_is_left_alone() {
     runner.take(Duration::from_secs(10)).await.unwrap();
 
     let error = stage.run().await.unwrap_err();
-    // Passing, so that the machine makes a new attempt with a new name.
+    // Transient, so that the machine makes a new attempt with a new name.
     assert_eq!(error.fault(), Fault::GitHubUnavailable);
     assert_eq!(stage.server.runners()[0].id, earlier.id);
     assert!(stage.puts().is_empty());

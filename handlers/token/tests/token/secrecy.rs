@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use github_standin::{APP_PRIVATE_KEY, Fault, FaultKind};
-use registration::Registration;
+use protocol::Registration;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::stage::{Ssm, Stage};

@@ -13,9 +13,9 @@ use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use github::{GitHub, Patience};
 use github_standin::{APP_PRIVATE_KEY, Config, OwnerType, Server};
-use registration::Registration;
+use protocol::Registration;
+use runtime::settings::Settings;
 use serde_json::{Value, json};
-use settings::Settings;
 use token::{Deps, Error, Output, handle};
 
 pub(crate) const RUNNER: &str = "fr-hello-4242";
@@ -105,7 +105,7 @@ pub(crate) fn deps(server: &Server, variables: &[(&str, &str)], rules: &[&Rule])
         config: token::Config::from_settings(&settings).unwrap(),
         github: GitHub::with_patience(
             server.url().parse().unwrap(),
-            app_secrets::AppSecrets::new(ssm.clone(), "fargate-runners"),
+            github::secrets::AppSecrets::new(ssm.clone(), "fargate-runners"),
             Patience::NONE,
         )
         .unwrap(),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use registration::ParameterPath;
-use settings::{Settings, Variable, shared};
+use protocol::ParameterPath;
+use runtime::settings::{Settings, Variable, shared};
 
 use crate::watch::Limits;
 
@@ -85,7 +85,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn read(settings: &Settings) -> Result<Self, settings::Error> {
+    pub(crate) fn read(settings: &Settings) -> Result<Self, runtime::settings::Error> {
         Ok(Self {
             parameter: settings.parsed(&PARAMETER)?,
             limits: Limits {
@@ -181,9 +181,9 @@ mod tests {
             .collect();
         for variable in VARIABLES {
             let default = match variable.default {
-                settings::Default::Required => "required".to_owned(),
-                settings::Default::Absent => String::new(),
-                settings::Default::Value(value) => format!("`{value}`"),
+                runtime::settings::Default::Required => "required".to_owned(),
+                runtime::settings::Default::Absent => String::new(),
+                runtime::settings::Default::Value(value) => format!("`{value}`"),
             };
             let row = format!("| `{}` | {default} | {} |", variable.name, variable.meaning)
                 .replace("|  |", "| |");

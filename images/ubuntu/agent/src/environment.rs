@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use registration::{Registration, TokenRegistration};
+use protocol::{Registration, TokenRegistration};
 
 /// Arguments of the listener may come as variables of this prefix; it takes them out of its
 /// environment and masks the secret ones
@@ -67,7 +67,7 @@ fn input(name: &str, value: &str) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use registration::Secret;
+    use protocol::Secret;
 
     use super::*;
 

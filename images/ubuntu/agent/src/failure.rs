@@ -3,13 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use outcome::AgentExit;
+use decisions::AgentExit;
 
 /// Anything that ends the agent without a verdict on a listener.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Settings(#[from] settings::Error),
+    Settings(#[from] runtime::settings::Error),
     #[error(
         "{} is no executable file; the image is not built from a runner's package, or AGENT_RUNNER_HOME is wrong",
         .0.display()

@@ -9,7 +9,7 @@
 //! It takes the registration out of SSM ([`parameter`]), starts the listener with it in the
 //! listener's environment only ([`environment`]), follows what the listener prints ([`event`]), and
 //! ends it where nobody else would ([`watch`]). It looks at memory and processes now and then
-//! ([`evidence`]). What it saw becomes one [`AgentExit`](outcome::AgentExit) ([`verdict`]).
+//! ([`evidence`]). What it saw becomes one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
 
 mod config;
 mod diagnostics;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use settings::Settings;
+use runtime::settings::Settings;
 
 fn main() -> ExitCode {
     // One thread: nearly all of the agent's time is waiting.

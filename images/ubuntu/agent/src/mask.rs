@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use registration::Registration;
+use protocol::Registration;
 
 /// Shorter values are no secrets of a registration, and would mask ordinary words.
 const SHORTEST: usize = 16;
@@ -75,7 +75,7 @@ fn decoded<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use registration::{Secret, TokenRegistration};
+    use protocol::{Secret, TokenRegistration};
 
     use super::*;
 

@@ -13,8 +13,8 @@ use aws_sdk_ssm::config::{
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::delete_parameter::DeleteParameterError;
 use aws_smithy_http_client::{Builder, tls};
-use registration::{ParameterPath, Registration, RegistrationError};
-use settings::{Settings, Variable};
+use protocol::{ParameterPath, Registration, RegistrationError};
+use runtime::settings::{Settings, Variable};
 
 /// Where ECS says the task role's credentials are; one of them is set in a task that has a role
 /// ([documentation](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html)).
@@ -49,7 +49,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 pub enum Error {
     /// Neither a task role nor keys.
     #[error(transparent)]
-    Credentials(#[from] settings::Error),
+    Credentials(#[from] runtime::settings::Error),
     /// SSM refused, or did not answer.
     #[error("{call} on {path} failed: {cause}. {advice}")]
     Call {

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant as Clock};
 
+use decisions::AgentExit;
 use nix::unistd::Pid;
-use outcome::AgentExit;
-use registration::{Registration, TokenRegistration};
+use protocol::{Registration, TokenRegistration};
+use runtime::settings::Settings;
 use serde_json::json;
-use settings::Settings;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 

@@ -24,7 +24,7 @@
 //! ([source](https://github.com/actions/runner/pull/4540)) or that is not known any more
 //! ([source](https://github.com/actions/runner/pull/4551)).
 
-use outcome::AgentExit;
+use decisions::AgentExit;
 
 use crate::event::{Event, JobResult};
 use crate::watch::UNTOLD;

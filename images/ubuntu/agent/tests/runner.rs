@@ -9,8 +9,8 @@ mod support;
 
 use std::sync::atomic::AtomicUsize;
 
-use outcome::AgentExit;
-use registration::{Registration, Secret, TokenRegistration};
+use decisions::AgentExit;
+use protocol::{Registration, Secret, TokenRegistration};
 use support::{Agent, Aws, Home, Mood, PARAMETER, exists, jit, jit_config, until};
 
 /// Waits until it is interrupted; `wait` gives way to the trap at once.

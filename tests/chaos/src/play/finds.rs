@@ -13,12 +13,12 @@ use serde_json::Value;
 use super::{Player, describe};
 use crate::account::{Facts, JobFacts, Stop};
 use crate::orders::{Order, order};
-use crate::schedule::Kind;
+use crate::schedule::ChaosFault;
 
 impl Player<'_> {
     /// How many faults of each kind were ordered, and how often they met something. Withdraws them.
-    pub(super) async fn faults(&self) -> anyhow::Result<BTreeMap<Kind, (u32, u32)>> {
-        let mut counts: BTreeMap<Kind, (u32, u32)> = BTreeMap::new();
+    pub(super) async fn faults(&self) -> anyhow::Result<BTreeMap<ChaosFault, (u32, u32)>> {
+        let mut counts: BTreeMap<ChaosFault, (u32, u32)> = BTreeMap::new();
         for fault in &self.schedule.faults {
             let count = counts.entry(fault.kind).or_default();
             count.0 += 1;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use admission::answer::is_refusal;
 use anyhow::Context;
 use github_standin::{Delivery, Hook, JobStatus};
-use job::ExecutionName;
+use protocol::ExecutionName;
 use tokio::time::Instant;
-use workshop::Step;
+use tooling::Step;
 
 use super::{CALM, CHANCE, DELIVERIES, LIMIT, LIMIT_EACH, LOOK, Player, STANDSTILL};
 

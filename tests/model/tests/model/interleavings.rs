@@ -91,7 +91,7 @@ fn jobs_are_served_or_given_up_at_the_end_of_their_day_whatever_passes() {
         name: "two like jobs, two things that pass, the end of a day in the queue",
         faults: 2,
         days: 1,
-        kinds: &[FaultKind::Passing],
+        kinds: &[FaultKind::Transient],
         ..ONE_FAULT
     });
 }

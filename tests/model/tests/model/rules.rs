@@ -50,7 +50,7 @@ const ONE_JOB_THREE_PASSING: Scope = Scope {
     name: "one job, three things that pass, the end of its day in the queue",
     faults: 3,
     days: 1,
-    kinds: &[FaultKind::Passing],
+    kinds: &[FaultKind::Transient],
     ..ONE_JOB
 };
 const ONE_JOB_HANGS: Scope = Scope {
@@ -239,7 +239,7 @@ fn rule_7_a_new_stay_in_the_queue_has_a_day_of_its_own() {
         faults: 2,
         holds: 1,
         days: 1,
-        kinds: &[FaultKind::Passing],
+        kinds: &[FaultKind::Transient],
         ..ONE_JOB
     };
     is_needed(Mutation::IgnoresANewStay, scope, &[ATTENDED, NOT_LEFT]);

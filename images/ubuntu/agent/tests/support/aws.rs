@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use registration::Registration;
+use protocol::Registration;
 use serde_json::{Value, json};
 
 use super::PARAMETER;

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use decisions::AgentExit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use outcome::AgentExit;
-use registration::{Registration, Secret};
+use protocol::{Registration, Secret};
 use tempfile::TempDir;
 
 pub(crate) use aws::{Aws, Mood};

@@ -1,0 +1,354 @@
+//! Who works for a job.
+//!
+//! No queued job waits without somebody working for it: an execution that will ask GitHub before it
+//! ends, or a check that is due. These decide who begins, and who need not.
+
+use protocol::{Class, Fault};
+
+use crate::outcome::{Outcome, OutcomeClass};
+use crate::rules::JobStatus;
+
+/// Executions of one job that may fail and be followed by another; a person may begin more.
+const RESTART_LIMIT: u32 = 3;
+
+/// Where an execution stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It works for its job.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It outlived the machine's time-out.
+    TimedOut,
+    /// Somebody stopped it.
+    Aborted,
+}
+
+impl Status {
+    /// Step Functions' word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    /// What Step Functions' word means. One that is newer than this code (pending a redrive, say) means
+    /// that somebody is at work.
+    pub fn from_name(name: &str) -> Self {
+        [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted]
+            .into_iter()
+            .find(|status| status.name() == name)
+            .unwrap_or(Self::Running)
+    }
+
+    /// Whether it ended without its job served, and nobody aborted it.
+    pub const fn has_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
+}
+
+/// What is done about a `queued` event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnQueued {
+    /// The job's first execution is started.
+    Start {
+        /// It asks GitHub first whether the job is still queued.
+        recheck: bool,
+    },
+    /// Its last execution is closed: the next one is started, and asks GitHub first.
+    Follow,
+    /// An execution is at work. It may have asked GitHub already, found the job held back, and be
+    /// about to end: [`on_queued_again`] sees to that.
+    Watch,
+}
+
+/// Decides what follows a `queued` event. `latest` is the job's last execution, if it has any; `old`
+/// is whether the event is older than a minute, so that the job may have been served since.
+///
+/// A closed execution is followed whatever it ended with: after an approval the same job is queued
+/// again, and a person who presses *Redeliver* has mended something.
+pub fn on_queued(latest: Option<Status>, old: bool) -> OnQueued {
+    match latest {
+        None => OnQueued::Start { recheck: old },
+        Some(Status::Running) => OnQueued::Watch,
+        Some(_) => OnQueued::Follow,
+    }
+}
+
+/// What is done about a job that GitHub shows as queued and that no webhook told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnannounced {
+    /// Nothing.
+    Leave,
+    /// Its first or next execution is started, and asks GitHub first.
+    Begin,
+}
+
+/// Decides that from the job's last execution, if it has any.
+///
+/// One that ended well saw the job out of the queue: it is back since, as after an approval. One that
+/// failed is begun again by [`restart`] or by a person; one that was aborted had a person's word.
+pub fn on_unannounced(latest: Option<Status>) -> OnUnannounced {
+    match latest {
+        None | Some(Status::Succeeded) => OnUnannounced::Begin,
+        Some(Status::Running | Status::Failed | Status::TimedOut | Status::Aborted) => {
+            OnUnannounced::Leave
+        }
+    }
+}
+
+/// What is done for a job that was queued again while an execution of it was at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnQueuedAgain {
+    /// It will ask GitHub before it ends.
+    Leave,
+    /// It may have asked GitHub before the job was queued again: look again.
+    LookAgain,
+    /// It is closed, or counts an earlier stay in the queue: the next one is started, and asks GitHub
+    /// first.
+    Follow,
+}
+
+/// Decides that by the job's last execution and the state that it entered last. `new_stay` is whether
+/// that execution counts an earlier stay of the job in the queue: it would give up before this one is
+/// over, so another is started, to which it hands over.
+pub fn on_queued_again(latest: Status, state: Option<&str>, new_stay: bool) -> OnQueuedAgain {
+    match (latest, state) {
+        (Status::Running, _) if new_stay => OnQueuedAgain::Follow,
+        (Status::Running, Some("Match" | "Launch" | "Runner" | "Wait" | "WaitForGitHub")) => {
+            OnQueuedAgain::Leave
+        }
+        (Status::Running, _) => OnQueuedAgain::LookAgain,
+        _ => OnQueuedAgain::Follow,
+    }
+}
+
+/// Whether a closed execution is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It is not.
+    Leave,
+    /// It is, if GitHub says that the job is still queued.
+    IfQueued,
+    /// It is, if besides a runner of this deployment has had a job since the execution ended: GitHub
+    /// assigns jobs again then, or somebody has mended the runner group.
+    IfPickedUp,
+}
+
+/// Decides whether a closed execution is begun again by us. `error` is its error's name, `failures`
+/// how many executions of the job [count as failures](counts_as_failure), this one included. Its number
+/// would not do: checks of a displaced job are numbered too.
+pub fn restart(status: Status, error: Option<&str>, failures: u32) -> Restart {
+    if failures >= RESTART_LIMIT {
+        return Restart::Leave;
+    }
+    match status {
+        Status::TimedOut => Restart::IfQueued,
+        Status::Failed if error == Some("NeverPickedUp") => Restart::IfPickedUp,
+        Status::Failed if error.is_none_or(passes) => Restart::IfQueued,
+        // A person's abort is a person's word.
+        Status::Failed | Status::Running | Status::Succeeded | Status::Aborted => Restart::Leave,
+    }
+}
+
+/// Whether an execution counts against the bound on restarts. One that an outage or a rate limit ended
+/// does not: the next one starts only once GitHub has said that the job is still queued, so the job's
+/// day in the queue bounds those.
+pub fn counts_as_failure(status: Status, error: Option<&str>) -> bool {
+    status.has_failed() && !(status == Status::Failed && error.is_some_and(is_external))
+}
+
+/// Whether an execution's error is an outage of AWS or GitHub, or their rate limits. The names that
+/// are not ours are those that Lambda documents as its own service's ([errors]).
+///
+/// [errors]: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+fn is_external(error: &str) -> bool {
+    Fault::from_name(error).is_some_and(|fault| fault.class() == Class::Transient)
+        || matches!(
+            error,
+            "Lambda.TooManyRequestsException"
+                | "Lambda.ServiceException"
+                | "Lambda.AWSLambdaException"
+                | "Lambda.SdkClientException"
+        )
+}
+
+/// Whether an execution's error may be gone next time.
+fn passes(error: &str) -> bool {
+    let never = [
+        "QueueLimit",
+        "Unmatched",
+        "States.Permissions",
+        "JobCancelled",
+    ];
+    let by_fault = Fault::from_name(error).is_none_or(|fault| fault.class() == Class::Transient);
+    let lasting =
+        |outcome: &&Outcome| outcome.name() == error && outcome.class() == OutcomeClass::Permanent;
+    by_fault && !never.contains(&error) && !Outcome::ALL.iter().any(|outcome| lasting(&outcome))
+}
+
+/// Whether a job whose runner was given another job gets a check of its own. `execution` is where the
+/// execution of that runner stands, `job` GitHub's word, if it could be asked: it does unless somebody
+/// took the job. What was aborted stays so: that was a person's word.
+pub fn checks_displaced(execution: Status, job: Option<&JobStatus>) -> bool {
+    execution != Status::Aborted && job.is_none_or(|job| *job == JobStatus::Queued)
+}
+
+/// What a sweep does about an execution that may be waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attend {
+    /// Nothing: it works for its job, or its runner does.
+    Leave,
+    /// Its job is queued while its runner runs another: a check is started.
+    Check,
+    /// Its job left the queue and it has no task: if it waits for its next attempt, that is ended.
+    EndWait,
+}
+
+/// Decides that from GitHub's word about the job, whether the execution's runner runs a job, and
+/// whether it has a task.
+pub fn attend(job: &JobStatus, runner_busy: bool, has_task: bool) -> Attend {
+    match (job, runner_busy, has_task) {
+        (JobStatus::Queued, true, _) => Attend::Check,
+        (JobStatus::Queued, false, _) | (_, _, true) => Attend::Leave,
+        (_, _, false) => Attend::EndWait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restarts_follow_their_table() {
+        let cases = [
+            (Status::TimedOut, None, 1, Restart::IfQueued),
+            (Status::Failed, Some("AwsUnavailable"), 1, Restart::IfQueued),
+            (Status::Failed, Some("Lambda.Unknown"), 2, Restart::IfQueued),
+            (Status::Failed, Some("BudgetSpent"), 1, Restart::IfQueued),
+            (Status::Failed, Some("BudgetSpent"), 3, Restart::Leave),
+            (Status::Failed, Some("AppNotInstalled"), 1, Restart::Leave),
+            (Status::Failed, Some("ImageRefused"), 1, Restart::Leave),
+            (Status::Failed, Some("Unmatched"), 1, Restart::Leave),
+            (
+                Status::Failed,
+                Some("NeverPickedUp"),
+                1,
+                Restart::IfPickedUp,
+            ),
+            (Status::Failed, Some("NeverPickedUp"), 3, Restart::Leave),
+            (Status::Failed, Some("QueueLimit"), 1, Restart::Leave),
+            (Status::Aborted, None, 1, Restart::Leave),
+        ];
+        for (status, error, failures, expected) in cases {
+            assert_eq!(
+                restart(status, error, failures),
+                expected,
+                "{status:?} {error:?} {failures}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_outage_spends_no_restart() {
+        for error in [
+            "GitHubUnavailable",
+            "GitHubRateLimited",
+            "AwsUnavailable",
+            "Throttled",
+            "Lambda.ServiceException",
+        ] {
+            assert!(!counts_as_failure(Status::Failed, Some(error)), "{error}");
+        }
+        for (status, error) in [
+            (Status::Failed, Some("BudgetSpent")),
+            (Status::Failed, Some("NeverPickedUp")),
+            (Status::Failed, Some("Runtime.ExitError")),
+            (Status::Failed, None),
+            (Status::TimedOut, None),
+        ] {
+            assert!(counts_as_failure(status, error), "{status:?} {error:?}");
+        }
+        assert!(!counts_as_failure(Status::Aborted, None));
+    }
+
+    #[test]
+    fn a_queued_event_finds_somebody_or_starts_somebody() {
+        let cases = [
+            (None, false, OnQueued::Start { recheck: false }),
+            (None, true, OnQueued::Start { recheck: true }),
+            (Some(Status::Running), false, OnQueued::Watch),
+            (Some(Status::Succeeded), false, OnQueued::Follow),
+            (Some(Status::Failed), true, OnQueued::Follow),
+            (Some(Status::TimedOut), false, OnQueued::Follow),
+            (Some(Status::Aborted), true, OnQueued::Follow),
+        ];
+        for (latest, old, expected) in cases {
+            assert_eq!(on_queued(latest, old), expected, "{latest:?} {old}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_no_webhook_told_of_is_begun_unless_somebody_works_for_it_or_decided() {
+        for latest in [None, Some(Status::Succeeded)] {
+            assert_eq!(on_unannounced(latest), OnUnannounced::Begin, "{latest:?}");
+        }
+        for latest in [
+            Status::Running,
+            Status::Failed,
+            Status::TimedOut,
+            Status::Aborted,
+        ] {
+            let decided = on_unannounced(Some(latest));
+            assert_eq!(decided, OnUnannounced::Leave, "{latest:?}");
+        }
+    }
+
+    #[test]
+    fn an_execution_that_may_have_asked_already_is_looked_at_again() {
+        let running = |state| on_queued_again(Status::Running, state, false);
+        for state in ["Match", "Launch", "Runner", "Wait", "WaitForGitHub"] {
+            assert_eq!(running(Some(state)), OnQueuedAgain::Leave, "{state}");
+        }
+        for state in [Some("Token"), Some("Cleanup"), None] {
+            assert_eq!(running(state), OnQueuedAgain::LookAgain, "{state:?}");
+        }
+        assert_eq!(
+            on_queued_again(Status::Succeeded, Some("Cleanup"), false),
+            OnQueuedAgain::Follow
+        );
+        assert_eq!(
+            on_queued_again(Status::Running, Some("Wait"), true),
+            OnQueuedAgain::Follow,
+            "its day in the queue ends before the job's"
+        );
+    }
+
+    #[test]
+    fn a_displaced_job_is_checked_unless_it_was_taken_or_aborted() {
+        let running = JobStatus::InProgress { runner: None };
+        for status in [Status::Running, Status::Succeeded, Status::Failed] {
+            assert!(checks_displaced(status, Some(&JobStatus::Queued)));
+            assert!(checks_displaced(status, None), "GitHub could not be asked");
+            assert!(!checks_displaced(status, Some(&running)));
+        }
+        assert!(!checks_displaced(Status::Aborted, Some(&JobStatus::Queued)));
+        assert!(!checks_displaced(Status::Aborted, None));
+    }
+
+    #[test]
+    fn a_queued_job_whose_runner_runs_another_is_checked() {
+        let running = JobStatus::InProgress { runner: None };
+        assert_eq!(attend(&JobStatus::Queued, true, true), Attend::Check);
+        assert_eq!(attend(&JobStatus::Queued, false, true), Attend::Leave);
+        assert_eq!(attend(&JobStatus::Queued, false, false), Attend::Leave);
+        assert_eq!(attend(&running, true, true), Attend::Leave);
+        assert_eq!(attend(&running, false, false), Attend::EndWait);
+    }
+}

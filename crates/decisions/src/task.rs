@@ -1,0 +1,166 @@
+//! An ECS task as its end is reported.
+//!
+//! Step Functions gives the task with field names in Pascal case, EventBridge in camel case; both
+//! are read.
+
+use serde::Deserialize;
+
+/// The parts of an ended task that tell what became of it ([shape]).
+///
+/// [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedTask {
+    /// The task's ARN.
+    #[serde(alias = "TaskArn", default)]
+    pub task_arn: Option<String>,
+    /// Why ECS stopped it, as a code.
+    #[serde(alias = "StopCode", default)]
+    pub stop_code: Option<String>,
+    /// Why ECS stopped it, as a sentence.
+    #[serde(alias = "StoppedReason", default)]
+    pub stopped_reason: Option<String>,
+    /// Its containers.
+    #[serde(alias = "Containers", default)]
+    pub containers: Vec<EndedContainer>,
+    /// CPU units, as text.
+    #[serde(alias = "Cpu", default)]
+    pub cpu: Option<String>,
+    /// Memory in MiB, as text.
+    #[serde(alias = "Memory", default)]
+    pub memory: Option<String>,
+    /// What capacity it ran on.
+    #[serde(alias = "CapacityProviderName", default)]
+    pub capacity_provider_name: Option<String>,
+    /// When the image pull began: billing starts there. Epoch milliseconds from Step Functions,
+    /// RFC 3339 from EventBridge.
+    #[serde(alias = "PullStartedAt", default)]
+    pub pull_started_at: Option<serde_json::Value>,
+    /// When it stopped, in the same two spellings.
+    #[serde(alias = "StoppedAt", default)]
+    pub stopped_at: Option<serde_json::Value>,
+    /// What RunTask overrode: the agent's environment names the runner.
+    #[serde(alias = "Overrides", default)]
+    pub overrides: Overrides,
+}
+
+/// One container of an ended task.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedContainer {
+    /// Its name in the task definition.
+    #[serde(alias = "Name", default)]
+    pub name: String,
+    /// How its process exited; absent where it never ran.
+    #[serde(alias = "ExitCode", default)]
+    pub exit_code: Option<i32>,
+    /// What ECS adds to that.
+    #[serde(alias = "Reason", default)]
+    pub reason: Option<String>,
+}
+
+/// What RunTask overrode.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overrides {
+    /// Per container.
+    #[serde(alias = "ContainerOverrides", default)]
+    pub container_overrides: Vec<ContainerOverride>,
+}
+
+impl Overrides {
+    /// A variable that RunTask gave to the agent.
+    pub fn agent_variable(&self, name: &str) -> Option<&str> {
+        self.container_overrides
+            .iter()
+            .filter(|container| container.name == protocol::CONTAINER)
+            .flat_map(|container| &container.environment)
+            .find(|variable| variable.name == name)
+            .map(|variable| variable.value.as_str())
+    }
+}
+
+/// One container's overrides.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerOverride {
+    /// The container.
+    #[serde(alias = "Name", default)]
+    pub name: String,
+    /// Its added environment.
+    #[serde(alias = "Environment", default)]
+    pub environment: Vec<Variable>,
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variable {
+    /// Its name.
+    #[serde(alias = "Name", default)]
+    pub name: String,
+    /// Its value.
+    #[serde(alias = "Value", default)]
+    pub value: String,
+}
+
+impl EndedTask {
+    /// The container that ran the agent.
+    pub fn runner(&self) -> Option<&EndedContainer> {
+        self.containers
+            .iter()
+            .find(|container| container.name == protocol::CONTAINER)
+    }
+
+    /// For how many seconds the task is billed: from the start of the image pull to its stop.
+    pub fn billed_seconds(&self) -> Option<f64> {
+        let from = seconds(self.pull_started_at.as_ref()?)?;
+        let to = seconds(self.stopped_at.as_ref()?)?;
+        (to >= from).then_some(to - from)
+    }
+}
+
+fn seconds(value: &serde_json::Value) -> Option<f64> {
+    use time::format_description::well_known::Rfc3339;
+    match value {
+        // Milliseconds since 1970 have 13 digits in this century, seconds have 10.
+        serde_json::Value::Number(number) => {
+            number.as_f64().map(|n| if n > 1e11 { n / 1e3 } else { n })
+        }
+        serde_json::Value::String(text) => {
+            let at = time::OffsetDateTime::parse(text, &Rfc3339).ok()?;
+            #[allow(clippy::cast_precision_loss)] // Milliseconds of this millennium fit exactly.
+            Some((at.unix_timestamp_nanos() / 1_000_000) as f64 / 1e3)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn both_spellings_are_read() {
+        let pascal = json!({
+            "StopCode": "EssentialContainerExited", "PullStartedAt": 1_767_225_600_000_u64, "StoppedAt": 1_767_225_660_500_u64,
+            "Containers": [{"Name": "runner", "ExitCode": 20}],
+            "Overrides": {"ContainerOverrides": [{"Name": "runner", "Environment": [{"Name": "AGENT_RUNNER", "Value": "fr-x-1"}]}]}
+        });
+        let camel = json!({
+            "stopCode": "EssentialContainerExited", "pullStartedAt": "2026-01-01T00:00:00Z", "stoppedAt": "2026-01-01T00:01:00.5Z",
+            "containers": [{"name": "runner", "exitCode": 20}],
+            "overrides": {"containerOverrides": [{"name": "runner", "environment": [{"name": "AGENT_RUNNER", "value": "fr-x-1"}]}]}
+        });
+        for task in [pascal, camel] {
+            let task: EndedTask = serde_json::from_value(task).unwrap();
+            assert_eq!(task.runner().unwrap().exit_code, Some(20));
+            assert_eq!(
+                task.overrides.agent_variable("AGENT_RUNNER"),
+                Some("fr-x-1")
+            );
+            assert_eq!(task.billed_seconds(), Some(60.5));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Beginning a job's execution again.
+
+use decisions::{Restart, counts_as_failure, restart};
+use github::GitHub;
+use protocol::ExecutionName;
+use time::OffsetDateTime;
+
+use crate::{Error, Execution, Fleet};
+
+/// Begins a closed execution again, where it ended for a reason that passes, has no follower, was not
+/// begun again too often, and GitHub says that its job is still queued. Asking twice is asking once.
+/// `picked_up` is when a runner of this deployment last had a job, as far as is known.
+pub async fn restart_if_queued(
+    fleet: &Fleet,
+    github: &GitHub,
+    closed: &Execution,
+    picked_up: Option<OffsetDateTime>,
+) -> Result<Option<ExecutionName>, Error> {
+    let error = closed.error.as_deref();
+    let due = |failures| match restart(closed.status, error, failures) {
+        Restart::Leave => false,
+        Restart::IfQueued => true,
+        Restart::IfPickedUp => picked_up > closed.ended_at,
+    };
+    // Most are told apart without a call.
+    if !due(1) {
+        return Ok(None);
+    }
+    let job = &closed.order.job;
+    let first = ExecutionName::first(&job.repository, job.id);
+    let all = fleet.executions_of(&first).await?;
+    let counts = |one: &&Execution| counts_as_failure(one.status, one.error.as_deref());
+    let failures = all.iter().filter(counts).count();
+    let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+    let followed = all.last().is_some_and(|last| last.name != closed.name);
+    if followed || !due(failures) {
+        return Ok(None);
+    }
+    let serving = github.still_serving(&job.repository, job.installation_id);
+    // Where the App is gone, a runner could not be registered either.
+    let Some(installation) = serving.await? else {
+        return Ok(None);
+    };
+    if !installation.job(job).await?.is_queued() {
+        return Ok(None);
+    }
+    let (next, started) = fleet.start_check(&closed.name, &closed.order, None).await?;
+    tracing::info!(execution = %closed.name, next = %next, ?started, error, "a failed execution is begun again");
+    Ok(Some(next))
+}

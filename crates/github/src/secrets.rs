@@ -1,0 +1,132 @@
+//! The GitHub App's credentials, out of SSM.
+//!
+//! Two encrypted parameters, read by one call: `/<prefix>/github/app-id` and `/<prefix>/github/private-key`.
+//! They are kept for five minutes; a failed read is never kept. When GitHub refuses the key, they
+//! are read at once, so that a key is rotated by writing the new one, waiting for nothing, and
+//! deleting the old one at GitHub.
+
+mod error;
+
+use std::time::{Duration, Instant};
+
+use crate::{ApiUrl, App, AppFuture, AppSource, GitHub};
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::Parameter;
+use runtime::settings::{Settings, Variable, shared};
+use tokio::sync::Mutex;
+
+pub use error::Error;
+
+/// The variables that [`connect`] reads.
+pub const VARIABLES: &[&Variable] = &[&shared::PREFIX, &shared::GITHUB_API_URL];
+
+/// How long credentials are used before they are read again. A rotation does not wait for it, so it
+/// only bounds how long a sandbox may go on with an App that was replaced but still works.
+const TTL: Duration = Duration::from_mins(5);
+
+/// GitHub as the App whose credentials lie in SSM. Makes no call yet. Must be called inside a tokio
+/// runtime.
+pub fn connect(settings: &Settings, ssm: Client) -> Result<GitHub, Error> {
+    let url: ApiUrl = settings.parsed(&shared::GITHUB_API_URL)?;
+    let secrets = AppSecrets::new(ssm, &settings.text(&shared::PREFIX)?);
+    GitHub::new(url, secrets).map_err(|error| Error::Client(error.to_string()))
+}
+
+/// Reads the App's credentials when they are needed, and keeps them for a while.
+pub struct AppSecrets {
+    ssm: Client,
+    app_id: String,
+    private_key: String,
+    kept: Mutex<Option<Kept>>,
+}
+
+struct Kept {
+    app: App,
+    read_at: Instant,
+}
+
+impl AppSecrets {
+    /// Credentials below `/<prefix>/github/`. Reads nothing yet.
+    pub fn new(ssm: Client, prefix: &str) -> Self {
+        let prefix = prefix.trim_matches('/');
+        Self {
+            ssm,
+            app_id: format!("/{prefix}/github/app-id"),
+            private_key: format!("/{prefix}/github/private-key"),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The credentials, at most five minutes old.
+    async fn current(&self) -> Result<App, Error> {
+        // Held while reading: concurrent callers share one read.
+        let mut kept = self.kept.lock().await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.read_at.elapsed() < TTL) {
+            return Ok(kept.app.clone());
+        }
+        self.read_into(&mut kept).await
+    }
+
+    /// The credentials after GitHub refused `refused`.
+    async fn renewed(&self, refused: &App) -> Result<Option<App>, Error> {
+        let mut kept = self.kept.lock().await;
+        // Another caller, refused at the same time, may have read them already.
+        if let Some(kept) = kept.as_ref().filter(|kept| !kept.app.is_same(refused)) {
+            return Ok(Some(kept.app.clone()));
+        }
+        let app = self.read_into(&mut kept).await?;
+        Ok(Some(app).filter(|app| !app.is_same(refused)))
+    }
+
+    async fn read_into(&self, kept: &mut Option<Kept>) -> Result<App, Error> {
+        *kept = None;
+        let app = self.read().await?;
+        *kept = Some(Kept {
+            app: app.clone(),
+            read_at: Instant::now(),
+        });
+        Ok(app)
+    }
+
+    async fn read(&self) -> Result<App, Error> {
+        let answer = self
+            .ssm
+            .get_parameters()
+            .names(&self.app_id)
+            .names(&self.private_key)
+            .with_decryption(true)
+            .send()
+            .await
+            .map_err(|error| {
+                let target = format!("{} and {}", self.app_id, self.private_key);
+                Error::Read(aws::Error::new("ssm:GetParameters", target, &error))
+            })?;
+        let id = value(answer.parameters(), &self.app_id)?;
+        let key = value(answer.parameters(), &self.private_key)?;
+        App::new(id, key).map_err(|error| Error::Key {
+            app_id: self.app_id.clone(),
+            private_key: self.private_key.clone(),
+            error,
+        })
+    }
+}
+
+/// The parameter's value. SSM does not fail for a missing one, it leaves it out.
+fn value<'a>(parameters: &'a [Parameter], name: &str) -> Result<&'a str, Error> {
+    parameters
+        .iter()
+        .find(|parameter| parameter.name() == Some(name))
+        .and_then(Parameter::value)
+        .filter(|value| !value.trim().is_empty())
+        .ok_or_else(|| Error::Missing(name.to_owned()))
+}
+
+impl AppSource for AppSecrets {
+    fn app(&self) -> AppFuture<'_, App> {
+        Box::pin(async { Ok(self.current().await?) })
+    }
+
+    fn newer(&self, refused: App) -> AppFuture<'_, Option<App>> {
+        Box::pin(async move { Ok(self.renewed(&refused).await?) })
+    }
+}

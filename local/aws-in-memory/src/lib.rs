@@ -1,0 +1,194 @@
+//! The AWS side of one deployment, in memory: executions, tasks and parameters behind the SDK's own
+//! clients. For handlers' tests that care what is found, ended and begun, not how a call is spelt;
+//! the local engine sees to that.
+
+// A stand-in that is misused should say so loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod ecs;
+mod sfn;
+mod ssm;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use fleet::Fleet;
+use protocol::Order;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+/// An execution in memory.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Step Functions' word for where it stands.
+    pub status: String,
+    /// Its error's name, where it failed.
+    pub error: Option<String>,
+    /// Its error's cause, where it failed.
+    pub cause: Option<String>,
+    /// Its input.
+    pub input: String,
+    /// The states it entered, oldest first, each with its input.
+    pub entered: Vec<(String, Value)>,
+    /// When it started.
+    pub started_at: OffsetDateTime,
+    /// When it was closed, and its output where it ended well.
+    pub ended: Option<(OffsetDateTime, String)>,
+}
+
+/// A task in memory.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Its ARN.
+    pub arn: String,
+    /// The runner's name.
+    pub runner: String,
+    /// The repository in its tags.
+    pub repository: String,
+    /// When RunTask made it.
+    pub created_at: OffsetDateTime,
+    /// When it came up.
+    pub started_at: Option<OffsetDateTime>,
+}
+
+/// Everything there is.
+#[derive(Debug, Default)]
+pub struct State {
+    /// By name.
+    pub executions: BTreeMap<String, Execution>,
+    /// The tasks that run.
+    pub tasks: Vec<Task>,
+    /// The tasks that RunTask answered with, by their runners. They stay when a task ends.
+    pub submitted: Vec<(String, String)>,
+    /// By name: when it was written, and its value.
+    pub parameters: BTreeMap<String, (OffsetDateTime, String)>,
+    /// Task definitions: their families, each with its tags.
+    pub families: BTreeMap<String, BTreeMap<String, String>>,
+    /// Every call, as IAM spells it with its target.
+    pub calls: Vec<String>,
+}
+
+/// The deployment.
+#[derive(Clone, Debug, Default)]
+pub struct Aws(Arc<Mutex<State>>);
+
+impl Aws {
+    /// An empty deployment.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What there is, to be looked at and changed.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0
+            .lock()
+            .expect("no test holds the state across a panic")
+    }
+
+    /// The calls made so far, without their targets' details.
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    /// Puts an execution there.
+    pub fn add_execution(&self, name: &str, order: &Order, status: &str, error: Option<&str>) {
+        let execution = Execution {
+            status: status.to_owned(),
+            error: error.map(str::to_owned),
+            cause: None,
+            input: serde_json::to_string(order).unwrap(),
+            entered: vec![("Match".to_owned(), Value::Null)],
+            started_at: order.job.queued_at,
+            ended: None,
+        };
+        self.state().executions.insert(name.to_owned(), execution);
+    }
+
+    /// Has an execution been closed at an instant, with what `cleanup` named its outcome.
+    pub fn close(&self, execution: &str, at: OffsetDateTime, outcome: &str) {
+        self.state()
+            .executions
+            .get_mut(execution)
+            .expect("the execution exists")
+            .ended = Some((at, json!({ "outcome": outcome }).to_string()));
+    }
+
+    /// Gives a failed execution its cause.
+    pub fn set_cause(&self, execution: &str, cause: &str) {
+        self.state()
+            .executions
+            .get_mut(execution)
+            .expect("the execution exists")
+            .cause = Some(cause.to_owned());
+    }
+
+    /// Has an execution enter a state.
+    pub fn enter(&self, execution: &str, state: &str, input: Value) {
+        self.state()
+            .executions
+            .get_mut(execution)
+            .expect("the execution exists")
+            .entered
+            .push((state.to_owned(), input));
+    }
+
+    /// The input of the states that a planned runner goes through.
+    pub fn planned(runner: &str, parameter: &str) -> Value {
+        json!({ "runTask": { "Overrides": { "ContainerOverrides": [{
+            "Name": protocol::CONTAINER,
+            "Environment": [
+                { "Name": "AGENT_PARAMETER", "Value": parameter },
+                { "Name": "AGENT_RUNNER", "Value": runner },
+            ],
+        }] } } })
+    }
+
+    /// Puts a task there that came up at `at`. The history of its execution, if there is one, says that
+    /// RunTask answered with it.
+    pub fn add_task(&self, runner: &str, repository: &str, at: OffsetDateTime) -> String {
+        let arn = format!("arn:aws:ecs:us-east-1:000000000000:task/runners/{runner}");
+        self.state().tasks.push(Task {
+            arn: arn.clone(),
+            runner: runner.to_owned(),
+            repository: repository.to_owned(),
+            created_at: at,
+            started_at: Some(at),
+        });
+        let submitted = (runner.to_owned(), arn.clone());
+        self.state().submitted.push(submitted);
+        arn
+    }
+
+    /// Puts a task definition there.
+    pub fn add_family<const N: usize>(&self, family: &str, tags: [(&str, &str); N]) {
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.state()
+            .families
+            .insert(family.to_owned(), BTreeMap::from(tags));
+    }
+
+    /// Puts a parameter there.
+    pub fn add_parameter(&self, name: &str, at: OffsetDateTime) {
+        self.state()
+            .parameters
+            .insert(name.to_owned(), (at, "value".to_owned()));
+    }
+
+    /// The deployment `fr` as the handlers see it.
+    pub fn fleet(&self) -> Fleet {
+        Fleet {
+            sfn: sfn::client(self),
+            ecs: ecs::client(self),
+            ssm: ssm::client(self),
+            state_machine: "arn:aws:states:us-east-1:000000000000:stateMachine:fargate-runners"
+                .to_owned(),
+            cluster: "runners".to_owned(),
+            prefix: "fargate-runners".to_owned(),
+            deployment: "fr".parse().unwrap(),
+        }
+    }
+
+    fn note(&self, call: &str, target: &str) {
+        self.state().calls.push(format!("{call} {target}"));
+    }
+}

@@ -1,0 +1,10 @@
+//! What the repository's tools share: where things are, how long they take, and running other
+//! people's programs without hiding what those say.
+
+mod command;
+mod paths;
+mod progress;
+
+pub use command::{run, shown};
+pub use paths::{Architecture, Checkout};
+pub use progress::{Progress, Step, seconds};
