@@ -10,8 +10,9 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use tooling::Checkout;
 
-/// A function's zip, in bytes.
-const ZIP: usize = 2_200_000;
+/// A function's zip, in bytes. The largest but one, `cleanup`'s, was 2,197,298; where the repository
+/// lies moves that by some kilobytes, because the order of functions follows from it.
+const ZIP: usize = 2_210_000;
 /// That of `sweep`, which knows every service at once and which nobody waits for.
 const SWEEP_ZIP: usize = 2_300_000;
 /// The agent, in bytes.
