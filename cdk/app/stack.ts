@@ -4,7 +4,7 @@ import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
-import { Capacity, FargateRunner, FargateRunners, HANDLERS, imageFromUri } from "../src";
+import { Capacity, FargateRunner, FargateRunners, HANDLER_NAMES, imageFromUri } from "../src";
 import { Config, RunnerConfig } from "./config";
 import { networkOf } from "./network";
 
@@ -114,7 +114,7 @@ export class FargateRunnersStack extends Stack {
     output("StateMachineArn", runners.stateMachine.stateMachineArn, "One execution per job");
     output("ClusterName", runners.cluster.clusterName, "Where the runners' tasks are");
     output("ParameterPath", runners.names.githubParameters, "Where the secrets are expected");
-    for (const name of HANDLERS) {
+    for (const name of HANDLER_NAMES) {
       const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}Function`;
       output(id, runners.handlers[name].function.functionName, `The function ${name}`);
     }

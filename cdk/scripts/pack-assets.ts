@@ -1,14 +1,14 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { HANDLER_NAMES } from "../src";
 
 const AGENTS = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
-const HANDLERS = ["verify", "match", "launch", "token", "cleanup", "sweep"];
 
 /** What the published package carries from outside of `cdk/`. */
 export const PACKED: readonly string[] = [
   "statemachine/runner.asl.json",
   "images/ubuntu/Dockerfile",
-  ...HANDLERS.map((name) => `target/lambda/${name}/bootstrap`),
+  ...HANDLER_NAMES.map((name) => `target/lambda/${name}/bootstrap`),
   ...AGENTS.map((target) => `target/${target}/release/agent`),
 ];
 

@@ -10,12 +10,13 @@ import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
+import { agentPermissions, KeyContext } from "./handlers/grants";
 import { Handler } from "./handlers/handler";
 import { Handlers } from "./handlers/handlers";
-import { agentPermissions, PermissionsProps } from "./handlers/permissions";
+import { HandlerName } from "./handlers/record";
 import { Logs } from "./logs";
 import { Monitoring, MonitoringOptions } from "./monitoring/monitoring";
-import { DEPLOYMENT_TAG, HandlerName, Names } from "./names";
+import { DEPLOYMENT_TAG, Names } from "./names";
 import { PublicVpc } from "./network/public-vpc";
 import { RunnerNetwork } from "./network/runner-network";
 import { Permission } from "./permission";
@@ -158,7 +159,7 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly stateMachine: sfn.StateMachine;
   /** The cluster that the tasks run in. */
   readonly cluster: ecs.Cluster;
-  /** The six functions. */
+  /** The functions. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
   /** Where the runners are. */
   readonly network: RunnerNetwork;
@@ -174,7 +175,7 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly runnerLog: logs.LogGroup;
 
   private readonly machine: RunnerMachine;
-  private readonly permissions: PermissionsProps;
+  private readonly key: KeyContext;
   private readonly github: Required<GitHubProps>;
   private readonly offers: Offer[] = [];
 
@@ -193,7 +194,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       props.logRemovalPolicy ?? RemovalPolicy.DESTROY,
     );
     this.runnerLog = logGroups.group(this, "RunnerLog", names.runnerLogGroup);
-    this.permissions = {
+    this.key = {
       names,
       region: Stack.of(this).region,
       parameterKeyArn: props.parameterKey?.keyRef.keyArn,
@@ -215,12 +216,14 @@ export class FargateRunners extends Construct implements RunnerHost {
     });
 
     this.handlers = new Handlers(this, {
-      names,
-      github: this.github,
-      network: this.network,
-      capacity: props.capacity ?? Capacity.ON_DEMAND,
-      logLevel: props.logLevel ?? "info",
-      waitingLimit: props.monitoring?.waitingLimit,
+      context: {
+        ...this.key,
+        github: this.github,
+        network: this.network,
+        capacity: props.capacity ?? Capacity.ON_DEMAND,
+        logLevel: props.logLevel ?? "info",
+        waitingLimit: props.monitoring?.waitingLimit,
+      },
       architecture: props.architecture ?? lambda.Architecture.ARM_64,
       directory:
         props.handlersDirectory ??
@@ -228,21 +231,15 @@ export class FargateRunners extends Construct implements RunnerHost {
         repositoryFile("target", "lambda"),
       environment: props.handlerEnvironment ?? {},
       reservedConcurrency: props.reservedConcurrency ?? {},
-      permissions: this.permissions,
       roles: this.roles,
       logs: logGroups,
     }).all;
-    const { verify, match, launch, token, cleanup, sweep } = this.handlers;
+    const { verify, cleanup, sweep } = this.handlers;
 
     this.machine = new RunnerMachine(this, "Machine", {
       names,
       definitionFile: props.definitionFile ?? repositoryFile("statemachine", "runner.asl.json"),
-      functions: {
-        match: match.function,
-        launch: launch.function,
-        token: token.function,
-        cleanup: cleanup.function,
-      },
+      handlers: this.handlers,
       roles: this.roles,
       logs: logGroups,
       tracing: props.tracing ?? false,
@@ -279,7 +276,7 @@ export class FargateRunners extends Construct implements RunnerHost {
   }
 
   agentPermissions(): Permission[] {
-    return agentPermissions(this.permissions);
+    return agentPermissions(this.key);
   }
 
   addOffer(offer: Offer): void {

@@ -3,7 +3,7 @@ import * as lambda from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { HANDLER_SIZES } from "./handlers/sizes";
+import { HANDLERS } from "./handlers/record";
 
 /**
  * Regions where Lambda has no function URLs, as AWS lists them (2026-11-27):
@@ -60,7 +60,7 @@ export class FrontDoor extends Construct {
     this.overflow = new sqs.Queue(this, "Overflow", {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
-      visibilityTimeout: Duration.seconds(6 * HANDLER_SIZES.verify.timeout.toSeconds()),
+      visibilityTimeout: Duration.seconds(6 * HANDLERS.verify.timeout.toSeconds()),
       retentionPeriod: Duration.days(1),
       // Throttling passes: 20 tries take at least a quarter of an hour.
       deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 20 },

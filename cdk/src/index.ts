@@ -7,12 +7,8 @@ export { Capacity, CAPACITY_TAG } from "./runners/capacity";
 export { FargateRunner, type FargateRunnerProps } from "./runners/fargate-runner";
 export { Ec2Capacity, type Ec2CapacityProps } from "./runners/ec2-capacity";
 export { Ec2Runner, type Ec2RunnerProps } from "./runners/ec2-runner";
-export {
-  Runner,
-  RUNNER_CONTAINER,
-  type RunnerArchitecture,
-  type RunnerProps,
-} from "./runners/runner";
+export type { RunnerArchitecture } from "./runners/runner-architecture";
+export { Runner, RUNNER_CONTAINER, type RunnerProps } from "./runners/runner";
 export { LABELS_TAG } from "./runners/labels";
 export { RUNNER_VERSION_TAG } from "./runners/runner-version";
 
@@ -42,7 +38,9 @@ export {
 
 // What a deployment consists of, for those who build on it.
 export { Handler } from "./handlers/handler";
-export { DEPLOYMENT_TAG, type HandlerName, HANDLERS, Names } from "./names";
+export type { FunctionAlarm, HandlerContext, HandlerSpec } from "./handlers/handler-spec";
+export { HANDLER_NAMES, type HandlerName, HANDLERS } from "./handlers/record";
+export { DEPLOYMENT_TAG, Names } from "./names";
 export type { Permission } from "./permission";
 export { Roles } from "./roles";
 export type { Offer, RunnerHost } from "./runners/host";

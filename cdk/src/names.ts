@@ -2,12 +2,6 @@ import { ArnFormat, Stack } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import { invalidProp } from "./invalid-prop";
 
-/** The six functions of a deployment, named after their directory in `handlers/`. */
-export const HANDLERS = ["verify", "match", "launch", "token", "cleanup", "sweep"] as const;
-
-/** One of the six functions. */
-export type HandlerName = (typeof HANDLERS)[number];
-
 /** The cost-allocation tag of everything that a deployment consists of; tasks have it from their definitions. */
 export const DEPLOYMENT_TAG = "fargate-runners:deployment";
 
@@ -70,13 +64,13 @@ export class Names {
     this.familyPrefix = `${prefix}-`;
   }
 
-  /** The name of a function. */
-  function(handler: HandlerName): string {
+  /** The name of a function, from its key in `HANDLERS`. */
+  function(handler: string): string {
     return `${this.prefix}-${handler}`;
   }
 
   /** The ARN of a function, without a version. */
-  functionArn(handler: HandlerName): string {
+  functionArn(handler: string): string {
     return this.arn("lambda", "function", this.function(handler), ArnFormat.COLON_RESOURCE_NAME);
   }
 

@@ -1,20 +1,21 @@
 import * as iam from "aws-cdk-lib/aws-iam";
-import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { readFileSync } from "node:fs";
 import { acknowledge } from "./acknowledge";
+import { Handler } from "./handlers/handler";
+import { HANDLER_NAMES, HandlerName, handlerSpec } from "./handlers/record";
 import { Logs } from "./logs";
 import { Names } from "./names";
 import { allow, give, Permission } from "./permission";
 import { Roles } from "./roles";
 
-/** The functions that the machine calls itself. */
-export const MACHINE_HANDLERS = ["match", "launch", "token", "cleanup"] as const;
-
-/** One of the functions that the machine calls itself. */
-export type MachineHandler = (typeof MACHINE_HANDLERS)[number];
+/** The functions that the machine calls itself, with the name that stands for each in its definition. */
+const STEPS = HANDLER_NAMES.flatMap((name) => {
+  const { substitution } = handlerSpec(name);
+  return substitution === undefined ? [] : [{ name, substitution }];
+});
 
 /** What the state machine needs. */
 export interface RunnerMachineProps {
@@ -22,8 +23,8 @@ export interface RunnerMachineProps {
   readonly names: Names;
   /** The definition: Amazon States Language with a substitution per function. */
   readonly definitionFile: string;
-  /** The functions it calls. */
-  readonly functions: Record<MachineHandler, lambda.Function>;
+  /** The functions, of which it calls some. */
+  readonly handlers: Readonly<Record<HandlerName, Handler>>;
   /** Makes the machine's role and says which roles may be passed to tasks. */
   readonly roles: Roles;
   /** Makes the log group. */
@@ -62,12 +63,12 @@ export class RunnerMachine extends Construct {
       stateMachineName: names.stateMachine,
       stateMachineType: sfn.StateMachineType.STANDARD,
       definitionBody: sfn.DefinitionBody.fromString(readFileSync(props.definitionFile, "utf8")),
-      definitionSubstitutions: {
-        MatchFunction: props.functions.match.currentVersion.functionArn,
-        LaunchFunction: props.functions.launch.currentVersion.functionArn,
-        TokenFunction: props.functions.token.currentVersion.functionArn,
-        CleanupFunction: props.functions.cleanup.currentVersion.functionArn,
-      },
+      definitionSubstitutions: Object.fromEntries(
+        STEPS.map(({ name, substitution }) => [
+          substitution,
+          props.handlers[name].function.currentVersion.functionArn,
+        ]),
+      ),
       role: this.role,
       tracingEnabled: props.tracing,
       // The events say what happened; the data would repeat every job's names in a second place.
@@ -103,7 +104,7 @@ function machinePermissions(names: Names, taskRolePath: string): Permission[] {
   return [
     allow(
       ["lambda:InvokeFunction"],
-      MACHINE_HANDLERS.map((handler) => `${names.functionArn(handler)}:*`),
+      STEPS.map(({ name }) => `${names.functionArn(name)}:*`),
       { wildcard: "An execution of an earlier deployment calls the version it began with." },
     ),
     allow(["ecs:RunTask"], [names.taskDefinitionArns], {

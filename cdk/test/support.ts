@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { Config } from "../app/config";
 import { FargateRunnersStack } from "../app/stack";
 import { FargateRunners, FargateRunnersProps } from "../src";
-import { HANDLERS } from "../src/names";
+import { HANDLER_NAMES } from "../src/handlers/record";
 
 /** A directory laid out like `target/lambda`, so that no test needs the handlers compiled. */
 export function dummyHandlers(salt = ""): string {
   const directory = mkdtempSync(join(tmpdir(), "handlers-"));
-  for (const handler of HANDLERS) {
+  for (const handler of HANDLER_NAMES) {
     mkdirSync(join(directory, handler));
     writeFileSync(
       join(directory, handler, "bootstrap"),

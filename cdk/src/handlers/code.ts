@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import * as lambda from "aws-cdk-lib/aws-lambda";
-import { HandlerName, HANDLERS } from "../names";
+import { HANDLER_NAMES, HandlerName } from "./record";
 
 /** How the linker's header (ELF, e_machine) spells a processor. */
 const MACHINES: ReadonlyMap<number, string> = new Map([
@@ -15,7 +15,7 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
  */
 export class HandlerCode {
   /**
-   * @param directory holds `<handler>/bootstrap` for each of the six
+   * @param directory holds `<handler>/bootstrap` for each function
    * @throws when one is missing or built for another processor: the message names the command that
    * makes them
    */
@@ -25,14 +25,14 @@ export class HandlerCode {
   ) {
     const wanted = architecture.name;
     const command = `cargo xtask zips --arch ${wanted}`;
-    const missing = HANDLERS.filter((handler) => !existsSync(this.bootstrap(handler)));
+    const missing = HANDLER_NAMES.filter((handler) => !existsSync(this.bootstrap(handler)));
     if (missing.length > 0) {
       throw new Error(
         `No program for ${missing.join(", ")} in ${directory} (expected ${missing[0]}/bootstrap). ` +
           `Build the handlers first: ${command}`,
       );
     }
-    for (const handler of HANDLERS) {
+    for (const handler of HANDLER_NAMES) {
       const built = machineOf(this.bootstrap(handler));
       if (built !== undefined && built !== wanted) {
         throw new Error(

@@ -17,7 +17,7 @@ export interface HandlerNetwork {
   readonly securityGroups: ec2.ISecurityGroup[];
 }
 
-/** What one of the six functions needs. */
+/** What one function needs. */
 export interface HandlerProps {
   /** The function's name. */
   readonly functionName: string;

@@ -1,35 +1,30 @@
 import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
-import { HandlerName, HANDLERS } from "../names";
 import { HandlerCode } from "./code";
-import { handlerEnvironment, HandlerEnvironmentProps } from "./environment";
 import { Handler, HandlerProps } from "./handler";
-import { handlerPermissions, PermissionsProps } from "./permissions";
-import { HANDLER_SIZES } from "./sizes";
+import { HandlerContext } from "./handler-spec";
+import { HANDLER_NAMES, HandlerName, handlerSpec } from "./record";
 
 /** What the functions are made from. */
-export interface HandlersProps
-  extends HandlerEnvironmentProps, Pick<HandlerProps, "architecture" | "roles" | "logs"> {
+export interface HandlersProps extends Pick<HandlerProps, "architecture" | "roles" | "logs"> {
+  /** What the deployment knows about itself. */
+  readonly context: HandlerContext;
   /** Directory with `<handler>/bootstrap` for each function. */
   readonly directory: string;
   /** Environment variables over those that follow from the other props. */
   readonly environment: Partial<Record<HandlerName, Record<string, string>>>;
   /** Concurrency set aside for single functions. */
   readonly reservedConcurrency: Partial<Record<HandlerName, number>>;
-  /** What the functions' roles name. */
-  readonly permissions: PermissionsProps;
 }
 
-/** The functions that call GitHub. */
-const CALLS_GITHUB: readonly HandlerName[] = ["token", "cleanup", "sweep"];
-
-/** The six functions, each a construct of its own under the given scope. */
+/** The functions, each a construct of its own under the given scope. */
 export class Handlers {
   /** The functions by name. */
   readonly all: Readonly<Record<HandlerName, Handler>>;
 
   constructor(scope: Construct, props: HandlersProps) {
-    const { names, network, architecture, github } = props;
+    const { context, architecture } = props;
+    const { names, network, github } = context;
     if (github.insideNetwork && network.assignPublicIp) {
       throw invalidProp(
         "github.insideNetwork",
@@ -38,21 +33,29 @@ export class Handlers {
       );
     }
     const code = new HandlerCode(props.directory, architecture);
-    const environment = handlerEnvironment(props);
-    const make = (name: HandlerName) =>
-      new Handler(scope, name.charAt(0).toUpperCase() + name.slice(1), {
-        ...HANDLER_SIZES[name],
+    const common = {
+      DEPLOYMENT: names.deployment,
+      PREFIX: names.prefix,
+      LOG_LEVEL: context.logLevel,
+    };
+    const make = (name: HandlerName) => {
+      const spec = handlerSpec(name);
+      return new Handler(scope, name.charAt(0).toUpperCase() + name.slice(1), {
+        description: spec.description,
+        timeout: spec.timeout,
+        memorySize: spec.memorySize,
         functionName: names.function(name),
         code: code.of(name),
         architecture,
-        environment: { ...environment[name], ...props.environment[name] },
-        permissions: handlerPermissions(name, props.permissions),
+        environment: { ...common, ...spec.environment(context), ...props.environment[name] },
+        permissions: spec.permissions(context),
         roles: props.roles,
         logs: props.logs,
         reservedConcurrency: props.reservedConcurrency[name],
-        network: github.insideNetwork && CALLS_GITHUB.includes(name) ? network : undefined,
+        network: github.insideNetwork && spec.callsGitHub ? network : undefined,
       });
-    this.all = Object.fromEntries(HANDLERS.map((name) => [name, make(name)])) as Record<
+    };
+    this.all = Object.fromEntries(HANDLER_NAMES.map((name) => [name, make(name)])) as Record<
       HandlerName,
       Handler
     >;

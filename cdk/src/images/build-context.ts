@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryFile } from "../repository-files";
-import { RunnerArchitecture } from "../runners/runner";
+import { RunnerArchitecture } from "../runners/runner-architecture";
 
 /** The same processor as Docker and as Rust call it. */
 const NAMES: Record<RunnerArchitecture, { docker: string; rust: string; cargo: string }> = {

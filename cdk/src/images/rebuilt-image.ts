@@ -10,7 +10,7 @@ import { acknowledge } from "../acknowledge";
 import { allow, give } from "../permission";
 import { Roles } from "../roles";
 import { RunnerHost } from "../runners/host";
-import { RunnerArchitecture } from "../runners/runner";
+import { RunnerArchitecture } from "../runners/runner-architecture";
 import { agentCommand, prebuiltContext } from "./build-context";
 
 /** How an image is rebuilt. */

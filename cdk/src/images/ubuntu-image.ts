@@ -2,7 +2,7 @@ import { Platform } from "aws-cdk-lib/aws-ecr-assets";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { readFileSync } from "node:fs";
 import { repositoryFile } from "../repository-files";
-import { RunnerArchitecture } from "../runners/runner";
+import { RunnerArchitecture } from "../runners/runner-architecture";
 import { agentSource, prebuiltContext } from "./build-context";
 
 /**

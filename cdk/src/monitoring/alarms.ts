@@ -1,10 +1,11 @@
 import { Duration } from "aws-cdk-lib";
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
-import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
+import { Handler } from "../handlers/handler";
+import { HANDLER_NAMES, HandlerName, handlerSpec } from "../handlers/record";
 import { Names } from "../names";
 import { Metrics } from "./metrics";
 
@@ -42,10 +43,8 @@ export interface AlarmsProps extends AlarmsOptions {
   readonly metrics: Metrics;
   /** Events that nobody could handle. */
   readonly deadLetters: sqs.IQueue;
-  /** The public-facing function. */
-  readonly verify: lambda.IFunction;
-  /** The function that no state machine calls, whose failures nobody else would see. */
-  readonly sweep: lambda.IFunction;
+  /** The functions, some of which have alarms of their own. */
+  readonly handlers: Readonly<Record<HandlerName, Handler>>;
 }
 
 /**
@@ -92,25 +91,11 @@ export class Alarms extends Construct {
       threshold: props.webhookErrors ?? 10,
       description: "Webhooks are refused: a wrong secret, or a body that can't be read.",
     });
-    this.alarm("WebhookDown", {
-      metric: new cloudwatch.Metric({
-        namespace: "AWS/Lambda",
-        metricName: "Url5xxCount",
-        dimensionsMap: { FunctionName: props.verify.functionName },
-        statistic: cloudwatch.Stats.SUM,
-      }),
-      description: "GitHub was answered with an error; it does not repeat a delivery.",
-    });
-    this.alarm("WebhookThrottled", {
-      metric: props.verify.metricThrottles({ period: Duration.minutes(5) }),
-      description:
-        "Lambda refused webhooks because too many functions run at once in this account. They are delivered again by the sweep, so jobs wait for some minutes; have the quota of concurrent executions raised.",
-    });
-    this.alarm("SweepFails", {
-      metric: props.sweep.metricErrors({ period: Duration.minutes(15) }),
-      threshold: 2,
-      description: "The sweep fails again and again: what no event told us about stays.",
-    });
+    for (const name of HANDLER_NAMES) {
+      for (const { id: alarmId, metric, ...options } of handlerSpec(name).alarms ?? []) {
+        this.alarm(alarmId, { ...options, metric: metric(props.handlers[name].function) });
+      }
+    }
     this.alarm("RunnerVersionAge", {
       metric: metrics.of("RunnerVersionAgeDays", cloudwatch.Stats.MAXIMUM, {
         period: Duration.hours(1),

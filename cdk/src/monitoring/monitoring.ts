@@ -3,7 +3,8 @@ import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { Handler } from "../handlers/handler";
-import { HandlerName, Names } from "../names";
+import { HandlerName } from "../handlers/record";
+import { Names } from "../names";
 import { Alarms, AlarmsOptions } from "./alarms";
 import { Dashboard } from "./dashboard";
 import { Metrics } from "./metrics";
@@ -39,7 +40,7 @@ export interface MonitoringProps extends MonitoringOptions {
   readonly names: Names;
   /** The machine whose executions are the jobs. */
   readonly stateMachine: sfn.IStateMachine;
-  /** The six functions. */
+  /** The functions. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
   /** Events kept for later. */
   readonly overflow: sqs.IQueue;
@@ -64,8 +65,7 @@ export class Monitoring extends Construct {
         names,
         metrics,
         deadLetters,
-        verify: handlers.verify.function,
-        sweep: handlers.sweep.function,
+        handlers,
       });
     }
     if (props.dashboard ?? true) {
@@ -82,14 +82,7 @@ export class Monitoring extends Construct {
     if (props.savedQueries ?? true) {
       new SavedQueries(this, "SavedQueries", {
         names,
-        logGroups: {
-          verify: handlers.verify.logGroup,
-          match: handlers.match.logGroup,
-          launch: handlers.launch.logGroup,
-          token: handlers.token.logGroup,
-          cleanup: handlers.cleanup.logGroup,
-          sweep: handlers.sweep.logGroup,
-        },
+        handlers,
       });
     }
   }

@@ -1,21 +1,24 @@
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { HandlerName, Names } from "../names";
+import { Handler } from "../handlers/handler";
+import { HandlerName } from "../handlers/record";
+import { Names } from "../names";
 
 /** Whose logs the queries read. */
 export interface SavedQueriesProps {
   /** Every fixed name and ARN of the deployment. */
   readonly names: Names;
-  /** The functions' logs. */
-  readonly logGroups: Readonly<Record<HandlerName, logs.ILogGroup>>;
+  /** The functions whose logs are read. */
+  readonly handlers: Readonly<Record<HandlerName, Handler>>;
 }
 
 /** Questions to the log, ready in Logs Insights under the deployment's prefix. */
 export class SavedQueries extends Construct {
   constructor(scope: Construct, id: string, props: SavedQueriesProps) {
     super(scope, id);
-    const all = Object.values(props.logGroups);
-    const { cleanup, verify } = props.logGroups;
+    const all = Object.values(props.handlers).map(({ logGroup }) => logGroup);
+    const cleanup = props.handlers.cleanup.logGroup;
+    const verify = props.handlers.verify.logGroup;
     const query = (
       name: string,
       title: string,

@@ -9,7 +9,7 @@ import { DEPLOYMENT_TAG, Names } from "../names";
 import { allow, give, Permission } from "../permission";
 import { Capacity } from "./capacity";
 import { RunnerHost } from "./host";
-import { RunnerArchitecture } from "./runner";
+import { RunnerArchitecture } from "./runner-architecture";
 
 /** EC2 instances for runners that need what Fargate doesn't have. */
 export interface Ec2CapacityProps {

@@ -10,6 +10,7 @@ import { DEPLOYMENT_TAG } from "../names";
 import { Capacity, CAPACITY_TAG } from "./capacity";
 import { RunnerHost } from "./host";
 import { LABELS_TAG, labelsTag } from "./labels";
+import { RunnerArchitecture } from "./runner-architecture";
 import { RunnerRoles } from "./runner-roles";
 import { RUNNER_VERSION_TAG, runnerVersionTag } from "./runner-version";
 
@@ -21,9 +22,6 @@ export const RUNNER_CONTAINER = "runner";
  * `runner/runner/TASK`. `cleanup` names the stream in an execution's output.
  */
 const LOG_STREAM_PREFIX = "runner";
-
-/** The processor that a runner's jobs see, as GitHub's labels spell it. */
-export type RunnerArchitecture = "x64" | "arm64";
 
 /** What runners of every kind can be told. */
 export interface RunnerProps {

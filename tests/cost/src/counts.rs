@@ -74,7 +74,7 @@ impl Counts {
         Ok(Self {
             states: happy_path(&machine)?,
             functions: functions(
-                &read("cdk/src/handlers/sizes.ts")?,
+                &read("cdk/src/handlers/record.ts")?,
                 &read("docs/bench.json")?,
             )?,
             resources,

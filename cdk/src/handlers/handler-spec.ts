@@ -1,0 +1,78 @@
+import { Duration } from "aws-cdk-lib";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import { GitHubProps } from "../github-props";
+import { Names } from "../names";
+import { RunnerNetwork } from "../network/runner-network";
+import { Permission } from "../permission";
+import { Capacity } from "../runners/capacity";
+
+/** What a deployment knows about itself before its functions exist. */
+export interface HandlerContext {
+  /** Every fixed name and ARN of the deployment. */
+  readonly names: Names;
+  /** Region, for the condition that ties the key to Parameter Store. */
+  readonly region: string;
+  /** How the deployment uses GitHub. */
+  readonly github: Required<GitHubProps>;
+  /** Where the runners are. */
+  readonly network: RunnerNetwork;
+  /** Capacity of runners that name none. */
+  readonly capacity: Capacity;
+  /** How much the functions log. */
+  readonly logLevel: string;
+  /** How long a job may be queued before it counts as waiting too long; the program's default else. */
+  readonly waitingLimit?: Duration;
+  /**
+   * ARN of the customer-managed key of the SecureStrings.
+   * @default - the AWS-managed key `aws/ssm`, which needs no permission
+   */
+  readonly parameterKeyArn?: string;
+}
+
+/** An alarm on a function itself, rather than on a metric that it emits. */
+export interface FunctionAlarm {
+  /** Id of the construct; the alarm's name follows from it. */
+  readonly id: string;
+  /** What is watched. */
+  readonly metric: (fn: lambda.IFunction) => cloudwatch.IMetric;
+  /**
+   * From which value on it rings.
+   * @default 1
+   */
+  readonly threshold?: number;
+  /** What an operator reads. */
+  readonly description: string;
+}
+
+/** All that CDK has to know about one function. */
+export interface HandlerSpec {
+  /** One sentence for the console. */
+  readonly description: string;
+  /** How long one invocation may take. */
+  readonly timeout: Duration;
+  /** In MiB; also sets the share of a processor. */
+  readonly memorySize: number;
+  /**
+   * Whether it calls GitHub, so that it runs in the runners' network with `github.insideNetwork`.
+   * @default false
+   */
+  readonly callsGitHub?: boolean;
+  /**
+   * The name in `runner.asl.json` that stands for its published version, if the state machine calls it.
+   * @default - the state machine does not call it
+   */
+  readonly substitution?: string;
+  /**
+   * Its environment, besides what all functions have. Only what differs from the program's own
+   * default in some deployment is here, and never a secret: secrets are read from Parameter Store.
+   */
+  readonly environment: (context: HandlerContext) => Record<string, string>;
+  /** Its whole role, except for writing its own log and for what its event sources add. */
+  readonly permissions: (context: HandlerContext) => Permission[];
+  /**
+   * Alarms on the function itself.
+   * @default - none
+   */
+  readonly alarms?: readonly FunctionAlarm[];
+}

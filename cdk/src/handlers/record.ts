@@ -1,0 +1,181 @@
+import { Duration } from "aws-cdk-lib";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+import { allow } from "../permission";
+import {
+  describeExecutions,
+  endRunners,
+  followExecutions,
+  gitHubAddress,
+  jobPolicy,
+  readAppKey,
+  readSecrets,
+  readTaskDefinitions,
+  runnersAndJobs,
+  writeRunnerParameters,
+} from "./grants";
+import { HandlerSpec } from "./handler-spec";
+
+/**
+ * The functions, named after their directories in `handlers/`. Everything that differs between them
+ * is here; what calls them is in `triggers.ts`, `front-door.ts` and `runner-machine.ts`.
+ *
+ * The public-facing function reads the webhook's secret and nothing else; the App's private key is
+ * readable by those three that call GitHub.
+ */
+export const HANDLERS = {
+  verify: {
+    description: "Checks a webhook's signature and starts the job's execution",
+    // GitHub closes the connection after 10 seconds.
+    timeout: Duration.seconds(9),
+    memorySize: 256,
+    environment: ({ names, github }) => ({
+      STATE_MACHINE_ARN: names.stateMachineArn,
+      CLEANUP_FUNCTION: names.function("cleanup"),
+      ...jobPolicy(github),
+    }),
+    permissions: (context) => [
+      ...readSecrets(
+        context,
+        "ssm:GetParameter",
+        `${context.names.githubParameters}/webhook-secret`,
+      ),
+      allow(["states:StartExecution"], [context.names.stateMachineArn]),
+      describeExecutions(context.names),
+      allow(["lambda:InvokeFunction"], [context.names.functionArn("cleanup")]),
+    ],
+    alarms: [
+      {
+        id: "WebhookDown",
+        metric: ({ functionName }) =>
+          new cloudwatch.Metric({
+            namespace: "AWS/Lambda",
+            metricName: "Url5xxCount",
+            dimensionsMap: { FunctionName: functionName },
+            statistic: cloudwatch.Stats.SUM,
+          }),
+        description: "GitHub was answered with an error; it does not repeat a delivery.",
+      },
+      {
+        id: "WebhookThrottled",
+        metric: (verify) => verify.metricThrottles({ period: Duration.minutes(5) }),
+        description:
+          "Lambda refused webhooks because too many functions run at once in this account. They are delivered again by the sweep, so jobs wait for some minutes; have the quota of concurrent executions raised.",
+      },
+    ],
+  },
+  match: {
+    description: "Finds the task definition whose labels serve a job",
+    timeout: Duration.seconds(60),
+    memorySize: 256,
+    substitution: "MatchFunction",
+    environment: ({ names }) => ({ FAMILY_PREFIX: names.familyPrefix }),
+    permissions: ({ names }) => [
+      readTaskDefinitions(),
+      allow(["ssm:GetParameter"], [names.parameterArn(names.catalogueParameter)]),
+    ],
+  },
+  launch: {
+    description: "Builds the request that starts a runner's task",
+    timeout: Duration.seconds(10),
+    memorySize: 128,
+    substitution: "LaunchFunction",
+    environment: ({ names, network, capacity }) => ({
+      CLUSTER: names.cluster,
+      SUBNETS: network.subnets.map((subnet) => subnet.subnetId).join(","),
+      SECURITY_GROUPS: network.securityGroups.map((group) => group.securityGroupId).join(","),
+      ASSIGN_PUBLIC_IP: String(network.assignPublicIp),
+      CAPACITY: capacity.toString(),
+    }),
+    permissions: () => [],
+  },
+  token: {
+    description: "Registers a runner at GitHub and leaves its configuration in Parameter Store",
+    // Parameter Store's 40 writes a second are the first thing to run out in a burst.
+    timeout: Duration.seconds(60),
+    memorySize: 256,
+    callsGitHub: true,
+    substitution: "TokenFunction",
+    environment: ({ github, parameterKeyArn }) => ({
+      ...gitHubAddress(github),
+      RUNNER_SCOPE: github.scope,
+      RUNNER_GROUP: github.runnerGroup,
+      REGISTRATION: github.registration,
+      ...(parameterKeyArn && { KMS_KEY_ID: parameterKeyArn }),
+    }),
+    permissions: (context) => [...readAppKey(context), ...writeRunnerParameters(context)],
+  },
+  cleanup: {
+    description: "Removes what a runner leaves behind and checks that its job left the queue",
+    timeout: Duration.seconds(60),
+    memorySize: 256,
+    callsGitHub: true,
+    substitution: "CleanupFunction",
+    environment: ({ names, github }) => ({
+      ...gitHubAddress(github),
+      ...runnersAndJobs(names, github),
+      RUNNER_LOG_GROUP: names.runnerLogGroup,
+      ...(github.checkRuns && { CHECK_RUNS: "true" }),
+    }),
+    permissions: (context) => [
+      ...readAppKey(context),
+      ...endRunners(context.names),
+      ...followExecutions(context.names),
+    ],
+  },
+  sweep: {
+    description: "Finds and repairs what no event told us about",
+    // Less than its schedule of five minutes, so that two never run at once.
+    timeout: Duration.seconds(240),
+    memorySize: 256,
+    callsGitHub: true,
+    environment: ({ names, github, waitingLimit }) => ({
+      ...gitHubAddress(github),
+      ...runnersAndJobs(names, github),
+      FAMILY_PREFIX: names.familyPrefix,
+      ...(github.reconcileCalls > 0 && {
+        ...jobPolicy(github),
+        RECONCILE_CALLS: String(github.reconcileCalls),
+      }),
+      ...(waitingLimit && { WAITING_LIMIT_SECONDS: String(waitingLimit.toSeconds()) }),
+    }),
+    permissions: (context) => {
+      const { names } = context;
+      return [
+        ...readAppKey(context),
+        ...endRunners(names),
+        ...followExecutions(names),
+        // Registrations whose runner and execution are gone are found by listing.
+        allow(["ssm:DescribeParameters"], ["*"], {
+          wildcard: "The call can't be limited to a path; it shows names, never values.",
+        }),
+        allow(["states:ListExecutions"], [names.stateMachineArn]),
+        readTaskDefinitions(),
+        allow(["ssm:PutParameter"], [names.parameterArn(names.catalogueParameter)]),
+        // How far back it has looked through GitHub's deliveries.
+        allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
+        allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {
+          wildcard: "Each image that is rebuilt tells its runner's version in a parameter there.",
+        }),
+      ];
+    },
+    alarms: [
+      {
+        id: "SweepFails",
+        metric: (sweep) => sweep.metricErrors({ period: Duration.minutes(15) }),
+        threshold: 2,
+        description: "The sweep fails again and again: what no event told us about stays.",
+      },
+    ],
+  },
+} as const satisfies Record<string, HandlerSpec>;
+
+/** One of the functions. */
+export type HandlerName = keyof typeof HANDLERS;
+
+/** The functions' names, in the order in which a job meets them. */
+export const HANDLER_NAMES = Object.keys(HANDLERS) as readonly HandlerName[];
+
+/** What the record says about one of them. */
+export function handlerSpec(name: HandlerName): HandlerSpec {
+  return HANDLERS[name];
+}

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { HANDLER_NAMES, HANDLERS } from "../src";
+import { repositoryFile } from "../src/repository-files";
+import { PACKED } from "../scripts/pack-assets";
+import { templateOf } from "./support";
+
+const FOLDERS = readdirSync(repositoryFile("handlers")).filter((name) =>
+  existsSync(join(repositoryFile("handlers"), name, "Cargo.toml")),
+);
+const TEMPLATE = templateOf();
+
+test("every folder of handlers/ has one entry in the record, and every entry has its folder", () => {
+  assert.deepEqual([...HANDLER_NAMES].sort(), FOLDERS.sort());
+});
+
+test("every entry becomes one function, with the size that the record says", () => {
+  const functions = Object.values(TEMPLATE.findResources("AWS::Lambda::Function"));
+  assert.equal(functions.length, HANDLER_NAMES.length);
+  for (const name of HANDLER_NAMES) {
+    const { description, timeout, memorySize } = HANDLERS[name];
+    TEMPLATE.hasResourceProperties("AWS::Lambda::Function", {
+      FunctionName: `fargate-runners-${name}`,
+      Description: description,
+      Timeout: timeout.toSeconds(),
+      MemorySize: memorySize,
+    });
+    TEMPLATE.hasResourceProperties("AWS::Logs::LogGroup", {
+      LogGroupName: `/aws/lambda/fargate-runners-${name}`,
+    });
+  }
+});
+
+test("the package carries the program of every entry", () => {
+  const packed = PACKED.flatMap(
+    (file) => /^target\/lambda\/(.+)\/bootstrap$/.exec(file)?.[1] ?? [],
+  );
+  assert.deepEqual(packed.sort(), [...HANDLER_NAMES].sort());
+});
+
+test("no policy and no environment names a function that there is not", () => {
+  const text = JSON.stringify(TEMPLATE.toJSON());
+  const named = new Set(
+    [...text.matchAll(/:function:fargate-runners-([a-z-]+)/g)].map(([, name]) => name!),
+  );
+  for (const { Properties } of Object.values(TEMPLATE.findResources("AWS::Lambda::Function"))) {
+    const { CLEANUP_FUNCTION } = Properties.Environment.Variables as Record<string, string>;
+    if (CLEANUP_FUNCTION !== undefined) {
+      named.add(CLEANUP_FUNCTION.replace("fargate-runners-", ""));
+    }
+  }
+  assert.ok(named.size >= 4, [...named].join(", "));
+  assert.deepEqual(
+    [...named].filter((name) => !(HANDLER_NAMES as readonly string[]).includes(name)),
+    [],
+  );
+});
