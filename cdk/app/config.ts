@@ -28,7 +28,7 @@ export interface RunnerConfig {
   /**
    * The version of GitHub's runner in that image, like `2.338.0`, or the name of an SSM parameter
    * below `/PREFIX/runner-versions/` that holds it.
-   * @default - unknown: nobody warns when it is too old
+   * @default - unknown: no alarm when it is too old
    */
   readonly runnerVersion?: string;
   /**
@@ -59,8 +59,8 @@ export interface RunnerConfig {
 }
 
 /**
- * What the app can be told, in a JSON file (`-c config=FILE`) or one by one (`-c KEY=VALUE`, which
- * wins over the file). What it can't be told, the constructs can.
+ * Configuration of the app: a JSON file (`-c config=FILE`), single keys (`-c KEY=VALUE`), or both,
+ * where a single key wins. The constructs have more props than the app has keys.
  */
 export interface Config {
   /**
@@ -115,7 +115,7 @@ export interface Config {
    */
   readonly allowPublicRepositories?: boolean;
   /**
-   * Labels without which a job is not ours.
+   * Labels that a job must ask for.
    * @default - self-hosted
    */
   readonly requiredLabels?: string[];
@@ -125,7 +125,7 @@ export interface Config {
    */
   readonly reconcileCalls?: number;
   /**
-   * Whether a commit shows a neutral check run when a job of it is given up.
+   * Whether a job that is given up leaves a neutral check run on its commit.
    * @default false
    */
   readonly checkRuns?: boolean;
@@ -143,7 +143,7 @@ export interface Config {
   /**
    * The version of GitHub's runner in that image, like `2.338.0`, or the name of an SSM parameter
    * below `/PREFIX/runner-versions/` that holds it.
-   * @default - unknown: nobody warns when it is too old
+   * @default - unknown: no alarm when it is too old
    */
   readonly runnerVersion?: string;
   /**
@@ -261,7 +261,7 @@ export interface Config {
   readonly rolePath?: string;
 
   /**
-   * Where alarms are sent.
+   * SNS topic that alarms notify.
    * @default - none
    */
   readonly alarmTopicArn?: string;
@@ -387,7 +387,7 @@ function readJson(file: string): Record<string, unknown> {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
   } catch (error) {
-    throw new Error(`Configuration file ${file} can't be read: ${(error as Error).message}`);
+    throw new Error(`Reading configuration file ${file} failed: ${(error as Error).message}`);
   }
 }
 
@@ -418,7 +418,7 @@ function retentionDays(value: unknown, where: string): number {
   return days;
 }
 
-// A key that would silently do nothing is a mistake somewhere.
+// A key that would have no effect is a mistake.
 function refuseContradictions(config: Config): void {
   const needs: [keyof Config, string, boolean][] = [
     ["subnetIds", "vpcId", config.vpcId !== undefined],

@@ -111,35 +111,43 @@ export class FargateRunnersStack extends Stack {
     const output = (id: string, value: string, description: string) =>
       new CfnOutput(this, id, { value, description });
     output("WebhookUrl", runners.webhookUrl, "Webhook URL of the GitHub App");
-    output("StateMachineArn", runners.stateMachine.stateMachineArn, "One execution per job");
-    output("ClusterName", runners.cluster.clusterName, "Where the runners' tasks are");
-    output("ParameterPath", runners.names.githubParameters, "Where the secrets are expected");
+    output(
+      "StateMachineArn",
+      runners.stateMachine.stateMachineArn,
+      "State machine; each job is one execution",
+    );
+    output("ClusterName", runners.cluster.clusterName, "Cluster of the runners' tasks");
+    output(
+      "ParameterPath",
+      runners.names.githubParameters,
+      "Path of the secrets in Parameter Store",
+    );
     for (const name of HANDLER_NAMES) {
       const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}Function`;
-      output(id, runners.handlers[name].function.functionName, `The function ${name}`);
+      output(id, runners.handlers[name].function.functionName, `Function ${name}`);
     }
     const console = `https://${region}.console.aws.amazon.com`;
     const machineArn = runners.stateMachine.stateMachineArn;
     output(
       "ExecutionsLink",
       `${console}/states/home?region=${region}#/statemachines/view/${machineArn}`,
-      "The jobs",
+      "Executions, one per job",
     );
     output(
       "TasksLink",
       `${console}/ecs/v2/clusters/${runners.cluster.clusterName}/tasks?region=${region}`,
-      "The runners",
+      "Tasks, one per runner",
     );
     output(
       "LogsLink",
       `${console}/cloudwatch/home?region=${region}#logsV2:logs-insights`,
-      "The logs; saved queries are on the right",
+      "Logs Insights, with the saved queries on the right",
     );
     if (runners.monitoring.dashboard !== undefined) {
       output(
         "DashboardLink",
         `${console}/cloudwatch/home?region=${region}#dashboards/dashboard/${runners.names.prefix}`,
-        "How the deployment is doing",
+        "Dashboard",
       );
     }
   }

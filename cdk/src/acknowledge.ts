@@ -2,7 +2,7 @@ import { Stack, Validations } from "aws-cdk-lib";
 import { IConstruct } from "constructs";
 
 /**
- * Says why a finding of cdk-nag's AwsSolutions pack stays as it is.
+ * Acknowledges findings of cdk-nag's AwsSolutions pack, each with its reason.
  *
  * @param findings the rule, with the finding in brackets where a rule has several, to the reason
  */
@@ -12,7 +12,7 @@ export function acknowledge(construct: IConstruct, findings: Record<string, stri
   );
 }
 
-/** Says why a policy of a construct names a resource with a wildcard. */
+/** Acknowledges a wildcard in a policy of a construct, with its reason. */
 export function acknowledgeWildcard(construct: IConstruct, arn: string, reason: string): void {
   const flat = flatten(Stack.of(construct).resolve(arn));
   acknowledge(construct, { [`AwsSolutions-IAM5[Resource::${flat}]`]: reason });

@@ -30,7 +30,7 @@ import { Offer, RunnerHost } from "./runners/host";
 import { reachabilityWarnings } from "./runners/reachability";
 import { Triggers } from "./triggers";
 
-/** The context's key that points to other programs, for those who synthesize without building. */
+/** Context key of the handlers' directory, to synthesize without building them. */
 const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
 
 /** A deployment of runners; every prop has a default. */
@@ -48,17 +48,17 @@ export interface FargateRunnersProps {
    */
   readonly deployment?: string;
   /**
-   * How the deployment meets GitHub.
+   * Where GitHub is, and whose jobs are run.
    * @default - github.com, runners registered at the repository, private repositories only
    */
   readonly github?: GitHubProps;
   /**
-   * The runner that the deployment has from the start, or false to bring all of them yourself.
+   * The first runner, or false to define all runners yourself.
    * @default - Ubuntu x64 with 2 vCPU and 4 GiB
    */
   readonly defaultRunner?: Omit<FargateRunnerProps, "runners"> | false;
   /**
-   * Which capacity providers run the tasks of runners that don't say.
+   * Capacity providers of runners that name none.
    * @default Capacity.ON_DEMAND
    */
   readonly capacity?: Capacity;
@@ -89,8 +89,8 @@ export interface FargateRunnersProps {
    */
   readonly handlerEnvironment?: Partial<Record<HandlerName, Record<string, string>>>;
   /**
-   * Concurrency set aside for single functions. An account with a low quota can't spare any.
-   * @default - none is set aside
+   * Reserved concurrency of single functions. An account with a low quota has none to reserve.
+   * @default - none
    */
   readonly reservedConcurrency?: Partial<Record<HandlerName, number>>;
   /**
@@ -128,7 +128,7 @@ export interface FargateRunnersProps {
   readonly rolePath?: string;
   /**
    * Whether X-Ray traces executions.
-   * @default false - the execution's history says the same
+   * @default false - the execution's history has the same data
    */
   readonly tracing?: boolean;
   /**
@@ -163,15 +163,15 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
   /** Where the runners are. */
   readonly network: RunnerNetwork;
-  /** The runner that the deployment has from the start, unless switched off. */
+  /** The first runner, unless switched off. */
   readonly defaultRunner?: FargateRunner;
-  /** Events that nobody could handle. */
+  /** Queue of events that failed permanently. */
   readonly deadLetters: sqs.Queue;
   /** Dashboard, alarms and saved queries. */
   readonly monitoring: Monitoring;
   /** Makes all roles. */
   readonly roles: Roles;
-  /** Output of all runners: the agent, the listener, and what extra containers say. */
+  /** Log group of all runners: the agent, the listener and extra containers. */
   readonly runnerLog: logs.LogGroup;
 
   private readonly machine: RunnerMachine;
@@ -202,7 +202,7 @@ export class FargateRunners extends Construct implements RunnerHost {
 
     this.network = props.network ?? new PublicVpc(this, "Network");
     if (Construct.isConstruct(this.network)) {
-      // NAT gateways and endpoints are what an idle deployment costs most.
+      // NAT gateways and endpoints are the largest cost of an idle deployment.
       Tags.of(this.network).add(DEPLOYMENT_TAG, names.deployment);
     }
     this.cluster = this.newCluster(props.containerInsights ?? false);

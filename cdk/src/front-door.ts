@@ -27,32 +27,31 @@ const REGIONS_WITHOUT_FUNCTION_URLS: readonly string[] = [
 export interface FrontDoorProps {
   /** The function that GitHub's webhooks reach. */
   readonly verify: lambda.Function;
-  /** Where events go that nobody could handle. */
+  /** Queue of events that failed permanently. */
   readonly deadLetters: sqs.IQueue;
 }
 
 /**
- * The public address of the webhook, and the queue for what couldn't be started at once.
+ * Public address of the webhook, and the queue of events whose execution could not be started yet.
  *
- * GitHub never repeats a failed delivery. When StartExecution stays throttled for longer than
- * GitHub waits for an answer, `verify` keeps the checked event here and reads it again later.
+ * GitHub does not retry a failed delivery. When StartExecution is throttled for longer than GitHub
+ * waits for an answer, `verify` queues the checked event and retries it later.
  */
 export class FrontDoor extends Construct {
   /** The address; every request's signature is checked before its body is looked at. */
   readonly url: lambda.FunctionUrl;
-  /** Events kept for later. */
+  /** Queue of events whose execution could not be started yet. */
   readonly overflow: sqs.Queue;
 
   constructor(scope: Construct, id: string, props: FrontDoorProps) {
     super(scope, id);
     const { region } = Stack.of(this);
-    // A warning, not an error: AWS adds regions, and this list learns of it later.
+    // A warning, not an error: AWS adds regions before this list does.
     if (!Token.isUnresolved(region) && REGIONS_WITHOUT_FUNCTION_URLS.includes(region)) {
       Annotations.of(this).addWarningV2(
         "fargate-runners:no-function-url",
-        `Lambda has no function URLs in ${region}, by AWS's list, and the webhook needs one: ` +
-          `the deployment is likely to fail. Deploy to another region; runners may work for ` +
-          `GitHub from any.`,
+        `AWS lists no Lambda function URLs in ${region}, and the webhook needs one, so the ` +
+          `deployment is likely to fail. Deploy to another region: GitHub does not care which.`,
       );
     }
     // GitHub can't sign for IAM: the HMAC over the body is the authentication.
@@ -62,7 +61,7 @@ export class FrontDoor extends Construct {
       enforceSSL: true,
       visibilityTimeout: Duration.seconds(6 * HANDLERS.verify.timeout.toSeconds()),
       retentionPeriod: Duration.days(1),
-      // Throttling passes: 20 tries take at least a quarter of an hour.
+      // Throttling is transient: 20 tries take at least a quarter of an hour.
       deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 20 },
     });
     this.overflow.grantSendMessages(props.verify);
@@ -70,9 +69,9 @@ export class FrontDoor extends Construct {
     props.verify.addEventSource(
       new SqsEventSource(this.overflow, {
         batchSize: 1,
-        // The lowest that Lambda takes: the queue exists because there was too much at once.
+        // The lowest that Lambda accepts: the queue fills only when Step Functions is throttling.
         maxConcurrency: 2,
-        // `verify` names what it couldn't start; without this Lambda would take it for done.
+        // `verify` reports each message that failed; without this Lambda would delete it.
         reportBatchItemFailures: true,
       }),
     );

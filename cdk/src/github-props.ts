@@ -1,7 +1,7 @@
 import { invalidProp } from "./invalid-prop";
 import { requiredAlternatives } from "./required-labels";
 
-/** How the deployment meets GitHub. */
+/** Where GitHub is, and whose jobs are run. */
 export interface GitHubProps {
   /**
    * The API's address: github.com, `https://HOST/api/v3` for Enterprise Server, or
@@ -38,16 +38,14 @@ export interface GitHubProps {
    */
   readonly allowedRepositories?: readonly string[];
   /**
-   * Whether public repositories' jobs are run. Anybody can open a pull request there, and with it
-   * run code on a self-hosted runner.
+   * Whether jobs of public repositories are run. Anybody can open a pull request there and so run
+   * code on a runner.
    * @default false
    */
   readonly allowPublicRepositories?: boolean;
   /**
-   * Labels without which a job is not ours, so that jobs for GitHub's own runners start nothing.
-   * Alternatives stand between `|`. `group:NAME` is one for jobs that ask for that runner group and
-   * no label; GitHub does not tell which group a queued job asks for, so all jobs without labels
-   * count. For example `["self-hosted | group:Fargate | dependabot"]`.
+   * Labels that a job must ask for, alternatives between `|`: `["self-hosted | group:Fargate"]`.
+   * `group:NAME` accepts all jobs without labels, because GitHub does not tell the group of a job.
    * @default ["self-hosted"]
    */
   readonly requiredLabels?: readonly string[];
@@ -58,9 +56,8 @@ export interface GitHubProps {
    */
   readonly reconcileCalls?: number;
   /**
-   * Whether a commit shows a neutral check run when a job of it is given up, with the cause and a
-   * link to the execution. The App needs `checks: write`; an installation without it is left alone.
-   * Everybody who may read the repository reads the cause, the account's number and the region.
+   * Whether a job that is given up leaves a neutral check run with its cause. The App needs
+   * `checks: write`. Readers of the repository see the account's number and the region.
    * @default false
    */
   readonly checkRuns?: boolean;

@@ -13,7 +13,7 @@ export const DEPLOYMENT_TAG = "fargate-runners:deployment";
  * machine): an ARN built from a name breaks the circle, a CloudFormation reference would close it.
  */
 export class Names {
-  /** SSM path of everything the set-up script writes. */
+  /** SSM path of the secrets that the set-up script writes. */
   readonly githubParameters: string;
   /** SSM path under which each runner finds its registration. */
   readonly runnerParameters: string;
@@ -21,7 +21,7 @@ export class Names {
   readonly catalogueParameter: string;
   /** SSM parameter in which `sweep` remembers how far back it has seen GitHub's deliveries. */
   readonly sweepMark: string;
-  /** SSM path under which rebuilt images tell the version of their runner. */
+  /** SSM path of the runner versions of rebuilt images. */
   readonly runnerVersions: string;
   /** Name of the state machine. */
   readonly stateMachine: string;
@@ -29,7 +29,7 @@ export class Names {
   readonly cluster: string;
   /** Log group of all runners: one stream per task. */
   readonly runnerLogGroup: string;
-  /** What the family of every task definition begins with; `match` looks for it. */
+  /** Prefix of every task definition's family; `match` filters by it. */
   readonly familyPrefix: string;
 
   constructor(

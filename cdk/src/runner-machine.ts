@@ -71,7 +71,7 @@ export class RunnerMachine extends Construct {
       ),
       role: this.role,
       tracingEnabled: props.tracing,
-      // The events say what happened; the data would repeat every job's names in a second place.
+      // The events are enough; the data would copy every job's names into the log.
       logs: {
         destination: this.logGroup,
         level: sfn.LogLevel.ALL,
@@ -85,7 +85,7 @@ export class RunnerMachine extends Construct {
     }
   }
 
-  /** Lets the machine start tasks under a role that isn't under our path. */
+  /** Allows the machine to pass a role that is not under our path. */
   allowPassing(role: iam.IRole): void {
     give(this.role, [passRole(role.roleArn)]);
   }

@@ -6,27 +6,27 @@ import { SqsDestination } from "aws-cdk-lib/aws-lambda-destinations";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 
-/** What the rules connect. */
+/** Sources and targets of the rules. */
 export interface TriggersProps {
   /** Cleans up after tasks and executions. */
   readonly cleanup: lambda.Function;
-  /** Finds what no event told us about. */
+  /** Repairs what events have missed. */
   readonly sweep: lambda.Function;
   /** The cluster whose tasks are meant. */
   readonly clusterArn: string;
   /** The machine whose executions are meant. */
   readonly stateMachineArn: string;
-  /** Where events go that nobody could handle. */
+  /** Queue of events that failed permanently. */
   readonly deadLetters: sqs.IQueue;
 }
 
-/** What calls `cleanup` and `sweep` besides the state machine. */
+/** Rules that call `cleanup` and `sweep`. */
 export class Triggers extends Construct {
   constructor(scope: Construct, id: string, props: TriggersProps) {
     super(scope, id);
     const cleanup = new LambdaFunction(props.cleanup, { deadLetterQueue: props.deadLetters });
     new events.Rule(this, "TaskStopped", {
-      description: "A runner's task has stopped",
+      description: "Calls cleanup when a runner's task has stopped",
       eventPattern: {
         source: ["aws.ecs"],
         detailType: ["ECS Task State Change"],
@@ -35,7 +35,7 @@ export class Triggers extends Construct {
       targets: [cleanup],
     });
     new events.Rule(this, "ExecutionClosed", {
-      description: "A job's execution has ended without its own clean-up",
+      description: "Calls cleanup when a job's execution ended without cleaning up",
       eventPattern: {
         source: ["aws.states"],
         detailType: ["Step Functions Execution Status Change"],
@@ -47,14 +47,14 @@ export class Triggers extends Construct {
       targets: [cleanup],
     });
     new events.Rule(this, "Schedule", {
-      description: "Looks for what no event told us about",
+      description: "Calls the sweep every five minutes",
       schedule: events.Schedule.rate(Duration.minutes(5)),
-      // A sweep that was missed is made up for by the next one.
+      // The next sweep does the work of one that failed.
       targets: [new LambdaFunction(props.sweep, { retryAttempts: 0 })],
     });
-    // The rule only hands the event over; that a failed function isn't called again is for Lambda.
+    // Lambda retries a failed asynchronous invocation itself, so the rule's setting is not enough.
     props.sweep.configureAsyncInvoke({ retryAttempts: 0 });
-    // `verify` and the rules call asynchronously: what fails three times must not vanish.
+    // `verify` and the rules call asynchronously: an event that fails three times is kept.
     props.cleanup.configureAsyncInvoke({
       retryAttempts: 2,
       maxEventAge: Duration.hours(6),

@@ -26,3 +26,15 @@ test("every property of every exported interface has a meaning, and a default wh
     }
   }
 });
+
+test("no cell of a table is a paragraph", () => {
+  for (const file of ["API.md", "README.md"]) {
+    const text = readFileSync(join(__dirname, "..", file), "utf8");
+    for (const row of text.split("\n").filter((line) => line.startsWith("|"))) {
+      // A type is as long as it is.
+      const cells = row.split(/(?<!\\)\|/).filter((cell) => !/^ `.*` $/.test(cell));
+      const long = cells.find((cell) => cell.trim().length > 200);
+      assert.equal(long, undefined, `${file}: more than 200 characters`);
+    }
+  }
+});

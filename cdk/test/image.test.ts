@@ -144,13 +144,13 @@ test("rebuilding an image of one's own, or without the agent, is refused", () =>
     );
   };
   refused({ image: IMAGE, rebuild: true }, /Invalid rebuild: true/);
-  refused({ runnerVersion: "2.338.0" }, /Invalid runnerVersion: "2.338.0".*image of one's own/);
+  refused({ runnerVersion: "2.338.0" }, /Invalid runnerVersion: "2.338.0".*unless image is given/);
   refused(
     { image: IMAGE, runnerVersion: "latest" },
     /Invalid runnerVersion: "latest".*like 2\.338\.0.*\/fargate-runners\/runner-versions\//,
   );
   refused(
     { rebuild: { agentFile: "/nowhere/agent" } },
-    /isn't compiled for x64: cargo xtask zips --arch x86_64/,
+    /is not compiled for x64\. Build it: cargo xtask zips --arch x86_64/,
   );
 });

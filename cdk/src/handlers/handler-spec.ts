@@ -21,7 +21,10 @@ export interface HandlerContext {
   readonly capacity: Capacity;
   /** How much the functions log. */
   readonly logLevel: string;
-  /** How long a job may be queued before it counts as waiting too long; the program's default else. */
+  /**
+   * How long a job may be queued before it counts as waiting too long.
+   * @default - the program's own default
+   */
   readonly waitingLimit?: Duration;
   /**
    * ARN of the customer-managed key of the SecureStrings.
@@ -30,14 +33,14 @@ export interface HandlerContext {
   readonly parameterKeyArn?: string;
 }
 
-/** An alarm on a function itself, rather than on a metric that it emits. */
+/** An alarm on one of Lambda's own metrics of a function. */
 export interface FunctionAlarm {
   /** Id of the construct; the alarm's name follows from it. */
   readonly id: string;
   /** What is watched. */
   readonly metric: (fn: lambda.IFunction) => cloudwatch.IMetric;
   /**
-   * From which value on it rings.
+   * The alarm rings from this value on.
    * @default 1
    */
   readonly threshold?: number;

@@ -17,7 +17,7 @@ import { HandlerSpec } from "./handler-spec";
 
 /**
  * The functions, named after their directories in `handlers/`. Everything that differs between them
- * is here; what calls them is in `triggers.ts`, `front-door.ts` and `runner-machine.ts`.
+ * is here; their triggers are in `triggers.ts`, `front-door.ts` and `runner-machine.ts`.
  *
  * The public-facing function reads the webhook's secret and nothing else; the App's private key is
  * readable by those three that call GitHub.
@@ -53,13 +53,14 @@ export const HANDLERS = {
             dimensionsMap: { FunctionName: functionName },
             statistic: cloudwatch.Stats.SUM,
           }),
-        description: "GitHub was answered with an error; it does not repeat a delivery.",
+        description:
+          "The webhook answered GitHub with a 5xx, and GitHub does not retry a delivery. Read the log of verify; the sweep asks GitHub for redelivery.",
       },
       {
         id: "WebhookThrottled",
         metric: (verify) => verify.metricThrottles({ period: Duration.minutes(5) }),
         description:
-          "Lambda refused webhooks because too many functions run at once in this account. They are delivered again by the sweep, so jobs wait for some minutes; have the quota of concurrent executions raised.",
+          "Lambda throttled the webhook: the account has no concurrency left. The sweep has GitHub redeliver within minutes. Request a higher quota of concurrent executions.",
       },
     ],
   },
@@ -90,7 +91,7 @@ export const HANDLERS = {
   },
   token: {
     description: "Registers a runner at GitHub and leaves its configuration in Parameter Store",
-    // Parameter Store's 40 writes a second are the first thing to run out in a burst.
+    // A burst is throttled first by Parameter Store, at 40 writes a second.
     timeout: Duration.seconds(60),
     memorySize: 256,
     callsGitHub: true,
@@ -123,7 +124,7 @@ export const HANDLERS = {
     ],
   },
   sweep: {
-    description: "Finds and repairs what no event told us about",
+    description: "Finds and repairs what events have missed",
     // Less than its schedule of five minutes, so that two never run at once.
     timeout: Duration.seconds(240),
     memorySize: 256,
@@ -154,7 +155,7 @@ export const HANDLERS = {
         // How far back it has looked through GitHub's deliveries.
         allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {
-          wildcard: "Each image that is rebuilt tells its runner's version in a parameter there.",
+          wildcard: "Each rebuilt image writes its runner's version to a parameter there.",
         }),
       ];
     },
@@ -163,7 +164,8 @@ export const HANDLERS = {
         id: "SweepFails",
         metric: (sweep) => sweep.metricErrors({ period: Duration.minutes(15) }),
         threshold: 2,
-        description: "The sweep fails again and again: what no event told us about stays.",
+        description:
+          "The sweep fails repeatedly, so missed events are not repaired. Read the log of sweep.",
       },
     ],
   },

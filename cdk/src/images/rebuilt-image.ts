@@ -50,8 +50,8 @@ export interface RebuiltImageProps extends RebuildOptions {
  * The image of `images/ubuntu`, built inside AWS: after each deployment and every week, with the
  * newest runner and the newest packages. GitHub gives no jobs to a runner that is 30 days behind.
  *
- * It also spares the deploying machine Docker. Until the first build is done, about five minutes
- * after the first deployment, runners find no image.
+ * The deploying machine needs no Docker. Until the first build has finished, about five minutes
+ * after the first deployment, runners can't start.
  */
 export class RebuiltImage extends Construct {
   /** For the `image` of runners. */
@@ -70,7 +70,7 @@ export class RebuiltImage extends Construct {
     const context = prebuiltContext(architecture, props.agentFile);
     if (context === undefined) {
       throw new Error(
-        `An image that is rebuilt takes the agent along, which isn't compiled for ${architecture}: ` +
+        `A rebuilt image contains the agent, which is not compiled for ${architecture}. Build it: ` +
           agentCommand(architecture),
       );
     }
@@ -80,7 +80,7 @@ export class RebuiltImage extends Construct {
       encryption: ecr.RepositoryEncryption.AES_256,
       removalPolicy: RemovalPolicy.DESTROY,
       emptyOnDelete: true,
-      // A week's image is kept for as long as somebody might want to go back to it.
+      // Eight weeks to roll back.
       lifecycleRules: [{ maxImageCount: 8 }],
     });
     const source = new Asset(this, "Source", { path: context });
@@ -138,9 +138,9 @@ export class RebuiltImage extends Construct {
     );
     this.image = ecs.ContainerImage.fromEcrRepository(this.repository, "latest");
     acknowledge(this.project, {
-      "AwsSolutions-CB3": "Docker builds the image; what it runs is our Dockerfile.",
+      "AwsSolutions-CB3": "Docker builds the image, from our own Dockerfile.",
       "CloudFormation-Validate::E3050": "The role is referred to by its ARN, as it should be.",
-      "AwsSolutions-CB4": "What the build leaves is an image, which ECR encrypts.",
+      "AwsSolutions-CB4": "The build's only output is an image, which ECR encrypts.",
     });
   }
 

@@ -9,27 +9,27 @@ import { HANDLER_NAMES, HandlerName, handlerSpec } from "../handlers/record";
 import { Names } from "../names";
 import { Metrics } from "./metrics";
 
-/** When somebody should look. */
+/** Thresholds of the alarms, and the topic that they notify. */
 export interface AlarmsOptions {
   /**
-   * Where alarms are sent.
-   * @default - nowhere: they show in the console and on the dashboard
+   * Topic that alarms notify.
+   * @default - none: alarms show in the console and on the dashboard
    */
   readonly topic?: sns.ITopic;
   /**
-   * How many refused or failed webhooks within five minutes are too many. Scanners find every
-   * public address: a few refused requests mean nothing.
+   * Number of rejected or failed webhooks in five minutes that rings the alarm. Scanners find every
+   * public address, so a few rejected requests are normal.
    * @default 10
    */
   readonly webhookErrors?: number;
   /**
-   * How few GitHub calls may be left in the hour.
+   * Number of GitHub calls left in the hour at or below which the alarm rings.
    * @default 500
    */
   readonly rateLimitRemaining?: number;
   /**
-   * How old the runner's version may be, in days. GitHub stops giving jobs to versions that are
-   * 30 days behind.
+   * Age of the runner's version, in days, from which the alarm rings. GitHub assigns no jobs to
+   * versions that are 30 days behind.
    * @default 20
    */
   readonly runnerVersionAgeDays?: number;
@@ -48,11 +48,11 @@ export interface AlarmsProps extends AlarmsOptions {
 }
 
 /**
- * The alarms. They look at outcomes, not at how often a function failed on the way to one: a
- * throttled call that was made again is nobody's business.
+ * Alarms on outcomes, not on failed invocations: a throttled call that a retry repaired needs no
+ * attention.
  */
 export class Alarms extends Construct {
-  /** All of them, for a dashboard. */
+  /** All alarms, for a dashboard. */
   readonly all: cloudwatch.Alarm[] = [];
 
   constructor(
@@ -66,30 +66,34 @@ export class Alarms extends Construct {
 
     this.alarm("FailedExecutions", {
       metric: sum("FailedExecutions"),
-      description: "An execution ended without its job served. Its cause says what to change.",
+      description:
+        "An execution failed, and its job was not served. The execution's cause says what to change.",
     });
     this.alarm("FirstFailedStarts", {
       metric: sum("FirstFailedStarts"),
       description:
-        "A job's first runner did not come up; another one is tried. The first sign of a bad image, network or permission.",
+        "A job's first runner did not start; a retry is under way. Check the task's stoppedReason: image, network or permission.",
     });
     this.alarm("Unmatched", {
       metric: sum("Unmatched"),
       description:
-        "A job asks for labels that no task definition offers. Its execution names the nearest.",
+        "No task definition offers the labels that a job asks for. The execution's cause lists the nearest offers.",
     });
     this.alarm("JobsWaitingTooLong", {
       metric: metrics.of("JobsWaitingTooLong", cloudwatch.Stats.MAXIMUM),
-      description: "A job has been queued for longer than the limit.",
+      description:
+        "A job has been queued for longer than waitingLimit. Check whether its execution waits for capacity or for GitHub.",
     });
     this.alarm("DeadLetters", {
       metric: props.deadLetters.metricApproximateNumberOfMessagesVisible(),
-      description: "An event could not be handled. The message says which; see the README.",
+      description:
+        "An event failed permanently and is in the dead-letter queue. Read the message, fix the cause, then purge the queue.",
     });
     this.alarm("WebhookErrors", {
       metric: sum("WebhookErrors"),
       threshold: props.webhookErrors ?? 10,
-      description: "Webhooks are refused: a wrong secret, or a body that can't be read.",
+      description:
+        "Webhooks are rejected: the secret is wrong, or a body can't be read. Read the log of verify.",
     });
     for (const name of HANDLER_NAMES) {
       for (const { id: alarmId, metric, ...options } of handlerSpec(name).alarms ?? []) {
@@ -102,13 +106,14 @@ export class Alarms extends Construct {
       }),
       threshold: props.runnerVersionAgeDays ?? 20,
       description:
-        "The runner in the image is old; GitHub stops giving it jobs at 30 days behind. Rebuild the image.",
+        "The runner in an image is old; GitHub assigns no jobs to a version that is 30 days behind. Rebuild the image.",
     });
     this.alarm("RateLimit", {
       metric: metrics.of("GitHubRateLimitRemaining", cloudwatch.Stats.MINIMUM),
       threshold: props.rateLimitRemaining ?? 500,
       comparison: cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
-      description: "Few GitHub calls are left in the hour; at none, jobs wait for the next one.",
+      description:
+        "Few GitHub API calls are left in this hour; when none is left, jobs wait for the next hour.",
     });
   }
 
@@ -129,7 +134,7 @@ export class Alarms extends Construct {
       comparisonOperator:
         options.comparison ?? cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       evaluationPeriods: 1,
-      // Nothing was emitted because nothing happened.
+      // No data means that nothing happened.
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
     });
     if (this.props.topic !== undefined) {

@@ -13,21 +13,21 @@ export interface DashboardProps {
   readonly names: Names;
   /** What the handlers measure. */
   readonly metrics: Metrics;
-  /** Shown at the top. */
+  /** Alarms shown at the top. */
   readonly alarms: readonly cloudwatch.IAlarm[];
   /** The machine whose executions are the jobs. */
   readonly stateMachine: sfn.IStateMachine;
   /** The function that GitHub's webhooks reach. */
   readonly verify: lambda.IFunction;
-  /** Events kept for later. */
+  /** Queue of events whose execution could not be started yet. */
   readonly overflow: sqs.IQueue;
-  /** Events that nobody could handle. */
+  /** Events that failed permanently. */
   readonly deadLetters: sqs.IQueue;
 }
 
 const { AVERAGE, MAXIMUM, MINIMUM, SUM } = cloudwatch.Stats;
 
-/** One page: is it well, how long do jobs wait, what becomes of them, what do they cost. */
+/** One page: alarms, waiting times, outcomes, cost and GitHub's limits. */
 export class Dashboard extends Construct {
   /** The page. */
   readonly dashboard: cloudwatch.Dashboard;
@@ -52,27 +52,27 @@ export class Dashboard extends Construct {
     const latency = (label: string, statistic: string) =>
       metrics.of("QueuedToStartedSeconds", statistic, { label });
     this.dashboard.addWidgets(
-      graph("From queued to started (seconds)", [
-        latency("half of all jobs", cloudwatch.Stats.p(50)),
-        latency("nine of ten", cloudwatch.Stats.p(90)),
-        latency("99 of 100", cloudwatch.Stats.p(99)),
+      graph("Queued to started (seconds)", [
+        latency("median", cloudwatch.Stats.p(50)),
+        latency("p90", cloudwatch.Stats.p(90)),
+        latency("p99", cloudwatch.Stats.p(99)),
       ]),
       graph("Jobs", [
         props.stateMachine.metricStarted({ label: "Started" }),
-        props.stateMachine.metricSucceeded({ label: "Ended well" }),
+        props.stateMachine.metricSucceeded({ label: "Succeeded" }),
         metrics.of("FailedExecutions", SUM, { label: "Failed" }),
         metrics.of("Unmatched", SUM, { label: "Unmatched" }),
         metrics.of("JobsWaitingTooLong", MAXIMUM, { label: "Waiting too long" }),
       ]),
     );
     this.dashboard.addWidgets(
-      graph("What became of runners", [metrics.split("Outcomes", SUM)], { stacked: true }),
+      graph("Runners by outcome", [metrics.split("Outcomes", SUM)], { stacked: true }),
       graph("Runners", [
         metrics.of("Launches", SUM, { label: "Launched" }),
-        metrics.of("Relaunches", SUM, { label: "Launched again" }),
-        metrics.of("FirstFailedStarts", SUM, { label: "First one failed" }),
-        metrics.of("Thefts", SUM, { label: "Took another's job" }),
-        metrics.of("SurplusRunners", SUM, { label: "Found no job" }),
+        metrics.of("Relaunches", SUM, { label: "Relaunched" }),
+        metrics.of("FirstFailedStarts", SUM, { label: "First start failed" }),
+        metrics.of("Thefts", SUM, { label: "Ran another job" }),
+        metrics.of("SurplusRunners", SUM, { label: "Got no job" }),
       ]),
     );
     this.dashboard.addWidgets(
@@ -85,18 +85,18 @@ export class Dashboard extends Construct {
     );
     this.dashboard.addWidgets(
       graph("Webhooks", [
-        metrics.of("WebhookErrors", SUM, { label: "Refused or failed" }),
+        metrics.of("WebhookErrors", SUM, { label: "Rejected or failed" }),
         props.verify.metricThrottles({ label: "Throttled by Lambda" }),
-        metrics.of("KeptEvents", SUM, { label: "Kept for later" }),
-        props.overflow.metricApproximateNumberOfMessagesVisible({ label: "Waiting in the queue" }),
+        metrics.of("KeptEvents", SUM, { label: "Queued for retry" }),
+        props.overflow.metricApproximateNumberOfMessagesVisible({ label: "In the queue" }),
         props.deadLetters.metricApproximateNumberOfMessagesVisible({ label: "Dead letters" }),
       ]),
       graph("GitHub calls left in the hour", [
-        metrics.of("GitHubRateLimitRemaining", MINIMUM, { label: "at least" }),
-        metrics.of("GitHubRateLimitRemaining", AVERAGE, { label: "on average" }),
+        metrics.of("GitHubRateLimitRemaining", MINIMUM, { label: "minimum" }),
+        metrics.of("GitHubRateLimitRemaining", AVERAGE, { label: "average" }),
       ]),
       graph("Runner version (days old)", [
-        metrics.of("RunnerVersionAgeDays", MAXIMUM, { label: "oldest in use" }),
+        metrics.of("RunnerVersionAgeDays", MAXIMUM, { label: "oldest" }),
       ]),
       graph("Jobs not served, by reason", [metrics.split("JobsNotServed", SUM)], {
         stacked: true,

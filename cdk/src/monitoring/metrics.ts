@@ -1,6 +1,6 @@
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 
-/** The namespace of everything that the handlers measure. */
+/** Namespace of the handlers' metrics. */
 export const NAMESPACE = "FargateRunners";
 
 const { COUNT, NONE, SECONDS } = cloudwatch.Unit;

@@ -10,7 +10,7 @@ import { Dashboard } from "./dashboard";
 import { Metrics } from "./metrics";
 import { SavedQueries } from "./saved-queries";
 
-/** What an operator gets to see. */
+/** Which alarms, dashboard and queries a deployment has. */
 export interface MonitoringOptions {
   /**
    * The alarms' topic and thresholds, or false for none: eleven alarms cost about 1.10 USD a month.
@@ -34,7 +34,7 @@ export interface MonitoringOptions {
   readonly savedQueries?: boolean;
 }
 
-/** What there is to see. */
+/** What monitoring is made from. */
 export interface MonitoringProps extends MonitoringOptions {
   /** Every fixed name and ARN of the deployment. */
   readonly names: Names;
@@ -42,9 +42,9 @@ export interface MonitoringProps extends MonitoringOptions {
   readonly stateMachine: sfn.IStateMachine;
   /** The functions. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
-  /** Events kept for later. */
+  /** Queue of events whose execution could not be started yet. */
   readonly overflow: sqs.IQueue;
-  /** Events that nobody could handle. */
+  /** Events that failed permanently. */
   readonly deadLetters: sqs.IQueue;
 }
 

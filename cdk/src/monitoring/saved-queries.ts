@@ -4,7 +4,7 @@ import { Handler } from "../handlers/handler";
 import { HandlerName } from "../handlers/record";
 import { Names } from "../names";
 
-/** Whose logs the queries read. */
+/** Functions whose logs the queries read. */
 export interface SavedQueriesProps {
   /** Every fixed name and ARN of the deployment. */
   readonly names: Names;
@@ -12,7 +12,7 @@ export interface SavedQueriesProps {
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
 }
 
-/** Questions to the log, ready in Logs Insights under the deployment's prefix. */
+/** Saved queries of Logs Insights, under the deployment's prefix. */
 export class SavedQueries extends Construct {
   constructor(scope: Construct, id: string, props: SavedQueriesProps) {
     super(scope, id);
@@ -42,12 +42,12 @@ export class SavedQueries extends Construct {
       sort: "@timestamp desc",
       limit: 200,
     });
-    query("Outcomes", "What became of runners", [cleanup], {
+    query("Outcomes", "Runners by outcome", [cleanup], {
       filterStatements: ["ispresent(Outcomes)"],
       statsStatements: ["sum(Outcomes) as runners by Outcome"],
       sort: "runners desc",
     });
-    query("Latency", "From queued to started, by the hour", [cleanup], {
+    query("Latency", "Queued to started, by hour", [cleanup], {
       filterStatements: ["ispresent(QueuedToStartedSeconds)"],
       statsStatements: [
         "pct(QueuedToStartedSeconds, 50) as half, pct(QueuedToStartedSeconds, 95) as most, max(QueuedToStartedSeconds) as slowest, count(*) as jobs by bin(1h)",
@@ -58,13 +58,13 @@ export class SavedQueries extends Construct {
       statsStatements: ["sum(EstimatedCost) as usd, count(*) as runners by Repository"],
       sort: "usd desc",
     });
-    query("Webhooks", "Refused webhooks", [verify], {
+    query("Webhooks", "Rejected webhooks", [verify], {
       fields: ["@timestamp", "level", "message", "error"],
       filterStatements: ['level in ["ERROR", "WARN"]'],
       sort: "@timestamp desc",
       limit: 200,
     });
-    query("Durations", "How long the functions take, and how often they start cold", all, {
+    query("Durations", "Duration, memory and cold starts of the functions", all, {
       filterStatements: ['@type = "REPORT"'],
       statsStatements: [
         "count(*) as calls, count(@initDuration) as cold, pct(@duration, 50) as half, pct(@duration, 99) as slow, max(@maxMemoryUsed / 1048576) as MiB by @log",

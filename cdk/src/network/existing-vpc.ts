@@ -3,7 +3,7 @@ import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
-/** A VPC that is there already. */
+/** An existing VPC. */
 export interface ExistingVpcProps {
   /** The VPC. */
   readonly vpc: ec2.IVpc;
@@ -24,7 +24,7 @@ export interface ExistingVpcProps {
   readonly assignPublicIp?: boolean;
 }
 
-/** Runners in a VPC that somebody else looks after. */
+/** Runners in a VPC that this stack does not manage. */
 export class ExistingVpc extends Construct implements RunnerNetwork {
   readonly vpc: ec2.IVpc;
   readonly subnets: ec2.ISubnet[];

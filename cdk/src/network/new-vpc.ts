@@ -4,13 +4,13 @@ import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
 import { invalidProp } from "../invalid-prop";
 
-/** Addresses of a VPC that isn't told. */
+/** Addresses of a VPC unless given. */
 export const DEFAULT_CIDR = "10.0.0.0/16";
 
 /** For how many zones each subnet leaves addresses. */
 const ZONES = 4;
 
-/** What every VPC that we create can be told. */
+/** Props of every VPC that we create. */
 export interface NewVpcProps {
   /**
    * Addresses of the VPC, as a CIDR block. A task takes one address of its subnet.
@@ -25,7 +25,7 @@ export interface NewVpcProps {
   readonly maxAzs?: number;
   /**
    * Whether accepted and rejected connections are logged to CloudWatch Logs.
-   * @default false - it is billed by volume, and runners talk much
+   * @default false - billed by volume, and runners transfer much
    */
   readonly flowLogs?: boolean;
 }

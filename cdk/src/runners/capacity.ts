@@ -1,11 +1,11 @@
-/** The tag by which a task definition asks for other capacity than the deployment's default. */
+/** Tag of a task definition: its capacity providers, if not the deployment's default. */
 export const CAPACITY_TAG = "GH:capacity";
 
 /** Which capacity providers run a task, in order of preference. */
 export class Capacity {
   /** Fargate, on demand. */
   static readonly ON_DEMAND = new Capacity(["FARGATE"]);
-  /** Fargate Spot, and on demand where there is no Spot capacity or it was taken away. */
+  /** Fargate Spot; on demand when there is no Spot capacity or it was reclaimed. */
   static readonly SPOT_WITH_FALLBACK = new Capacity(["FARGATE_SPOT", "FARGATE"]);
   /** Fargate Spot only: about 70 % cheaper, and a job waits while there is none. */
   static readonly SPOT = new Capacity(["FARGATE_SPOT"]);

@@ -48,8 +48,7 @@ export interface Ec2CapacityProps {
 }
 
 /**
- * An Auto Scaling group that grows with the runners that wait, and shrinks by instances that run
- * none.
+ * An Auto Scaling group that scales out with waiting runners, and in by instances without one.
  */
 export class Ec2Capacity extends Construct {
   /** For the `capacity` of runners. */
@@ -84,7 +83,7 @@ export class Ec2Capacity extends Construct {
       instanceType: props.instanceType ?? new ec2.InstanceType(arm ? "m7g.xlarge" : "m7i.xlarge"),
       securityGroup: network.securityGroups[0],
       associatePublicIpAddress: network.assignPublicIp ? true : undefined,
-      // What it may do is below; the toolkit would let it write every log of the account.
+      // Its permissions are below; the toolkit would allow it to write every log of the account.
       role: role.withoutPolicyUpdates(),
       userData: ec2.UserData.forLinux(),
       requireImdsv2: true,
@@ -114,7 +113,7 @@ export class Ec2Capacity extends Construct {
       newInstancesProtectedFromScaleIn: true,
     });
     this.autoScalingGroup.addUserData(
-      // A runner leaves a disk full behind; the default is three hours.
+      // A stopped task's disk is freed after three hours by default.
       "echo ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=5m >> /etc/ecs/ecs.config",
     );
     const provider = new ecs.AsgCapacityProvider(this, "Provider", {
@@ -128,7 +127,7 @@ export class Ec2Capacity extends Construct {
     this.capacity = Capacity.of(provider.capacityProviderName);
     Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
     acknowledge(this, {
-      "AwsSolutions-AS3": "Instances come and go with the jobs: a notice of each says nothing.",
+      "AwsSolutions-AS3": "Instances scale with the jobs; a notification for each would be noise.",
     });
   }
 }

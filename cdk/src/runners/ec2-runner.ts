@@ -55,7 +55,7 @@ export class Ec2Runner extends Runner {
             ...(docker && { DOCKER_HOST: SOCKET }),
           },
         },
-        // The instances decide about the platform; ECS refuses to hear of it here.
+        // The instances decide about the platform; ECS rejects it here.
         taskDefinition: (self, { runtimePlatform: _, ...basics }) =>
           new ecs.TaskDefinition(self, "TaskDefinition", {
             ...basics,
@@ -101,7 +101,7 @@ export class Ec2Runner extends Runner {
     });
     const daemon = this.taskDefinition.addContainer("docker", {
       image,
-      // Without it, the job would go on with no daemon and fail in a way that says nothing.
+      // Otherwise the job would go on without a daemon and fail with a misleading error.
       essential: true,
       privileged: true,
       entryPoint: ["sh", "-c"],

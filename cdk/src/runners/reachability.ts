@@ -1,9 +1,9 @@
 import { RequiredAlternative } from "../required-labels";
 import { Offer } from "./host";
 
-/** Something about an offer that its author probably didn't mean. */
+/** A likely mistake in an offer. */
 export interface ReachabilityWarning {
-  /** The offer that jobs don't reach as expected. */
+  /** The offer that is wrong. */
   readonly offer: Offer;
   /** Identifies the warning where somebody acknowledges it. */
   readonly id: string;

@@ -1,7 +1,7 @@
 import { invalidProp } from "../invalid-prop";
 import { Names } from "../names";
 
-/** The tag by which a task definition tells the version of GitHub's runner in its image. */
+/** Tag of a task definition: the version of GitHub's runner in its image. */
 export const RUNNER_VERSION_TAG = "GH:runner-version";
 
 /** The tag's value: a version, or the name of a parameter that `sweep` may read. */

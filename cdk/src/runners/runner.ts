@@ -23,7 +23,7 @@ export const RUNNER_CONTAINER = "runner";
  */
 const LOG_STREAM_PREFIX = "runner";
 
-/** What runners of every kind can be told. */
+/** Props of every kind of runner. */
 export interface RunnerProps {
   /** The deployment that the runner belongs to. */
   readonly runners: RunnerHost;
@@ -56,9 +56,8 @@ export interface RunnerProps {
   readonly rebuild?: boolean | RebuildOptions;
   /**
    * The version of GitHub's runner in `image`, like `2.338.0`, or the name of an SSM parameter
-   * below `/PREFIX/runner-versions/` that holds it. `sweep` warns by metric and alarm before GitHub
-   * stops giving jobs to it. Goes only with `image`: of the others it is known.
-   * @default - unknown: nobody warns
+   * below `/PREFIX/runner-versions/` that holds it; an alarm watches its age. Only with `image`.
+   * @default - unknown: no alarm
    */
   readonly runnerVersion?: string;
   /**
@@ -89,7 +88,7 @@ export interface RunnerProps {
   readonly extraContainers?: Record<string, ecs.ContainerDefinitionOptions>;
 }
 
-/** What the kinds of runners fill in differently. */
+/** What differs between the kinds of runners. */
 export interface RunnerKind {
   /** What the default name ends with and the default labels hold besides. */
   readonly flavour?: string;
@@ -147,7 +146,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     this.logging = ecs.LogDriver.awsLogs({
       logGroup: runners.runnerLog,
       streamPrefix: LOG_STREAM_PREFIX,
-      // A log that can't be delivered must not stop the job.
+      // A log that can't be delivered must not block the job.
       mode: ecs.AwsLogDriverMode.NON_BLOCKING,
     });
     const roles = new RunnerRoles(this, "Roles", runners, props.taskRole);
@@ -187,12 +186,13 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       Tags.of(this.taskDefinition).add(CAPACITY_TAG, kind.capacity.toString(), only);
     }
     acknowledge(this.taskDefinition, {
-      "AwsSolutions-ECS2": "Settings that every job may read; a registration comes by parameter.",
+      "AwsSolutions-ECS2":
+        "Settings that every job may read; the registration is read from Parameter Store.",
     });
     runners.addOffer({ construct: this, family, labels });
   }
 
-  /** The image, and what the tag tells of its runner's version. */
+  /** The image, and the value of its version tag. */
   private imageOf(
     props: RunnerProps,
     name: string,
@@ -201,14 +201,22 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     const { image, rebuild = false, runners, runnerVersion } = props;
     if (image !== undefined) {
       if (rebuild !== false) {
-        throw invalidProp("rebuild", rebuild, "nothing beside an image of one's own");
+        throw invalidProp(
+          "rebuild",
+          rebuild,
+          "false, or no image: your own image is not rebuilt here",
+        );
       }
       const version =
         runnerVersion && runnerVersionTag("runnerVersion", runnerVersion, runners.names);
       return { image, version };
     }
     if (runnerVersion !== undefined) {
-      throw invalidProp("runnerVersion", runnerVersion, "nothing without an image of one's own");
+      throw invalidProp(
+        "runnerVersion",
+        runnerVersion,
+        "nothing, unless image is given: the version of our own image is known",
+      );
     }
     if (rebuild === false) {
       return { image: ubuntuImage(architecture), version: ubuntuRunnerVersion() };
@@ -224,7 +232,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
         throw invalidProp("extraContainers", name, `any name but '${RUNNER_CONTAINER}'`);
       }
       this.taskDefinition.addContainer(name, {
-        // A helper that ends must not end the job; the task ends with the runner.
+        // A container that exits must not end the job; the task ends with the runner.
         essential: false,
         logging: this.logging,
         ...container,
