@@ -1,4 +1,4 @@
-//! What the parts promise each other, held against each other.
+//! Interfaces between the parts, compared with each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
@@ -8,6 +8,7 @@ mod dependencies;
 mod faults;
 mod github_api;
 mod metrics;
+mod prose;
 mod run_task;
 mod settings;
 mod workflows;
