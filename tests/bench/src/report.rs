@@ -1,5 +1,6 @@
 //! The figures, as JSON and as tables.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::Context;
@@ -76,6 +77,7 @@ impl Report {
         for table in [
             self.floor_table(),
             self.sizes_table(),
+            self.calls_table(),
             self.agent_table(),
             self.catalogue_table(),
             self.burst_table(),
@@ -111,30 +113,40 @@ impl Report {
 
     fn sizes_table(&self) -> Option<String> {
         table(
-            "| function | peak RAM, MiB | program, bytes | zip, bytes | calls, first | calls, warm |",
+            "| function | peak RAM, MiB | program, bytes | zip, bytes |",
             &self.functions,
             |f| {
-                let per = |calls: &std::collections::BTreeMap<String, u64>, by: u32| {
-                    if calls.is_empty() {
-                        return "none".to_owned();
-                    }
-                    let shown = calls.iter().map(|(call, count)| {
-                        // Far below 2^52.
-                        #[allow(clippy::cast_precision_loss)]
-                        let each = *count as f64 / f64::from(by.max(1));
-                        format!("{each} {call}")
-                    });
-                    shown.collect::<Vec<_>>().join(", ")
-                };
                 format!(
-                    "| `{}` | {} | {} | {} | {} | {} |",
+                    "| `{}` | {} | {} | {} |",
                     f.name,
                     f.peak_mib.show(1),
                     thousands(f.program_bytes),
-                    thousands(f.zip_bytes),
-                    per(&f.first_calls, 1),
-                    per(&f.warm_calls, self.invocations)
+                    thousands(f.zip_bytes)
                 )
+            },
+        )
+    }
+
+    /// A row for each call of each function: how often in the first invocation, and in a later one.
+    fn calls_table(&self) -> Option<String> {
+        let calls: Vec<_> = self
+            .functions
+            .iter()
+            .flat_map(|f| {
+                let named: BTreeSet<_> = f.first_calls.keys().chain(f.warm_calls.keys()).collect();
+                named.into_iter().map(move |call| (f, call))
+            })
+            .collect();
+        table(
+            "| function | call | first invocation | each warm invocation |",
+            &calls,
+            |(f, call)| {
+                let count = |calls: &BTreeMap<String, u64>| calls.get(*call).copied().unwrap_or(0);
+                // Far below 2^52.
+                #[allow(clippy::cast_precision_loss)]
+                let warm = count(&f.warm_calls) as f64 / f64::from(self.invocations.max(1));
+                let first = count(&f.first_calls);
+                format!("| `{}` | {call} | {first} | {warm} |", f.name)
             },
         )
     }

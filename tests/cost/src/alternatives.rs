@@ -43,7 +43,7 @@ fn cloud_snorkel() -> Other {
                 &GB_SECOND_X86,
             ),
         ]),
-        assumed: "6 transitions, 5 invocations of 0.5 s at 128 MB, 4 reads of secrets; 4 secrets, redelivery every 5 min; logs and alarms not counted",
+        assumed: "6 transitions, 5 invocations of 0.5 s at 128 MB, 4 secret reads; 4 secrets, redelivery every 5 min",
     }
 }
 
@@ -73,6 +73,6 @@ fn terraform() -> Other {
             ),
             Item::new("SQS requests", 730.0 * 900.0, &SQS_CALL),
         ]),
-        assumed: "no state machine, EC2 instead of Fargate; 3 webhooks through webhook and dispatcher (0.3 s at 256 MB), one launch (3 s at 512 MB), scale-down every 5 min (2 s at 512 MB); logs and alarms not counted",
+        assumed: "no state machine, EC2 instead of Fargate; 3 webhooks through webhook and dispatcher (0.3 s at 256 MB), one launch (3 s at 512 MB), scale-down every 5 min (2 s at 512 MB)",
     }
 }

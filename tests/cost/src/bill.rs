@@ -75,7 +75,7 @@ pub(crate) fn job(counts: &Counts) -> Bill {
         Item::new("state transitions", states, &TRANSITION),
         Item::new("Lambda requests", invocations, &INVOCATION),
         Item::new("Lambda GB-seconds (arm64)", gb_seconds, &GB_SECOND_ARM),
-        Item::new("GB of the functions' logs", log / 1e9, &LOG_GB),
+        Item::new("GB of function logs", log / 1e9, &LOG_GB),
         // The parameter is encrypted once and decrypted once.
         Item::new("KMS requests", 2.0, &KMS_CALL),
     ])
@@ -88,15 +88,15 @@ pub(crate) fn idle_month(counts: &Counts) -> Bill {
     let dashboards = counts.resources("AWS::CloudWatch::Dashboard").into();
     let log = sweeps * counts.log_bytes("sweep");
     Bill(vec![
-        Item::new("sweeps: Lambda requests", sweeps, &INVOCATION),
+        Item::new("`sweep`: Lambda requests", sweeps, &INVOCATION),
         Item::new(
-            "sweeps: GB-seconds (arm64)",
+            "`sweep`: GB-seconds (arm64)",
             sweeps * counts.gb_seconds("sweep"),
             &GB_SECOND_ARM,
         ),
-        Item::new("sweeps: GB of logs", log / 1e9, &LOG_GB),
+        Item::new("`sweep`: GB of logs", log / 1e9, &LOG_GB),
         Item::new(
-            "watching the overflow queue: SQS requests",
+            "polling the overflow queue: SQS requests",
             HOURS * WATCHING,
             &SQS_CALL,
         ),

@@ -30,12 +30,12 @@ pub(crate) fn page(counts: &Counts) -> String {
 fn head(counts: &Counts) -> String {
     let ours = job(counts);
     format!(
-        "# What it costs\n\n\
-         Written by `cargo xtask cost` from the state machine, CDK's sizes and resources, the figures in \
-         [bench.json](bench.json) and the list prices below (us-east-1, {AS_OF}, no free tier); a test holds the page \
-         against them. Change those, not this page.\n\n\
-         **A job costs {} for everything but its own time on Fargate**, an idle month {}. A job of five minutes on one \
-         vCPU and 2 GB costs {} on Fargate: {:.0} times as much.\n",
+        "# Cost\n\n\
+         `cargo xtask cost` generates this page from the state machine, CDK's sizes and resources, the figures in \
+         [bench.json](bench.json) and the list prices below (us-east-1, {AS_OF}, no free tier). A test compares it. \
+         Change its sources, not this page.\n\n\
+         **The control plane costs {} per job** and {} per idle month. Fargate costs {} for a job of five minutes on \
+         one vCPU and 2 GB: {:.0} times as much.\n",
         dollars(ours.total()),
         cents(idle_month(counts).total()),
         dollars(task(5.0)),
@@ -44,35 +44,37 @@ fn head(counts: &Counts) -> String {
 }
 
 fn bills(counts: &Counts) -> String {
-    let mut text = String::from("## The control plane\n\n### A job that goes well\n\n");
+    let mut text = String::from("## Control plane\n\n### A successful job\n\n");
     let _ = writeln!(
         text,
-        "States: {}. GitHub sends three webhooks per job (queued, in progress, completed), each an invocation of \
-         `verify`; EventBridge tells `cleanup` of the task's end, beside the state machine's own call. One invocation in \
-         {:.0} meets a new sandbox, whose start is billed.\n",
+        "States: {}. GitHub sends three webhooks per job (queued, in progress, completed), and each invokes `verify`. \
+         `cleanup` runs twice: for the state machine, and for the EventBridge event of the stopped task. One \
+         invocation in {:.0} is assumed to be a cold start, which is billed.\n",
         counts.states.join(", "),
         1.0 / COLD
     );
     text.push_str(&table(&job(counts), true));
-    text.push_str("\n| function | per job | MiB | billed, ms | in a new sandbox |\n|---|---:|---:|---:|---:|\n");
+    text.push_str(
+        "\n| function | per job | MiB | billed, ms | cold start, ms |\n|---|---:|---:|---:|---:|\n",
+    );
     for (name, times) in INVOKED {
         let (warm, cold) = counts.billed(name);
         let mib = counts.mib(name);
         let _ = writeln!(text, "| `{name}` | {times} | {mib} | {warm} | {cold} |");
     }
     text.push_str(
-        "\nMeasured with a function's share of a processor, against an AWS that answers in 15 ms and a GitHub that answers \
-         in 120 ms ([performance.md](performance.md)).\n",
+        "\nMeasured at the function's CPU share, with AWS answering in 15 ms and GitHub in 120 ms \
+         ([performance.md](performance.md)).\n",
     );
-    text.push_str("\n### A month without a job\n\n");
+    text.push_str("\n### An idle month\n\n");
     text.push_str(&table(&idle_month(counts), false));
     text.push_str(
-        "\nThe alarms, and the queue that is watched, are what it costs to be told; without them the month is the sweeps'. \
-         Metrics come with jobs: the eight that an ordinary job sends are $0.30 each and month, billed by the hours in \
-         which they have values, two of them for each repository.\n",
+        "\nMost of it is monitoring; `-c dashboard=false -c alarms=false` removes the dashboard and the alarms. Metrics cost \
+         extra once there are jobs: an ordinary job sends eight, at $0.30 per month each, billed for the hours with \
+         values. Two of them exist per repository.\n",
     );
-    text.push_str("\n### Beside the alternatives\n\nThe same prices, the same arithmetic.\n\n");
-    text.push_str("| | per job | idle month | what is counted |\n|---|---:|---:|---|\n");
+    text.push_str("\n### Alternatives\n\nComputed with the same prices; logs and alarms of the others are not counted.\n\n");
+    text.push_str("| system | per job | idle month | counted |\n|---|---:|---:|---|\n");
     let mut row = |name: &str, per_job: f64, idle: f64, what: &str| {
         let _ = writeln!(
             text,
@@ -99,9 +101,15 @@ fn bills(counts: &Counts) -> String {
             other.assumed,
         );
     }
-    text.push_str(
-        "\nA state machine is most of our price and of CloudSnorkel's, and it is what answers \"what became of my job\". \
-         Without one, terraform-aws-github-runner is cheaper per job; the difference is a tenth of a second of Fargate.\n",
+    let cheapest = alternatives::all()
+        .iter()
+        .map(|other| other.job.total())
+        .fold(f64::INFINITY, f64::min);
+    let _ = writeln!(
+        text,
+        "\nMost of the price per job is the state machine, here and in CloudSnorkel's system; it shows what happened to \
+         each job. terraform-aws-github-runner has none and is cheaper per job, by the price of {:.0} seconds of Fargate.",
+        (job(counts).total() - cheapest) / task(1.0 / 60.0)
     );
     text
 }
@@ -114,9 +122,9 @@ fn task(minutes: f64) -> f64 {
 fn fargate(counts: &Counts) -> String {
     let control = job(counts).total();
     let mut text = String::from(
-        "## The runner's own time\n\n\
-         Fargate bills from the start of the image's download to the task's end, a minute at least.\n\n\
-         | job | x86_64 | arm64 | control plane's share (x86_64) |\n|---|---:|---:|---:|\n",
+        "## Runners\n\n\
+         Fargate bills from the start of the image pull to the end of the task, at least one minute.\n\n\
+         | job | x86_64 | arm64 | share of the control plane (x86_64) |\n|---|---:|---:|---:|\n",
     );
     for (vcpu, gb) in [(1.0, 2.0), (2.0, 4.0), (4.0, 8.0)] {
         for minutes in [1.0, 5.0, 30.0] {
@@ -132,15 +140,15 @@ fn fargate(counts: &Counts) -> String {
         }
     }
     text.push_str(
-        "\nSo what saves money is a faster start (a smaller image), the right size, arm64 and Fargate Spot (about 70 % \
-         off), in this order of ease; nothing in the control plane does.\n",
+        "\nTo save money, use a smaller image (a faster start), the right task size, arm64, and Fargate Spot (about 70 % \
+         off). Savings in the control plane do not matter.\n",
     );
     text
 }
 
 fn volumes(counts: &Counts) -> String {
     let mut text = String::from(
-        "## A month's bill\n\nJobs of five minutes, one vCPU and 2 GB, x86_64.\n\n\
+        "## Monthly bill\n\nJobs of five minutes on one vCPU and 2 GB, x86_64.\n\n\
          | jobs a month | control plane | Fargate |\n|---:|---:|---:|\n",
     );
     for jobs in quotas::VOLUMES {
@@ -158,7 +166,7 @@ fn volumes(counts: &Counts) -> String {
 
 fn prices() -> String {
     let mut text = format!(
-        "## List prices\n\nus-east-1, looked up {AS_OF}.\n\n| what | listed | source |\n|---|---|---|\n"
+        "## List prices\n\nus-east-1, as of {AS_OF}.\n\n| item | price | source |\n|---|---|---|\n"
     );
     for price in ALL {
         let _ = writeln!(
@@ -179,7 +187,7 @@ fn table(bill: &Bill, single: bool) -> String {
             cents(amount)
         }
     };
-    let mut text = String::from("| what | how many | price |\n|---|---:|---:|\n");
+    let mut text = String::from("| item | quantity | price |\n|---|---:|---:|\n");
     for item in &bill.0 {
         let _ = writeln!(
             text,
@@ -189,7 +197,7 @@ fn table(bill: &Bill, single: bool) -> String {
             shown(item.price())
         );
     }
-    let _ = writeln!(text, "| **together** | | **{}** |", shown(bill.total()));
+    let _ = writeln!(text, "| **total** | | **{}** |", shown(bill.total()));
     text
 }
 

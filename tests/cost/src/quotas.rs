@@ -45,47 +45,47 @@ fn quotas(counts: &Counts) -> Vec<Quota> {
     };
     vec![
         quota(
-            "Fargate On-Demand vCPUs at once",
+            "Fargate On-Demand vCPUs",
             6.0,
-            "vCPU, a new account's",
+            "vCPU in a new account",
             JOB_SECONDS,
-            "Service Quotas, *Fargate On-Demand vCPU resource count*: jobs at once × vCPUs; AWS raises it with use",
+            "Service Quotas, *Fargate On-Demand vCPU resource count*: concurrent jobs × vCPUs; AWS also raises it with use",
             "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html",
         ),
         quota(
-            "GitHub's calls of one installation",
+            "GitHub calls per installation",
             5_000.0 / 3_600.0,
             "a second (5,000 an hour)",
             2.0,
-            "grows by itself to 12,500 an hour with repositories and users, 15,000 on Enterprise Cloud; then one App for each organization",
+            "grows to 12,500 an hour with repositories and users, 15,000 on Enterprise Cloud; beyond that, one App per organization",
             "https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api",
         ),
         quota(
-            "GitHub's just-in-time configurations",
+            "GitHub just-in-time configurations",
             3.0,
             "a second (180 a minute)",
             1.0,
-            "not raised; a burst waits in the state machine. One installation for each organization has its own",
+            "fixed per installation; a burst waits in the state machine. Each organization's installation has its own",
             "https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api",
         ),
         quota(
-            "tasks launched on Fargate",
+            "Fargate task launches",
             20.0,
             "a second, 100 at once",
             1.0,
-            "Service Quotas, Fargate's launch rate and ECS RunTask together",
+            "Service Quotas: Fargate's launch rate and ECS RunTask together",
             "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html",
         ),
         quota(
-            "Parameter Store: PutParameter and GetParameter",
+            "Parameter Store, PutParameter and GetParameter",
             40.0,
             "a second",
             2.0,
-            "the account's setting *higher throughput* ($0.05 per 10,000 calls)",
+            "the account setting *higher throughput* ($0.05 per 10,000 calls)",
             "https://docs.aws.amazon.com/general/latest/gr/ssm.html",
         ),
         quota(
-            "Lambda's functions at once",
+            "Lambda concurrent executions",
             1_000.0,
             "(10 in a new account)",
             lambda,
@@ -97,7 +97,7 @@ fn quotas(counts: &Counts) -> Vec<Quota> {
             150.0,
             "a second, 800 at once (300 and 1,300 in the largest regions)",
             1.0,
-            "Service Quotas; beyond it jobs are kept in the overflow queue",
+            "Service Quotas; beyond it jobs wait in the overflow queue",
             "https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html",
         ),
         quota(
@@ -117,13 +117,16 @@ pub(crate) fn section(counts: &Counts) -> String {
     let mut text = String::from("## What stops growth\n\n");
     let _ = writeln!(
         text,
-        "Jobs of five minutes on one vCPU, on 22 days of ten hours; the busiest minutes have {PEAK} times the average: \
-         {}. A percentage is how much of the default limit that takes; over 100 %, jobs wait. Nothing is lost there \
-         (docs/reliability.md), it takes longer.\n",
+        "Assumes jobs of five minutes on one vCPU, on 22 days of ten hours, with {PEAK} times the average load in the busiest \
+         minutes: {}. The columns show the used share of each default limit at the peak. Over 100 %, jobs wait; none is \
+         lost ([reliability.md](reliability.md#bursts)).\n",
         VOLUMES
             .iter()
             .zip(rates)
-            .map(|(jobs, rate)| format!("{rate:.2} jobs a second at {} a month", thousands(*jobs)))
+            .map(|(jobs, rate)| format!(
+                "{rate:.2} jobs a second at {} jobs a month",
+                thousands(*jobs)
+            ))
             .collect::<Vec<_>>()
             .join(", ")
     );
@@ -132,7 +135,7 @@ pub(crate) fn section(counts: &Counts) -> String {
         .join(" ");
     let _ = writeln!(
         text,
-        "| limit | default | {heads} what to raise |\n|---|---|---:|---:|---:|---|"
+        "| quota | default | {heads} how to raise it |\n|---|---|---:|---:|---:|---|"
     );
     for quota in &quotas {
         let shares = rates
@@ -158,7 +161,7 @@ pub(crate) fn section(counts: &Counts) -> String {
         met.sort_by(|a, b| b.0.total_cmp(&a.0));
         let names: Vec<_> = met.iter().map(|(_, what)| *what).collect();
         let verdict = if names.is_empty() {
-            "nothing has to be raised".to_owned()
+            "no quota needs raising".to_owned()
         } else {
             format!("raise {}", names.join(", then "))
         };
