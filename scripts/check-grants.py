@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""What end-to-end tests needed that is not granted, and what is granted that none needed, with the reason.
+"""Compares the IAM grants of each role with the calls that the end-to-end tests made.
 
     scripts/check-grants.py target/local/engine-of-tests/grants.json tests/unused-grants.toml
 
-The first file is the engine's: per role what it is granted, and what its calls needed and were refused. The second has
-per role, or pattern of roles, reasons and what is granted for each although nothing used it. Fails for a refused call,
-for a grant without a reason, and for a reason without a grant. That one was used after all is no failure: some are
-needed only now and then.
+The local AWS engine writes the first file: each role's grants, and the permissions that its calls used and were refused.
+The second lists, per role or pattern of roles, the unused grants with the reason for each. Fails on a refused call, on an
+unused grant without a reason, and on a reason without a grant. A listed grant may be used: some calls are rare.
 """
 
 import json
@@ -19,18 +18,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 DEPLOYMENT = "fargate-runners-"
-"""Roles of the default deployment begin like this; the variants' are made by the same code."""
+"""Prefix of the default deployment's roles. The variants' roles come from the same code, so they are skipped."""
 
 
 def main() -> None:
     recorded, reasons = (Path(argument) for argument in sys.argv[1:])
     if not recorded.exists():
-        sys.exit(f"{recorded} is missing: it is written by the end-to-end tests")
+        sys.exit(f"{recorded} is missing; run the end-to-end tests, which write it")
     roles = {
         short(name): role for name, role in json.loads(recorded.read_text()).items() if name.startswith(DEPLOYMENT)
     }
     if not roles:
-        sys.exit(f"{recorded} has no role of {DEPLOYMENT}*: were all end-to-end tests run?")
+        sys.exit(f"{recorded} has no role {DEPLOYMENT}*; run all end-to-end tests")
     unused = {(name, action) for name, role in roles.items() for action in idle(role)}
     explained = {
         (pattern, action): reason
@@ -44,16 +43,16 @@ def main() -> None:
         if found:
             shown[name, found[0]].append(action)
         else:
-            missing.append(f"{name} is granted {action}, which nothing needed")
+            missing.append(f"{name}: no test used {action}; remove the grant or add a reason")
     held = {(name, action) for name, role in roles.items() for action in role["granted"]}
-    print(f"{len(roles)} roles are granted {len(held)} actions, of which {len(unused)} were not needed:")
+    print(f"{len(roles)} roles have {len(held)} granted actions; the tests did not use {len(unused)} of them:")
     for (name, reason), actions in shown.items():
         print(f"  {name}: {', '.join(actions)}: {reason}")
 
-    problems = [f"{name} was refused {what}" for name, role in roles.items() for what in role["refused"]]
+    problems = [f"{name}: refused {what}; grant it or remove the call" for name, role in roles.items() for what in role["refused"]]
     problems += missing
     problems += [
-        f"{name} has a reason for {action}, and isn't granted it"
+        f"{name}: has a reason for {action} but no such grant; remove the reason"
         for name, action in explained
         if not any(covers((name, action), one) for one in held)
     ]
@@ -62,17 +61,17 @@ def main() -> None:
 
 
 def covers(explained: tuple[str, str], granted: tuple[str, str]) -> bool:
-    """Whether a reason's pattern of roles and action are those of a grant."""
+    """Whether a reason's role pattern and action match a grant."""
     return fnmatchcase(granted[0], explained[0]) and granted[1] == explained[1]
 
 
 def short(role: str) -> str:
-    """A role's name without the stack's and without what CloudFormation and CDK make it unique by."""
+    """A role's name without the stack prefix and the unique suffixes of CloudFormation and CDK."""
     return re.sub(r"[0-9A-F]{8}-?[0-9A-Za-z]+$", "", role.removeprefix(DEPLOYMENT))
 
 
 def idle(role: dict[str, list[str]]) -> Iterator[str]:
-    """The granted actions, or patterns of actions, under which no needed one falls."""
+    """The granted actions, or action patterns, that no used action matches."""
     for action in role["granted"]:
         if not any(fnmatchcase(used.lower(), action.lower()) for used in role["used"]):
             yield action

@@ -3,7 +3,7 @@
 
     python scripts/check-policies.py TEMPLATE...
 
-Needs local/engine/requirements-checks.txt. Exits 1 when a finding is neither repaired nor explained.
+Needs local/engine/requirements-checks.txt. Exits with 1 if a finding is not listed in EXPLAINED.
 """
 
 import json
@@ -12,21 +12,21 @@ import sys
 
 from parliament import analyze_policy_string
 
-# Findings that stay, with the reason.
+# Accepted findings, with the reason.
 EXPLAINED = {
-    # Its data calls every kind of resource of these calls required; an execution of a Standard machine is just one.
+    # parliament requires every resource type of these actions; a Standard workflow's execution is only one of them.
     ("RESOURCE_MISMATCH", "states:DescribeExecution"): "there are no express executions",
     ("RESOURCE_MISMATCH", "states:ListExecutions"): "there are no map runs",
-    # The call's resource is a container instance, of which Fargate has none; its condition names the cluster.
+    # The action's resource is a container instance, and Fargate has none; the condition names the cluster.
     ("RESOURCE_STAR", "ecs:ListTasks"): "limited by the condition on the cluster",
-    # Lambda makes a function's interfaces under the function's role, and checks that it may do so anywhere.
-    ("RESOURCE_STAR", "ec2:CreateNetworkInterface"): "asked for by Lambda",
-    ("RESOURCE_STAR", "ec2:DeleteNetworkInterface"): "asked for by Lambda",
-    ("RESOURCE_STAR", "ec2:AssignPrivateIpAddresses"): "asked for by Lambda",
-    ("RESOURCE_STAR", "ec2:UnassignPrivateIpAddresses"): "asked for by Lambda",
+    # Lambda creates a function's network interfaces with the function's role, and requires the permission on all resources.
+    ("RESOURCE_STAR", "ec2:CreateNetworkInterface"): "required by Lambda",
+    ("RESOURCE_STAR", "ec2:DeleteNetworkInterface"): "required by Lambda",
+    ("RESOURCE_STAR", "ec2:AssignPrivateIpAddresses"): "required by Lambda",
+    ("RESOURCE_STAR", "ec2:UnassignPrivateIpAddresses"): "required by Lambda",
 }
 
-# What a reference stands for, so that an ARN reads as one.
+# Values for references, so that ARNs are well-formed.
 PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
 ARNS = {
     "AWS::CodeBuild::Project": "arn:aws:codebuild:us-east-1:123456789012:project/x",
@@ -42,7 +42,7 @@ ARNS = {
 
 
 def main(paths: list[str]) -> int:
-    """Prints what is wrong in each template and returns the exit status."""
+    """Prints the findings of each template and returns the exit status."""
     if not paths:
         print(__doc__, file=sys.stderr)
         return 2
