@@ -47,7 +47,7 @@ fn sources(directory: &Path, found: &mut String) {
     }
 }
 
-/// Whether code calls `outcome`'s function of that name, or hands it on to be called. Functions and
+/// Whether code calls `decisions`' function of that name, or hands it on to be called. Functions and
 /// methods of the same name that others define do not count.
 fn calls(code: &str, name: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -56,7 +56,7 @@ fn calls(code: &str, name: &str) -> bool {
         let after = &code[at + name.len()..];
         let called = after.starts_with('(') || after.starts_with(')');
         let whole = !before.ends_with(is_word);
-        let qualified = before.ends_with("outcome::");
+        let qualified = before.ends_with("decisions::");
         let others = before.ends_with("fn ") || before.ends_with('.');
         called && whole && !others && (qualified || !before.ends_with("::"))
     })
@@ -75,7 +75,7 @@ fn production() -> String {
     let mut code = code_of(&["handlers"]);
     for entry in fs::read_dir(Checkout::here().path("crates")).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().is_none_or(|name| name != "outcome") {
+        if path.file_name().is_none_or(|name| name != "decisions") {
             sources(&path.join("src"), &mut code);
         }
     }
@@ -103,12 +103,12 @@ fn only_calls_of_the_rules_themselves_count() {
     for (code, counts) in [
         ("if may_stop(answer) {", true),
         (".is_some_and(cleans_after_task)", true),
-        ("outcome::retire(seen, idle)", true),
+        ("decisions::retire(seen, idle)", true),
         ("pub async fn retire(fleet: &Fleet)", false),
         ("fleet::retire(deps)", false),
         ("self.judge(world)", false),
         ("would_attend(world)", false),
-        ("use outcome::{retire, may_stop};", false),
+        ("use decisions::{retire, may_stop};", false),
     ] {
         let name = ["may_stop", "cleans_after_task", "retire", "judge", "attend"]
             .into_iter()

@@ -1,8 +1,10 @@
-//! The names of faults: in code, in the state machine, in its documentation.
+//! The names of faults, states and reasons for giving up: in code, in the state machine, in its
+//! documentation.
 
 use std::collections::BTreeSet;
 
-use protocol::Fault;
+use decisions::GiveUp;
+use protocol::{Fault, State};
 use serde_json::Value;
 
 use crate::{read, table};
@@ -55,6 +57,27 @@ fn the_state_machines_table_lists_exactly_the_faults_there_are() {
     );
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), in_code());
     assert_eq!(listed.len(), in_code().len(), "a fault is listed twice");
+}
+
+#[test]
+fn the_state_machine_has_exactly_the_states_that_decisions_go_by() {
+    let definition: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
+    let states = definition["States"].as_object().unwrap();
+    let in_the_machine: BTreeSet<_> = states.keys().map(String::as_str).collect();
+    let in_code: BTreeSet<_> = State::ALL.iter().map(|state| state.as_str()).collect();
+    assert_eq!(in_the_machine, in_code);
+    assert_eq!(in_code.len(), State::ALL.len());
+}
+
+#[test]
+fn the_state_machines_table_lists_exactly_the_reasons_for_giving_up() {
+    let listed = table(&read("statemachine/README.md"), "## Why a job is given up");
+    let in_code: BTreeSet<_> = GiveUp::ALL
+        .iter()
+        .map(|reason| reason.name().to_owned())
+        .collect();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), in_code);
+    assert_eq!(listed.len(), in_code.len(), "a reason is listed twice");
 }
 
 #[test]

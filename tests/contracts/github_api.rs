@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, JobState, Scope};
+use decisions::JobStatus;
+use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
 use github_standin::{Access, Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
 use protocol::{Job, JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
@@ -189,7 +190,7 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
     installation.second_look(&scope, refused.unwrap_err()).await;
     let gone = of(id);
     server.delete_run(gone.run_id).unwrap();
-    assert_eq!(installation.job(&gone).await.unwrap(), JobState::Absent);
+    assert_eq!(installation.job(&gone).await.unwrap(), JobStatus::Absent);
 
     let exchanges = recorder.exchanges();
     assert!(

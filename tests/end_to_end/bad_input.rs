@@ -4,6 +4,8 @@ use github_standin::{NewJob, OwnerType, RunnerGroup};
 use local_stack::{Engine, EngineOptions, Execution};
 use tooling::Checkout;
 
+use protocol::State;
+
 use crate::faults::visits;
 use crate::harness::{LIMIT, Site, assert_succeeded, labels, run, script};
 
@@ -71,7 +73,7 @@ fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
         let (job, execution) = site.run(script("octo/outdated", "true")).await;
         github.change_settings(|settings| settings.minimum_runner_version = None);
         failed(&execution, "RunnerTooOld", &["Rebuild the runner image"]);
-        assert_eq!(visits(&execution, "Runner").len(), 1);
+        assert_eq!(visits(&execution, State::Runner).len(), 1);
         github.cancel_job(job.id).unwrap();
         site.nothing_left_of(&job).await;
     });

@@ -6,6 +6,7 @@ use std::fs;
 
 use github_standin::{Fault, FaultKind, Job, JobStatus};
 use local_stack::{Execution, Visit};
+use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tooling::Checkout;
@@ -16,123 +17,123 @@ use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
 pub(crate) const RUNNER_TRIES: u32 = 6;
 
 /// Which tests take a clause of the state machine: its state, its kind, the first of its errors.
-const TAKEN_BY: &[(&str, &str, &str, &str)] = &[
+const TAKEN_BY: &[(State, &str, &str, &str)] = &[
     (
-        "Match",
+        State::Match,
         "Retry",
         "Throttled",
         "faults::a_throttled_match_is_tried_again",
     ),
     (
-        "Match",
+        State::Match,
         "Catch",
         "Unmatched",
         "bad_input::a_job_that_nothing_matches_ends_with_the_nearest_offers",
     ),
     (
-        "Match",
+        State::Match,
         "Catch",
         "BadInput",
         "bad_input::a_task_definition_without_the_container_is_named",
     ),
     (
-        "Match",
+        State::Match,
         "Catch",
         "States.ALL",
         "faults::an_outage_that_outlasts_match_is_followed_by_another_execution",
     ),
     (
-        "Launch",
+        State::Launch,
         "Retry",
         "Lambda.TooManyRequestsException",
         "faults::a_throttled_launch_is_tried_again",
     ),
     (
-        "Launch",
+        State::Launch,
         "Catch",
         "Deferred",
         "faults::an_order_for_later_waits_for_its_time",
     ),
     (
-        "Launch",
+        State::Launch,
         "Catch",
         "States.ALL",
         "faults::an_outage_that_outlasts_launch_is_followed_by_another_attempt",
     ),
     (
-        "Token",
+        State::Token,
         "Retry",
         "Throttled",
         "faults::a_throttled_token_is_tried_again",
     ),
     (
-        "Token",
+        State::Token,
         "Catch",
         "JobNotQueued",
         "faults::a_job_that_is_over_gets_no_runner",
     ),
     (
-        "Token",
+        State::Token,
         "Catch",
         "GitHubRateLimited",
         "faults::githubs_rate_limit_on_registrations_is_waited_out",
     ),
     (
-        "Token",
+        State::Token,
         "Catch",
         "BadInput",
         "bad_input::an_app_that_is_not_installed_is_named_with_the_repository",
     ),
     (
-        "Token",
+        State::Token,
         "Catch",
         "States.ALL",
         "faults::a_crashed_token_is_followed_by_an_attempt_with_another_registration",
     ),
     (
-        "Runner",
+        State::Runner,
         "Retry",
         "ECS.AmazonECSException",
         "faults::a_throttled_run_task_is_tried_again",
     ),
     (
-        "Runner",
+        State::Runner,
         "Retry",
         "ECS.InvalidParameterException",
         "faults::a_look_up_that_ec2_throttles_is_tried_again",
     ),
     (
-        "Runner",
+        State::Runner,
         "Catch",
         "States.ALL",
         "faults::a_lack_of_capacity_is_waited_out",
     ),
     (
-        "Cleanup",
+        State::Cleanup,
         "Retry",
         "Throttled",
         "faults::a_throttled_cleanup_is_tried_again",
     ),
     (
-        "Cleanup",
+        State::Cleanup,
         "Catch",
         "StillQueued",
         "faults::a_task_that_never_starts_is_followed_by_another",
     ),
     (
-        "Cleanup",
+        State::Cleanup,
         "Catch",
         "GitHubRateLimited",
         "faults::githubs_rate_limit_on_the_judge_is_waited_out",
     ),
     (
-        "Cleanup",
+        State::Cleanup,
         "Catch",
         "GaveUp",
         "bad_input::an_app_that_is_not_installed_is_named_with_the_repository",
     ),
     (
-        "Cleanup",
+        State::Cleanup,
         "Catch",
         "States.ALL",
         "faults::a_broken_cleanup_fails_and_its_event_cleans_up",
@@ -158,7 +159,7 @@ fn every_retry_and_catch_has_a_test_that_takes_it() {
     }
     let taken: BTreeSet<_> = TAKEN_BY
         .iter()
-        .map(|(state, kind, first, _)| ((*state).to_owned(), *kind, (*first).to_owned()))
+        .map(|(state, kind, first, _)| (state.as_str().to_owned(), *kind, (*first).to_owned()))
         .collect();
     assert_eq!(clauses, taken, "what is there, and what a test takes");
     for (.., test) in TAKEN_BY {
@@ -202,16 +203,16 @@ pub(crate) async fn is_over(site: &Site, job: &Job) {
     site.nothing_left_of(job).await;
 }
 
-pub(crate) fn visits<'a>(execution: &'a Execution, state: &str) -> Vec<&'a Visit> {
+pub(crate) fn visits(execution: &Execution, state: State) -> Vec<&Visit> {
     execution
         .visits
         .iter()
-        .filter(|visit| visit.state == state)
+        .filter(|visit| visit.state == state.as_str())
         .collect()
 }
 
 /// The errors that a state failed with, one for each visit that did.
-pub(crate) fn failures<'a>(execution: &'a Execution, state: &str) -> Vec<&'a str> {
+pub(crate) fn failures(execution: &Execution, state: State) -> Vec<&str> {
     visits(execution, state)
         .iter()
         .filter_map(|visit| visit.failure.as_ref())
@@ -220,13 +221,13 @@ pub(crate) fn failures<'a>(execution: &'a Execution, state: &str) -> Vec<&'a str
 }
 
 /// A state is entered once, and its task is tried three times.
-fn takes_three_tries(execution: &Execution, state: &str) {
+fn takes_three_tries(execution: &Execution, state: State) {
     let visits = visits(execution, state);
     assert_eq!(visits.len(), 1, "{:?}", execution.visits);
     assert_eq!(visits[0].tries, 3);
 }
 
-async fn is_tried_again(harness: &Harness, function: &str, state: &str) {
+async fn is_tried_again(harness: &Harness, function: &str, state: State) {
     let site = &harness.repository;
     let _alone = site.alone.write().await;
     invocations_fail(harness, function, "TooManyRequestsException", 2).await;
@@ -236,22 +237,22 @@ async fn is_tried_again(harness: &Harness, function: &str, state: &str) {
 
 #[test]
 fn a_throttled_match_is_tried_again() {
-    run(async |harness| is_tried_again(harness, "match", "Match").await);
+    run(async |harness| is_tried_again(harness, "match", State::Match).await);
 }
 
 #[test]
 fn a_throttled_launch_is_tried_again() {
-    run(async |harness| is_tried_again(harness, "launch", "Launch").await);
+    run(async |harness| is_tried_again(harness, "launch", State::Launch).await);
 }
 
 #[test]
 fn a_throttled_token_is_tried_again() {
-    run(async |harness| is_tried_again(harness, "token", "Token").await);
+    run(async |harness| is_tried_again(harness, "token", State::Token).await);
 }
 
 #[test]
 fn a_throttled_cleanup_is_tried_again() {
-    run(async |harness| is_tried_again(harness, "cleanup", "Cleanup").await);
+    run(async |harness| is_tried_again(harness, "cleanup", State::Cleanup).await);
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn a_throttled_run_task_is_tried_again() {
         let fault = json!({ "service": "ecs", "operation": "RunTask", "match": "octo/throttled-task", "times": 2 });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/throttled-task").await;
-        takes_three_tries(&execution, "Runner");
+        takes_three_tries(&execution, State::Runner);
     });
 }
 
@@ -279,7 +280,7 @@ fn a_look_up_that_ec2_throttles_is_tried_again() {
         });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/throttled-look-up").await;
-        takes_three_tries(&execution, "Runner");
+        takes_three_tries(&execution, State::Runner);
     });
 }
 
@@ -308,8 +309,8 @@ fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
         // One more than its tries.
         invocations_fail(harness, "launch", "Runtime.ExitError", 9).await;
         let (_, execution) = served(site, "octo/no-launch").await;
-        assert_eq!(failures(&execution, "Launch"), ["Runtime.ExitError"]);
-        assert_eq!(visits(&execution, "Wait").len(), 1);
+        assert_eq!(failures(&execution, State::Launch), ["Runtime.ExitError"]);
+        assert_eq!(visits(&execution, State::Wait).len(), 1);
     });
 }
 
@@ -320,8 +321,8 @@ fn a_crashed_token_is_followed_by_an_attempt_with_another_registration() {
         let _alone = site.alone.write().await;
         invocations_fail(harness, "token", "Runtime.ExitError", 1).await;
         let (_, execution) = served(site, "octo/crashed-token").await;
-        assert_eq!(failures(&execution, "Token"), ["Runtime.ExitError"]);
-        assert_eq!(visits(&execution, "Token").len(), 2);
+        assert_eq!(failures(&execution, State::Token), ["Runtime.ExitError"]);
+        assert_eq!(visits(&execution, State::Token).len(), 2);
     });
 }
 
@@ -334,8 +335,8 @@ fn githubs_rate_limit_on_registrations_is_waited_out() {
         let fault = Fault::new(limited).on("POST", "generate-jitconfig");
         site.deployment.github.fault(fault);
         let (_, execution) = served(site, "octo/limited").await;
-        assert_eq!(failures(&execution, "Token"), ["GitHubRateLimited"]);
-        assert_eq!(visits(&execution, "Wait").len(), 1);
+        assert_eq!(failures(&execution, State::Token), ["GitHubRateLimited"]);
+        assert_eq!(visits(&execution, State::Wait).len(), 1);
     });
 }
 
@@ -353,7 +354,7 @@ fn a_github_that_is_down_is_waited_out() {
         let fault = Fault::new(down).on("POST", "generate-jitconfig").times(3);
         site.deployment.github.fault(fault);
         let (_, execution) = served(site, "octo/down").await;
-        assert_eq!(failures(&execution, "Token"), ["GitHubUnavailable"]);
+        assert_eq!(failures(&execution, State::Token), ["GitHubUnavailable"]);
     });
 }
 
@@ -373,7 +374,7 @@ fn a_queued_job_that_github_does_not_find_is_still_served() {
         let fault = Fault::new(missing).on("GET", "/actions/jobs/").times(2);
         site.deployment.github.fault(fault);
         let (_, execution) = served(site, "octo/not-found").await;
-        assert_eq!(visits(&execution, "Cleanup").len(), 2);
+        assert_eq!(visits(&execution, State::Cleanup).len(), 2);
     });
 }
 
@@ -387,8 +388,8 @@ fn githubs_rate_limit_on_the_judge_is_waited_out() {
             .github
             .fault(Fault::new(limited).on("GET", "/actions/jobs/"));
         let (_, execution) = served(site, "octo/limited-judge").await;
-        assert_eq!(failures(&execution, "Cleanup"), ["GitHubRateLimited"]);
-        assert_eq!(visits(&execution, "WaitForGitHub").len(), 1);
+        assert_eq!(failures(&execution, State::Cleanup), ["GitHubRateLimited"]);
+        assert_eq!(visits(&execution, State::WaitForGitHub).len(), 1);
     });
 }
 
@@ -400,10 +401,13 @@ fn a_lack_of_capacity_is_waited_out() {
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/capacity", "times": RUNNER_TRIES });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/capacity").await;
-        assert_eq!(failures(&execution, "Runner"), ["ECS.AmazonECSException"]);
-        assert_eq!(visits(&execution, "Runner").len(), 2);
         assert_eq!(
-            visits(&execution, "Token").len(),
+            failures(&execution, State::Runner),
+            ["ECS.AmazonECSException"]
+        );
+        assert_eq!(visits(&execution, State::Runner).len(), 2);
+        assert_eq!(
+            visits(&execution, State::Token).len(),
             2,
             "each attempt has its own registration"
         );
@@ -418,8 +422,8 @@ fn a_task_that_never_starts_is_followed_by_another() {
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "never-starts" });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/never-starts").await;
-        assert_eq!(failures(&execution, "Cleanup"), ["StillQueued"]);
-        assert_eq!(visits(&execution, "Runner").len(), 2);
+        assert_eq!(failures(&execution, State::Cleanup), ["StillQueued"]);
+        assert_eq!(visits(&execution, State::Runner).len(), 2);
     });
 }
 
@@ -468,8 +472,8 @@ fn a_job_that_is_over_gets_no_runner() {
         let (job, first) = served(site, "octo/over").await;
         let execution = again(site, &job, &first, |order| order["recheck"] = json!(true)).await;
         assert_succeeded(&execution);
-        assert_eq!(failures(&execution, "Token"), ["JobNotQueued"]);
-        assert!(visits(&execution, "Runner").is_empty());
+        assert_eq!(failures(&execution, State::Token), ["JobNotQueued"]);
+        assert!(visits(&execution, State::Runner).is_empty());
     });
 }
 
@@ -490,9 +494,9 @@ fn an_order_for_later_waits_for_its_time() {
         .await;
         assert_succeeded(&execution);
         // The engine's waits are shortened and the handlers' clock is not, so there can be several.
-        let deferred = failures(&execution, "Launch");
+        let deferred = failures(&execution, State::Launch);
         assert!(!deferred.is_empty() && deferred.iter().all(|error| *error == "Deferred"));
-        assert_eq!(visits(&execution, "Wait").len(), deferred.len());
-        assert_eq!(failures(&execution, "Token"), ["JobNotQueued"]);
+        assert_eq!(visits(&execution, State::Wait).len(), deferred.len());
+        assert_eq!(failures(&execution, State::Token), ["JobNotQueued"]);
     });
 }

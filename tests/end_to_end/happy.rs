@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use github_standin::{Job, JobStatus, NewJob, Snapshot};
 use local_stack::Visit;
+use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -30,7 +31,14 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
             .iter()
             .map(|visit| visit.state.as_str())
             .collect();
-        assert_eq!(states, ["Match", "Launch", "Token", "Runner", "Cleanup"]);
+        let expected = [
+            State::Match,
+            State::Launch,
+            State::Token,
+            State::Runner,
+            State::Cleanup,
+        ];
+        assert_eq!(states, expected.map(State::as_str));
         let counts = site.deployment.github.request_counts();
         let calls: Vec<_> = counts
             .iter()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use github_standin::{Config, Job, JobStatus, NewJob, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Execution, Observer, Plan, synthesize};
+use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::Recorder;
@@ -351,7 +352,10 @@ impl Site {
                 let execution = self.observer.execution(&name).await?;
                 let waits = execution.is_some_and(|execution| {
                     let visits = execution.visits.iter();
-                    execution.is_over() || visits.clone().any(|visit| visit.state == "Cleanup")
+                    execution.is_over()
+                        || visits
+                            .clone()
+                            .any(|visit| visit.state == State::Cleanup.as_str())
                 });
                 Ok(waits.then_some(()))
             })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use local_stack::Visit;
+use protocol::State;
 use serde_json::{Value, json};
 
 use crate::harness::{Site, run, script};
@@ -134,7 +135,7 @@ fn no_secret_is_in_history_overrides_logs_or_the_jobs_environment() {
         let launched = execution
             .visits
             .iter()
-            .find(|visit| visit.state == "Launch")
+            .find(|visit| visit.state == State::Launch.as_str())
             .unwrap();
         let path =
             launched.result.as_ref().map_or(

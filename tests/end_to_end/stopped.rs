@@ -3,6 +3,7 @@
 
 use futures_util::future::join_all;
 use github_standin::{Job, JobStatus};
+use protocol::State;
 use reqwest::Method;
 use serde_json::json;
 
@@ -10,7 +11,14 @@ use crate::harness::{Harness, LIMIT, Site, run, script};
 use crate::recovery::sweep;
 
 /// Every state that lasts.
-const STATES: [&str; 6] = ["Match", "Launch", "Token", "Runner", "Cleanup", "Wait"];
+const STATES: [State; 6] = [
+    State::Match,
+    State::Launch,
+    State::Token,
+    State::Runner,
+    State::Cleanup,
+    State::Wait,
+];
 
 /// What is done to an execution.
 #[derive(Clone, Copy)]
@@ -29,7 +37,7 @@ impl Stop {
         }
     }
 
-    fn repository(self, state: &str) -> String {
+    fn repository(self, state: State) -> String {
         format!("octo/{}-in-{state}", self.status().to_lowercase())
     }
 }
@@ -72,13 +80,13 @@ fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_jo
 }
 
 /// Queues a job for each state, and stops its execution there; answers the jobs with their states.
-async fn stopped_in_each_state(harness: &'static Harness, stop: Stop) -> Vec<(Job, &'static str)> {
+async fn stopped_in_each_state(harness: &'static Harness, stop: Stop) -> Vec<(Job, State)> {
     let stopped = STATES.map(async |state| (stopped_in(harness, state, stop).await, state));
     join_all(stopped).await
 }
 
 /// Queues a job, and stops its execution in that state.
-async fn stopped_in(harness: &'static Harness, state: &'static str, stop: Stop) -> Job {
+async fn stopped_in(harness: &'static Harness, state: State, stop: Stop) -> Job {
     let site = &harness.repository;
     let repository = stop.repository(state);
     // Each state lasts: a function's calls and RunTask are late, and made although nobody waits for
@@ -87,12 +95,12 @@ async fn stopped_in(harness: &'static Harness, state: &'static str, stop: Stop) 
         "service": "lambda", "operation": "Invoke", "effect": "delay", "seconds": 2,
         "times": 8, "match": repository,
     })];
-    if state == "Wait" {
+    if state == State::Wait {
         faults = vec![json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": repository,
             "times": crate::faults::RUNNER_TRIES,
         })];
-    } else if state == "Runner" {
+    } else if state == State::Runner {
         faults.push(json!({
             "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 2,
             "match": repository,
@@ -108,7 +116,7 @@ async fn stopped_in(harness: &'static Harness, state: &'static str, stop: Stop) 
         .wait(LIMIT, async || {
             let execution = site.observer.execution(&name).await?;
             let now = execution.and_then(|found| found.visits.last().cloned());
-            Ok(now.filter(|visit| visit.state == state))
+            Ok(now.filter(|visit| visit.state == state.as_str()))
         })
         .await
         .unwrap();
@@ -131,14 +139,14 @@ async fn stopped_in(harness: &'static Harness, state: &'static str, stop: Stop) 
     let execution = site.ended(&job).await;
     assert_eq!(execution.status, stop.status(), "in {state}");
     let last = execution.visits.last().map(|visit| visit.state.as_str());
-    assert_eq!(last, Some(state), "{:?}", execution.visits);
+    assert_eq!(last, Some(state.as_str()), "{:?}", execution.visits);
     let path = format!("/faults?match={repository}");
     harness.control(Method::DELETE, &path, json!({})).await;
     job
 }
 
 /// What was under way appears, grows old, and is found by `sweep`.
-async fn is_swept(harness: &Harness, jobs: &[(Job, &str)]) {
+async fn is_swept(harness: &Harness, jobs: &[(Job, State)]) {
     let site = &harness.repository;
     let names: Vec<_> = jobs.iter().map(|(job, _)| site.name(job)).collect();
     let mut left = Vec::new();

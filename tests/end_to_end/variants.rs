@@ -2,6 +2,7 @@
 //! is taken away again.
 
 use local_stack::{Aws, Execution, Plan, Visit};
+use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tooling::{Checkout, Progress};
@@ -203,7 +204,10 @@ fn between(xml: &str, element: &str) -> Vec<String> {
 
 /// The RunTask request that a stay in Launch made.
 fn run_task(visit: &Visit) -> Option<Value> {
-    let result = visit.result.as_ref().filter(|_| visit.state == "Launch")?;
+    let result = visit
+        .result
+        .as_ref()
+        .filter(|_| visit.state == State::Launch.as_str())?;
     Some(result["Payload"]["runTask"].clone())
 }
 

@@ -1,7 +1,7 @@
 //! One family's offer, and all of them.
 
 use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
-use protocol::{LabelSet, Matched};
+use protocol::{Definition, LabelSet, Matched};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -32,22 +32,11 @@ pub struct Catalogue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
-    /// The family's name.
-    pub family: String,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub definition: Definition,
     /// The labels it offers.
     pub labels: LabelSet,
-    /// Its capacity providers in order of preference; empty where the deployment's own apply.
-    #[serde(default)]
-    pub capacity: Vec<String>,
-    /// CPU units of the task (1,024 are one vCPU), where the definition says so.
-    pub cpu: Option<u32>,
-    /// Memory of the task in MiB, where the definition says so.
-    pub memory: Option<u32>,
-    /// `X86_64` or `ARM64`, where the definition says so.
-    pub architecture: Option<String>,
-    /// How its tasks are connected; unknown in what an earlier version published.
-    #[serde(default)]
-    pub network_mode: Option<String>,
     /// The names of its containers.
     #[serde(default)]
     pub containers: Vec<String>,
@@ -71,25 +60,27 @@ impl Offer {
             return None;
         }
         Some(Self {
-            family: family.to_owned(),
+            definition: Definition {
+                family: family.to_owned(),
+                capacity: tag(CAPACITY_TAG)
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+                cpu: definition.cpu().and_then(|cpu| cpu.parse().ok()),
+                memory: definition.memory().and_then(|memory| memory.parse().ok()),
+                architecture: definition
+                    .runtime_platform()
+                    .and_then(|platform| platform.cpu_architecture())
+                    .map(|architecture| architecture.as_str().to_owned()),
+                // ECS's own default, for Linux: a definition for Fargate always says `awsvpc`.
+                network_mode: Some(
+                    definition
+                        .network_mode()
+                        .map_or("bridge", NetworkMode::as_str)
+                        .to_owned(),
+                ),
+            },
             labels,
-            capacity: tag(CAPACITY_TAG)
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-            cpu: definition.cpu().and_then(|cpu| cpu.parse().ok()),
-            memory: definition.memory().and_then(|memory| memory.parse().ok()),
-            architecture: definition
-                .runtime_platform()
-                .and_then(|platform| platform.cpu_architecture())
-                .map(|architecture| architecture.as_str().to_owned()),
-            // ECS's own default, for Linux: a definition for Fargate always says `awsvpc`.
-            network_mode: Some(
-                definition
-                    .network_mode()
-                    .map_or("bridge", NetworkMode::as_str)
-                    .to_owned(),
-            ),
             containers: definition
                 .container_definitions()
                 .iter()
@@ -103,13 +94,8 @@ impl Offer {
     /// What the state machine goes on with.
     pub fn matched(&self) -> Matched {
         Matched {
-            family: self.family.clone(),
+            definition: self.definition.clone(),
             offered: self.labels.clone(),
-            capacity: self.capacity.clone(),
-            cpu: self.cpu,
-            memory: self.memory,
-            architecture: self.architecture.clone(),
-            network_mode: self.network_mode.clone(),
         }
     }
 }
@@ -145,13 +131,15 @@ mod tests {
         assert_eq!(
             Offer::of("fargate-runners-arm", &definition, &tags),
             Some(Offer {
-                family: "fargate-runners-arm".to_owned(),
+                definition: Definition {
+                    family: "fargate-runners-arm".to_owned(),
+                    capacity: vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()],
+                    cpu: Some(1024),
+                    memory: Some(2048),
+                    architecture: Some("ARM64".to_owned()),
+                    network_mode: Some("awsvpc".to_owned()),
+                },
                 labels: LabelSet::parse("arm64 linux self-hosted"),
-                capacity: vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()],
-                cpu: Some(1024),
-                memory: Some(2048),
-                architecture: Some("ARM64".to_owned()),
-                network_mode: Some("awsvpc".to_owned()),
                 containers: vec!["runner".to_owned()],
                 runner_version: Some("2.338.0".to_owned()),
             })
@@ -162,13 +150,14 @@ mod tests {
     fn what_a_definition_does_not_say_stays_open() {
         let definition = TaskDefinition::builder().build();
         let offer = Offer::of("f", &definition, &[tag("GH:labels", "linux")]).unwrap();
-        assert_eq!(
-            (offer.cpu, offer.memory, offer.architecture),
-            (None, None, None)
-        );
-        assert!(offer.capacity.is_empty() && offer.containers.is_empty());
-        // What ECS takes such a definition for.
-        assert_eq!(offer.network_mode.as_deref(), Some("bridge"));
+        let open = Definition {
+            family: "f".to_owned(),
+            // What ECS takes such a definition for.
+            network_mode: Some("bridge".to_owned()),
+            ..Definition::default()
+        };
+        assert_eq!(offer.definition, open);
+        assert!(offer.containers.is_empty());
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Catalogue {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use protocol::LabelSet;
+    use protocol::{Definition, LabelSet};
     use time::OffsetDateTime;
 
     use super::*;
@@ -113,13 +113,15 @@ mod tests {
 
     fn offer(family: &str, labels: &str) -> Offer {
         Offer {
-            family: family.to_owned(),
+            definition: Definition {
+                family: family.to_owned(),
+                capacity: vec!["FARGATE".to_owned()],
+                cpu: Some(1024),
+                memory: Some(2048),
+                architecture: Some("X86_64".to_owned()),
+                network_mode: Some("awsvpc".to_owned()),
+            },
             labels: LabelSet::parse(labels),
-            capacity: vec!["FARGATE".to_owned()],
-            cpu: Some(1024),
-            memory: Some(2048),
-            architecture: Some("X86_64".to_owned()),
-            network_mode: Some("awsvpc".to_owned()),
             containers: vec!["runner".to_owned()],
             runner_version: None,
         }

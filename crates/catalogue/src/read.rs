@@ -45,7 +45,7 @@ pub async fn read(
         .try_filter_map(async |offer| Ok(offer))
         .try_collect()
         .await?;
-    offers.sort_by(|a, b| a.family.cmp(&b.family));
+    offers.sort_by(|a, b| a.definition.family.cmp(&b.definition.family));
     tracing::info!(
         families = described,
         offers = offers.len(),

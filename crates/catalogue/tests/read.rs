@@ -70,7 +70,11 @@ async fn pages_are_followed_and_families_sorted() {
 
     let catalogue = catalogue::read(&ecs, "fr-", NOW).await.unwrap();
 
-    let names: Vec<_> = catalogue.offers.iter().map(|o| o.family.as_str()).collect();
+    let names: Vec<_> = catalogue
+        .offers
+        .iter()
+        .map(|o| o.definition.family.as_str())
+        .collect();
     assert_eq!(names, ["fr-a", "fr-b"]);
     assert_eq!(catalogue.offers[0].labels, LabelSet::parse("a linux"));
     assert_eq!(catalogue.read_at, NOW);

@@ -22,9 +22,6 @@ pub struct Attempt {
     pub capacity_step: u32,
     /// Which subnet to begin with.
     pub subnet_step: u32,
-    /// Ask GitHub whether the job is still queued before launching: in every attempt but the first,
-    /// because another's runner may have taken the job meanwhile.
-    pub recheck: bool,
 }
 
 impl Attempt {
@@ -37,8 +34,14 @@ impl Attempt {
             unpicked: 0,
             capacity_step: 0,
             subnet_step: 0,
-            recheck: false,
         }
+    }
+
+    /// Whether GitHub is asked if the job is still queued before anything is launched: in every attempt
+    /// but the first, because another's runner may have taken the job meanwhile, and a runner that
+    /// nobody needs would idle.
+    pub const fn rechecks(&self) -> bool {
+        self.number > 1
     }
 
     /// What an operator should look at while the execution goes on, if anything.
@@ -55,5 +58,34 @@ impl Attempt {
 impl Default for Attempt {
     fn default() -> Self {
         Self::first()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_attempt_but_the_first_asks_github_first() {
+        assert!(!Attempt::first().rechecks());
+        let second = Attempt {
+            number: 2,
+            ..Attempt::first()
+        };
+        assert!(second.rechecks());
+    }
+
+    #[test]
+    fn an_attempt_of_an_execution_of_an_older_version_is_still_read() {
+        let json = json!({
+            "number": 2, "faults": 1, "refusals": 0, "unpicked": 0, "capacityStep": 0,
+            "subnetStep": 1, "recheck": true
+        });
+        let attempt: Attempt = serde_json::from_value(json).unwrap();
+        assert_eq!((attempt.number, attempt.subnet_step), (2, 1));
+        assert!(attempt.rechecks());
+        let written = serde_json::to_value(&attempt).unwrap();
+        assert_eq!(written.get("recheck"), None);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use protocol::Fault;
+use protocol::{Fault, State};
 
+use crate::job::JobStatus;
 use crate::outcome::{Ended, Outcome};
 use crate::ownership::Status;
-use crate::rules::JobStatus;
 
 /// A runner may take this long from its task's start until it listens; nothing younger is idle.
 const BOOT_LIMIT: Duration = Duration::from_mins(10);
@@ -154,13 +154,16 @@ pub enum OnCancel {
     LookAgain,
 }
 
-/// Decides that by the state that the execution entered last.
-pub fn on_cancel(state: Option<&str>) -> OnCancel {
+/// Decides that by the state that the execution entered last; none where it is not known, as where a
+/// newer version of the state machine has another.
+pub fn on_cancel(state: Option<State>) -> OnCancel {
     match state {
-        Some("Wait") => OnCancel::Stop,
-        Some("Runner") => OnCancel::RetireRunner,
-        Some("Cleanup" | "WaitForGitHub" | "Failed" | "Unmatched") => OnCancel::Leave,
-        _ => OnCancel::LookAgain,
+        Some(State::Wait) => OnCancel::Stop,
+        Some(State::Runner) => OnCancel::RetireRunner,
+        Some(State::Cleanup | State::WaitForGitHub | State::Failed | State::Unmatched) => {
+            OnCancel::Leave
+        }
+        Some(State::Match | State::Launch | State::Token) | None => OnCancel::LookAgain,
     }
 }
 
@@ -264,8 +267,8 @@ mod tests {
     #[test]
     fn a_task_whose_runner_github_does_not_know_follows_its_table() {
         const QUEUED: Option<&JobStatus> = Some(&JobStatus::Queued);
-        let completed = JobStatus::Completed { runner: None };
-        let running = JobStatus::InProgress { runner: None };
+        let completed = JobStatus::COMPLETED;
+        let running = JobStatus::IN_PROGRESS;
         let seen = AbsentRunner {
             unknown: 2,
             up_for: Duration::from_mins(4),
@@ -369,17 +372,10 @@ mod tests {
 
     #[test]
     fn only_an_execution_that_waits_is_stopped() {
-        for state in [
-            "Match",
-            "Launch",
-            "Token",
-            "Runner",
-            "Cleanup",
-            "WaitForGitHub",
-        ] {
-            assert_ne!(on_cancel(Some(state)), OnCancel::Stop, "{state}");
+        for state in State::ALL {
+            let stops = on_cancel(Some(*state)) == OnCancel::Stop;
+            assert_eq!(stops, *state == State::Wait, "{state}");
         }
-        assert_eq!(on_cancel(Some("Wait")), OnCancel::Stop);
         assert_eq!(on_cancel(None), OnCancel::LookAgain);
     }
 

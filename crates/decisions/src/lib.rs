@@ -2,38 +2,45 @@
 //!
 //! - [`AgentExit`]: how the agent says by its exit code what became of its runner.
 //! - [`Ended`] reads an attempt's [`Outcome`] from its task's end or its error.
-//! - [`judge`] decides from the outcome and GitHub's word about the job whether the execution ends,
-//!   goes on with another [`Attempt`], or gives up.
+//! - [`judge`] decides from the outcome and GitHub's word about the job ([`JobStatus`]) whether the
+//!   execution ends, goes on with another [`Attempt`], or gives up ([`GiveUp`]).
 //! - [`on_not_found`] decides what a 404 about a job means.
 //! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`],
 //!   [`restart`](restart()) and [`counts_as_failure`] decide who works for a job.
 //! - [`retire`](retire()), [`may_stop`], [`on_absent`], [`on_cancel`] and [`cleans_after_task`] decide
 //!   what may be ended.
+//! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are what steps answer.
 //!
 //! The handlers fetch what a decision asks for and do what it says; `tests/model` explores the
 //! decisions over every interleaving of small worlds.
 
 mod absence;
+mod answers;
 mod attempt;
 mod classify;
 mod ending;
 mod exit;
+mod give_up;
+mod job;
 mod outcome;
 mod ownership;
 mod rules;
 mod task;
 
 pub use absence::{Look, NotFound, OnNotFound, on_not_found};
+pub use answers::{ExecutionOutput, GivenUp, LogStream, NextAttempt, Planned};
 pub use attempt::Attempt;
 pub use ending::{
     AbsentRunner, Deletion, OnAbsent, OnCancel, Retire, RunnerSeen, cleans_after_task, may_stop,
     on_absent, on_cancel, retire,
 };
 pub use exit::AgentExit;
+pub use give_up::{Failure, GiveUp, UnknownReason};
+pub use job::JobStatus;
 pub use outcome::{Ended, Outcome, OutcomeClass, StepError};
 pub use ownership::{
     Attend, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Status, attend, checks_displaced,
     counts_as_failure, on_queued, on_queued_again, on_unannounced, restart,
 };
-pub use rules::{Budget, JobStatus, Situation, Verdict, judge};
+pub use rules::{Budget, Situation, Verdict, judge};
 pub use task::{EndedContainer, EndedTask, Overrides};

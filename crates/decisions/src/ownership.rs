@@ -3,10 +3,10 @@
 //! No queued job waits without somebody working for it: an execution that will ask GitHub before it
 //! ends, or a check that is due. These decide who begins, and who need not.
 
-use protocol::{Class, Fault};
+use protocol::{Class, State};
 
-use crate::outcome::{Outcome, OutcomeClass};
-use crate::rules::JobStatus;
+use crate::give_up::{Failure, GiveUp};
+use crate::job::JobStatus;
 
 /// Executions of one job that may fail and be followed by another; a person may begin more.
 const RESTART_LIMIT: u32 = 3;
@@ -115,16 +115,21 @@ pub enum OnQueuedAgain {
     Follow,
 }
 
-/// Decides that by the job's last execution and the state that it entered last. `new_stay` is whether
+/// Decides that by the job's last execution and the state that it entered last; none where it is not
+/// known, as where a newer version of the state machine has another. `new_stay` is whether
 /// that execution counts an earlier stay of the job in the queue: it would give up before this one is
 /// over, so another is started, to which it hands over.
-pub fn on_queued_again(latest: Status, state: Option<&str>, new_stay: bool) -> OnQueuedAgain {
+pub fn on_queued_again(latest: Status, state: Option<State>, new_stay: bool) -> OnQueuedAgain {
     match (latest, state) {
         (Status::Running, _) if new_stay => OnQueuedAgain::Follow,
-        (Status::Running, Some("Match" | "Launch" | "Runner" | "Wait" | "WaitForGitHub")) => {
-            OnQueuedAgain::Leave
-        }
-        (Status::Running, _) => OnQueuedAgain::LookAgain,
+        (
+            Status::Running,
+            Some(State::Match | State::Launch | State::Runner | State::Wait | State::WaitForGitHub),
+        ) => OnQueuedAgain::Leave,
+        (
+            Status::Running,
+            Some(State::Token | State::Cleanup | State::Failed | State::Unmatched) | None,
+        ) => OnQueuedAgain::LookAgain,
         _ => OnQueuedAgain::Follow,
     }
 }
@@ -141,56 +146,50 @@ pub enum Restart {
     IfPickedUp,
 }
 
-/// Decides whether a closed execution is begun again by us. `error` is its error's name, `failures`
+/// Decides whether a closed execution is begun again by us. `failure` is what its error tells, `failures`
 /// how many executions of the job [count as failures](counts_as_failure), this one included. Its number
 /// would not do: checks of a displaced job are numbered too.
-pub fn restart(status: Status, error: Option<&str>, failures: u32) -> Restart {
+pub fn restart(status: Status, failure: Option<Failure>, failures: u32) -> Restart {
     if failures >= RESTART_LIMIT {
         return Restart::Leave;
     }
     match status {
         Status::TimedOut => Restart::IfQueued,
-        Status::Failed if error == Some("NeverPickedUp") => Restart::IfPickedUp,
-        Status::Failed if error.is_none_or(passes) => Restart::IfQueued,
+        Status::Failed => match failure {
+            Some(Failure::Named(reason)) => restart_after(reason),
+            Some(Failure::Permissions) => Restart::Leave,
+            Some(Failure::LambdaService | Failure::Unknown) | None => Restart::IfQueued,
+        },
         // A person's abort is a person's word.
-        Status::Failed | Status::Running | Status::Succeeded | Status::Aborted => Restart::Leave,
+        Status::Running | Status::Succeeded | Status::Aborted => Restart::Leave,
+    }
+}
+
+/// Whether an execution that ended for this reason is followed by another: where the reason may be
+/// gone next time.
+fn restart_after(reason: GiveUp) -> Restart {
+    match reason {
+        GiveUp::NeverPickedUp => Restart::IfPickedUp,
+        GiveUp::BudgetSpent => Restart::IfQueued,
+        GiveUp::Fault(fault) => match fault.class() {
+            Class::Transient => Restart::IfQueued,
+            Class::Verdict | Class::Permanent => Restart::Leave,
+        },
+        GiveUp::QueueLimit
+        | GiveUp::JobCancelled
+        | GiveUp::RunnerTooOld
+        | GiveUp::ImageRefused
+        | GiveUp::Misconfigured
+        | GiveUp::TaskRefused
+        | GiveUp::StepRefused => Restart::Leave,
     }
 }
 
 /// Whether an execution counts against the bound on restarts. One that an outage or a rate limit ended
 /// does not: the next one starts only once GitHub has said that the job is still queued, so the job's
 /// day in the queue bounds those.
-pub fn counts_as_failure(status: Status, error: Option<&str>) -> bool {
-    status.has_failed() && !(status == Status::Failed && error.is_some_and(is_external))
-}
-
-/// Whether an execution's error is an outage of AWS or GitHub, or their rate limits. The names that
-/// are not ours are those that Lambda documents as its own service's ([errors]).
-///
-/// [errors]: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
-fn is_external(error: &str) -> bool {
-    Fault::from_name(error).is_some_and(|fault| fault.class() == Class::Transient)
-        || matches!(
-            error,
-            "Lambda.TooManyRequestsException"
-                | "Lambda.ServiceException"
-                | "Lambda.AWSLambdaException"
-                | "Lambda.SdkClientException"
-        )
-}
-
-/// Whether an execution's error may be gone next time.
-fn passes(error: &str) -> bool {
-    let never = [
-        "QueueLimit",
-        "Unmatched",
-        "States.Permissions",
-        "JobCancelled",
-    ];
-    let by_fault = Fault::from_name(error).is_none_or(|fault| fault.class() == Class::Transient);
-    let lasting =
-        |outcome: &&Outcome| outcome.name() == error && outcome.class() == OutcomeClass::Permanent;
-    by_fault && !never.contains(&error) && !Outcome::ALL.iter().any(|outcome| lasting(&outcome))
+pub fn counts_as_failure(status: Status, failure: Option<Failure>) -> bool {
+    status.has_failed() && !(status == Status::Failed && failure.is_some_and(Failure::is_external))
 }
 
 /// Whether a job whose runner was given another job gets a check of its own. `execution` is where the
@@ -244,11 +243,19 @@ mod tests {
             ),
             (Status::Failed, Some("NeverPickedUp"), 3, Restart::Leave),
             (Status::Failed, Some("QueueLimit"), 1, Restart::Leave),
+            (Status::Failed, Some("JobCancelled"), 1, Restart::Leave),
+            (
+                Status::Failed,
+                Some("States.Permissions"),
+                1,
+                Restart::Leave,
+            ),
+            (Status::Failed, Some("Throttled"), 1, Restart::IfQueued),
             (Status::Aborted, None, 1, Restart::Leave),
         ];
         for (status, error, failures, expected) in cases {
             assert_eq!(
-                restart(status, error, failures),
+                restart(status, error.map(Failure::from_name), failures),
                 expected,
                 "{status:?} {error:?} {failures}"
             );
@@ -264,7 +271,8 @@ mod tests {
             "Throttled",
             "Lambda.ServiceException",
         ] {
-            assert!(!counts_as_failure(Status::Failed, Some(error)), "{error}");
+            let failure = Some(Failure::from_name(error));
+            assert!(!counts_as_failure(Status::Failed, failure), "{error}");
         }
         for (status, error) in [
             (Status::Failed, Some("BudgetSpent")),
@@ -273,7 +281,8 @@ mod tests {
             (Status::Failed, None),
             (Status::TimedOut, None),
         ] {
-            assert!(counts_as_failure(status, error), "{status:?} {error:?}");
+            let failure = error.map(Failure::from_name);
+            assert!(counts_as_failure(status, failure), "{status:?} {error:?}");
         }
         assert!(!counts_as_failure(Status::Aborted, None));
     }
@@ -313,18 +322,24 @@ mod tests {
     #[test]
     fn an_execution_that_may_have_asked_already_is_looked_at_again() {
         let running = |state| on_queued_again(Status::Running, state, false);
-        for state in ["Match", "Launch", "Runner", "Wait", "WaitForGitHub"] {
+        for state in [
+            State::Match,
+            State::Launch,
+            State::Runner,
+            State::Wait,
+            State::WaitForGitHub,
+        ] {
             assert_eq!(running(Some(state)), OnQueuedAgain::Leave, "{state}");
         }
-        for state in [Some("Token"), Some("Cleanup"), None] {
+        for state in [Some(State::Token), Some(State::Cleanup), None] {
             assert_eq!(running(state), OnQueuedAgain::LookAgain, "{state:?}");
         }
         assert_eq!(
-            on_queued_again(Status::Succeeded, Some("Cleanup"), false),
+            on_queued_again(Status::Succeeded, Some(State::Cleanup), false),
             OnQueuedAgain::Follow
         );
         assert_eq!(
-            on_queued_again(Status::Running, Some("Wait"), true),
+            on_queued_again(Status::Running, Some(State::Wait), true),
             OnQueuedAgain::Follow,
             "its day in the queue ends before the job's"
         );
@@ -332,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_displaced_job_is_checked_unless_it_was_taken_or_aborted() {
-        let running = JobStatus::InProgress { runner: None };
+        let running = JobStatus::IN_PROGRESS;
         for status in [Status::Running, Status::Succeeded, Status::Failed] {
             assert!(checks_displaced(status, Some(&JobStatus::Queued)));
             assert!(checks_displaced(status, None), "GitHub could not be asked");
@@ -344,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_queued_job_whose_runner_runs_another_is_checked() {
-        let running = JobStatus::InProgress { runner: None };
+        let running = JobStatus::IN_PROGRESS;
         assert_eq!(attend(&JobStatus::Queued, true, true), Attend::Check);
         assert_eq!(attend(&JobStatus::Queued, false, true), Attend::Leave);
         assert_eq!(attend(&JobStatus::Queued, false, false), Attend::Leave);

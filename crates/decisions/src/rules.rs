@@ -5,6 +5,8 @@ use std::time::Duration;
 use protocol::Fault;
 
 use crate::attempt::{Attempt, UNPICKED_SIGN};
+use crate::give_up::GiveUp;
+use crate::job::JobStatus;
 use crate::outcome::{Ended, Outcome, OutcomeClass};
 
 /// The longest back-off after runners that nobody gave a job. Each of them costs some minutes of a
@@ -14,38 +16,6 @@ const UNPICKED_BACKOFF: Duration = Duration::from_mins(15);
 const CAPACITY_BACKOFF: Duration = Duration::from_mins(10);
 /// The longest back-off after a fault.
 const FAULT_BACKOFF: Duration = Duration::from_mins(15);
-
-/// Where a job stands at GitHub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobStatus {
-    /// It wants a runner.
-    Queued,
-    /// It waits for an approval or for its concurrency group; a new `queued` event will follow.
-    Waiting,
-    /// A runner runs it.
-    InProgress {
-        /// That runner's name.
-        runner: Option<String>,
-    },
-    /// It is over.
-    Completed {
-        /// The runner that ran it; none where it was cancelled before one took it.
-        runner: Option<String>,
-    },
-    /// It is gone: its run was deleted. A 404 alone does not say so, see
-    /// [`on_not_found`](crate::on_not_found).
-    Absent,
-}
-
-impl JobStatus {
-    /// The name of the runner that took the job.
-    pub fn runner(&self) -> Option<&str> {
-        match self {
-            Self::InProgress { runner } | Self::Completed { runner } => runner.as_deref(),
-            Self::Queued | Self::Waiting | Self::Absent => None,
-        }
-    }
-}
 
 /// How much an execution may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +64,8 @@ pub enum Verdict {
     },
     /// Launching again would not help.
     GiveUp {
-        /// The execution's error name.
-        error: String,
+        /// Why; its name is the execution's error.
+        reason: GiveUp,
         /// What happened and what to change.
         cause: String,
     },
@@ -120,18 +90,16 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
     }
     let mut next = Attempt {
         number: attempt.number.saturating_add(1),
-        // The job may be given to another runner while we wait: a runner that nobody needs would idle.
-        recheck: true,
         ..attempt.clone()
     };
     // What passes by itself is bounded by the job's stay in the queue. A count would lose every job
     // that waits while GitHub or AWS has trouble for longer than a few attempts take.
     let backoff = match kind {
         OutcomeClass::Permanent => {
-            return give_up(
-                ended.fault.map_or(ended.outcome.name(), Fault::name),
-                permanent_cause(ended),
-            );
+            return Verdict::GiveUp {
+                reason: GiveUp::of(ended.outcome, ended.fault),
+                cause: permanent_cause(ended),
+            };
         }
         OutcomeClass::Capacity => {
             next.refusals = next.refusals.saturating_add(1);
@@ -167,7 +135,10 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
                 next.subnet_step = next.subnet_step.saturating_add(1);
             }
             if next.faults >= budget.faults {
-                return give_up("BudgetSpent", spent_cause(next.faults, ended));
+                return Verdict::GiveUp {
+                    reason: GiveUp::BudgetSpent,
+                    cause: spent_cause(next.faults, ended),
+                };
             }
             doubled(budget.grace, next.faults, FAULT_BACKOFF)
         }
@@ -193,23 +164,16 @@ fn queue_limit(situation: &Situation<'_>, kind: OutcomeClass) -> Verdict {
     let detail = &situation.ended.detail;
     let unpicked = situation.attempt.unpicked.saturating_add(1);
     if kind == OutcomeClass::Unpicked && unpicked >= UNPICKED_SIGN {
-        return give_up(
-            "NeverPickedUp",
-            unpicked_cause(unpicked, hours, situation.others_picked_up),
-        );
+        return Verdict::GiveUp {
+            reason: GiveUp::NeverPickedUp,
+            cause: unpicked_cause(unpicked, hours, situation.others_picked_up),
+        };
     }
-    give_up(
-        "QueueLimit",
-        format!(
+    Verdict::GiveUp {
+        reason: GiveUp::QueueLimit,
+        cause: format!(
             "the job has been queued for {hours} h, the limit; last: {detail}. Re-run it once the reason is mended"
         ),
-    )
-}
-
-fn give_up(error: &str, cause: String) -> Verdict {
-    Verdict::GiveUp {
-        error: error.to_owned(),
-        cause,
     }
 }
 
@@ -265,332 +229,4 @@ fn spent_cause(faults: u32, ended: &Ended) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outcome::StepError;
-
-    const BUDGET: Budget = Budget {
-        faults: 5,
-        queue: Duration::from_hours(24),
-        grace: Duration::from_secs(90),
-    };
-
-    fn ended(outcome: Outcome) -> Ended {
-        Ended {
-            outcome,
-            fault: None,
-            detail: "detail".into(),
-            task: None,
-            retry_after: None,
-        }
-    }
-
-    fn verdict(outcome: Outcome, attempt: &Attempt, job: &JobStatus) -> Verdict {
-        let situation = Situation {
-            ended: &ended(outcome),
-            attempt,
-            job: Some(job),
-            queued_for: Duration::from_mins(1),
-            others_picked_up: None,
-            successor: false,
-            budget: BUDGET,
-        };
-        judge(&situation, 0.5)
-    }
-
-    #[test]
-    fn a_job_that_left_the_queue_ends_well_whatever_the_runner_did() {
-        let left = [
-            JobStatus::Waiting,
-            JobStatus::InProgress {
-                runner: Some("other".into()),
-            },
-            JobStatus::Completed { runner: None },
-            JobStatus::Absent,
-        ];
-        for outcome in Outcome::ALL {
-            for job in &left {
-                assert_eq!(
-                    verdict(*outcome, &Attempt::first(), job),
-                    Verdict::End,
-                    "{outcome:?} {job:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_queued_job_is_never_ended_well() {
-        for outcome in Outcome::ALL
-            .iter()
-            .filter(|outcome| **outcome != Outcome::NotNeeded)
-        {
-            assert_ne!(
-                verdict(*outcome, &Attempt::first(), &JobStatus::Queued),
-                Verdict::End,
-                "{outcome:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn no_relaunch_comes_before_the_grace() {
-        for outcome in Outcome::ALL {
-            if let Verdict::Relaunch { after, attempt } =
-                verdict(*outcome, &Attempt::first(), &JobStatus::Queued)
-            {
-                assert!(after >= BUDGET.grace, "{outcome:?}");
-                assert_eq!(attempt.number, 2);
-            }
-        }
-    }
-
-    #[test]
-    fn spot_goes_on_demand_next_and_costs_no_fault() {
-        let Verdict::Relaunch { attempt, .. } = verdict(
-            Outcome::SpotInterruption,
-            &Attempt::first(),
-            &JobStatus::Queued,
-        ) else {
-            panic!("a spot interruption passes");
-        };
-        assert_eq!((attempt.capacity_step, attempt.faults), (1, 0));
-    }
-
-    #[test]
-    fn faults_are_bounded_by_count_and_say_so() {
-        let mut attempt = Attempt::first();
-        for launches in 1.. {
-            match verdict(Outcome::ListenerFailed, &attempt, &JobStatus::Queued) {
-                Verdict::Relaunch { attempt: next, .. } => attempt = next,
-                Verdict::GiveUp { error, cause } => {
-                    assert_eq!((launches, error.as_str()), (5, "BudgetSpent"));
-                    assert!(cause.contains("cancel and re-run"));
-                    break;
-                }
-                Verdict::End => panic!("the job is queued"),
-            }
-        }
-    }
-
-    #[test]
-    fn what_passes_by_itself_costs_no_fault_and_no_count_ends_it() {
-        let long = Attempt {
-            number: 501,
-            refusals: 500,
-            unpicked: 500,
-            ..Attempt::first()
-        };
-        let bounded_by_count = [OutcomeClass::Fault, OutcomeClass::Permanent];
-        for outcome in Outcome::ALL.iter().filter(|outcome| {
-            **outcome != Outcome::NotNeeded && !bounded_by_count.contains(&outcome.class())
-        }) {
-            let Verdict::Relaunch { attempt, .. } = verdict(*outcome, &long, &JobStatus::Queued)
-            else {
-                panic!("{outcome:?} passes")
-            };
-            assert_eq!(attempt.faults, 0, "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn an_outage_that_a_step_met_costs_no_fault() {
-        for error in [
-            "GitHubUnavailable",
-            "GitHubRateLimited",
-            "AwsUnavailable",
-            "Throttled",
-        ] {
-            let ended = Ended::from_error(&StepError {
-                error: error.into(),
-                cause: r#"{"errorMessage":"1"}"#.into(),
-            });
-            let attempt = Attempt {
-                refusals: 500,
-                faults: 4,
-                ..Attempt::first()
-            };
-            let situation = Situation {
-                ended: &ended,
-                attempt: &attempt,
-                job: None,
-                queued_for: Duration::from_hours(23),
-                others_picked_up: None,
-                successor: false,
-                budget: BUDGET,
-            };
-            let Verdict::Relaunch { attempt, .. } = judge(&situation, 0.5) else {
-                panic!("{error} passes")
-            };
-            assert_eq!(attempt.faults, 4, "{error}");
-        }
-    }
-
-    /// What follows a runner that nobody gave a job, at the end of the job's day in the queue.
-    fn unpicked_for_a_day(others_picked_up: Option<bool>) -> (String, String) {
-        let situation = Situation {
-            ended: &ended(Outcome::NeverPickedUp),
-            attempt: &Attempt {
-                unpicked: 60,
-                ..Attempt::first()
-            },
-            job: Some(&JobStatus::Queued),
-            queued_for: Duration::from_hours(24),
-            others_picked_up,
-            successor: false,
-            budget: BUDGET,
-        };
-        match judge(&situation, 0.0) {
-            Verdict::GiveUp { error, cause } => (error, cause),
-            other => panic!("the day is over: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn unpicked_runners_blame_the_group_only_where_others_were_picked_up_meanwhile() {
-        for others in [Some(true), Some(false), None] {
-            let (error, cause) = unpicked_for_a_day(others);
-            assert_eq!(error, "NeverPickedUp", "{others:?}");
-            let blames = cause.contains("most likely the runner group");
-            assert_eq!(blames, others == Some(true), "{cause}");
-            assert!(
-                cause.contains("61 runners") && cause.contains("24 h"),
-                "{cause}"
-            );
-            assert!(cause.contains("re-run"), "says what to do: {cause}");
-        }
-    }
-
-    #[test]
-    fn a_job_that_few_runners_waited_for_ends_at_the_queues_limit() {
-        let situation = Situation {
-            ended: &ended(Outcome::NeverPickedUp),
-            attempt: &Attempt::first(),
-            job: Some(&JobStatus::Queued),
-            queued_for: Duration::from_hours(24),
-            others_picked_up: None,
-            successor: false,
-            budget: BUDGET,
-        };
-        assert!(
-            matches!(judge(&situation, 0.0), Verdict::GiveUp { error, .. } if error == "QueueLimit")
-        );
-    }
-
-    #[test]
-    fn runners_that_nobody_gives_a_job_come_less_and_less_often() {
-        let longest = |unpicked| {
-            let attempt = Attempt {
-                unpicked,
-                ..Attempt::first()
-            };
-            let situation = Situation {
-                ended: &ended(Outcome::NeverPickedUp),
-                attempt: &attempt,
-                job: Some(&JobStatus::Queued),
-                queued_for: Duration::from_mins(1),
-                others_picked_up: None,
-                successor: false,
-                budget: BUDGET,
-            };
-            match judge(&situation, 1.0) {
-                Verdict::Relaunch { after, .. } => after,
-                other => panic!("it passes: {other:?}"),
-            }
-        };
-        assert!(longest(0) < longest(1) && longest(1) < longest(3));
-        assert_eq!(longest(100), BUDGET.grace + UNPICKED_BACKOFF);
-    }
-
-    #[test]
-    fn a_job_that_github_does_not_show_is_never_ended_well() {
-        for outcome in Outcome::ALL
-            .iter()
-            .filter(|outcome| **outcome != Outcome::NotNeeded)
-        {
-            let situation = Situation {
-                ended: &ended(*outcome),
-                attempt: &Attempt::first(),
-                job: None,
-                queued_for: Duration::from_mins(1),
-                others_picked_up: None,
-                successor: false,
-                budget: BUDGET,
-            };
-            assert_ne!(judge(&situation, 0.0), Verdict::End, "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn capacity_is_bounded_by_the_stay_in_the_queue_not_by_count() {
-        let attempt = Attempt {
-            refusals: 500,
-            number: 501,
-            ..Attempt::first()
-        };
-        assert!(matches!(
-            verdict(Outcome::NoCapacity, &attempt, &JobStatus::Queued),
-            Verdict::Relaunch { .. }
-        ));
-        let situation = Situation {
-            ended: &ended(Outcome::NoCapacity),
-            attempt: &attempt,
-            job: Some(&JobStatus::Queued),
-            queued_for: Duration::from_hours(24),
-            others_picked_up: None,
-            successor: false,
-            budget: BUDGET,
-        };
-        assert!(
-            matches!(judge(&situation, 0.0), Verdict::GiveUp { error, .. } if error == "QueueLimit")
-        );
-    }
-
-    #[test]
-    fn a_rate_limit_is_waited_out_and_the_job_checked_first() {
-        let error = StepError {
-            error: "GitHubRateLimited".into(),
-            cause: r#"{"errorMessage":"1200"}"#.into(),
-        };
-        let situation = Situation {
-            ended: &Ended::from_error(&error),
-            attempt: &Attempt::first(),
-            job: None,
-            queued_for: Duration::ZERO,
-            others_picked_up: None,
-            successor: false,
-            budget: BUDGET,
-        };
-        let Verdict::Relaunch { after, attempt } = judge(&situation, 0.0) else {
-            panic!("it passes")
-        };
-        assert_eq!(after, Duration::from_mins(20));
-        assert!(attempt.recheck);
-        assert_eq!(attempt.faults, 0);
-    }
-
-    #[test]
-    fn every_later_attempt_asks_github_first() {
-        for outcome in [Outcome::RanJob, Outcome::NoCapacity, Outcome::StepFailed] {
-            let next = verdict(outcome, &Attempt::first(), &JobStatus::Queued);
-            let Verdict::Relaunch { attempt, .. } = next else {
-                panic!("{outcome:?} passes")
-            };
-            assert!(attempt.recheck, "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn a_job_that_a_later_execution_serves_is_handed_over() {
-        let situation = Situation {
-            ended: &ended(Outcome::RanJob),
-            attempt: &Attempt::first(),
-            job: Some(&JobStatus::Queued),
-            queued_for: Duration::ZERO,
-            others_picked_up: None,
-            successor: true,
-            budget: BUDGET,
-        };
-        assert_eq!(judge(&situation, 0.0), Verdict::End);
-    }
-}
+mod tests;

@@ -2,10 +2,9 @@
 
 use aws::ErrorKind;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
-use decisions::Outcome;
 pub use decisions::Status;
+use decisions::{ExecutionOutput, Failure, Outcome};
 use protocol::{ExecutionName, Job, Order};
-use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{Error, Fleet};
@@ -22,8 +21,10 @@ pub struct Execution {
     pub name: ExecutionName,
     /// Where it stands.
     pub status: Status,
-    /// Its error's name, where it failed.
+    /// Its error's name, where it failed, for people.
     pub error: Option<String>,
+    /// What that tells.
+    pub failure: Option<Failure>,
     /// Its error's cause, where it failed.
     pub cause: Option<String>,
     /// When it was closed.
@@ -32,12 +33,6 @@ pub struct Execution {
     pub outcome: Option<Outcome>,
     /// Its input.
     pub order: Order,
-}
-
-/// What `cleanup` answers, as much of it as is read here.
-#[derive(Deserialize)]
-struct Output {
-    outcome: Outcome,
 }
 
 /// What came of starting an execution.
@@ -88,6 +83,7 @@ impl Fleet {
             name: name.clone(),
             status: Status::from_name(found.status().as_str()),
             error: found.error().map(str::to_owned),
+            failure: found.error().map(Failure::from_name),
             cause: found.cause().map(str::to_owned),
             ended_at: found
                 .stop_date()
@@ -95,7 +91,7 @@ impl Fleet {
             // An execution of an older version may say less.
             outcome: found
                 .output()
-                .and_then(|output| serde_json::from_str::<Output>(output).ok())
+                .and_then(|output| serde_json::from_str::<ExecutionOutput>(output).ok())
                 .map(|output| output.outcome),
             order,
         }))

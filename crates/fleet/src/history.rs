@@ -6,7 +6,7 @@ use aws_sdk_sfn::types::{
     TaskSucceededEventDetails,
 };
 use decisions::Overrides;
-use protocol::{ExecutionName, ParameterPath, RunnerName};
+use protocol::{ExecutionName, ParameterPath, RunnerName, State};
 use serde::Deserialize;
 
 use crate::{Error, Fleet};
@@ -17,8 +17,9 @@ const PAGES: usize = 5;
 /// The newest state of an execution and the newest runner it planned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The state it entered last.
-    pub state: Option<String>,
+    /// The state it entered last; none where it has entered none yet, or one that a newer version of the
+    /// state machine has.
+    pub state: Option<State>,
     /// The runner it planned last.
     pub runner: Option<RunnerName>,
     /// Where that runner's registration was to be put.
@@ -187,14 +188,15 @@ impl Fleet {
     /// Reads the newest events until both the state and a planned runner are found.
     pub async fn position(&self, name: &ExecutionName) -> Result<Position, Error> {
         let mut position = Position::default();
+        let mut entered_one = false;
         let mut token = None;
         for _ in 0..PAGES {
             let (events, next) = self.history_page(name, token).await?;
             for event in &events {
-                if let Some(entered) = event.state_entered_event_details() {
-                    position
-                        .state
-                        .get_or_insert_with(|| entered.name().to_owned());
+                if let Some(entered) = event.state_entered_event_details()
+                    && !std::mem::replace(&mut entered_one, true)
+                {
+                    position.state = entered.name().parse().ok();
                 }
                 if let Some((runner, overrides)) = planned(event) {
                     let path = overrides.agent_variable("AGENT_PARAMETER");

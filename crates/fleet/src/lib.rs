@@ -7,7 +7,6 @@
 
 mod executions;
 mod history;
-mod job_status;
 mod registrations;
 mod restart;
 mod retire;
@@ -17,7 +16,6 @@ use protocol::DeploymentId;
 
 pub use executions::{Execution, Started, Status};
 pub use history::Position;
-pub use job_status::job_status;
 pub use restart::restart_if_queued;
 pub use retire::{Retired, retire};
 pub use tasks::RunningTask;

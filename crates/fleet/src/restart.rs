@@ -16,8 +16,7 @@ pub async fn restart_if_queued(
     closed: &Execution,
     picked_up: Option<OffsetDateTime>,
 ) -> Result<Option<ExecutionName>, Error> {
-    let error = closed.error.as_deref();
-    let due = |failures| match restart(closed.status, error, failures) {
+    let due = |failures| match restart(closed.status, closed.failure, failures) {
         Restart::Leave => false,
         Restart::IfQueued => true,
         Restart::IfPickedUp => picked_up > closed.ended_at,
@@ -29,7 +28,7 @@ pub async fn restart_if_queued(
     let job = &closed.order.job;
     let first = ExecutionName::first(&job.repository, job.id);
     let all = fleet.executions_of(&first).await?;
-    let counts = |one: &&Execution| counts_as_failure(one.status, one.error.as_deref());
+    let counts = |one: &&Execution| counts_as_failure(one.status, one.failure);
     let failures = all.iter().filter(counts).count();
     let failures = u32::try_from(failures).unwrap_or(u32::MAX);
     let followed = all.last().is_some_and(|last| last.name != closed.name);
@@ -45,6 +44,6 @@ pub async fn restart_if_queued(
         return Ok(None);
     }
     let (next, started) = fleet.start_check(&closed.name, &closed.order, None).await?;
-    tracing::info!(execution = %closed.name, next = %next, ?started, error, "a failed execution is begun again");
+    tracing::info!(execution = %closed.name, next = %next, ?started, error = closed.error, "a failed execution is begun again");
     Ok(Some(next))
 }

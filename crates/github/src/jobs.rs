@@ -1,6 +1,6 @@
 //! Workflow jobs and the runs they belong to.
 
-use decisions::{Look, NotFound, OnNotFound, on_not_found};
+use decisions::{JobStatus, Look, NotFound, OnNotFound, on_not_found};
 use http::StatusCode;
 use protocol::{Job, JobId, LabelSet, Repository};
 use serde::Deserialize;
@@ -11,59 +11,6 @@ use crate::permission::ACTIONS;
 use crate::second_look::Standing;
 use crate::transport::{Call, unavailable};
 use crate::{Error, Installation, Page, RepositoryInfo, Scope};
-
-/// Where a job stands at GitHub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobState {
-    /// It wants a runner.
-    Queued,
-    /// It will want one later: an approval, a concurrency group or GitHub itself holds it back.
-    Waiting,
-    /// A runner has it.
-    InProgress {
-        /// The runner's name.
-        runner: Option<String>,
-        /// When it took the job.
-        started_at: Option<OffsetDateTime>,
-    },
-    /// It is over.
-    Completed {
-        /// `success`, `failure`, `cancelled` and so on.
-        conclusion: Option<String>,
-        /// The runner that had it; none where it was cancelled before.
-        runner: Option<String>,
-        /// When a runner took it; where none did, GitHub gives the time it was made.
-        started_at: Option<OffsetDateTime>,
-        /// When it ended.
-        completed_at: Option<OffsetDateTime>,
-    },
-    /// It is gone: its run was deleted, and GitHub answers for its repository. A 404 alone is never
-    /// this state ([`decisions::on_not_found`]).
-    Absent,
-}
-
-impl JobState {
-    /// Whether the job wants a runner now.
-    pub const fn is_queued(&self) -> bool {
-        matches!(self, Self::Queued)
-    }
-
-    /// The name of the runner that has or had the job.
-    pub fn runner(&self) -> Option<&str> {
-        match self {
-            Self::InProgress { runner, .. } | Self::Completed { runner, .. } => runner.as_deref(),
-            Self::Queued | Self::Waiting | Self::Absent => None,
-        }
-    }
-
-    /// When a runner took the job.
-    pub const fn started_at(&self) -> Option<OffsetDateTime> {
-        match self {
-            Self::InProgress { started_at, .. } | Self::Completed { started_at, .. } => *started_at,
-            Self::Queued | Self::Waiting | Self::Absent => None,
-        }
-    }
-}
 
 /// A run of a workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -101,7 +48,7 @@ pub struct ListedJob {
     /// When it was made; `None` on servers that do not say.
     pub created_at: Option<OffsetDateTime>,
     /// Where it stands.
-    pub state: JobState,
+    pub state: JobStatus,
 }
 
 impl Installation {
@@ -113,7 +60,7 @@ impl Installation {
     /// another installation of the App serves it is asked for there.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
-    pub async fn job(&self, job: &Job) -> Result<JobState, Error> {
+    pub async fn job(&self, job: &Job) -> Result<JobStatus, Error> {
         match self.job_here(job).await? {
             Seen::State(state) => Ok(state),
             Seen::Elsewhere(id) => match self.github.installation(id).job_here(job).await? {
@@ -152,7 +99,7 @@ impl Installation {
         }
         tracing::warn!(job_id = %job.id, repository = %job.repository, ?seen, "GitHub does not find the job");
         match (on_not_found(seen), elsewhere) {
-            (OnNotFound::Absent, _) => Ok(Seen::State(JobState::Absent)),
+            (OnNotFound::Absent, _) => Ok(Seen::State(JobStatus::Absent)),
             (OnNotFound::NotInstalled, Some(id)) => Ok(Seen::Elsewhere(id)),
             (OnNotFound::NotInstalled, None) => {
                 Err(self.github.not_installed_at(&job.repository).await)
@@ -162,7 +109,7 @@ impl Installation {
     }
 
     /// The job as GitHub shows it; none where it is not found.
-    async fn shown_job(&self, job: &Job) -> Result<Option<JobState>, Error> {
+    async fn shown_job(&self, job: &Job) -> Result<Option<JobStatus>, Error> {
         let call = get_job(job);
         let absent = [StatusCode::NOT_FOUND];
         let answer = self
@@ -315,7 +262,7 @@ impl Installation {
 
 /// What was learned of a job.
 enum Seen {
-    State(JobState),
+    State(JobStatus),
     /// Nothing here: this installation serves its repository now.
     Elsewhere(u64),
 }
@@ -379,13 +326,13 @@ impl TryFrom<WireJob> for ListedJob {
         // Until a runner takes the job, its name is null or empty.
         let runner = wire.runner_name.filter(|name| !name.is_empty());
         let state = match wire.status.as_str() {
-            "queued" => JobState::Queued,
-            "waiting" | "pending" | "requested" => JobState::Waiting,
-            "in_progress" => JobState::InProgress {
+            "queued" => JobStatus::Queued,
+            "waiting" | "pending" | "requested" => JobStatus::Waiting,
+            "in_progress" => JobStatus::InProgress {
                 runner,
                 started_at: wire.started_at,
             },
-            "completed" => JobState::Completed {
+            "completed" => JobStatus::Completed {
                 conclusion: wire.conclusion,
                 runner,
                 started_at: wire.started_at,
@@ -411,7 +358,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn state(status: &str, runner: Option<&str>) -> Result<JobState, serde_json::Error> {
+    fn state(status: &str, runner: Option<&str>) -> Result<JobStatus, serde_json::Error> {
         serde_json::from_value::<ListedJob>(json!({
             "id": 1, "run_id": 2, "status": status, "conclusion": null, "runner_name": runner,
             "started_at": "2026-01-01T00:00:00Z", "completed_at": null
@@ -423,7 +370,7 @@ mod tests {
     fn only_a_queued_job_wants_a_runner() {
         assert!(state("queued", None).unwrap().is_queued());
         for status in ["waiting", "pending", "requested"] {
-            assert_eq!(state(status, None).unwrap(), JobState::Waiting);
+            assert_eq!(state(status, None).unwrap(), JobStatus::Waiting);
         }
         assert!(state("dreaming", None).is_err());
     }

@@ -29,7 +29,7 @@ pub use client::{GitHub, Installation};
 pub use deliveries::{Deliveries, Delivery};
 pub use error::Error;
 pub use installations::{InstallationInfo, RepositoryInfo};
-pub use jobs::{JobState, ListedJob, Run};
+pub use jobs::{ListedJob, Run};
 pub use page::Page;
 pub use patience::Patience;
 pub use releases::{RunnerRelease, RunnerVersion, RunnerVersionError};

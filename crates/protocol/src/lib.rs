@@ -5,11 +5,14 @@
 //! - [`ExecutionName`] and [`RunnerName`] are made from the job and read back from it, so that an
 //!   execution, a runner, a task and a parameter are all found again from a name alone.
 //! - [`LabelSet`] is what a job asks for and what a task definition offers.
+//! - [`Matched`], [`PlannedRunner`] and [`Registered`] are what `match`, `launch` and `token` find, plan
+//!   and register; [`Handoff`] is what `verify` hands on to `cleanup`.
 //! - [`Registration`] is what a runner takes from SSM, [`ParameterPath`] is where it lies.
-//! - [`Fault`] names everything that can go wrong in a step.
+//! - [`Fault`] names everything that can go wrong in a step, [`State`] the steps themselves.
 //! - [`sanitize`] fits text to what ECS accepts.
 
 mod fault;
+mod handoff;
 mod labels;
 mod matched;
 mod name;
@@ -17,18 +20,21 @@ mod order;
 mod registration;
 mod repository;
 pub mod sanitize;
+mod state;
 pub mod text;
 
 pub use fault::{Class, Fault};
+pub use handoff::Handoff;
 pub use labels::{EmptyLabel, Label, LabelSet, SELF_HOSTED};
-pub use matched::{CONTAINER, Matched};
+pub use matched::{CONTAINER, Definition, Matched};
 pub use name::{DeploymentId, ExecutionName, NameError, RunnerName};
 pub use order::{Job, JobId, Order, OwnerType, queued_since};
 pub use registration::{
-    EncodeError, ParameterPath, PathError, PlannedRunner, Registration, RegistrationError, Secret,
-    TokenRegistration,
+    EncodeError, ParameterPath, PathError, PlannedRunner, Registered, Registration,
+    RegistrationError, Secret, TokenRegistration,
 };
 pub use repository::{Repository, RepositoryError};
+pub use state::{State, UnknownState};
 
 /// What every tag that a deployment puts on a task begins with.
 pub const TAG_PREFIX: &str = "fargate-runners";

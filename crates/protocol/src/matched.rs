@@ -6,14 +6,12 @@ use serde::{Deserialize, Serialize};
 /// The name of the container in a task definition that runs the agent.
 pub const CONTAINER: &str = "runner";
 
-/// The task definition that serves a job. In JSON its fields are in camel case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of a task definition. In JSON its fields are in camel case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Matched {
+pub struct Definition {
     /// Its family; the newest active revision serves, because a deployment makes older ones inactive.
     pub family: String,
-    /// All labels it offers.
-    pub offered: LabelSet,
     /// Capacity providers in order of preference; empty where the deployment's own apply.
     #[serde(default)]
     pub capacity: Vec<String>,
@@ -27,4 +25,44 @@ pub struct Matched {
     /// which is `awsvpc`.
     #[serde(default)]
     pub network_mode: Option<String>,
+}
+
+/// The task definition that serves a job. In JSON it is one object with the definition's fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Matched {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub definition: Definition,
+    /// All labels it offers.
+    pub offered: LabelSet,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_an_earlier_version_found_is_still_read() {
+        let json = json!({
+            "family": "fargate-runners-ubuntu", "offered": ["linux"], "cpu": 1024, "memory": null,
+            "architecture": "X86_64"
+        });
+        let matched: Matched = serde_json::from_value(json).unwrap();
+        assert_eq!(matched.definition.cpu, Some(1024));
+        assert_eq!(matched.definition.network_mode, None);
+        assert!(matched.definition.capacity.is_empty());
+    }
+
+    #[test]
+    fn it_reads_back_from_its_own_json() {
+        let json = json!({
+            "family": "fargate-runners-ubuntu", "offered": ["linux", "self-hosted"],
+            "capacity": ["FARGATE_SPOT", "FARGATE"], "cpu": 1024, "memory": 2048,
+            "architecture": "ARM64", "networkMode": "awsvpc"
+        });
+        let matched: Matched = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&matched).unwrap(), json);
+    }
 }

@@ -6,8 +6,10 @@
 
 mod path;
 mod planned;
+mod registered;
 mod value;
 
 pub use path::{ParameterPath, PathError};
 pub use planned::PlannedRunner;
+pub use registered::Registered;
 pub use value::{EncodeError, Registration, RegistrationError, Secret, TokenRegistration};

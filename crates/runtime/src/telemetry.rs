@@ -11,7 +11,7 @@ mod metric;
 use crate::settings::{Settings, shared};
 use tracing_subscriber::filter::LevelFilter;
 
-pub use metric::{Metric, NAMESPACE, emit, line};
+pub use metric::{Metric, Metrics, NAMESPACE, line};
 
 /// Starts logging as JSON lines on standard output, at the level in `LOG_LEVEL`.
 ///

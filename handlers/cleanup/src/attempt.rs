@@ -2,25 +2,30 @@
 
 use std::time::Duration;
 
-use decisions::{Attempt, Ended, Outcome, Situation, Verdict, judge};
-use fleet::{Status, job_status, retire};
-use github::{Installation, JobState};
+use decisions::{
+    Attempt, Ended, ExecutionOutput, GiveUp, GivenUp, JobStatus, NextAttempt, Situation, Verdict,
+    judge,
+};
+use fleet::{Status, retire};
+use github::Installation;
 use protocol::Job;
-use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::error::{Again, Reason};
 use crate::event::AttemptOver;
-use crate::{Deps, Error, check_run, displaced, report};
+use crate::report::{self, AttemptReport};
+use crate::{Deps, Error, check_run, displaced};
 
 /// Removes what the attempt left, asks GitHub whether the job left the queue, and judges.
-pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result<Value, Error> {
+pub async fn end(
+    deps: &Deps,
+    over: &AttemptOver,
+    now: OffsetDateTime,
+) -> Result<ExecutionOutput, Error> {
     let job = &over.order.job;
     let attempt = over.attempt.clone().unwrap_or_default();
     let ended = what_ended(over);
     tracing::info!(job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %over.execution,
         outcome = ended.outcome.name(), detail = ended.detail, attempt = attempt.number, "attempt ended");
-    report::attempt(deps, over, &attempt, &ended);
 
     if ended.leaves_a_registration()
         && let Some(runner) = &over.runner
@@ -40,18 +45,24 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
     };
 
     let verdict = verdict(deps, over, &attempt, &ended, state.as_ref(), now).await?;
-    report::verdict(deps, &verdict);
+    let attempt_report = AttemptReport {
+        over,
+        attempt: &attempt,
+        ended: &ended,
+        job: state.as_ref(),
+        verdict: &verdict,
+    };
+    attempt_report.emit(&deps.metrics());
     match verdict {
         Verdict::End => {
             if let Some(state) = &state {
-                report::served(deps, job, state);
                 displaced::by_state(deps, over, state, now).await;
                 check_run::tell_served(deps, over, state).await;
             }
             Ok(report::output(deps, over, &ended, state.as_ref()))
         }
-        Verdict::Relaunch { after, attempt } => Err(Error::StillQueued(Box::new(Again {
-            outcome: ended.outcome.name(),
+        Verdict::Relaunch { after, attempt } => Err(Error::StillQueued(Box::new(NextAttempt {
+            outcome: ended.outcome,
             detail: match attempt.advice() {
                 Some(advice) => format!("{}. {advice}", ended.detail),
                 None => ended.detail,
@@ -59,7 +70,10 @@ pub async fn end(deps: &Deps, over: &AttemptOver, now: OffsetDateTime) -> Result
             wait_seconds: after.as_secs().max(1),
             attempt,
         }))),
-        Verdict::GiveUp { error, cause } => Err(Error::GaveUp(Box::new(Reason { error, cause }))),
+        Verdict::GiveUp { reason, cause } => Err(Error::GaveUp(Box::new(GivenUp {
+            error: reason,
+            cause,
+        }))),
     }
 }
 
@@ -118,14 +132,13 @@ async fn verdict(
     over: &AttemptOver,
     attempt: &Attempt,
     ended: &Ended,
-    state: Option<&JobState>,
+    job: Option<&JobStatus>,
     now: OffsetDateTime,
 ) -> Result<Verdict, Error> {
-    let job = state.map(job_status);
     let situation = Situation {
         ended,
         attempt,
-        job: job.as_ref(),
+        job,
         queued_for: (now - over.order.job.queued_at)
             .try_into()
             .unwrap_or(Duration::ZERO),
@@ -145,8 +158,14 @@ async fn verdict(
     let verdict = judge(&situation, jitter());
     // And only runners that got no job for as long as a job may wait are worth the question whether
     // others did.
-    if !matches!(&verdict, Verdict::GiveUp { error, .. } if error == Outcome::NeverPickedUp.name())
-    {
+    let never_picked_up = matches!(
+        verdict,
+        Verdict::GiveUp {
+            reason: GiveUp::NeverPickedUp,
+            ..
+        }
+    );
+    if !never_picked_up {
         return Ok(verdict);
     }
     let others_picked_up = others_picked_up(deps, over).await;

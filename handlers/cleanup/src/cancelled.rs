@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use decisions::{OnCancel, Retire, RunnerSeen, on_cancel};
+use decisions::{GiveUp, OnCancel, Retire, RunnerSeen, on_cancel};
 use fleet::{Position, Retired, Status, retire};
 use github::Runner;
 use protocol::{ExecutionName, Job, RunnerName};
@@ -35,11 +35,11 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
     let mut deleted = None;
     for _ in 0..LOOKS {
         let position = deps.fleet.position(name).await?;
-        match on_cancel(position.state.as_deref()) {
+        match on_cancel(position.state) {
             OnCancel::Stop => {
                 let cause = "the job was cancelled at GitHub while it waited for its next attempt";
                 deps.fleet
-                    .stop_execution(name, "JobCancelled", cause)
+                    .stop_execution(name, GiveUp::JobCancelled.name(), cause)
                     .await?;
                 return Ok("stopped");
             }

@@ -9,8 +9,9 @@
 //! and updated. It is written only when the execution is closed and nothing restarts it, so a job
 //! that goes well costs no call. Failing to write it is logged; it never fails the handler.
 
+use decisions::JobStatus;
 use fleet::Execution;
-use github::{CheckRun, Installation, JobState};
+use github::{CheckRun, Installation};
 use protocol::{ExecutionName, Job};
 use serde::Deserialize;
 
@@ -76,7 +77,7 @@ async fn unserved(deps: &Deps, closed: &Execution) -> Result<&'static str, Error
 
 /// Tells that a job was served after all, where an earlier execution's check run says otherwise. Only
 /// a restart looks for one: a first execution has none before it.
-pub async fn tell_served(deps: &Deps, over: &AttemptOver, state: &JobState) {
+pub async fn tell_served(deps: &Deps, over: &AttemptOver, state: &JobStatus) {
     if !deps.config.check_runs || over.execution.restart() < 2 || state.runner().is_none() {
         return;
     }

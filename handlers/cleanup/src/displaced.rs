@@ -5,9 +5,7 @@
 //! GitHub, and launches only if A is still queued. Every swap asks for it from two sides; the
 //! execution's name makes it one.
 
-use decisions::checks_displaced;
-use fleet::job_status;
-use github::JobState;
+use decisions::{JobStatus, checks_displaced};
 use protocol::{Job, RunnerName};
 use runtime::telemetry::Metric;
 use serde_json::{Value, json};
@@ -27,12 +25,7 @@ pub async fn check(
     if *runner.deployment() != deps.fleet.deployment || left.job() == taken.id {
         return Ok(json!({ "result": "notDisplaced" }));
     }
-    runtime::telemetry::emit(
-        &deps.fleet.deployment.to_string(),
-        Metric::Thefts,
-        1.0,
-        None,
-    );
+    deps.metrics().emit(Metric::Thefts, 1.0);
     let Some(execution) = deps.fleet.execution(left).await? else {
         tracing::warn!(%runner, "the execution of a displaced job is not known");
         return Ok(json!({ "result": "executionUnknown" }));
@@ -47,7 +40,7 @@ pub async fn check(
         Ok(installation) => installation.job(job).await.ok(),
         Err(_) => None,
     };
-    if !checks_displaced(execution.status, state.as_ref().map(job_status).as_ref()) {
+    if !checks_displaced(execution.status, state.as_ref()) {
         return Ok(json!({ "result": "notDue" }));
     }
     let not_before = now + deps.config.check_after();
@@ -61,7 +54,7 @@ pub async fn check(
 
 /// The other side: an execution ends and finds its job run by another job's runner. It has ended
 /// well itself, so a failure here is only logged; `verify` has asked for the same check.
-pub async fn by_state(deps: &Deps, over: &AttemptOver, state: &JobState, now: OffsetDateTime) {
+pub async fn by_state(deps: &Deps, over: &AttemptOver, state: &JobStatus, now: OffsetDateTime) {
     let Some(other) = state
         .runner()
         .and_then(|name| name.parse::<RunnerName>().ok())

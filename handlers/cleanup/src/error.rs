@@ -1,6 +1,6 @@
 //! What `cleanup` throws: verdicts, and faults.
 
-use decisions::Attempt;
+use decisions::{GivenUp, NextAttempt};
 use lambda_runtime::Diagnostic;
 use protocol::{ExecutionName, Fault};
 use serde::Serialize;
@@ -10,10 +10,10 @@ use serde::Serialize;
 pub enum Error {
     /// The job still waits. The message is what the machine goes on with.
     #[error("{}", json(.0))]
-    StillQueued(Box<Again>),
+    StillQueued(Box<NextAttempt>),
     /// It will not be served. The message is the execution's error and cause.
     #[error("{}", json(.0))]
-    GaveUp(Box<Reason>),
+    GaveUp(Box<GivenUp>),
     /// GitHub wants to be left alone. The message is the seconds to wait.
     #[error("{0}")]
     GitHubRateLimited(u64),
@@ -28,29 +28,6 @@ pub enum Error {
     /// The fleet or GitHub failed.
     #[error(transparent)]
     Fleet(#[from] fleet::Error),
-}
-
-/// What follows when the job still waits.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Again {
-    /// What became of the attempt, for the console.
-    pub outcome: &'static str,
-    /// The same in a sentence.
-    pub detail: String,
-    /// How long the machine waits.
-    pub wait_seconds: u64,
-    /// How the next attempt goes.
-    pub attempt: Attempt,
-}
-
-/// Why the execution ends without its job served.
-#[derive(Debug, Serialize)]
-pub struct Reason {
-    /// The execution's error name.
-    pub error: String,
-    /// What happened and what to change.
-    pub cause: String,
 }
 
 fn json(value: &impl Serialize) -> String {

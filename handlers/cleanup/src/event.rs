@@ -1,7 +1,7 @@
 //! Who calls, and why.
 
 use decisions::{Attempt, EndedTask, StepError};
-use protocol::{ExecutionName, Job, Matched, Order, PlannedRunner, RunnerName};
+use protocol::{ExecutionName, Handoff, Matched, Order, PlannedRunner, Registered};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,17 +14,8 @@ pub enum Event {
     TaskStopped(Box<EndedTask>),
     /// EventBridge: an execution was aborted, failed or timed out.
     ExecutionClosed(ExecutionClosed),
-    /// `verify`: a job ended that no runner had taken.
-    Cancelled(Box<Job>),
-    /// `verify`: a job was queued again while an execution of it was at work.
-    Requeued(Box<Job>),
-    /// `verify`: a runner of ours runs this job, which is not its own.
-    Displaced {
-        /// The job that it runs.
-        job: Box<Job>,
-        /// The runner.
-        runner: RunnerName,
-    },
+    /// `verify`: something happened to a job.
+    Handoff(Box<Handoff>),
 }
 
 /// What the state machine gives.
@@ -55,16 +46,6 @@ pub struct AttemptOver {
     pub execution: ExecutionName,
 }
 
-/// What `token` registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Registered {
-    /// The runner's id at GitHub; none where it registers by itself with a token.
-    pub runner_id: Option<u64>,
-    /// The installation that registered it.
-    pub installation_id: u64,
-}
-
 /// An execution's end, as EventBridge tells it ([shape]).
 ///
 /// [shape]: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
@@ -75,14 +56,6 @@ pub struct ExecutionClosed {
     pub name: String,
     /// How it ended.
     pub status: String,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum Handed {
-    Cancelled { job: Box<Job> },
-    Requeued { job: Box<Job> },
-    Displaced { job: Box<Job>, runner: RunnerName },
 }
 
 impl Event {
@@ -96,11 +69,7 @@ impl Event {
             Some("Step Functions Execution Status Change") => {
                 Ok(Self::ExecutionClosed(serde_json::from_value(detail())?))
             }
-            _ if event.get("kind").is_some() => Ok(match serde_json::from_value(event)? {
-                Handed::Cancelled { job } => Self::Cancelled(job),
-                Handed::Requeued { job } => Self::Requeued(job),
-                Handed::Displaced { job, runner } => Self::Displaced { job, runner },
-            }),
+            _ if event.get("kind").is_some() => Ok(Self::Handoff(serde_json::from_value(event)?)),
             _ => Ok(Self::Attempt(serde_json::from_value(event)?)),
         }
     }

@@ -12,7 +12,7 @@
 //! | `verify` | a runner of ours runs another job than its own: see to the job it left | [`displaced`] |
 //!
 //! Nothing fails because something is already gone, and every part can run twice. What is decided is
-//! decided by the pure rules of the `outcome` crate.
+//! decided by the pure rules of the `decisions` crate.
 
 pub mod attempt;
 pub mod cancelled;
@@ -28,6 +28,8 @@ pub mod settings;
 
 use fleet::Fleet;
 use github::GitHub;
+use protocol::Handoff;
+use runtime::telemetry::Metrics;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -46,17 +48,29 @@ pub struct Deps {
     pub config: Config,
 }
 
+impl Deps {
+    /// The metrics of this deployment.
+    fn metrics(&self) -> Metrics {
+        Metrics::new(&self.fleet.deployment)
+    }
+}
+
 /// Serves one call. The answer is what the state machine shows as the execution's output; the other
 /// callers don't look at it.
 pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Value, Error> {
     match Event::parse(event)? {
-        Event::Attempt(over) => attempt::end(deps, &over, now)
-            .await
-            .map_err(Error::for_the_machine),
+        Event::Attempt(over) => {
+            let output = attempt::end(deps, &over, now)
+                .await
+                .map_err(Error::for_the_machine)?;
+            Ok(serde_json::to_value(output)?)
+        }
         Event::TaskStopped(task) => closed::task_stopped(deps, &task).await,
         Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed).await,
-        Event::Cancelled(job) => cancelled::end(deps, &job).await,
-        Event::Requeued(job) => requeued::see_to(deps, &job).await,
-        Event::Displaced { job, runner } => displaced::check(deps, &runner, &job, now).await,
+        Event::Handoff(handoff) => match *handoff {
+            Handoff::Cancelled { job } => cancelled::end(deps, &job).await,
+            Handoff::Requeued { job } => requeued::see_to(deps, &job).await,
+            Handoff::Displaced { job, runner } => displaced::check(deps, &runner, &job, now).await,
+        },
     }
 }

@@ -1,10 +1,10 @@
 //! What is told of an attempt: metrics, and the execution's output.
 
-use decisions::{Attempt, Ended, EndedTask, Outcome, OutcomeClass, Verdict};
-use github::JobState;
-use protocol::Job;
-use runtime::telemetry::Metric;
-use serde_json::{Value, json};
+use decisions::{
+    Attempt, Ended, EndedTask, ExecutionOutput, JobStatus, LogStream, Outcome, OutcomeClass,
+    Verdict,
+};
+use runtime::telemetry::{Metric, Metrics};
 
 use crate::Deps;
 use crate::cost::{Size, estimate};
@@ -13,84 +13,104 @@ use crate::event::AttemptOver;
 /// The log stream of a task begins with this and the container's name.
 const STREAM_PREFIX: &str = "runner/runner";
 
-/// Metrics of an attempt that is over.
-pub fn attempt(deps: &Deps, over: &AttemptOver, attempt: &Attempt, ended: &Ended) {
-    emit(deps, Metric::Outcomes, 1.0, Some(ended.outcome.name()));
-    if ended.outcome.class() == OutcomeClass::Unpicked {
-        emit(deps, Metric::SurplusRunners, 1.0, None);
+/// All that is told of an attempt by metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptReport<'a> {
+    /// What the state machine gave.
+    pub over: &'a AttemptOver,
+    /// Which attempt it was.
+    pub attempt: &'a Attempt,
+    /// What became of it.
+    pub ended: &'a Ended,
+    /// Where its job stands; none where GitHub was not asked.
+    pub job: Option<&'a JobStatus>,
+    /// What follows.
+    pub verdict: &'a Verdict,
+}
+
+impl AttemptReport<'_> {
+    /// Emits the metrics.
+    pub fn emit(self, metrics: &Metrics) {
+        self.outcome(metrics);
+        self.cost(metrics);
+        match self.verdict {
+            Verdict::End => self.wait(metrics),
+            Verdict::Relaunch { .. } => metrics.emit(Metric::Relaunches, 1.0),
+            Verdict::GiveUp { .. } => metrics.emit(Metric::FailedExecutions, 1.0),
+        }
     }
-    // A burst that AWS refuses for its rate says nothing of whether starting works.
-    let tried = ended.outcome != Outcome::Throttled;
-    let came_up = matches!(
-        ended.outcome.class(),
-        OutcomeClass::Ran | OutcomeClass::Unpicked
-    );
-    if attempt.number == 1 && tried && !came_up {
-        emit(deps, Metric::FirstFailedStarts, 1.0, None);
+
+    fn outcome(self, metrics: &Metrics) {
+        let outcome = self.ended.outcome;
+        metrics.split(Metric::Outcomes, 1.0, outcome.name());
+        if outcome.class() == OutcomeClass::Unpicked {
+            metrics.emit(Metric::SurplusRunners, 1.0);
+        }
+        // A burst that AWS refuses for its rate says nothing of whether starting works.
+        let tried = outcome != Outcome::Throttled;
+        let came_up = matches!(outcome.class(), OutcomeClass::Ran | OutcomeClass::Unpicked);
+        if self.attempt.number == 1 && tried && !came_up {
+            metrics.emit(Metric::FirstFailedStarts, 1.0);
+        }
     }
-    if let Some(seconds) = ended.task.as_ref().and_then(EndedTask::billed_seconds) {
-        let repository = over.order.job.repository.to_string();
-        emit(deps, Metric::RunnerSeconds, seconds, Some(&repository));
-        if let Some(size) = size(over, ended) {
-            emit(
-                deps,
-                Metric::EstimatedCost,
-                estimate(size, seconds),
-                Some(&repository),
+
+    fn cost(self, metrics: &Metrics) {
+        let task = self.ended.task.as_ref();
+        let Some(seconds) = task.and_then(EndedTask::billed_seconds) else {
+            return;
+        };
+        let repository = self.over.order.job.repository.to_string();
+        metrics.split(Metric::RunnerSeconds, seconds, &repository);
+        if let Some(size) = size(self.over, self.ended) {
+            metrics.split(Metric::EstimatedCost, estimate(size, seconds), &repository);
+        }
+    }
+
+    /// How long the job waited, where GitHub tells when it started.
+    fn wait(self, metrics: &Metrics) {
+        if let Some(started) = self.job.and_then(JobStatus::started_at) {
+            let waited = started - self.over.order.job.queued_at;
+            metrics.emit(
+                Metric::QueuedToStartedSeconds,
+                waited.as_seconds_f64().max(0.0),
             );
         }
     }
 }
 
-/// Metrics of what follows.
-pub fn verdict(deps: &Deps, verdict: &Verdict) {
-    match verdict {
-        Verdict::End => {}
-        Verdict::Relaunch { .. } => emit(deps, Metric::Relaunches, 1.0, None),
-        Verdict::GiveUp { .. } => emit(deps, Metric::FailedExecutions, 1.0, None),
-    }
-}
-
-/// How long the job waited, where GitHub tells when it started.
-pub fn served(deps: &Deps, job: &Job, state: &JobState) {
-    if let Some(started) = state.started_at() {
-        emit(
-            deps,
-            Metric::QueuedToStartedSeconds,
-            (started - job.queued_at).as_seconds_f64().max(0.0),
-            None,
-        );
-    }
-}
-
 /// The execution's output: where a person looks next.
-pub fn output(deps: &Deps, over: &AttemptOver, ended: &Ended, state: Option<&JobState>) -> Value {
-    let task = ended
-        .task
-        .as_ref()
-        .and_then(|task| task.task_arn.as_deref());
-    let task_id = task.and_then(|arn| arn.rsplit('/').next());
-    json!({
-        "outcome": ended.outcome.name(),
-        "detail": ended.detail,
-        "job": state.map(describe),
-        "servedBy": state.and_then(JobState::runner),
-        "runner": over.runner.as_ref().map(|runner| &runner.name),
-        "task": task,
-        "log": task_id.map(|id| json!({ "group": deps.config.log_group, "stream": format!("{STREAM_PREFIX}/{id}") })),
-    })
+pub fn output(
+    deps: &Deps,
+    over: &AttemptOver,
+    ended: &Ended,
+    job: Option<&JobStatus>,
+) -> ExecutionOutput {
+    let task = ended.task.as_ref().and_then(|task| task.task_arn.clone());
+    let task_id = task.as_deref().and_then(|arn| arn.rsplit('/').next());
+    ExecutionOutput {
+        outcome: ended.outcome,
+        detail: ended.detail.clone(),
+        job: job.map(describe),
+        served_by: job.and_then(JobStatus::runner).map(str::to_owned),
+        runner: over.runner.as_ref().map(|runner| runner.name.clone()),
+        log: task_id.map(|id| LogStream {
+            group: deps.config.log_group.clone(),
+            stream: format!("{STREAM_PREFIX}/{id}"),
+        }),
+        task,
+    }
 }
 
-fn describe(state: &JobState) -> String {
+fn describe(state: &JobStatus) -> String {
     match state {
-        JobState::Queued => "queued".to_owned(),
-        JobState::Waiting => "waiting".to_owned(),
-        JobState::InProgress { .. } => "in progress".to_owned(),
-        JobState::Completed { conclusion, .. } => conclusion.as_ref().map_or_else(
+        JobStatus::Queued => "queued".to_owned(),
+        JobStatus::Waiting => "waiting".to_owned(),
+        JobStatus::InProgress { .. } => "in progress".to_owned(),
+        JobStatus::Completed { conclusion, .. } => conclusion.as_ref().map_or_else(
             || "completed".to_owned(),
             |conclusion| format!("completed: {conclusion}"),
         ),
-        JobState::Absent => "gone from GitHub".to_owned(),
+        JobStatus::Absent => "gone from GitHub".to_owned(),
     }
 }
 
@@ -104,15 +124,11 @@ fn size(over: &AttemptOver, ended: &Ended) -> Option<Size> {
     let architecture = over
         .matched
         .as_ref()
-        .and_then(|matched| matched.architecture.as_deref());
+        .and_then(|matched| matched.definition.architecture.as_deref());
     Some(Size {
         cpu: task.cpu.as_deref()?.parse().ok()?,
         memory: task.memory.as_deref()?.parse().ok()?,
         arm: architecture == Some("ARM64"),
         spot: provider == Some("FARGATE_SPOT"),
     })
-}
-
-fn emit(deps: &Deps, metric: Metric, value: f64, split: Option<&str>) {
-    runtime::telemetry::emit(&deps.fleet.deployment.to_string(), metric, value, split);
 }

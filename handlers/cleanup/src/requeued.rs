@@ -36,7 +36,7 @@ pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
             _ => None,
         };
         let new_stay = job.queued_at - latest.order.job.queued_at >= NEW_STAY;
-        match on_queued_again(latest.status, state.as_deref(), new_stay) {
+        match on_queued_again(latest.status, state, new_stay) {
             OnQueuedAgain::Leave => {
                 return Ok(json!({ "result": "asksLater", "execution": latest.name }));
             }

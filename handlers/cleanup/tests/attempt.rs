@@ -91,7 +91,7 @@ async fn a_lasting_fault_gives_up_at_once_and_asks_nobody() {
     let Error::GaveUp(reason) = error else {
         panic!("{error}")
     };
-    assert_eq!(reason.error, "AppNotInstalled");
+    assert_eq!(reason.error.name(), "AppNotInstalled");
     assert!(
         reason.cause.contains("install the App on octo/hello"),
         "{}",
@@ -187,7 +187,7 @@ async fn a_job_that_a_later_execution_serves_is_handed_over() {
 }
 
 /// A job that runners waited for in vain for its whole day in the queue.
-async fn given_up(world: &World) -> Box<cleanup::error::Reason> {
+async fn given_up(world: &World) -> Box<decisions::GivenUp> {
     let job = world.job();
     let parameter = parameter_of(&format!("fr-{}", execution_of(&job)));
     let mut event = attempt(&job, &parameter, None, exited(20));
@@ -218,7 +218,7 @@ async fn the_runner_group_is_blamed_only_where_other_jobs_of_the_scope_were_pick
     for (outcome, blamed) in [("NotNeeded", false), ("RanJob", true)] {
         world.aws.close("hello-1", hour_ago, outcome);
         let reason = given_up(&world).await;
-        assert_eq!(reason.error, "NeverPickedUp");
+        assert_eq!(reason.error, decisions::GiveUp::NeverPickedUp);
         let blames = reason.cause.contains("most likely the runner group");
         assert_eq!(blames, blamed, "{outcome}: {}", reason.cause);
     }

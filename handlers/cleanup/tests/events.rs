@@ -171,6 +171,24 @@ async fn a_cancelled_job_that_waits_has_its_wait_ended() {
 }
 
 #[tokio::test]
+async fn a_state_that_a_newer_state_machine_has_hides_the_known_one_before_it() {
+    let world = World::new().await;
+    let job = world.job();
+    let execution = execution_of(&job);
+    world
+        .aws
+        .add_execution(&execution, &order(&job), "RUNNING", None);
+    world.aws.enter(&execution, "Wait", json!({}));
+    let state = async || {
+        let name = execution.parse().unwrap();
+        world.deps.fleet.position(&name).await.unwrap().state
+    };
+    assert_eq!(state().await, Some(protocol::State::Wait));
+    world.aws.enter(&execution, "Approve", json!({}));
+    assert_eq!(state().await, None);
+}
+
+#[tokio::test]
 async fn a_cancelled_jobs_runner_is_deleted_first_and_its_task_stopped_then() {
     let world = World::new().await;
     let job = world.job();

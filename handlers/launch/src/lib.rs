@@ -7,11 +7,10 @@
 pub mod request;
 pub mod settings;
 
-use decisions::Attempt;
+use decisions::{Attempt, Planned};
 use lambda_runtime::Diagnostic;
 use protocol::{ExecutionName, Fault, Matched, Order, ParameterPath, PlannedRunner, RunnerName};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 pub use settings::Config;
@@ -29,18 +28,6 @@ pub struct Input {
     pub attempt: Option<Attempt>,
     /// The execution's name.
     pub execution: ExecutionName,
-}
-
-/// What the state machine goes on with.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Output {
-    /// The RunTask request.
-    pub run_task: Value,
-    /// The runner that the task will be.
-    pub runner: PlannedRunner,
-    /// The attempt, for `cleanup` to go on from.
-    pub attempt: Attempt,
 }
 
 /// Why nothing was planned.
@@ -68,7 +55,7 @@ impl From<Error> for Diagnostic {
 }
 
 /// Plans the attempt's runner.
-pub fn handle(config: &Config, input: Input, now: OffsetDateTime) -> Result<Output, Error> {
+pub fn handle(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, Error> {
     let Input {
         order,
         matched,
@@ -91,8 +78,8 @@ pub fn handle(config: &Config, input: Input, now: OffsetDateTime) -> Result<Outp
         labels: order.job.labels.clone(),
     };
     let run_task = request::run_task(config, &order, &matched, &runner, &attempt);
-    tracing::info!(runner = %runner.name, family = matched.family, attempt = attempt.number, "runner planned");
-    Ok(Output {
+    tracing::info!(runner = %runner.name, family = matched.definition.family, attempt = attempt.number, "runner planned");
+    Ok(Planned {
         run_task,
         runner,
         attempt,

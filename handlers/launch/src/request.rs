@@ -25,7 +25,7 @@ pub fn run_task(
     let mut request = json!({
         "Cluster": config.cluster,
         // By family: a deployment makes older revisions inactive, and RunTask refuses those.
-        "TaskDefinition": matched.family,
+        "TaskDefinition": matched.definition.family,
         "CapacityProviderStrategy": [{ "CapacityProvider": capacity, "Weight": 1 }],
         "Overrides": {
             "ContainerOverrides": [{
@@ -53,6 +53,7 @@ pub fn run_task(
     }
     // A task that shares its instance's network is refused when it is told one of its own.
     if matched
+        .definition
         .network_mode
         .as_deref()
         .is_none_or(|mode| mode == "awsvpc")
@@ -72,10 +73,10 @@ pub fn run_task(
 /// The capacity provider of this attempt: each attempt that found no room goes one further, and the
 /// last one is kept.
 fn capacity<'a>(config: &'a Config, matched: &'a Matched, attempt: &Attempt) -> &'a str {
-    let providers = if matched.capacity.is_empty() {
+    let providers = if matched.definition.capacity.is_empty() {
         &config.capacity
     } else {
-        &matched.capacity
+        &matched.definition.capacity
     };
     let step = usize::try_from(attempt.capacity_step).unwrap_or(usize::MAX);
     providers

@@ -68,7 +68,7 @@ fn an_attempt_after_a_spot_interruption_is_on_demand_in_another_subnet() {
 #[test]
 fn a_task_definitions_own_capacity_goes_first() {
     let mut input = input(Value::Null);
-    input.matched.capacity = vec!["my-ec2-provider".into()];
+    input.matched.definition.capacity = vec!["my-ec2-provider".into()];
     let output = handle(&config(), input, NOW).unwrap();
     assert_eq!(
         output.run_task["CapacityProviderStrategy"][0]["CapacityProvider"],
@@ -86,7 +86,7 @@ fn only_a_task_with_a_network_interface_of_its_own_is_told_a_network() {
         (Some("host"), false),
     ] {
         let mut input = input(Value::Null);
-        input.matched.network_mode = mode.map(str::to_owned);
+        input.matched.definition.network_mode = mode.map(str::to_owned);
         let request = handle(&config(), input, NOW).unwrap().run_task;
         assert_eq!(
             request["NetworkConfiguration"].is_object(),
@@ -104,7 +104,7 @@ fn only_fargate_gives_a_public_address() {
     };
     for (provider, public) in [("FARGATE", "ENABLED"), ("my-ec2-provider", "DISABLED")] {
         let mut input = input(Value::Null);
-        input.matched.capacity = vec![provider.into()];
+        input.matched.definition.capacity = vec![provider.into()];
         let request = handle(&config, input, NOW).unwrap().run_task;
         assert_eq!(
             request["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"],

@@ -24,7 +24,7 @@ use catalogue::{Catalogue, Offer};
 use lambda_runtime::Diagnostic;
 use protocol::{CONTAINER, DeploymentId, Fault, Job, Matched, Order};
 use runtime::settings::Settings;
-use runtime::telemetry::Metric;
+use runtime::telemetry::{Metric, Metrics};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
@@ -110,6 +110,11 @@ impl Deps {
             deployment: config.deployment,
         })
     }
+
+    /// The metrics of this deployment.
+    fn metrics(&self) -> Metrics {
+        Metrics::new(&self.deployment)
+    }
 }
 
 /// Finds the task definition that serves the job of an order. `input` is the execution's input.
@@ -121,17 +126,12 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
         let found = find(deps, &job, now).await;
         match &found {
             Ok(matched) => {
-                tracing::info!(family = matched.family, labels = %job.labels, "matched");
+                tracing::info!(family = matched.definition.family, labels = %job.labels, "matched");
             }
             Err(error) => {
                 tracing::warn!(fault = %error.fault(), %error, "not matched");
                 if error.fault() == Fault::Unmatched {
-                    runtime::telemetry::emit(
-                        &deps.deployment.to_string(),
-                        Metric::Unmatched,
-                        1.0,
-                        None,
-                    );
+                    deps.metrics().emit(Metric::Unmatched, 1.0);
                 }
             }
         }
@@ -164,7 +164,7 @@ fn look_up<'a>(catalogue: &'a Catalogue, job: &Job) -> Result<&'a Offer, Error> 
         Ok(offer)
     } else {
         Err(Error::ContainerMissing {
-            family: offer.family.clone(),
+            family: offer.definition.family.clone(),
             containers: offer.containers.clone(),
         })
     }

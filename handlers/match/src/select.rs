@@ -19,7 +19,12 @@ pub fn select<'a>(offers: &'a [Offer], wanted: &LabelSet) -> Result<&'a Offer, U
     offers
         .iter()
         .filter(|offer| names_a_kind(wanted) && offer.labels.carries(wanted))
-        .min_by_key(|&offer| (wanted.lacking(&offer.labels).len(), &offer.family))
+        .min_by_key(|&offer| {
+            (
+                wanted.lacking(&offer.labels).len(),
+                &offer.definition.family,
+            )
+        })
         .ok_or_else(|| Unmatched::new(offers, wanted))
 }
 
@@ -50,7 +55,7 @@ impl Unmatched {
             .collect();
         nearest.sort_by_key(|(lacking, offer)| {
             let surplus = wanted.lacking(&offer.labels).len();
-            (lacking.len(), surplus, offer.family.clone())
+            (lacking.len(), surplus, offer.definition.family.clone())
         });
         Self {
             wanted: wanted.clone(),
@@ -58,7 +63,7 @@ impl Unmatched {
                 .into_iter()
                 .take(NEAREST)
                 .map(|(lacking, offer)| Near {
-                    family: offer.family.clone(),
+                    family: offer.definition.family.clone(),
                     lacking,
                 })
                 .collect(),
@@ -107,18 +112,17 @@ impl fmt::Display for Unmatched {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use protocol::Definition;
 
     use super::*;
 
     fn offer(family: &str, labels: &str) -> Offer {
         Offer {
-            family: family.to_owned(),
+            definition: Definition {
+                family: family.to_owned(),
+                ..Definition::default()
+            },
             labels: LabelSet::parse(labels),
-            capacity: Vec::new(),
-            cpu: None,
-            memory: None,
-            architecture: None,
-            network_mode: None,
             containers: vec![protocol::CONTAINER.to_owned()],
             runner_version: None,
         }
@@ -150,7 +154,7 @@ mod tests {
             let offers = offers();
             let found = select(&offers, &LabelSet::parse(wanted));
             assert_eq!(
-                found.ok().map(|offer| offer.family.as_str()),
+                found.ok().map(|offer| offer.definition.family.as_str()),
                 family,
                 "{wanted:?}"
             );
@@ -162,7 +166,7 @@ mod tests {
         let (a, b) = (offer("a", "linux one"), offer("b", "linux two"));
         for offers in [vec![a.clone(), b.clone()], vec![b, a]] {
             let found = select(&offers, &LabelSet::parse("linux")).unwrap();
-            assert_eq!(found.family, "a");
+            assert_eq!(found.definition.family, "a");
         }
     }
 
@@ -192,9 +196,9 @@ mod tests {
             offer("plain-a", "self-hosted arm64"),
         ];
         let none = LabelSet::default();
-        assert_eq!(select(&offers, &none).unwrap().family, "plain-a");
+        assert_eq!(select(&offers, &none).unwrap().definition.family, "plain-a");
         offers.pop();
-        assert_eq!(select(&offers, &none).unwrap().family, "plain-b");
+        assert_eq!(select(&offers, &none).unwrap().definition.family, "plain-b");
         let error = select(&[], &none).unwrap_err().to_string();
         assert!(
             error.contains("There is none that offers labels"),

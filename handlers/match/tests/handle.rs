@@ -15,7 +15,7 @@ use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use catalogue::{Catalogue, Offer};
 use lambda_runtime::Diagnostic;
 use matching::{CatalogueCache, Config, Deps, Error, handle};
-use protocol::{LabelSet, Matched};
+use protocol::{Definition, LabelSet, Matched};
 use runtime::settings::Settings;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -36,13 +36,11 @@ fn order(labels: &[&str]) -> Value {
 
 fn offer(family: &str, labels: &str) -> Offer {
     Offer {
-        family: family.to_owned(),
+        definition: Definition {
+            family: family.to_owned(),
+            ..Definition::default()
+        },
         labels: LabelSet::parse(labels),
-        capacity: Vec::new(),
-        cpu: None,
-        memory: None,
-        architecture: None,
-        network_mode: None,
         containers: vec!["runner".to_owned()],
         runner_version: None,
     }
@@ -138,7 +136,7 @@ fn deps(ecs: &Ecs, ssm_rule: &Rule) -> Deps {
 async fn family(deps: &Deps, labels: &[&str], now: OffsetDateTime) -> Result<String, Error> {
     handle(deps, order(labels), now)
         .await
-        .map(|matched| matched.family)
+        .map(|matched| matched.definition.family)
 }
 
 #[tokio::test]
@@ -174,8 +172,8 @@ async fn an_expired_catalogue_is_refreshed_once_by_all_who_ask_together() {
 async fn a_published_catalogue_spares_ecs() {
     let ecs = ecs(&[], "runner");
     let mut spot = offer("f-spot", "linux");
-    spot.capacity = vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()];
-    spot.cpu = Some(1024);
+    spot.definition.capacity = vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()];
+    spot.definition.cpu = Some(1024);
     let catalogue = Catalogue {
         read_at: NOW - Duration::minutes(14),
         offers: vec![spot],
@@ -187,13 +185,13 @@ async fn a_published_catalogue_spares_ecs() {
     assert_eq!(
         matched,
         Matched {
-            family: "f-spot".to_owned(),
+            definition: Definition {
+                family: "f-spot".to_owned(),
+                capacity: vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()],
+                cpu: Some(1024),
+                ..Definition::default()
+            },
             offered: LabelSet::parse("linux"),
-            capacity: vec!["FARGATE_SPOT".to_owned(), "FARGATE".to_owned()],
-            cpu: Some(1024),
-            memory: None,
-            architecture: None,
-            network_mode: None,
         }
     );
     assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));

@@ -34,6 +34,7 @@ pub mod waiting;
 use fleet::Fleet;
 use github::GitHub;
 use lambda_runtime::Diagnostic;
+use runtime::telemetry::Metrics;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -52,6 +53,13 @@ pub struct Deps {
     pub config: Config,
     /// What GitHub has told of the runner's releases.
     pub releases: Releases,
+}
+
+impl Deps {
+    /// The metrics of this deployment.
+    fn metrics(&self) -> Metrics {
+        Metrics::new(&self.fleet.deployment)
+    }
 }
 
 /// What one sweep did.

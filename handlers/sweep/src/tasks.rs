@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use decisions::{AbsentRunner, JobStatus, OnAbsent, on_absent};
-use fleet::{Retired, RunningTask, job_status, retire};
-use github::{Installation, JobState, RunnerScope, Scope};
+use fleet::{Retired, RunningTask, retire};
+use github::{Installation, RunnerScope, Scope};
 use protocol::Repository;
 
 use crate::Deps;
@@ -160,10 +160,10 @@ async fn suspect<'a>(
         };
         let job = &execution.order.job;
         let state = suspect.installation.job(job).await?;
-        if let JobState::Completed { completed_at, .. } = &state {
+        if let JobStatus::Completed { completed_at, .. } = &state {
             suspect.over_for = completed_at.map(|at| snapshot.since(at));
         }
-        suspect.job = Some(job_status(&state));
+        suspect.job = Some(state);
     }
     let worth_asking = suspect.decide(snapshot, u32::MAX) != OnAbsent::Leave;
     Ok((worth_asking && suspect.is_unknown().await?).then_some(suspect))

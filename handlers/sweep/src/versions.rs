@@ -65,19 +65,15 @@ pub async fn check(
         let days = days_behind(version, &told.releases, now);
         if days >= WARNING_DAYS {
             tracing::warn!(
-                family = %offer.family, %version, %newest, days,
+                family = %offer.definition.family, %version, %newest, days,
                 "GitHub stops giving jobs to this image's runner when its successor is 30 days old: rebuild the image"
             );
         }
         oldest = oldest.max(days);
     }
     #[expect(clippy::cast_precision_loss, reason = "days, not aeons")]
-    runtime::telemetry::emit(
-        &deps.fleet.deployment.to_string(),
-        Metric::RunnerVersionAgeDays,
-        oldest as f64,
-        None,
-    );
+    deps.metrics()
+        .emit(Metric::RunnerVersionAgeDays, oldest as f64);
     Ok(Some(oldest))
 }
 
@@ -100,7 +96,7 @@ async fn version_of(deps: &Deps, offer: &Offer) -> Result<Option<RunnerVersion>,
         Ok(version) => Ok(Some(version)),
         Err(error) => {
             let tag = catalogue::RUNNER_VERSION_TAG;
-            tracing::warn!(family = %offer.family, tag, %error, "the image's age is not known");
+            tracing::warn!(family = %offer.definition.family, tag, %error, "the image's age is not known");
             Ok(None)
         }
     }

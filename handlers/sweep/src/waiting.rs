@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use decisions::{Attend, OnCancel, attend, on_cancel};
-use fleet::{Execution, RunningTask, Started, Status, job_status};
+use decisions::{Attend, GiveUp, OnCancel, attend, on_cancel};
+use fleet::{Execution, RunningTask, Started, Status};
 use protocol::ExecutionName;
 use runtime::telemetry::Metric;
 
@@ -71,12 +71,8 @@ pub async fn check_oldest(deps: &Deps, snapshot: &Snapshot) -> Result<Done, flee
         }
     }
     let too_long = u32::try_from(done.waiting_too_long).unwrap_or(u32::MAX);
-    runtime::telemetry::emit(
-        &deps.fleet.deployment.to_string(),
-        Metric::JobsWaitingTooLong,
-        f64::from(too_long),
-        None,
-    );
+    deps.metrics()
+        .emit(Metric::JobsWaitingTooLong, f64::from(too_long));
     failed.map_or(Ok(done), Err)
 }
 
@@ -113,7 +109,7 @@ async fn look_at(
         done.waiting_too_long += 1;
     }
     let has_task = tasks_of(snapshot, name).next().is_some();
-    match attend(&job_status(&state), busy(snapshot, name), has_task) {
+    match attend(&state, busy(snapshot, name), has_task) {
         Attend::Leave => {}
         Attend::Check => done.checks += usize::from(check_displaced(deps, &execution).await?),
         Attend::EndWait => done.ended += usize::from(end_wait(deps, name).await?),
@@ -162,12 +158,12 @@ async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fle
 /// The job left the queue while its execution waits for the next attempt: nothing more is needed.
 async fn end_wait(deps: &Deps, name: &ExecutionName) -> Result<bool, fleet::Error> {
     let position = deps.fleet.position(name).await?;
-    if on_cancel(position.state.as_deref()) != OnCancel::Stop {
+    if on_cancel(position.state) != OnCancel::Stop {
         return Ok(false);
     }
     let cause = "the job left GitHub's queue while this execution waited for its next attempt";
     deps.fleet
-        .stop_execution(name, "JobCancelled", cause)
+        .stop_execution(name, GiveUp::JobCancelled.name(), cause)
         .await?;
     Ok(true)
 }

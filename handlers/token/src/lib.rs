@@ -13,12 +13,12 @@ mod error;
 pub mod issue;
 pub mod settings;
 
-use decisions::Attempt;
-use github::{GitHub, Installation, JobState};
-use protocol::{Order, PlannedRunner};
+use decisions::{Attempt, JobStatus};
+use github::{GitHub, Installation};
+use protocol::{Order, PlannedRunner, Registered};
 use runtime::settings::Settings;
-use runtime::telemetry::Metric;
-use serde::{Deserialize, Serialize};
+use runtime::telemetry::{Metric, Metrics};
+use serde::Deserialize;
 use serde_json::Value;
 use tracing::{Instrument, info_span};
 
@@ -39,16 +39,6 @@ pub struct Input {
     /// The attempt.
     #[serde(default)]
     pub attempt: Option<Attempt>,
-}
-
-/// What `cleanup` needs to find the runner again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Output {
-    /// The runner's id at GitHub; null where it registers itself.
-    pub runner_id: Option<u64>,
-    /// The App's installation that it was registered by.
-    pub installation_id: u64,
 }
 
 /// What `token` works with, made once for each sandbox.
@@ -72,10 +62,15 @@ impl Deps {
             ssm,
         })
     }
+
+    /// The metrics of this deployment.
+    fn metrics(&self) -> Metrics {
+        Metrics::new(&self.config.deployment)
+    }
 }
 
 /// Registers the attempt's runner.
-pub async fn handle(deps: &Deps, payload: Value) -> Result<Output, Error> {
+pub async fn handle(deps: &Deps, payload: Value) -> Result<Registered, Error> {
     let input: Input = serde_json::from_value(payload)?;
     let job = &input.order.job;
     let span = info_span!("token", job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %input.runner.name.execution());
@@ -83,15 +78,16 @@ pub async fn handle(deps: &Deps, payload: Value) -> Result<Output, Error> {
     if let Some(left) = deps.github.rate_limit_remaining() {
         // Far below 2^52, where a float would begin to round.
         #[allow(clippy::cast_precision_loss)]
-        emit(deps, Metric::GitHubRateLimitRemaining, left as f64);
+        deps.metrics()
+            .emit(Metric::GitHubRateLimitRemaining, left as f64);
     }
     if result.is_ok() {
-        emit(deps, Metric::Launches, 1.0);
+        deps.metrics().emit(Metric::Launches, 1.0);
     }
     result
 }
 
-async fn register(deps: &Deps, input: &Input) -> Result<Output, Error> {
+async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     let Input { order, runner, .. } = input;
     let job = &order.job;
     let installation = deps
@@ -115,7 +111,7 @@ async fn register(deps: &Deps, input: &Input) -> Result<Output, Error> {
         return Err(error);
     }
     tracing::info!(runner = %runner.name, id = issued.runner_id, %scope, "runner registered");
-    Ok(Output {
+    Ok(Registered {
         runner_id: issued.runner_id,
         installation_id: installation.id(),
     })
@@ -123,35 +119,27 @@ async fn register(deps: &Deps, input: &Input) -> Result<Output, Error> {
 
 /// Asks GitHub whether the job still wants a runner, where the order or the attempt doubts it.
 async fn still_queued(input: &Input, installation: &Installation) -> Result<(), Error> {
-    let doubted = input.order.recheck
-        || input
-            .attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.recheck);
+    let doubted = input.order.recheck || input.attempt.as_ref().is_some_and(Attempt::rechecks);
     if !doubted {
         return Ok(());
     }
     let job = &input.order.job;
     let state = match installation.job(job).await? {
-        JobState::Queued => return Ok(()),
-        JobState::Waiting => "waiting (its webhook follows when it is queued again)".to_owned(),
-        JobState::InProgress { runner, .. } => {
+        JobStatus::Queued => return Ok(()),
+        JobStatus::Waiting => "waiting (its webhook follows when it is queued again)".to_owned(),
+        JobStatus::InProgress { runner, .. } => {
             format!(
                 "in progress on {}",
                 runner.as_deref().unwrap_or("another runner")
             )
         }
-        JobState::Completed { conclusion, .. } => {
+        JobStatus::Completed { conclusion, .. } => {
             format!(
                 "completed ({})",
                 conclusion.as_deref().unwrap_or("no conclusion")
             )
         }
-        JobState::Absent => "gone (its run was deleted)".to_owned(),
+        JobStatus::Absent => "gone (its run was deleted)".to_owned(),
     };
     Err(Error::JobNotQueued { job: job.id, state })
-}
-
-fn emit(deps: &Deps, metric: Metric, value: f64) {
-    runtime::telemetry::emit(&deps.config.deployment.to_string(), metric, value, None);
 }

@@ -3,43 +3,7 @@
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use protocol::{Fault, Job, RunnerName};
-use serde::Serialize;
-
-/// What `cleanup` is given.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Handoff {
-    /// A job ended that no runner had taken: its executions have nothing to wait for.
-    Cancelled {
-        /// The job.
-        job: Job,
-    },
-    /// A job was queued while an execution of it is at work, which may have asked GitHub already and
-    /// be about to end.
-    Requeued {
-        /// The job.
-        job: Job,
-    },
-    /// A runner of ours runs this job, which is not its own: its own job may have nobody.
-    Displaced {
-        /// The job that the runner took.
-        job: Job,
-        /// The runner.
-        runner: RunnerName,
-    },
-}
-
-impl Handoff {
-    /// The kind, as `cleanup` reads it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Cancelled { .. } => "cancelled",
-            Self::Requeued { .. } => "requeued",
-            Self::Displaced { .. } => "displaced",
-        }
-    }
-}
+use protocol::{Fault, Handoff};
 
 /// Why `cleanup` did not get an event.
 #[derive(Debug, thiserror::Error)]

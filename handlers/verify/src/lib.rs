@@ -37,9 +37,9 @@ use std::time::Duration;
 
 use admission::Refusal;
 use aws_sdk_sfn::config::retry::RetryConfig;
-use protocol::{Class, Job, Order, RunnerName};
+use protocol::{Class, Handoff, Job, Order, RunnerName};
 use runtime::settings::Settings;
-use runtime::telemetry::Metric;
+use runtime::telemetry::{Metric, Metrics};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -50,7 +50,7 @@ pub use event::{BatchResponse, Event, Request};
 pub use respond::{Done, Error, Response};
 pub use settings::Config;
 
-use handoff::{Handoff, HandoffError, hand_on};
+use handoff::{HandoffError, hand_on};
 use overflow::{KeepError, drain, keep};
 use secret::{CheckError, SecretError, Secrets};
 use signature::{Signature, SignatureError};
@@ -118,6 +118,11 @@ impl Deps {
             config,
         })
     }
+
+    /// The metrics of this deployment.
+    fn metrics(&self) -> Metrics {
+        Metrics::new(&self.config.deployment)
+    }
 }
 
 /// What Lambda is given back.
@@ -152,7 +157,7 @@ pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
             Ok(done) => tracing::info!(status = done.status(), ?done, "webhook taken"),
             Err(error) => {
                 tracing::warn!(status = error.status(), fault = %error.fault(), %error, "webhook not taken");
-                runtime::telemetry::emit(&deps.config.deployment.to_string(), Metric::WebhookErrors, 1.0, None);
+                deps.metrics().emit(Metric::WebhookErrors, 1.0);
             }
         }
         Answer::Http(Response::from(&result))
@@ -219,12 +224,8 @@ fn report_not_served(deps: &Deps, job: &Job, group: Option<&str>, refusal: &Refu
         reason = %refusal,
         "a queued job is not served"
     );
-    runtime::telemetry::emit(
-        &deps.config.deployment.to_string(),
-        Metric::JobsNotServed,
-        1.0,
-        Some(refusal.kind()),
-    );
+    deps.metrics()
+        .split(Metric::JobsNotServed, 1.0, refusal.kind());
 }
 
 fn record(job: &Job) {
@@ -279,12 +280,7 @@ async fn start_or_keep(
     };
     match kept {
         Ok(()) => {
-            runtime::telemetry::emit(
-                &deps.config.deployment.to_string(),
-                Metric::KeptEvents,
-                1.0,
-                None,
-            );
+            deps.metrics().emit(Metric::KeptEvents, 1.0);
             Ok(Done::Kept)
         }
         Err(keep) => Err(Error::NotKept {

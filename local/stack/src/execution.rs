@@ -1,5 +1,6 @@
 //! An execution's history, state by state.
 
+use protocol::State;
 use serde_json::Value;
 
 /// One execution.
@@ -71,8 +72,8 @@ impl Execution {
                 let state = event["stateEnteredEventDetails"]["name"]
                     .as_str()
                     .unwrap_or_default();
-                if state == "Launch" && execution.visits.iter().any(|visit| visit.state == "Launch")
-                {
+                let launch = State::Launch.as_str();
+                if state == launch && execution.visits.iter().any(|visit| visit.state == launch) {
                     attempt += 1;
                 }
                 execution.visits.push(Visit {
@@ -145,15 +146,15 @@ impl Visit {
         };
         let payload = &result["Payload"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        match self.state.as_str() {
-            "Match" => text(&payload["family"]),
-            "Launch" => text(&payload["runner"]["name"]),
-            "Token" => payload["runnerId"].as_u64().map_or_else(
+        match self.state.parse() {
+            Ok(State::Match) => text(&payload["family"]),
+            Ok(State::Launch) => text(&payload["runner"]["name"]),
+            Ok(State::Token) => payload["runnerId"].as_u64().map_or_else(
                 || "registration token".to_owned(),
                 |id| format!("registered as {id}"),
             ),
-            "Runner" => exit_of(result),
-            "Cleanup" => format!(
+            Ok(State::Runner) => exit_of(result),
+            Ok(State::Cleanup) => format!(
                 "{}, job {}",
                 text(&payload["outcome"]),
                 text(&payload["job"])

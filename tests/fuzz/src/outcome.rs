@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use decisions::{
-    AgentExit, Attempt, Budget, Ended, EndedTask, JobStatus, Outcome, OutcomeClass, Situation,
-    StepError, Verdict, judge,
+    AgentExit, Attempt, Budget, Ended, EndedTask, GiveUp, JobStatus, Outcome, OutcomeClass,
+    Situation, StepError, Verdict, judge,
 };
 
 const BUDGET: Budget = Budget {
@@ -73,7 +73,10 @@ fn judged(ended: &Ended, attempt: &Attempt) {
                     let json = serde_json::to_string(&next).unwrap();
                     assert_eq!(serde_json::from_str::<Attempt>(&json).unwrap(), next);
                 }
-                Verdict::GiveUp { error, cause } => assert!(!error.is_empty() && !cause.is_empty()),
+                Verdict::GiveUp { reason, cause } => {
+                    assert_eq!(GiveUp::from_name(reason.name()), Some(reason));
+                    assert!(!cause.is_empty());
+                }
             }
         }
     }

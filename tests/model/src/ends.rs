@@ -60,7 +60,7 @@ const ALL: [End; 15] = [
 static READ: LazyLock<Vec<Ended>> = LazyLock::new(|| ALL.iter().map(|end| read(*end)).collect());
 
 impl End {
-    /// What the reader of the `outcome` crate makes of it.
+    /// What the reader of the `decisions` crate makes of it.
     pub fn ended(self) -> &'static Ended {
         let at = ALL.iter().position(|end| *end == self).unwrap_or_default();
         &READ[at]

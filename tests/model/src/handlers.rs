@@ -1,15 +1,16 @@
-//! What our handlers do: the decisions are those of the `outcome` crate, called here as the handlers
+//! What our handlers do: the decisions are those of the `decisions` crate, called here as the handlers
 //! call them; the calls to AWS and GitHub are changes of the [`World`].
 
 use std::time::Duration;
 
 use decisions::{
-    AbsentRunner, Attend, Budget, Deletion, JobStatus, Look, OnAbsent, OnCancel, OnNotFound,
-    OnQueued, OnQueuedAgain, OnUnannounced, Restart, Retire, RunnerSeen, Situation, Status,
-    Verdict, attend, checks_displaced, cleans_after_task, counts_as_failure, judge, may_stop,
-    on_absent, on_cancel, on_not_found, on_queued, on_queued_again, on_unannounced, restart,
-    retire,
+    AbsentRunner, Attend, Budget, Deletion, Failure, GiveUp, JobStatus, Look, OnAbsent, OnCancel,
+    OnNotFound, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Retire, RunnerSeen, Situation,
+    Status, Verdict, attend, checks_displaced, cleans_after_task, counts_as_failure, judge,
+    may_stop, on_absent, on_cancel, on_not_found, on_queued, on_queued_again, on_unannounced,
+    restart, retire,
 };
+use protocol::State;
 
 use crate::Runners;
 use crate::ends::End;
@@ -99,7 +100,7 @@ impl Runners {
         }
         let mut job = asks.then(|| self.ask(world, id.job)).flatten();
         if self.without(Mutation::EndsWithoutAsking) {
-            job = Some(JobStatus::Completed { runner: None });
+            job = Some(JobStatus::COMPLETED);
         }
         let situation = Situation {
             ended,
@@ -131,7 +132,7 @@ impl Runners {
             && attempt.number > 3
         {
             verdict = Verdict::GiveUp {
-                error: "NeverPickedUp".to_owned(),
+                reason: GiveUp::NeverPickedUp,
                 cause: String::new(),
             };
         }
@@ -153,7 +154,7 @@ impl Runners {
                 Stage::Closing(Close::Well)
             }
             Verdict::Relaunch { .. } => Stage::Waiting,
-            Verdict::GiveUp { error, .. } => Stage::Closing(Close::Failed(name(error))),
+            Verdict::GiveUp { reason, .. } => Stage::Closing(Close::Failed(*reason)),
         };
         if let Some(execution) = world.execution_mut(id) {
             execution.stage = stage;
@@ -218,13 +219,13 @@ impl Runners {
 
     /// The same, once GitHub shows the job.
     pub(crate) fn would_begin_again(&self, world: &World, execution: &Execution) -> bool {
-        let error = execution.error();
+        let failure = execution.failure();
         let failures = if self.without(Mutation::CountsEveryExecution) {
             u32::from(execution.id.restart)
         } else {
             self.failures(world, execution.id.job)
         };
-        let due = match restart(execution.status(), error, failures) {
+        let due = match restart(execution.status(), failure, failures) {
             Restart::Leave => false,
             Restart::IfQueued => true,
             Restart::IfPickedUp => {
@@ -288,7 +289,7 @@ impl Runners {
     /// How many executions of a job have failed or timed out.
     fn failures(&self, world: &World, job: JobId) -> u32 {
         let failed = |execution: &&Execution| {
-            counts_as_failure(execution.status(), execution.error())
+            counts_as_failure(execution.status(), execution.failure())
                 || (self.without(Mutation::CountsOutages) && execution.status().has_failed())
         };
         let count = world.executions_of(job).filter(failed).count();
@@ -383,7 +384,7 @@ impl Runners {
                 world.execution(execution.id.next()).is_none()
                     && !self.without(Mutation::NoDisplacedCheck)
             }
-            Attend::EndWait => on_cancel(Some(state_name(execution.stage))) == OnCancel::Stop,
+            Attend::EndWait => on_cancel(Some(state(execution.stage))) == OnCancel::Stop,
         };
         if changes { decision } else { Attend::Leave }
     }
@@ -397,7 +398,7 @@ impl Runners {
         };
         let new_stay =
             latest.day_over && !world.job(job).day_over && !self.without(Mutation::IgnoresANewStay);
-        on_queued_again(latest.status(), Some(state_name(latest.stage)), new_stay)
+        on_queued_again(latest.status(), Some(state(latest.stage)), new_stay)
     }
 
     /// `cleanup`: a job was queued again while an execution of it was at work. It looks until that has
@@ -413,7 +414,8 @@ impl Runners {
 /// A runner has had a job, and an execution ended that tells so.
 fn picked_up(world: &mut World) {
     for execution in &mut world.executions {
-        execution.picked_up_since |= execution.error() == Some("NeverPickedUp");
+        execution.picked_up_since |=
+            execution.failure() == Some(Failure::Named(GiveUp::NeverPickedUp));
     }
     for job in &mut world.jobs {
         if job.excuse == Some(Excuse::NeverPickedUp) {
@@ -467,10 +469,11 @@ pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
     let job = world.job_mut(id.job);
     match how {
         Close::Aborted => job.excuse = Some(Excuse::Aborted),
-        Close::Failed(error) => {
+        Close::Failed(reason) => {
             // Nobody may give up for want of time while there is some.
-            let early = matches!(error, "QueueLimit" | "NeverPickedUp") && !job.day_over;
-            match restart(Status::Failed, Some(error), 1) {
+            let for_time = matches!(reason, GiveUp::QueueLimit | GiveUp::NeverPickedUp);
+            let early = for_time && !job.day_over;
+            match restart(Status::Failed, Some(Failure::Named(reason)), 1) {
                 Restart::Leave if !early => job.excuse = Some(Excuse::GaveUp),
                 Restart::IfPickedUp if !early => job.excuse = Some(Excuse::NeverPickedUp),
                 _ => {}
@@ -489,21 +492,13 @@ fn thief(world: &World, job: JobId) -> Option<ExecutionId> {
     }
 }
 
-fn state_name(stage: Stage) -> &'static str {
+fn state(stage: Stage) -> State {
     match stage {
-        Stage::Starting => "Token",
-        Stage::Running => "Runner",
-        Stage::Waiting => "Wait",
-        Stage::CleaningUp(_) | Stage::Closing(_) | Stage::Closed(_) => "Cleanup",
+        Stage::Starting => State::Token,
+        Stage::Running => State::Runner,
+        Stage::Waiting => State::Wait,
+        Stage::CleaningUp(_) | Stage::Closing(_) | Stage::Closed(_) => State::Cleanup,
     }
-}
-
-/// Verdicts name their errors in text; a state holds them by reference.
-fn name(error: &str) -> &'static str {
-    ["NeverPickedUp", "BudgetSpent", "QueueLimit"]
-        .into_iter()
-        .find(|known| *known == error)
-        .unwrap_or("Permanent")
 }
 
 /// `cleanup`: a job was cancelled before a runner took it.
@@ -511,13 +506,7 @@ fn cancelled(world: &mut World, job: JobId) {
     let running: Vec<_> = world
         .executions_of(job)
         .filter(|execution| execution.runs())
-        .map(|execution| {
-            (
-                execution.id,
-                execution.runner(),
-                state_name(execution.stage),
-            )
-        })
+        .map(|execution| (execution.id, execution.runner(), state(execution.stage)))
         .collect();
     for (id, runner, state) in running {
         match on_cancel(Some(state)) {

@@ -48,7 +48,7 @@ impl Runners {
 
     fn execution_step(&self, world: &World, execution: &Execution) -> Option<Action> {
         let id = execution.id;
-        let asks = execution.recheck || execution.attempt.recheck;
+        let asks = execution.recheck || execution.attempt.rechecks();
         let from_outside = [FaultKind::Aborts, FaultKind::TimeOuts];
         let in_steps = [
             FaultKind::Aborts,

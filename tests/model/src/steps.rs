@@ -11,7 +11,7 @@ use crate::world::{
 
 use std::time::Duration;
 
-use decisions::{JobStatus, OnAbsent};
+use decisions::{GiveUp, JobStatus, OnAbsent};
 
 impl Runners {
     /// Takes one step.
@@ -37,7 +37,11 @@ impl Runners {
                     close(world, id, how);
                 }
             }
-            Action::StopsAsking(id) => close(world, id, Close::Failed("GitHubUnavailable")),
+            Action::StopsAsking(id) => close(
+                world,
+                id,
+                Close::Failed(GiveUp::Fault(protocol::Fault::GitHubUnavailable)),
+            ),
             Action::Wakes(id) => set_stage(world, id, Stage::Starting),
             Action::Boots(runner) => self.boot(world, runner),
             Action::IdlesOut(runner) => self.end_task(world, runner, End::Idle),
@@ -174,7 +178,11 @@ impl Runners {
                     set_stage(world, id, Stage::CleaningUp(end));
                 }
             }
-            Fault::Outage(id) => close(world, id, Close::Failed("AwsUnavailable")),
+            Fault::Outage(id) => close(
+                world,
+                id,
+                Close::Failed(GiveUp::Fault(protocol::Fault::AwsUnavailable)),
+            ),
             Fault::TimesOut(id) => self.cut_short(world, id, Close::TimedOut),
             Fault::Aborts(id) => self.cut_short(world, id, Close::Aborted),
             Fault::AbortsInFlight(id) => {
@@ -301,7 +309,7 @@ impl Runners {
     fn launch(&self, world: &mut World, id: ExecutionId) {
         let asks = world
             .execution(id)
-            .is_some_and(|execution| execution.recheck || execution.attempt.recheck);
+            .is_some_and(|execution| execution.recheck || execution.attempt.rechecks());
         let job = asks.then(|| self.ask(world, id.job));
         let stage = match job {
             Some(None) => Stage::CleaningUp(End::TokenFailed),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use decisions::{Attempt, JobStatus, Look, NotFound, Status};
+use decisions::{Attempt, Failure, GiveUp, JobStatus, Look, NotFound, Status};
 
 use crate::ends::End;
 
@@ -161,8 +161,8 @@ pub struct Job {
 pub enum Close {
     /// Well.
     Well,
-    /// With this error.
-    Failed(&'static str),
+    /// For this reason.
+    Failed(GiveUp),
     /// By the machine's time-out.
     TimedOut,
     /// By us, because its job needs it no longer.
@@ -217,10 +217,10 @@ impl Execution {
         }
     }
 
-    /// Its error's name, where it failed.
-    pub fn error(&self) -> Option<&'static str> {
+    /// What its error tells, where it failed.
+    pub fn failure(&self) -> Option<Failure> {
         match self.stage {
-            Stage::Closed(Close::Failed(error)) => Some(error),
+            Stage::Closed(Close::Failed(reason)) => Some(Failure::Named(reason)),
             _ => None,
         }
     }
@@ -415,8 +415,8 @@ impl World {
             AtGitHub::Unborn => JobStatus::Absent,
             AtGitHub::Queued => JobStatus::Queued,
             AtGitHub::HeldBack => JobStatus::Waiting,
-            AtGitHub::Taken(_) => JobStatus::InProgress { runner: None },
-            AtGitHub::Over { .. } => JobStatus::Completed { runner: None },
+            AtGitHub::Taken(_) => JobStatus::IN_PROGRESS,
+            AtGitHub::Over { .. } => JobStatus::COMPLETED,
         }
     }
 

@@ -5,7 +5,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::stub::{Reply, Seen, Stub, job, reply};
-use github::{Error, JobState};
+use decisions::JobStatus;
+use github::Error;
 use protocol::Fault;
 use serde_json::{Value, json};
 
@@ -43,7 +44,7 @@ fn includes(names: &[&str]) -> Option<Reply> {
 /// GitHub as it should be, except that the job is not found, and what `or` changes.
 async fn asked(
     or: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
-) -> (Stub, Result<JobState, Error>) {
+) -> (Stub, Result<JobStatus, Error>) {
     let stub = Stub::start(move |seen| {
         or(seen).or_else(|| match seen.line.as_str() {
             REPOSITORY => ok(json!({ "full_name": "octo/hello" })),
@@ -67,7 +68,7 @@ fn missing() -> Option<Reply> {
 #[tokio::test]
 async fn a_job_whose_run_was_deleted_is_absent() {
     let (stub, state) = asked(|seen| (seen.line == RUN).then(missing)?).await;
-    assert_eq!(state.unwrap(), JobState::Absent);
+    assert_eq!(state.unwrap(), JobStatus::Absent);
     assert_eq!((stub.hits(JOB), stub.hits(RUN)), (2, 2));
 }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::stub::{KEY, Reply, Stub, job as the_job, reply};
-use github::{ApiUrl, App, Error, GitHub, JitRequest, JobState, Patience, Scope};
+use decisions::JobStatus;
+use github::{ApiUrl, App, Error, GitHub, JitRequest, Patience, Scope};
 use protocol::{Fault, Repository};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,7 +17,7 @@ fn repository() -> Repository {
     "octo/hello".parse().unwrap()
 }
 
-async fn job(stub: &Stub) -> Result<JobState, Error> {
+async fn job(stub: &Stub) -> Result<JobStatus, Error> {
     stub.installation().job(&the_job(1)).await
 }
 
@@ -217,7 +218,7 @@ async fn what_is_left_of_the_limit_is_known_from_the_last_answer() {
     let github = stub.github();
     assert_eq!(github.rate_limit_remaining(), None);
     let state = github.installation(77).job(&the_job(1)).await.unwrap();
-    assert_eq!(state, JobState::Waiting);
+    assert_eq!(state, JobStatus::Waiting);
     assert_eq!(github.rate_limit_remaining(), Some(4_321));
 }
 

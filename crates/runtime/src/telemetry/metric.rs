@@ -76,12 +76,34 @@ metrics! {
     JobsNotServed: Count by Reason,
 }
 
-/// Emits one value. `split` is the value of the metric's own dimension; without one it is left out.
-pub fn emit(deployment: &str, metric: Metric, value: f64, split: Option<&str>) {
-    println!(
-        "{}",
-        line(deployment, metric, value, split, OffsetDateTime::now_utc())
-    );
+/// The metrics of one deployment.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    deployment: String,
+}
+
+impl Metrics {
+    /// Metrics of the deployment of this id.
+    pub fn new(deployment: &impl ToString) -> Self {
+        Self {
+            deployment: deployment.to_string(),
+        }
+    }
+
+    /// Emits one value.
+    pub fn emit(&self, metric: Metric, value: f64) {
+        self.write(metric, value, None);
+    }
+
+    /// Emits one value with the value of the metric's own dimension.
+    pub fn split(&self, metric: Metric, value: f64, by: &str) {
+        self.write(metric, value, Some(by));
+    }
+
+    fn write(&self, metric: Metric, value: f64, split: Option<&str>) {
+        let now = OffsetDateTime::now_utc();
+        println!("{}", line(&self.deployment, metric, value, split, now));
+    }
 }
 
 /// The log line that carries one value.

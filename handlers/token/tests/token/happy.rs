@@ -43,7 +43,7 @@ async fn the_runner_is_registered_with_its_jobs_labels_and_answered_by_id() {
     );
     assert_eq!(runner.labels, ["linux", "self-hosted", "x64"]);
     assert_eq!(
-        serde_json::to_value(&output).unwrap(),
+        serde_json::to_value(output).unwrap(),
         json!({ "runnerId": runner.id, "installationId": stage.installation() })
     );
 }

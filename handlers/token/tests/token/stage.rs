@@ -13,10 +13,11 @@ use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use github::{GitHub, Patience};
 use github_standin::{APP_PRIVATE_KEY, Config, OwnerType, Server};
+use protocol::Registered;
 use protocol::Registration;
 use runtime::settings::Settings;
 use serde_json::{Value, json};
-use token::{Deps, Error, Output, handle};
+use token::{Deps, Error, handle};
 
 pub(crate) const RUNNER: &str = "fr-hello-4242";
 pub(crate) const PARAMETER: &str =
@@ -60,7 +61,7 @@ impl Stage {
     }
 
     /// The handler's answer to the order as the webhook of the App gives it.
-    pub(crate) async fn run(&self) -> Result<Output, Error> {
+    pub(crate) async fn run(&self) -> Result<Registered, Error> {
         handle(&self.deps, payload(Some(self.installation()))).await
     }
 
