@@ -11,6 +11,7 @@ mod metrics;
 mod prose;
 mod run_task;
 mod settings;
+mod shapes;
 mod workflows;
 
 use std::fs;
