@@ -36,17 +36,14 @@ impl Error {
     where
         E: ProvideErrorMetadata,
     {
+        let target = target.into();
         let (code, message, kind) = match error {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("Unknown");
                 let message = service.err().message().unwrap_or("no message");
                 (code.to_owned(), message.to_owned(), kind_of(code, message))
             }
-            SdkError::TimeoutError(_) => (
-                "Timeout".to_owned(),
-                "no answer in time".to_owned(),
-                ErrorKind::Unavailable,
-            ),
+            SdkError::TimeoutError(_) => return Self::timed_out(call, target),
             SdkError::ConstructionFailure(_) => (
                 "Construction".to_owned(),
                 "the request could not be built".to_owned(),
@@ -60,10 +57,33 @@ impl Error {
         };
         Self {
             call,
-            target: target.into(),
+            target,
             code,
             message,
             kind,
+        }
+    }
+
+    /// A call that the caller gave up on before AWS answered, or before its last try.
+    pub fn timed_out(call: &'static str, target: impl Into<String>) -> Self {
+        Self {
+            call,
+            target: target.into(),
+            code: "Timeout".to_owned(),
+            message: "no answer in time".to_owned(),
+            kind: ErrorKind::Unavailable,
+        }
+    }
+
+    /// A call whose request could not be made.
+    #[cfg(feature = "executions")]
+    pub(crate) fn not_sent(call: &'static str, target: String, message: String) -> Self {
+        Self {
+            call,
+            target,
+            code: "Construction".to_owned(),
+            message,
+            kind: ErrorKind::Refused,
         }
     }
 

@@ -1,10 +1,13 @@
-//! AWS clients for a Lambda handler, and what an AWS error means.
+//! The configuration that AWS clients are made from, the one client of Step Functions, and AWS's errors
+//! by kind.
 //!
 //! A handler's region and credentials are in its environment, fixed for the life of the sandbox. So
 //! there is no provider chain here, only [`sdk_config`]: one TLS client with ring, shared by all
 //! service clients that are made from it.
 
 mod error;
+#[cfg(feature = "executions")]
+pub mod executions;
 mod trust;
 
 use std::time::Duration;
@@ -15,7 +18,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_types::retry::RetryConfig;
+pub use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
 use aws_types::region::Region;
@@ -24,6 +27,13 @@ use runtime::settings::{Settings, Variable, shared};
 use trust::Trust;
 
 pub use error::{Error, ErrorKind};
+
+/// What [`sdk_config`] reads, but for the credentials: Lambda sets those, and no operator does.
+pub const VARIABLES: &[Variable] = &[
+    shared::AWS_REGION,
+    shared::AWS_ENDPOINT_URL,
+    shared::AWS_CA_BUNDLE,
+];
 
 const ACCESS_KEY: Variable = Variable::required(
     "AWS_ACCESS_KEY_ID",

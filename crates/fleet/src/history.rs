@@ -1,7 +1,7 @@
 //! Where an execution stands and which task it waits for, read from its history.
 
 use aws::ErrorKind;
-use aws_sdk_sfn::types::{
+use aws::executions::history::{
     HistoryEvent, HistoryEventType, TaskFailedEventDetails, TaskScheduledEventDetails,
     TaskSucceededEventDetails,
 };
@@ -191,7 +191,7 @@ impl Fleet {
         let mut entered_one = false;
         let mut token = None;
         for _ in 0..PAGES {
-            let (events, next) = self.history_page(name, token).await?;
+            let (events, next) = self.executions.history(name, token).await?;
             for event in &events {
                 if let Some(entered) = event.state_entered_event_details()
                     && !std::mem::replace(&mut entered_one, true)
@@ -218,10 +218,10 @@ impl Fleet {
         let mut search = Search::new(runner);
         let mut token = None;
         for _ in 0..PAGES {
-            let page = self.history_page(runner.execution(), token).await;
+            let page = self.executions.history(runner.execution(), token).await;
             let (events, next) = match page {
                 // Histories are kept for 90 days, and a task may be older than that only by mistake.
-                Err(Error::Aws(error)) if error.kind() == ErrorKind::NotFound => {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
                     return Ok(Submitted::Unsure);
                 }
                 page => page?,

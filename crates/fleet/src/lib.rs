@@ -12,13 +12,20 @@ mod restart;
 mod retire;
 mod tasks;
 
+use aws::executions::Executions;
 use protocol::DeploymentId;
+use runtime::settings::Variable;
+use runtime::settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
 
-pub use executions::{Execution, Started, Status};
+pub use aws::executions::Started;
+pub use executions::{Execution, Status};
 pub use history::Position;
 pub use restart::restart_if_queued;
 pub use retire::{Retired, retire};
 pub use tasks::RunningTask;
+
+/// What [`Fleet::from_settings`] reads.
+pub const VARIABLES: &[Variable] = &[DEPLOYMENT, PREFIX, CLUSTER, STATE_MACHINE_ARN];
 
 /// Why the fleet could not be seen or changed.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +83,12 @@ impl Error {
 /// One deployment's executions, tasks and registrations.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// Step Functions.
-    pub sfn: aws_sdk_sfn::Client,
+    /// The state machine's executions.
+    pub executions: Executions,
     /// ECS.
     pub ecs: aws_sdk_ecs::Client,
     /// SSM.
     pub ssm: aws_sdk_ssm::Client,
-    /// The state machine's ARN.
-    pub state_machine: String,
     /// The cluster's name or ARN.
     pub cluster: String,
     /// The first segment of SSM paths.
@@ -98,12 +103,10 @@ impl Fleet {
         settings: &runtime::settings::Settings,
         aws: &aws::SdkConfig,
     ) -> Result<Self, runtime::settings::Error> {
-        use runtime::settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
         Ok(Self {
-            sfn: aws_sdk_sfn::Client::new(aws),
+            executions: Executions::new(aws, settings.parsed(&STATE_MACHINE_ARN)?),
             ecs: aws_sdk_ecs::Client::new(aws),
             ssm: aws_sdk_ssm::Client::new(aws),
-            state_machine: settings.text(&STATE_MACHINE_ARN)?,
             cluster: settings.text(&CLUSTER)?,
             prefix: settings.text(&PREFIX)?,
             deployment: settings.parsed(&DEPLOYMENT)?,

@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use aws::executions::Executions;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
@@ -86,10 +87,14 @@ impl Wire {
             .collect();
         let ecs: Vec<_> = [&list].into_iter().chain(&described).collect();
         Fleet {
-            sfn: mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&history]),
+            executions: Executions::over(
+                mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&history]),
+                "arn:aws:states:eu-central-1:111111111111:stateMachine:fr"
+                    .parse()
+                    .unwrap(),
+            ),
             ecs: mock_client!(aws_sdk_ecs, RuleMode::Sequential, ecs),
             ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, &[] as &[Rule]),
-            state_machine: "arn:aws:states:eu-central-1:111111111111:stateMachine:fr".to_owned(),
             cluster: "runners".to_owned(),
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),

@@ -39,8 +39,10 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
             OnCancel::Stop => {
                 let cause = "the job was cancelled at GitHub while it waited for its next attempt";
                 deps.fleet
-                    .stop_execution(name, GiveUp::JobCancelled.name(), cause)
-                    .await?;
+                    .executions
+                    .stop(name, GiveUp::JobCancelled.name(), cause)
+                    .await
+                    .map_err(fleet::Error::from)?;
                 return Ok("stopped");
             }
             OnCancel::RetireRunner => {

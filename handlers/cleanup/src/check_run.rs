@@ -62,7 +62,7 @@ async fn unserved(deps: &Deps, closed: &Execution) -> Result<&'static str, Error
         return Ok("the job left the queue");
     }
     let error = closed.error.as_deref().unwrap_or(closed.status.name());
-    let link = console_link(&deps.fleet.execution_arn(&closed.name));
+    let link = console_link(&deps.fleet.executions.arn(&closed.name));
     let name = name(job);
     let run = CheckRun {
         name: &name,
@@ -103,7 +103,7 @@ async fn update_served(deps: &Deps, over: &AttemptOver) -> Result<(), Error> {
         .find_check_run(&job.repository, &commit.sha, &name, &external_id)
         .await?;
     if let Some(id) = found {
-        let link = console_link(&deps.fleet.execution_arn(&over.execution));
+        let link = console_link(&deps.fleet.executions.arn(&over.execution));
         let run = CheckRun {
             name: &name,
             external_id: &external_id,

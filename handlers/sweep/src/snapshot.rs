@@ -57,10 +57,10 @@ impl Snapshot {
         let fleet = &deps.fleet;
         let registrations = fleet.registrations().await?;
         let tasks = fleet.running_tasks().await?;
-        let executions = fleet
-            .executions_with(Status::Running, EXECUTIONS)
-            .await?
+        let running = fleet.executions.list(Status::Running, EXECUTIONS).await?;
+        let executions = running
             .into_iter()
+            .map(|one| (one.name, one.started_at))
             .collect();
         let mut snapshot = Self {
             now,
@@ -153,12 +153,12 @@ impl Snapshot {
             .take(CLOSED)
             .collect();
         for status in [Status::Aborted, Status::Failed, Status::TimedOut] {
-            let latest = deps.fleet.executions_with(status, CLOSED).await?;
+            let latest = deps.fleet.executions.list(status, CLOSED).await?;
             closed.extend(
                 latest
                     .into_iter()
-                    .filter(|(_, at)| self.since(*at) < 8 * START_LIMIT)
-                    .map(|(name, _)| name),
+                    .filter(|one| self.since(one.started_at) < 8 * START_LIMIT)
+                    .map(|one| one.name),
             );
         }
         for name in closed {

@@ -131,7 +131,10 @@ async fn see_to(deps: &Deps, job: Job, now: OffsetDateTime) -> Result<bool, flee
         (OnUnannounced::Begin, Some(last)) => {
             deps.fleet.start_check(&last.name, &order, None).await?
         }
-        (OnUnannounced::Begin, None) => (name.clone(), deps.fleet.start(&name, &order).await?),
+        (OnUnannounced::Begin, None) => (
+            name.clone(),
+            deps.fleet.executions.start(&name, &order).await?,
+        ),
     };
     tracing::warn!(execution = %name, ?started, "a queued job was found that no webhook told of");
     Ok(started == Started::New)

@@ -163,7 +163,8 @@ async fn end_wait(deps: &Deps, name: &ExecutionName) -> Result<bool, fleet::Erro
     }
     let cause = "the job left GitHub's queue while this execution waited for its next attempt";
     deps.fleet
-        .stop_execution(name, GiveUp::JobCancelled.name(), cause)
+        .executions
+        .stop(name, GiveUp::JobCancelled.name(), cause)
         .await?;
     Ok(true)
 }

@@ -11,9 +11,6 @@ pub enum HandoffError {
     /// Lambda did not take it.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// Lambda did not take it in time.
-    #[error("Lambda did not take the event in time")]
-    Late,
     /// The event could not be written as JSON.
     #[error("the event could not be written as JSON: {0}")]
     Event(#[from] serde_json::Error),
@@ -24,7 +21,6 @@ impl HandoffError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Aws(error) => error.fault(),
-            Self::Late => Fault::Throttled,
             Self::Event(_) => Fault::BadInput,
         }
     }

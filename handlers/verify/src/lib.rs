@@ -18,11 +18,13 @@
 //! | what does not fit now | [`overflow`] |
 //! | what `cleanup` sees to | [`handoff`] |
 //! | the answer | [`respond`] |
+//! | how long each may take | [`deadline`] |
 //!
 //! GitHub waits ten seconds for an answer and does not repeat a delivery by itself. So two promises
 //! hold here: what is answered 2xx is started, kept or not needed; what is answered 5xx is neither
 //! started nor kept, and `sweep` has GitHub deliver it again.
 
+pub mod deadline;
 pub mod event;
 pub mod handoff;
 pub mod overflow;
@@ -36,7 +38,8 @@ pub mod webhook;
 use std::time::Duration;
 
 use admission::Refusal;
-use aws_sdk_sfn::config::retry::RetryConfig;
+use aws::RetryConfig;
+use aws::executions::{Executions, Started};
 use protocol::{Class, Handoff, Job, Order, RunnerName};
 use runtime::settings::Settings;
 use runtime::telemetry::{Metric, Metrics};
@@ -50,19 +53,13 @@ pub use event::{BatchResponse, Event, Request};
 pub use respond::{Done, Error, Response};
 pub use settings::Config;
 
-use handoff::{HandoffError, hand_on};
+use deadline::{KEEPING, WORK, by};
+use handoff::hand_on;
 use overflow::{KeepError, drain, keep};
-use secret::{CheckError, SecretError, Secrets};
+use secret::Secrets;
 use signature::{Signature, SignatureError};
-use start::{StartError, Started, start};
+use start::start;
 use webhook::Webhook;
-
-/// How long the work on one webhook may take. Of GitHub's ten seconds, this and [`KEEPING`] leave two
-/// for the network and a cold start.
-const WORK: Duration = Duration::from_secs(6);
-
-/// How long keeping a job may take after that.
-const KEEPING: Duration = Duration::from_secs(2);
 
 /// A job older than this when its webhook arrives may be over, or served by an idle runner: GitHub is
 /// asked before anything is launched for it.
@@ -85,8 +82,8 @@ pub struct Deps {
     pub config: Config,
     /// The webhook's secrets.
     pub secrets: Secrets,
-    /// Step Functions.
-    pub sfn: aws_sdk_sfn::Client,
+    /// The state machine's executions.
+    pub executions: Executions,
     /// Lambda.
     pub lambda: aws_sdk_lambda::Client,
     /// SQS.
@@ -108,10 +105,9 @@ impl Deps {
                 config.secret_parameter.clone(),
                 config.secret_ttl,
             ),
-            sfn: aws_sdk_sfn::Client::from_conf(
-                aws_sdk_sfn::config::Builder::from(&aws)
-                    .retry_config(patient)
-                    .build(),
+            executions: Executions::new(
+                &aws.to_builder().retry_config(patient).build(),
+                config.state_machine.clone(),
             ),
             lambda: aws_sdk_lambda::Client::new(&aws),
             sqs: aws_sdk_sqs::Client::new(&aws),
@@ -173,8 +169,9 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
         .header(signature::HEADER)
         .ok_or(SignatureError::Missing)?
         .parse()?;
-    let late = || CheckError::Secret(SecretError::Late);
-    by(act_by, late(), deps.secrets.check(&body, &signature, now)).await?;
+    let check = deps.secrets.check(&body, &signature, now);
+    let read = ("ssm:GetParameter", &*deps.config.secret_parameter);
+    by(act_by, read, check).await?;
 
     // From here on the request is GitHub's.
     let span = Span::current();
@@ -254,13 +251,14 @@ async fn start_or_keep(
         not_before: None,
         job,
     };
-    let starting = start(&deps.sfn, &deps.config.state_machine, &order);
-    let problem = match by(act_by, StartError::Late, starting).await {
-        Ok(Started::New(execution)) => {
+    let id = order.job.id.to_string();
+    let starting = start(&deps.executions, &order);
+    let problem = match by(act_by, ("states:StartExecution", &id), starting).await {
+        Ok((execution, Started::New)) => {
             Span::current().record("execution", tracing::field::display(&execution));
             return Ok(Done::Started(execution));
         }
-        Ok(Started::Already(execution)) => {
+        Ok((execution, Started::Already)) => {
             Span::current().record("execution", tracing::field::display(&execution));
             // Mostly a repeated delivery. But a job can be held back and queued again, and its
             // execution may have found it held back a moment ago.
@@ -274,7 +272,7 @@ async fn start_or_keep(
     let kept = match &deps.config.overflow_queue {
         Some(queue) => {
             let keeping = keep(&deps.sqs, queue, &order);
-            by(act_by + KEEPING, KeepError::Late, keeping).await
+            by(act_by + KEEPING, ("sqs:SendMessage", queue), keeping).await
         }
         None => Err(KeepError::NoQueue),
     };
@@ -291,20 +289,10 @@ async fn start_or_keep(
 }
 
 async fn tell_cleanup(deps: &Deps, handoff: Handoff, act_by: Instant) -> Result<Done, Error> {
-    let telling = hand_on(&deps.lambda, &deps.config.cleanup_function, &handoff);
-    by(act_by, HandoffError::Late, telling)
+    let cleanup = &*deps.config.cleanup_function;
+    let telling = hand_on(&deps.lambda, cleanup, &handoff);
+    by(act_by, ("lambda:InvokeFunction", cleanup), telling)
         .await
         .map_err(|error| Error::Handoff(Box::new(error)))?;
     Ok(Done::HandedOn(handoff.kind()))
-}
-
-/// Gives work until a deadline; what is not done by then is dropped and `late`.
-async fn by<T, E>(
-    deadline: Instant,
-    late: E,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    tokio::time::timeout_at(deadline, work)
-        .await
-        .unwrap_or(Err(late))
 }

@@ -3,14 +3,16 @@
 //! GitHub never repeats a failed delivery by itself, so what StartExecution does not take is put
 //! into a queue as an order; the same function drains it.
 
+use aws::executions::Started;
 use aws_sdk_sqs::Client;
-use protocol::{Class, Order};
+use protocol::{Class, ExecutionName, Order};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
+use crate::Deps;
+use crate::deadline::{WORK, by};
 use crate::event::{BatchResponse, ItemFailure, Message};
-use crate::start::{StartError, Started, start};
-use crate::{Deps, WORK, by};
+use crate::start::{StartError, start};
 
 /// Why an order was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +23,6 @@ pub enum KeepError {
     /// SQS did not take it.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// SQS did not take it in time.
-    #[error("SQS did not take the order in time")]
-    Late,
     /// The order could not be written as JSON.
     #[error("the order could not be written as JSON: {0}")]
     Order(#[from] serde_json::Error),
@@ -53,7 +52,9 @@ pub async fn drain(deps: &Deps, messages: Vec<Message>) -> BatchResponse {
     let mut messages = messages.into_iter();
     for message in messages.by_ref() {
         match take(deps, &message.body, act_by).await {
-            Ok(started) => tracing::info!(?started, "an order left the queue"),
+            Ok((execution, started)) => {
+                tracing::info!(%execution, ?started, "an order left the queue");
+            }
             Err(error) => {
                 tracing::warn!(message = message.message_id, %error, "an order stays in the queue");
                 failed.push(message.message_id);
@@ -90,13 +91,20 @@ impl TakeError {
     }
 }
 
-async fn take(deps: &Deps, body: &str, act_by: Instant) -> Result<Started, TakeError> {
+async fn take(
+    deps: &Deps,
+    body: &str,
+    act_by: Instant,
+) -> Result<(ExecutionName, Started), TakeError> {
     let order: Order = serde_json::from_str(body)?;
     let job = &order.job;
     let span =
         info_span!("overflow", job_id = %job.id, run_id = job.run_id, repository = %job.repository);
-    let started = start(&deps.sfn, &deps.config.state_machine, &order);
-    Ok(by(act_by, StartError::Late, started)
-        .instrument(span)
-        .await?)
+    let target = job.id.to_string();
+    let start = by(
+        act_by,
+        ("states:StartExecution", &target),
+        start(&deps.executions, &order),
+    );
+    Ok(start.instrument(span).await?)
 }

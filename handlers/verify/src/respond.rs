@@ -252,21 +252,22 @@ mod tests {
 
     #[test]
     fn permanent_is_500_and_transient_503_and_a_refusal_one_of_three_statuses() {
+        let late = || aws::Error::timed_out("ssm:GetParameter", "/p/github/webhook-secret");
         let missing = SecretError::Missing("/p/github/webhook-secret".to_owned());
         for (error, status) in [
             (Error::Body(BodyError::TooLarge), 413),
             (Error::Webhook(WebhookError::NoEvent), 422),
             (Error::Secret(missing), 500),
-            (Error::Secret(SecretError::Late), 503),
-            (Error::Start(Box::new(StartError::Late)), 503),
+            (Error::Secret(late().into()), 503),
+            (Error::Start(Box::new(late().into())), 503),
             (
                 Error::NotKept {
-                    start: Box::new(StartError::Late),
+                    start: Box::new(late().into()),
                     keep: Box::new(KeepError::NoQueue),
                 },
                 503,
             ),
-            (Error::Handoff(Box::new(HandoffError::Late)), 503),
+            (Error::Handoff(Box::new(late().into())), 503),
         ] {
             let (told, body) = answer(&Err(error));
             assert_eq!(told, status, "{body}");

@@ -30,9 +30,6 @@ pub enum SecretError {
     /// SSM could not be asked.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// SSM did not answer in time.
-    #[error("SSM did not answer in time")]
-    Late,
 }
 
 impl SecretError {
@@ -41,7 +38,6 @@ impl SecretError {
         match self {
             Self::Missing(_) | Self::Empty(_) => Fault::SecretMissing,
             Self::Aws(error) => error.fault(),
-            Self::Late => Fault::AwsUnavailable,
         }
     }
 }
@@ -55,6 +51,12 @@ pub enum CheckError {
     /// Whether GitHub signed it cannot be said.
     #[error(transparent)]
     Secret(#[from] SecretError),
+}
+
+impl From<aws::Error> for CheckError {
+    fn from(error: aws::Error) -> Self {
+        Self::Secret(error.into())
+    }
 }
 
 /// The parameter with the webhook's secrets, and what was last read from it.

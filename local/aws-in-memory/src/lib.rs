@@ -12,6 +12,7 @@ mod ssm;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use aws::executions::Executions;
 use fleet::Fleet;
 use protocol::Order;
 use serde_json::{Value, json};
@@ -177,11 +178,14 @@ impl Aws {
     /// The deployment `fr` as the handlers see it.
     pub fn fleet(&self) -> Fleet {
         Fleet {
-            sfn: sfn::client(self),
+            executions: Executions::over(
+                sfn::client(self),
+                "arn:aws:states:us-east-1:000000000000:stateMachine:fargate-runners"
+                    .parse()
+                    .unwrap(),
+            ),
             ecs: ecs::client(self),
             ssm: ssm::client(self),
-            state_machine: "arn:aws:states:us-east-1:000000000000:stateMachine:fargate-runners"
-                .to_owned(),
             cluster: "runners".to_owned(),
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use aws::executions::Executions;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
@@ -193,7 +194,10 @@ fn deps() -> Deps {
             config.secret_parameter.clone(),
             config.secret_ttl,
         ),
-        sfn: mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
+        executions: Executions::over(
+            mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
+            config.state_machine.clone(),
+        ),
         lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
         sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
         config,

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use aws::executions::Executions;
 use aws_sdk_sfn::error::ErrorMetadata;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
@@ -51,7 +52,10 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
             config.secret_parameter.clone(),
             config.secret_ttl,
         ),
-        sfn: mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
+        executions: Executions::over(
+            mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
+            config.state_machine.clone(),
+        ),
         lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
         sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
         config,

@@ -1,0 +1,191 @@
+//! Step Functions: the executions of one state machine, each by its name.
+//!
+//! The only client of Step Functions. It knows nothing of GitHub, so that `verify`, the public door,
+//! can use it too.
+
+mod machine;
+
+use aws_sdk_sfn::Client;
+pub use aws_sdk_sfn::types as history;
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use decisions::Status;
+use protocol::{ExecutionName, Order};
+use time::OffsetDateTime;
+
+use crate::{Error, ErrorKind, SdkConfig};
+
+pub use machine::{NotAStateMachine, StateMachineArn};
+
+/// What came of starting an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs now.
+    New,
+    /// One of that name exists, running or closed.
+    Already,
+}
+
+/// An execution as `DescribeExecution` answers.
+#[derive(Clone, Debug)]
+pub struct Described {
+    pub status: Status,
+    pub input: String,
+    /// Only where it succeeded.
+    pub output: Option<String>,
+    /// Only where it failed or was aborted.
+    pub error: Option<String>,
+    pub cause: Option<String>,
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+/// An execution as `ListExecutions` answers.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub name: ExecutionName,
+    pub started_at: OffsetDateTime,
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+/// The executions of one state machine.
+#[derive(Clone, Debug)]
+pub struct Executions {
+    client: Client,
+    machine: StateMachineArn,
+}
+
+impl Executions {
+    pub fn new(config: &SdkConfig, machine: StateMachineArn) -> Self {
+        Self::over(Client::new(config), machine)
+    }
+
+    /// Over a client that exists already, such as a test's.
+    pub fn over(client: Client, machine: StateMachineArn) -> Self {
+        Self { client, machine }
+    }
+
+    /// The ARN of an execution.
+    pub fn arn(&self, name: &ExecutionName) -> String {
+        self.machine.execution(name)
+    }
+
+    /// Starts an execution. Step Functions takes a name once in 90 days, so a second call changes
+    /// nothing. Where the execution runs with the very same input, AWS answers as if it had been
+    /// started now.
+    pub async fn start(&self, name: &ExecutionName, order: &Order) -> Result<Started, Error> {
+        const CALL: &str = "states:StartExecution";
+        let input = serde_json::to_string(order).map_err(|problem| {
+            let problem = format!("the order could not be written as JSON: {problem}");
+            Error::not_sent(CALL, name.to_string(), problem)
+        })?;
+        let answer = self
+            .client
+            .start_execution()
+            .state_machine_arn(self.machine.to_string())
+            .name(name.to_string())
+            .input(input)
+            .send()
+            .await;
+        match answer.map_err(|error| Error::new(CALL, name.to_string(), &error)) {
+            Ok(_) => Ok(Started::New),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Started::Already),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Describes an execution; none where there is none of that name. Descriptions are eventually
+    /// consistent: one that was started a moment ago may not be found yet.
+    pub async fn describe(&self, name: &ExecutionName) -> Result<Option<Described>, Error> {
+        let answer = self
+            .client
+            .describe_execution()
+            .execution_arn(self.arn(name))
+            .send()
+            .await;
+        match answer
+            .map_err(|error| Error::new("states:DescribeExecution", name.to_string(), &error))
+        {
+            Ok(found) => Ok(Some(Described {
+                status: Status::from_name(found.status.as_str()),
+                ended_at: found.stop_date.as_ref().and_then(instant),
+                input: found.input.unwrap_or_default(),
+                output: found.output,
+                error: found.error,
+                cause: found.cause,
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists executions in one state, newest first, among the `limit` started last. Executions whose
+    /// names are not of our form were started by others and are left out.
+    pub async fn list(&self, status: Status, limit: usize) -> Result<Vec<Listed>, Error> {
+        let mut pages = self
+            .client
+            .list_executions()
+            .state_machine_arn(self.machine.to_string())
+            .status_filter(ExecutionStatus::from(status.name()))
+            .max_results(1_000)
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        for _ in 0..limit {
+            let Some(item) = pages.next().await else {
+                break;
+            };
+            let item =
+                item.map_err(|error| Error::new("states:ListExecutions", status.name(), &error))?;
+            if let (Ok(name), Some(started_at)) = (item.name.parse(), instant(&item.start_date)) {
+                let ended_at = item.stop_date.as_ref().and_then(instant);
+                found.push(Listed {
+                    name,
+                    started_at,
+                    ended_at,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// One page of an execution's history, newest event first, and the token of the next page.
+    pub async fn history(
+        &self,
+        name: &ExecutionName,
+        token: Option<String>,
+    ) -> Result<(Vec<HistoryEvent>, Option<String>), Error> {
+        let page = self
+            .client
+            .get_execution_history()
+            .execution_arn(self.arn(name))
+            .reverse_order(true)
+            .max_results(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| Error::new("states:GetExecutionHistory", name.to_string(), &error))?;
+        Ok((page.events, page.next_token))
+    }
+
+    /// Stops an execution that has no task; one that does not exist is stopped. Never call it for one
+    /// that has a task: Step Functions would stop the task with it, busy or not.
+    pub async fn stop(&self, name: &ExecutionName, error: &str, cause: &str) -> Result<(), Error> {
+        let answer = self
+            .client
+            .stop_execution()
+            .execution_arn(self.arn(name))
+            .error(error)
+            .cause(cause)
+            .send()
+            .await;
+        match answer.map_err(|error| Error::new("states:StopExecution", name.to_string(), &error)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn instant(at: &aws_sdk_sfn::primitives::DateTime) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(at.secs()).ok()
+}
