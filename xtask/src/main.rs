@@ -69,7 +69,7 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
-    let result = match Cli::parse().command {
+    tooling::exit(match Cli::parse().command {
         Command::Zips { arch } => zips::for_deployment(arch),
         Command::Prepare => prepare::everything(),
         Command::Local(options) => local::run(&options),
@@ -79,12 +79,5 @@ fn main() -> std::process::ExitCode {
         Command::Cost => bench::cost(),
         Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Test { fast } => test::run(fast),
-    };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("\nerror: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -10,28 +10,32 @@ use runtime::settings::{Error, Settings, Variable};
 pub use policy::{Policy, Refusal};
 pub use required::{Required, RequiredError};
 
-/// Accounts whose jobs are served.
-pub const ALLOWED_OWNERS: Variable = Variable::optional(
+const ALLOWED_OWNERS: Variable = Variable::optional(
     "ALLOWED_OWNERS",
     "accounts whose jobs are served, separated by spaces or commas; all where it is not set",
 );
-/// Repositories whose jobs are served.
-pub const ALLOWED_REPOSITORIES: Variable = Variable::optional(
+const ALLOWED_REPOSITORIES: Variable = Variable::optional(
     "ALLOWED_REPOSITORIES",
     "repositories (`owner/name`) whose jobs are served, separated by spaces or commas; all where it is not set",
 );
-/// Whether public repositories are served.
-pub const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
+const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
     "ALLOW_PUBLIC_REPOSITORIES",
     "false",
     "whether jobs of public repositories are served, where strangers can have their code run",
 );
-/// What a job must ask for.
-pub const REQUIRED_LABELS: Variable = Variable::with_default(
+const REQUIRED_LABELS: Variable = Variable::with_default(
     "REQUIRED_LABELS",
     protocol::SELF_HOSTED,
     "labels that a job must ask for to be served, separated by spaces or commas; alternatives stand between `|`, and `group:NAME` is one for jobs without labels in that runner group, as in `self-hosted | group:NAME | dependabot`",
 );
+
+/// What [`Policy::from_settings`] reads.
+pub const VARIABLES: &[Variable] = &[
+    ALLOWED_OWNERS,
+    ALLOWED_REPOSITORIES,
+    ALLOW_PUBLIC_REPOSITORIES,
+    REQUIRED_LABELS,
+];
 
 impl Policy {
     /// Reads the policy.

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 pub use error::Error;
 
 /// The variables that [`connect`] reads.
-pub const VARIABLES: &[&Variable] = &[&shared::PREFIX, &shared::GITHUB_API_URL];
+pub const VARIABLES: &[Variable] = &[shared::PREFIX, shared::GITHUB_API_URL];
 
 /// How long credentials are used before they are read again. A rotation does not wait for it, so it
 /// only bounds how long a sandbox may go on with an App that was replaced but still works.

@@ -119,7 +119,7 @@ pub mod shared {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It is not set and has no default.
-    #[error("environment variable {name} is not set; it holds: {meaning}")]
+    #[error("environment variable {name} is not set; set it to: {meaning}")]
     Missing {
         /// The variable.
         name: &'static str,
@@ -274,7 +274,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "environment variable NAME is not set; it holds: the name"
+            "environment variable NAME is not set; set it to: the name"
         );
     }
 

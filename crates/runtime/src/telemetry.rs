@@ -8,10 +8,13 @@
 
 mod metric;
 
-use crate::settings::{Settings, shared};
+use crate::settings::{Settings, Variable, shared};
 use tracing_subscriber::filter::LevelFilter;
 
 pub use metric::{Metric, Metrics, NAMESPACE, line};
+
+/// What [`init`] reads.
+pub const VARIABLES: &[Variable] = &[shared::LOG_LEVEL];
 
 /// Starts logging as JSON lines on standard output, at the level in `LOG_LEVEL`.
 ///

@@ -29,6 +29,7 @@ pub mod settings;
 use fleet::Fleet;
 use github::GitHub;
 use protocol::Handoff;
+use runtime::settings::Settings;
 use runtime::telemetry::Metrics;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -48,7 +49,20 @@ pub struct Deps {
     pub config: Config,
 }
 
+/// How often one AWS call is tried: an attempt's end may wait a little, and must not be lost.
+const AWS_ATTEMPTS: u32 = 5;
+
 impl Deps {
+    /// Clients and configuration from the environment. Call it inside a tokio runtime.
+    pub fn from_settings(settings: &Settings) -> Result<Self, github::secrets::Error> {
+        let fleet = Fleet::from_settings(settings, &aws::sdk_config(settings, AWS_ATTEMPTS)?)?;
+        Ok(Self {
+            github: github::secrets::connect(settings, fleet.ssm.clone())?,
+            fleet,
+            config: Config::from_settings(settings)?,
+        })
+    }
+
     /// The metrics of this deployment.
     fn metrics(&self) -> Metrics {
         Metrics::new(&self.fleet.deployment)

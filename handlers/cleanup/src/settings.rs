@@ -5,6 +5,7 @@ use std::time::Duration;
 use decisions::Budget;
 use github::RunnerScope;
 use runtime::settings::{Error, Settings, Variable, shared};
+use runtime::telemetry;
 
 const FAULT_BUDGET: Variable = Variable::with_default(
     "FAULT_BUDGET",
@@ -32,22 +33,19 @@ const CHECK_RUNS: Variable = Variable::with_default(
 );
 
 /// Every variable that `cleanup` reads.
-pub const VARIABLES: &[&Variable] = &[
-    &shared::DEPLOYMENT,
-    &shared::PREFIX,
-    &shared::CLUSTER,
-    &shared::STATE_MACHINE_ARN,
-    &shared::RUNNER_SCOPE,
-    &FAULT_BUDGET,
-    &QUEUE_LIMIT_SECONDS,
-    &RELAUNCH_GRACE_SECONDS,
-    &RUNNER_LOG_GROUP,
-    &CHECK_RUNS,
-    &shared::AWS_REGION,
-    &shared::AWS_ENDPOINT_URL,
-    &shared::AWS_CA_BUNDLE,
-    &shared::GITHUB_API_URL,
-    &shared::LOG_LEVEL,
+pub const VARIABLES: &[&[Variable]] = &[
+    &[
+        shared::RUNNER_SCOPE,
+        FAULT_BUDGET,
+        QUEUE_LIMIT_SECONDS,
+        RELAUNCH_GRACE_SECONDS,
+        RUNNER_LOG_GROUP,
+        CHECK_RUNS,
+    ],
+    fleet::VARIABLES,
+    github::secrets::VARIABLES,
+    aws::VARIABLES,
+    telemetry::VARIABLES,
 ];
 
 /// The configuration of `cleanup`.

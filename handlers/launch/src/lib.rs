@@ -12,6 +12,7 @@ use lambda_runtime::Diagnostic;
 use protocol::{ExecutionName, Fault, Matched, Order, ParameterPath, PlannedRunner, RunnerName};
 use serde::Deserialize;
 use time::OffsetDateTime;
+use tracing::info_span;
 
 pub use settings::Config;
 
@@ -56,6 +57,12 @@ impl From<Error> for Diagnostic {
 
 /// Plans the attempt's runner.
 pub fn handle(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, Error> {
+    let job = &input.order.job;
+    let span = info_span!("launch", job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %input.execution);
+    span.in_scope(|| plan(config, input, now))
+}
+
+fn plan(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, Error> {
     let Input {
         order,
         matched,

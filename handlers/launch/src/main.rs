@@ -1,20 +1,11 @@
 //! The `launch` Lambda.
 
-use lambda_runtime::{LambdaEvent, service_fn};
-use launch::{Config, Input, handle};
-use runtime::settings::Settings;
+use launch::{Config, handle};
 use time::OffsetDateTime;
-use tracing::{Instrument, info_span};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    let settings = Settings::from_env();
-    runtime::telemetry::init(&settings)?;
-    let config = &Config::from_settings(&settings)?;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Input>| {
-        let job = &event.payload.order.job;
-        let span = info_span!("launch", job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %event.payload.execution);
-        async move { handle(config, event.payload, OffsetDateTime::now_utc()) }.instrument(span)
-    }))
-    .await
+fn main() -> std::process::ExitCode {
+    runtime::lambda::run(async |settings| {
+        let config = &Config::from_settings(settings)?;
+        runtime::lambda::serve(async |input| handle(config, input, OffsetDateTime::now_utc())).await
+    })
 }

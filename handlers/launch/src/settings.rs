@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
+use runtime::telemetry;
 
 const SUBNETS: Variable =
     Variable::required("SUBNETS", "subnets the runners run in, comma separated");
@@ -30,17 +31,19 @@ const IDLE_LIMIT_SECONDS: Variable = Variable::with_default(
 );
 
 /// Every variable that `launch` reads.
-pub const VARIABLES: &[&Variable] = &[
-    &shared::DEPLOYMENT,
-    &shared::PREFIX,
-    &shared::CLUSTER,
-    &SUBNETS,
-    &SECURITY_GROUPS,
-    &ASSIGN_PUBLIC_IP,
-    &CAPACITY,
-    &PLATFORM_VERSION,
-    &IDLE_LIMIT_SECONDS,
-    &shared::LOG_LEVEL,
+pub const VARIABLES: &[&[Variable]] = &[
+    &[
+        shared::DEPLOYMENT,
+        shared::PREFIX,
+        shared::CLUSTER,
+        SUBNETS,
+        SECURITY_GROUPS,
+        ASSIGN_PUBLIC_IP,
+        CAPACITY,
+        PLATFORM_VERSION,
+        IDLE_LIMIT_SECONDS,
+    ],
+    telemetry::VARIABLES,
 ];
 
 /// The configuration of `launch`.

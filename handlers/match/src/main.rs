@@ -1,18 +1,11 @@
 //! The `match` Lambda.
 
-use lambda_runtime::{LambdaEvent, service_fn};
 use matching::{Deps, handle};
-use runtime::settings::Settings;
-use serde_json::Value;
 use time::OffsetDateTime;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    let settings = Settings::from_env();
-    runtime::telemetry::init(&settings)?;
-    let deps = &Deps::from_settings(&settings)?;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
-        handle(deps, event.payload, OffsetDateTime::now_utc())
-    }))
-    .await
+fn main() -> std::process::ExitCode {
+    runtime::lambda::run(async |settings| {
+        let deps = &Deps::from_settings(settings)?;
+        runtime::lambda::serve(|event| handle(deps, event, OffsetDateTime::now_utc())).await
+    })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
+use runtime::telemetry;
 
 const FAMILY_PREFIX: Variable = Variable::optional(
     "FAMILY_PREFIX",
@@ -16,15 +17,15 @@ const CATALOGUE_TTL_SECONDS: Variable = Variable::with_default(
 );
 
 /// Every variable that `match` reads.
-pub const VARIABLES: &[&Variable] = &[
-    &shared::DEPLOYMENT,
-    &shared::PREFIX,
-    &FAMILY_PREFIX,
-    &CATALOGUE_TTL_SECONDS,
-    &shared::AWS_REGION,
-    &shared::AWS_ENDPOINT_URL,
-    &shared::AWS_CA_BUNDLE,
-    &shared::LOG_LEVEL,
+pub const VARIABLES: &[&[Variable]] = &[
+    &[
+        shared::DEPLOYMENT,
+        shared::PREFIX,
+        FAMILY_PREFIX,
+        CATALOGUE_TTL_SECONDS,
+    ],
+    aws::VARIABLES,
+    telemetry::VARIABLES,
 ];
 
 /// The configuration of `match`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use admission::Policy;
 use github::RunnerScope;
 use runtime::settings::{Error, Settings, Variable, shared};
+use runtime::telemetry;
 
 const SWEEP_IDLE_SECONDS: Variable = Variable::with_default(
     "SWEEP_IDLE_SECONDS",
@@ -47,25 +48,19 @@ impl FromStr for Idle {
 }
 
 /// Every variable that `sweep` reads.
-pub const VARIABLES: &[&Variable] = &[
-    &shared::DEPLOYMENT,
-    &shared::PREFIX,
-    &shared::CLUSTER,
-    &shared::STATE_MACHINE_ARN,
-    &shared::RUNNER_SCOPE,
-    &SWEEP_IDLE_SECONDS,
-    &WAITING_LIMIT_SECONDS,
-    &FAMILY_PREFIX,
-    &RECONCILE_CALLS,
-    &admission::ALLOWED_OWNERS,
-    &admission::ALLOWED_REPOSITORIES,
-    &admission::ALLOW_PUBLIC_REPOSITORIES,
-    &admission::REQUIRED_LABELS,
-    &shared::AWS_REGION,
-    &shared::AWS_ENDPOINT_URL,
-    &shared::AWS_CA_BUNDLE,
-    &shared::GITHUB_API_URL,
-    &shared::LOG_LEVEL,
+pub const VARIABLES: &[&[Variable]] = &[
+    &[
+        shared::RUNNER_SCOPE,
+        SWEEP_IDLE_SECONDS,
+        WAITING_LIMIT_SECONDS,
+        FAMILY_PREFIX,
+        RECONCILE_CALLS,
+    ],
+    admission::VARIABLES,
+    fleet::VARIABLES,
+    github::secrets::VARIABLES,
+    aws::VARIABLES,
+    telemetry::VARIABLES,
 ];
 
 /// The configuration of `sweep`.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use github::RunnerScope;
 use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
+use runtime::telemetry;
 
 const RUNNER_GROUP: Variable = Variable::with_default(
     "RUNNER_GROUP",
@@ -22,18 +23,17 @@ const KMS_KEY_ID: Variable = Variable::optional(
 );
 
 /// Every variable that `token` reads.
-pub const VARIABLES: &[&Variable] = &[
-    &shared::DEPLOYMENT,
-    &shared::PREFIX,
-    &shared::RUNNER_SCOPE,
-    &RUNNER_GROUP,
-    &REGISTRATION,
-    &KMS_KEY_ID,
-    &shared::AWS_REGION,
-    &shared::AWS_ENDPOINT_URL,
-    &shared::AWS_CA_BUNDLE,
-    &shared::GITHUB_API_URL,
-    &shared::LOG_LEVEL,
+pub const VARIABLES: &[&[Variable]] = &[
+    &[
+        shared::DEPLOYMENT,
+        shared::RUNNER_SCOPE,
+        RUNNER_GROUP,
+        REGISTRATION,
+        KMS_KEY_ID,
+    ],
+    github::secrets::VARIABLES,
+    aws::VARIABLES,
+    telemetry::VARIABLES,
 ];
 
 /// How a runner registers itself.

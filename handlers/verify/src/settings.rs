@@ -1,11 +1,11 @@
 //! What the operator decides about webhooks.
 
 use admission::Policy;
+use aws::executions::StateMachineArn;
 use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
+use runtime::telemetry;
 use time::Duration;
-
-use crate::start::StateMachine;
 
 const CLEANUP_FUNCTION: Variable = Variable::required(
     "CLEANUP_FUNCTION",
@@ -22,21 +22,18 @@ const OVERFLOW_QUEUE_URL: Variable = Variable::optional(
 );
 
 /// Every variable that `verify` reads.
-pub const VARIABLES: &[&Variable] = &[
-    &shared::DEPLOYMENT,
-    &shared::PREFIX,
-    &shared::STATE_MACHINE_ARN,
-    &CLEANUP_FUNCTION,
-    &admission::ALLOWED_OWNERS,
-    &admission::ALLOWED_REPOSITORIES,
-    &admission::ALLOW_PUBLIC_REPOSITORIES,
-    &admission::REQUIRED_LABELS,
-    &SECRET_TTL_SECONDS,
-    &OVERFLOW_QUEUE_URL,
-    &shared::AWS_REGION,
-    &shared::AWS_ENDPOINT_URL,
-    &shared::AWS_CA_BUNDLE,
-    &shared::LOG_LEVEL,
+pub const VARIABLES: &[&[Variable]] = &[
+    &[
+        shared::DEPLOYMENT,
+        shared::PREFIX,
+        shared::STATE_MACHINE_ARN,
+        CLEANUP_FUNCTION,
+        SECRET_TTL_SECONDS,
+        OVERFLOW_QUEUE_URL,
+    ],
+    admission::VARIABLES,
+    aws::VARIABLES,
+    telemetry::VARIABLES,
 ];
 
 /// The configuration of `verify`.
@@ -51,7 +48,7 @@ pub struct Config {
     /// Whose jobs are served.
     pub policy: Policy,
     /// The state machine.
-    pub state_machine: StateMachine,
+    pub state_machine: StateMachineArn,
     /// The cleanup function.
     pub cleanup_function: String,
     /// The overflow queue's URL.

@@ -34,14 +34,7 @@ fn main() -> std::process::ExitCode {
             runtime.shutdown_background();
             result
         });
-    match result {
-        Ok(true) => std::process::ExitCode::SUCCESS,
-        Ok(false) => std::process::ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("\nerror: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    tooling::exit(result.map(|well| std::process::ExitCode::from(u8::from(!well))))
 }
 
 async fn run(command: Command) -> anyhow::Result<bool> {

@@ -2,9 +2,11 @@
 //! people's programs without hiding what those say.
 
 mod command;
+mod exit;
 mod paths;
 mod progress;
 
 pub use command::{run, shown};
+pub use exit::exit;
 pub use paths::{Architecture, Checkout};
 pub use progress::{Progress, Step, seconds};

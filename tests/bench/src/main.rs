@@ -71,13 +71,7 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    match measure(Cli::parse()).await {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("\nerror: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    tooling::exit(measure(Cli::parse()).await)
 }
 
 async fn measure(cli: Cli) -> anyhow::Result<()> {

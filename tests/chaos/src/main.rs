@@ -46,14 +46,7 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             result
         });
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("\nerror: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tooling::exit(result.map(|well| ExitCode::from(u8::from(!well))))
 }
 
 /// Plays all seeds; true if all were well.

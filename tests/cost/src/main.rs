@@ -10,9 +10,9 @@ mod quotas;
 use counts::Counts;
 use tooling::Checkout;
 
-fn main() -> anyhow::Result<()> {
-    print!("{}", page::page(&Counts::read(&Checkout::here())?));
-    Ok(())
+fn main() -> std::process::ExitCode {
+    let counts = Counts::read(&Checkout::here());
+    tooling::exit(counts.map(|counts| print!("{}", page::page(&counts))))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! What reaches the container's log: the agent's own messages as JSON lines, and the listener's
 //! lines as it wrote them. Both go through the [`Mask`].
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
+use runtime::program;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::failure::Failure;
 use crate::mask::Mask;
 
 /// Writes to standard output. Cloned freely; all clones share one mask.
@@ -42,14 +45,23 @@ impl Log {
         self.message("ERROR", message, fields);
     }
 
+    /// Says on standard error why no listener came to an end.
+    pub(crate) fn report(&self, failure: &Failure) {
+        let line = format!("error: {}", program::sentence(failure));
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.masked(&line));
+    }
+
     /// Passes a line on.
     pub(crate) fn line(&self, line: &str) {
-        let masked = match self.0.mask.get() {
+        // A log nobody reads any more is no reason to end a job.
+        let _ = writeln!(std::io::stdout().lock(), "{}", self.masked(line));
+    }
+
+    fn masked<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        match self.0.mask.get() {
             Some(mask) => mask.apply(line),
             None => line.into(),
-        };
-        // A log nobody reads any more is no reason to end a job.
-        let _ = writeln!(std::io::stdout().lock(), "{masked}");
+        }
     }
 
     fn message(&self, level: &str, message: &str, fields: Value) {

@@ -6,16 +6,16 @@ use runtime::settings::Settings;
 
 fn main() -> ExitCode {
     // One thread: nearly all of the agent's time is waiting.
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+    let threads = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime,
+        Ok(threads) => threads,
         Err(error) => {
-            eprintln!("the agent could not start its runtime: {error}");
+            runtime::program::report(&error);
             return ExitCode::FAILURE;
         }
     };
-    let exit = runtime.block_on(agent::run(&Settings::from_env()));
+    let exit = threads.block_on(agent::run(&Settings::from_env()));
     ExitCode::from(exit.code())
 }

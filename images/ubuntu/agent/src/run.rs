@@ -38,6 +38,7 @@ pub async fn run(settings: &Settings) -> AgentExit {
         Ok((end, seen)) => (verdict(end, &seen), seen),
         Err(failure) => {
             log.error(&failure.to_string(), json!({}));
+            log.report(&failure);
             (failure.exit(), Seen::default())
         }
     };
