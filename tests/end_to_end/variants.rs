@@ -277,7 +277,7 @@ async fn inventory(aws: &Aws, prefix: &str, vpc: &str) -> Vec<String> {
             .collect(),
     );
     let mut functions = Vec::new();
-    for name in ["verify", "match", "launch", "token", "cleanup", "sweep"] {
+    for name in Checkout::here().functions().unwrap() {
         let name = format!("{stem}{name}");
         if aws.has_function(&name).await.unwrap() {
             functions.push(name);

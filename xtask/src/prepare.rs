@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, anyhow, ensure};
 use tooling::{Checkout, Progress, run};
 
-use crate::{prerequisites, zips};
+use crate::prerequisites;
 
 /// A piece that can be made beside the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(crate) enum Piece {
     Workspace,
 }
 
-/// Packages of the local stack beside functions and agent.
-const STAND_INS: [&str; 2] = ["local-stack", "listener-standin"];
+/// Packages of the local stack beside the functions.
+const PACKAGES: [&str; 3] = ["agent", "local-stack", "listener-standin"];
 
 /// What the local stack needs.
 pub(crate) const STACK: [Piece; 3] = [Piece::Programs, Piece::Engine, Piece::Cdk];
@@ -154,7 +154,11 @@ fn programs(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     let step = progress.step("Functions, agent and stand-ins");
     let mut build = Command::new(cargo());
     build.arg("build");
-    for package in zips::PACKAGES.iter().chain(&STAND_INS) {
+    for name in checkout.functions()? {
+        let package = checkout.package(&format!("handlers/{name}"))?;
+        build.args(["--package", &package]);
+    }
+    for package in PACKAGES {
         build.args(["--package", package]);
     }
     run(&step, &mut build)?;
@@ -201,10 +205,11 @@ pub(crate) fn clippy_driver() -> anyhow::Result<PathBuf> {
 
 /// Puts functions and agent where the CDK app and the engine look for them.
 fn stage(checkout: &Checkout) -> anyhow::Result<()> {
-    for name in zips::HANDLERS.iter().chain(&["agent"]) {
-        let place = checkout.handlers().join(name);
+    let functions = checkout.functions()?.into_iter();
+    for name in functions.chain(["agent".to_owned()]) {
+        let place = checkout.handlers().join(&name);
         fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
-        let (from, to) = (checkout.program(name), place.join("bootstrap"));
+        let (from, to) = (checkout.program(&name), place.join("bootstrap"));
         // Without symbols it takes half the time to be zipped and unzipped.
         let stripped = Command::new("strip").arg("-o").arg(&to).arg(&from).status();
         if !stripped.is_ok_and(|status| status.success()) {

@@ -202,7 +202,7 @@ fn template(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
 /// Handlers that are never run, so that a template can be made without building any.
 fn placeholders(checkout: &Checkout) -> anyhow::Result<PathBuf> {
     let directory = checkout.local().join("placeholders");
-    for name in zips::HANDLERS {
+    for name in checkout.functions()? {
         let handler = directory.join(name);
         fs::create_dir_all(&handler).with_context(|| format!("making {}", handler.display()))?;
         fs::write(handler.join("bootstrap"), "#!/bin/false\n")?;

@@ -8,20 +8,6 @@ use tooling::{Architecture, Checkout, Progress, run};
 
 use crate::{prepare, prerequisites};
 
-/// The functions; the agent is built with them, because it is the same target.
-pub(crate) const HANDLERS: [&str; 6] = ["verify", "match", "launch", "token", "cleanup", "sweep"];
-
-/// Their packages, and the agent's. Cargo allows no package named after a keyword.
-pub(crate) const PACKAGES: [&str; 7] = [
-    "verify",
-    "match-handler",
-    "launch",
-    "token",
-    "cleanup",
-    "sweep",
-    "agent",
-];
-
 /// `cargo xtask zips`: into target/lambda, where the CDK app looks for them.
 pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
@@ -43,7 +29,7 @@ pub(crate) fn build(
     let step = progress.step(format!("Handlers and agent for {architecture}"));
     let mut build = cargo_lambda(checkout, architecture, directory)?;
     run(&step, &mut build)?;
-    for name in HANDLERS {
+    for name in checkout.functions()? {
         let program = directory.join(name).join("bootstrap");
         ensure!(program.is_file(), "the build left no {}", program.display());
     }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::{fs, io};
+
+use anyhow::Context;
 
 /// The repository's files, and the places of what is made from them.
 #[derive(Clone, Debug)]
@@ -27,6 +30,32 @@ impl Checkout {
     /// The root of the repository.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The names of the functions: each folder of `handlers/` is the crate of one.
+    pub fn functions(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for folder in fs::read_dir(self.path("handlers"))? {
+            let folder = folder?;
+            if folder.path().join("Cargo.toml").is_file() {
+                names.push(folder.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The name of the package in a folder. A handler's may differ from its folder's: Cargo allows
+    /// none that is named after a keyword.
+    pub fn package(&self, folder: &str) -> anyhow::Result<String> {
+        let manifest = self.path(folder).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest)
+            .with_context(|| format!("reading {}", manifest.display()))?;
+        let name = text
+            .lines()
+            .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+        let name = name.with_context(|| format!("{} names no package", manifest.display()))?;
+        Ok(name.to_owned())
     }
 
     /// Cargo's target directory.
