@@ -35,24 +35,25 @@ fn real() -> BTreeMap<String, BTreeSet<String>> {
 
 /// The same by the table: what stands in its first and third columns.
 fn written() -> BTreeMap<String, BTreeSet<String>> {
+    rows("| crate | what it knows |")
+        .into_iter()
+        .map(|row| (row[0][0].clone(), row[2].iter().cloned().collect()))
+        .collect()
+}
+
+/// The rows of a table in `docs/architecture.md`, by how its head begins: of each cell, what is code.
+pub(crate) fn rows(head: &str) -> Vec<Vec<Vec<String>>> {
     let page = read("docs/architecture.md");
-    let (_, table) = page.split_once("| crate | what it knows |").unwrap();
+    let (_, table) = page.split_once(head).unwrap();
+    let code = |cell: &str| -> Vec<String> {
+        let names = cell.split('`').skip(1).step_by(2);
+        names.map(str::to_owned).collect()
+    };
     table
         .lines()
         .skip(2)
         .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells: Vec<_> = line.split('|').map(str::trim).collect();
-            let names = |cell: &str| -> BTreeSet<String> {
-                cell.split('`')
-                    .skip(1)
-                    .step_by(2)
-                    .map(str::to_owned)
-                    .collect()
-            };
-            let name = names(cells[1]).into_iter().next().unwrap();
-            (name, names(cells[3]))
-        })
+        .map(|line| line.split('|').skip(1).map(code).collect())
         .collect()
 }
 

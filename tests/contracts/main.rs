@@ -7,6 +7,7 @@ mod decisions;
 mod dependencies;
 mod faults;
 mod github_api;
+mod links;
 mod metrics;
 mod prose;
 mod run_task;

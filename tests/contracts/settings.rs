@@ -1,21 +1,22 @@
 //! The README's table of environment variables, against what the programs read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::settings::{Default, Variable};
+use tooling::Checkout;
 
 use crate::read;
 
 /// Every program of ours and what it reads.
 fn programs() -> Vec<(&'static str, Vec<Variable>)> {
-    let copied = |variables: &[&Variable]| variables.iter().map(|variable| **variable).collect();
+    let flat = |groups: &[&[Variable]]| groups.concat();
     vec![
-        ("verify", copied(verify::settings::VARIABLES)),
-        ("match", copied(matching::settings::VARIABLES)),
-        ("launch", copied(launch::settings::VARIABLES)),
-        ("token", copied(token::settings::VARIABLES)),
-        ("cleanup", copied(cleanup::settings::VARIABLES)),
-        ("sweep", copied(sweep::settings::VARIABLES)),
+        ("verify", flat(verify::settings::VARIABLES)),
+        ("match", flat(matching::settings::VARIABLES)),
+        ("launch", flat(launch::settings::VARIABLES)),
+        ("token", flat(token::settings::VARIABLES)),
+        ("cleanup", flat(cleanup::settings::VARIABLES)),
+        ("sweep", flat(sweep::settings::VARIABLES)),
         ("agent", agent::VARIABLES.to_vec()),
     ]
 }
@@ -59,6 +60,14 @@ fn rows() -> Vec<String> {
             )
         })
         .collect()
+}
+
+#[test]
+fn every_function_is_among_the_programs() {
+    let mut folders = Checkout::here().functions().unwrap();
+    folders.push("agent".to_owned());
+    let programs: BTreeSet<_> = programs().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(programs, folders.iter().map(String::as_str).collect());
 }
 
 #[test]
