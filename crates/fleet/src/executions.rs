@@ -16,9 +16,7 @@ const PICK_UPS_READ: usize = 20;
 /// An execution as Step Functions describes it.
 #[derive(Clone, Debug)]
 pub struct Execution {
-    /// Its name.
     pub name: ExecutionName,
-    /// Where it stands.
     pub status: Status,
     /// Its error's name, where it failed, for people.
     pub error: Option<String>,
@@ -26,11 +24,9 @@ pub struct Execution {
     pub failure: Option<Failure>,
     /// Its error's cause, where it failed.
     pub cause: Option<String>,
-    /// When it was closed.
     pub ended_at: Option<OffsetDateTime>,
     /// What became of its last attempt, where it ended well.
     pub outcome: Option<Outcome>,
-    /// Its input.
     pub order: Order,
 }
 

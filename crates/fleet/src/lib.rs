@@ -38,12 +38,7 @@ pub enum Error {
     GitHub(Box<github::Error>),
     /// An execution was started by somebody else with an input of another form.
     #[error("execution {name} has an input that this system did not write: {problem}")]
-    ForeignInput {
-        /// The execution.
-        name: String,
-        /// What is wrong with its input.
-        problem: String,
-    },
+    ForeignInput { name: String, problem: String },
     /// There is no name left for another execution.
     #[error(transparent)]
     Name(#[from] protocol::NameError),
@@ -83,17 +78,13 @@ impl Error {
 /// One deployment's executions, tasks and registrations.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// The state machine's executions.
     pub executions: Executions,
-    /// ECS.
     pub ecs: aws_sdk_ecs::Client,
-    /// SSM.
     pub ssm: aws_sdk_ssm::Client,
     /// The cluster's name or ARN.
     pub cluster: String,
     /// The first segment of SSM paths.
     pub prefix: String,
-    /// The deployment's id.
     pub deployment: DeploymentId,
 }
 

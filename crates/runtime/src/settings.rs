@@ -11,7 +11,6 @@ use std::time::Duration;
 /// One environment variable: what it is called, what it defaults to and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
-    /// Its name.
     pub name: &'static str,
     /// What happens when it is not set.
     pub default: Default,
@@ -22,11 +21,9 @@ pub struct Variable {
 /// What a variable is when it is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Default {
-    /// An error.
     Required,
     /// Absent, which means something of its own.
     Absent,
-    /// This value.
     Value(&'static str),
 }
 
@@ -67,40 +64,32 @@ impl Variable {
 pub mod shared {
     use super::Variable;
 
-    /// The deployment's id.
     pub const DEPLOYMENT: Variable = Variable::required(
         "DEPLOYMENT",
         "id of this deployment, the first part of every runner's name (1 to 5 lower-case letters and digits)",
     );
-    /// The first segment of every SSM path.
     pub const PREFIX: Variable = Variable::required(
         "PREFIX",
         "first segment of every SSM parameter path, without slashes",
     );
-    /// The ECS cluster.
     pub const CLUSTER: Variable =
         Variable::required("CLUSTER", "ECS cluster the runners run in, by name or ARN");
-    /// The state machine.
     pub const STATE_MACHINE_ARN: Variable =
         Variable::required("STATE_MACHINE_ARN", "state machine that carries the jobs");
-    /// Where runners are registered.
     pub const RUNNER_SCOPE: Variable = Variable::with_default(
         "RUNNER_SCOPE",
         "repository",
         "`repository` or `organization`: where runners are registered (a user's repositories always at the repository)",
     );
-    /// GitHub's REST API.
     pub const GITHUB_API_URL: Variable = Variable::with_default(
         "GITHUB_API_URL",
         "https://api.github.com",
         "GitHub's REST API; GHES is `https://HOST/api/v3`",
     );
-    /// The region of every AWS call.
     pub const AWS_REGION: Variable = Variable::required(
         "AWS_REGION",
         "region of every AWS call; Lambda and ECS set it",
     );
-    /// Another endpoint for every AWS call.
     pub const AWS_ENDPOINT_URL: Variable = Variable::optional(
         "AWS_ENDPOINT_URL",
         "another endpoint for every AWS call, such as a local engine",
@@ -110,7 +99,6 @@ pub mod shared {
         "AWS_CA_BUNDLE",
         "PEM file of the authorities to trust for AWS instead of Amazon's own, such as a proxy's",
     );
-    /// The log level.
     pub const LOG_LEVEL: Variable =
         Variable::with_default("LOG_LEVEL", "info", "`error`, `warn`, `info` or `debug`");
 }
@@ -121,21 +109,17 @@ pub enum Error {
     /// It is not set and has no default.
     #[error("environment variable {name} is not set; set it to: {meaning}")]
     Missing {
-        /// The variable.
         name: &'static str,
-        /// What it is for.
         meaning: &'static str,
     },
     /// It is set to something else than what is expected.
     #[error("environment variable {name} is {value:?}; {problem}. It holds: {meaning}")]
     Unusable {
-        /// The variable.
         name: &'static str,
         /// What it is set to. No secret is configured by environment variables.
         value: String,
         /// What is wrong with that.
         problem: String,
-        /// What it is for.
         meaning: &'static str,
     },
 }

@@ -43,9 +43,7 @@ pub use settings::Config;
 pub struct Deps {
     /// The deployment's executions, tasks and registrations.
     pub fleet: Fleet,
-    /// GitHub.
     pub github: GitHub,
-    /// What the operator decided.
     pub config: Config,
 }
 

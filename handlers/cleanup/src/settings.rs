@@ -51,18 +51,14 @@ pub const VARIABLES: &[&[Variable]] = &[
 /// The configuration of `cleanup`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where runners are registered.
     pub scope: RunnerScope,
     /// What an execution may spend.
     pub budget: Budget,
-    /// Where the runners log.
     pub log_group: Option<String>,
-    /// Whether check runs are written.
     pub check_runs: bool,
 }
 
 impl Config {
-    /// Reads the configuration.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             scope: settings.parsed(&shared::RUNNER_SCOPE)?,

@@ -49,28 +49,21 @@ pub const VARIABLES: &[&[Variable]] = &[
 /// The configuration of `launch`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The deployment's id.
     pub deployment: DeploymentId,
     /// The first segment of SSM paths.
     pub prefix: String,
-    /// The cluster.
     pub cluster: String,
     /// The subnets; never empty.
     pub subnets: Vec<String>,
-    /// The security groups.
     pub security_groups: Vec<String>,
-    /// Whether tasks get a public address.
     pub public_ip: bool,
     /// Capacity providers in order of preference; never empty.
     pub capacity: Vec<String>,
-    /// Fargate's platform version.
     pub platform_version: String,
-    /// The agent's idle limit.
     pub idle_limit: Duration,
 }
 
 impl Config {
-    /// Reads the configuration.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         settings.text(&SUBNETS)?;
         settings.text(&SECURITY_GROUPS)?;

@@ -31,7 +31,6 @@ pub const VARIABLES: &[&[Variable]] = &[
 /// The configuration of `match`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The deployment's id.
     pub deployment: DeploymentId,
     /// The first segment of SSM paths.
     pub prefix: String,
@@ -42,7 +41,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let prefix = settings.text(&shared::PREFIX)?;
         Ok(Self {

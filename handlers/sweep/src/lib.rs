@@ -48,9 +48,7 @@ pub use versions::Releases;
 pub struct Deps {
     /// The deployment's executions, tasks and registrations.
     pub fleet: Fleet,
-    /// GitHub.
     pub github: GitHub,
-    /// What the operator decided.
     pub config: Config,
     /// What GitHub has told of the runner's releases.
     pub releases: Releases,

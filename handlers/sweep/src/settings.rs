@@ -66,7 +66,6 @@ pub const VARIABLES: &[&[Variable]] = &[
 /// The configuration of `sweep`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where runners are registered.
     pub scope: RunnerScope,
     /// When a listening runner is idle.
     pub idle: Duration,
@@ -81,7 +80,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             scope: settings.parsed(&shared::RUNNER_SCOPE)?,

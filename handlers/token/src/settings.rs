@@ -60,20 +60,15 @@ impl FromStr for Mode {
 /// The configuration of `token`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The deployment's id.
     pub deployment: DeploymentId,
-    /// Where runners are registered.
     pub scope: RunnerScope,
-    /// The name of their group.
     pub runner_group: String,
-    /// How they register.
     pub mode: Mode,
     /// The key that encrypts their registrations.
     pub kms_key_id: Option<String>,
 }
 
 impl Config {
-    /// Reads the configuration.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,

@@ -78,15 +78,10 @@ const START_PAUSE_LIMIT: Duration = Duration::from_secs(1);
 /// What the handler works with, made once per sandbox.
 #[derive(Debug)]
 pub struct Deps {
-    /// The configuration.
     pub config: Config,
-    /// The webhook's secrets.
     pub secrets: Secrets,
-    /// The state machine's executions.
     pub executions: Executions,
-    /// Lambda.
     pub lambda: aws_sdk_lambda::Client,
-    /// SQS.
     pub sqs: aws_sdk_sqs::Client,
 }
 

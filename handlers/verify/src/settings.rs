@@ -39,24 +39,18 @@ pub const VARIABLES: &[&[Variable]] = &[
 /// The configuration of `verify`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The deployment's id.
     pub deployment: DeploymentId,
     /// The parameter with the webhook's secrets.
     pub secret_parameter: String,
     /// How long secrets are used before they are read again.
     pub secret_ttl: Duration,
-    /// Whose jobs are served.
     pub policy: Policy,
-    /// The state machine.
     pub state_machine: StateMachineArn,
-    /// The cleanup function.
     pub cleanup_function: String,
-    /// The overflow queue's URL.
     pub overflow_queue: Option<String>,
 }
 
 impl Config {
-    /// Reads the configuration.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let prefix = settings.text(&shared::PREFIX)?;
         let secret_ttl = settings.seconds(&SECRET_TTL_SECONDS)?;
