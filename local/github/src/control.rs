@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::accounts::{Access, OwnerType};
-use crate::answer::{json as answer, nothing};
 use crate::config::{Settings, WebhookTarget};
 use crate::faults::{DeliveryFault, Fault};
-use crate::jobs::{Job, NewJob};
-use crate::session::Notice;
-use crate::state::{Shared, World};
+use crate::service::sessions::Notice;
+use crate::state::directory::{Access, OwnerType};
+use crate::state::jobs::{Job, NewJob};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{json as answer, nothing};
 
 /// The stand-in will not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,8 @@
 use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Refusal;
-use crate::state::World;
+use crate::state::world::World;
+use crate::wire::answer::Refusal;
 
 /// Something that goes wrong with the next calls of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

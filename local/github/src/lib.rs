@@ -1,46 +1,32 @@
 #![doc = include_str!("../README.md")]
 
-mod accounts;
-mod actions;
-mod answer;
-mod apps;
-mod auth;
-mod checks;
+mod api;
 mod clock;
 mod config;
 mod control;
-mod deliveries;
-mod dispatch;
 mod faults;
-mod jit;
-mod jobs;
-mod jwt;
-mod payload;
 mod random;
-mod registration;
-mod runners;
 mod server;
-mod session;
+mod service;
 mod simulated;
 mod state;
-mod traffic;
-mod webhooks;
+mod wire;
 
-pub use accounts::{Access, OwnerType, RunnerGroup};
-pub use checks::CheckRun;
+pub use api::checks::CheckRun;
+pub use api::deliveries::{Delivery, Exchange, Hook};
+pub use api::runners::Runner;
 pub use config::{
     Assignment, Config, DeletionNotice, ListenerFault, RunnerRelease, Settings, WebhookTarget,
 };
 pub use control::Rejected;
-pub use deliveries::{Delivery, Exchange, Hook};
 pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
-pub use jobs::{Job, JobStatus, NewJob, Via};
-pub use runners::Runner;
 pub use server::Server;
 pub use simulated::SimulatedRunner;
-pub use state::Snapshot;
-pub use traffic::RequestRecord;
-pub use webhooks::sign;
+pub use state::directory::{Access, OwnerType, RunnerGroup};
+pub use state::jobs::{Job, JobStatus, NewJob, Via};
+pub use state::webhooks::sign;
+pub use state::world::Snapshot;
+pub use wire::meter::RequestRecord;
 
 /// The private key of the stand-in's App, as GitHub hands it out (PKCS#1 in PEM). A throw-away that
 /// opens nothing but this stand-in.

@@ -12,20 +12,20 @@ use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::accounts::{Access, DEFAULT_GROUP, OwnerType, RunnerGroup, Scope};
-use crate::answer::Refusal;
-use crate::checks::CheckRun;
+use crate::api::checks::CheckRun;
+use crate::api::deliveries::{Delivery, Exchange};
+use crate::api::runners::{Registration, Runner};
 use crate::config::{Config, Settings, WebhookTarget};
 use crate::control::Rejected;
-use crate::deliveries::{Delivery, Exchange};
 use crate::faults::{DeliveryFault, Fault};
-use crate::jobs::{Job, NewJob};
-use crate::jwt::public_half;
-use crate::runners::{Registration, Runner};
 use crate::simulated::SimulatedRunner;
-use crate::state::{Shared, Snapshot, World};
-use crate::traffic::{ENTERPRISE_PREFIX, RequestRecord, meter};
-use crate::{actions, apps, checks, control, deliveries, runners, session};
+use crate::state::directory::{Access, DEFAULT_GROUP, OwnerType, RunnerGroup, Scope};
+use crate::state::jobs::{Job, NewJob};
+use crate::state::world::{Shared, Snapshot, World};
+use crate::wire::answer::Refusal;
+use crate::wire::jwt::public_half;
+use crate::wire::meter::{ENTERPRISE_PREFIX, RequestRecord, meter};
+use crate::{api, control, service};
 
 /// How often limits are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -518,16 +518,16 @@ async fn tick(shared: Arc<Shared>) {
 
 fn router(shared: Arc<Shared>) -> Router {
     let api = Router::new()
-        .merge(apps::routes())
-        .merge(runners::routes())
-        .merge(actions::routes())
-        .merge(checks::routes())
-        .merge(deliveries::routes())
+        .merge(api::installations::routes())
+        .merge(api::runners::routes())
+        .merge(api::jobs::routes())
+        .merge(api::checks::routes())
+        .merge(api::deliveries::routes())
         .fallback(|| async { Refusal::not_found() });
     Router::new()
         .nest(ENTERPRISE_PREFIX, api.clone())
         .merge(api)
-        .merge(session::routes())
+        .merge(service::sessions::routes())
         .layer(from_fn_with_state(shared.clone(), meter))
         .merge(control::routes())
         .with_state(shared)

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::Rejected;
-use crate::jit;
-use crate::jobs::Job;
-use crate::session::Connection;
-use crate::state::Shared;
+use crate::service::sessions::Connection;
+use crate::state::jit;
+use crate::state::jobs::Job;
+use crate::state::world::Shared;
 
 /// The version such runners give themselves.
 pub(crate) const VERSION: &str = "2.335.0";

@@ -16,13 +16,13 @@ use axum::routing::{delete, get, post};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::answer::{Answer, Refusal, json as answer, nothing, query, read};
 use crate::config::DeletionNotice;
-use crate::jit::Credential;
-use crate::jobs::{Job, JobStatus};
 use crate::random;
-use crate::registration;
-use crate::state::{Shared, World};
+use crate::service::registrations;
+use crate::state::jit::Credential;
+use crate::state::jobs::{Job, JobStatus};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{Answer, Refusal, json as answer, nothing, query, read};
 
 /// How long a request for messages stays open. GitHub: 50 s.
 const POLL: Duration = Duration::from_secs(20);
@@ -263,7 +263,7 @@ impl Drop for Connection {
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/_runner/registrations", post(registration::configure))
+        .route("/_runner/registrations", post(registrations::configure))
         .route("/_runner/sessions", post(open))
         .route("/_runner/sessions/{session}", delete(close))
         .route("/_runner/sessions/{session}/message", get(poll))

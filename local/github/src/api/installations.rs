@@ -12,12 +12,12 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::accounts::{Access, Installation, OwnerType, Repository, account_json};
-use crate::answer::{Answer, Paging, Refusal, json as answer, read};
-use crate::auth::{AppCaller, InstallationCaller, Needs, Token};
 use crate::clock::stamp;
-use crate::payload::{full_repository_json, repository_json};
-use crate::state::{Shared, World};
+use crate::state::directory::{Access, Installation, OwnerType, Repository, account_json};
+use crate::state::payload::{full_repository_json, repository_json};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{Answer, Paging, Refusal, json as answer, read};
+use crate::wire::auth::{AppCaller, InstallationCaller, Needs, Token};
 
 /// When the App and its installations were made, for answers that must say so.
 const CREATED: &str = "2026-01-01T00:00:00Z";

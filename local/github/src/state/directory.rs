@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::answer::Refusal;
+use crate::wire::answer::Refusal;
 
 /// The group that every organization has, and the only one of a repository.
 pub(crate) const DEFAULT_GROUP: u64 = 1;

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::accounts::{OwnerType, Repository, account_json};
-use crate::actions::head_sha;
+use crate::api::deliveries::Hook;
+use crate::api::jobs::head_sha;
 use crate::clock::{stamp, stamp_or_null};
-use crate::deliveries::Hook;
-use crate::jobs::{Job, JobStatus, started_or_created};
-use crate::state::World;
+use crate::state::directory::{OwnerType, Repository, account_json};
+use crate::state::jobs::{Job, JobStatus, started_or_created};
+use crate::state::world::World;
 
 /// The payload of an event, and what its delivery is filed under.
 pub(crate) struct Event {

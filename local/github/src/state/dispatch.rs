@@ -8,11 +8,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::api::runners::RunnerEntry;
 use crate::config::Assignment;
-use crate::jobs::{Job, JobStatus};
-use crate::runners::RunnerEntry;
-use crate::session::Notice;
-use crate::state::World;
+use crate::service::sessions::Notice;
+use crate::state::jobs::{Job, JobStatus};
+use crate::state::world::World;
 
 impl World {
     /// Leases queued jobs, the oldest first, to idle runners.

@@ -11,9 +11,9 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Refusal, json as answer, query, set_link, with_query};
-use crate::auth::AppCaller;
-use crate::state::Shared;
+use crate::state::world::Shared;
+use crate::wire::answer::{Answer, Refusal, json as answer, query, set_link, with_query};
+use crate::wire::auth::AppCaller;
 
 /// Whose webhook it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

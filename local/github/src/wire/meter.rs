@@ -14,12 +14,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Refusal;
-use crate::auth::presented;
 use crate::clock::fine_stamp;
 use crate::faults::{Fault, FaultKind};
 use crate::random;
-use crate::state::{Shared, World};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::Refusal;
+use crate::wire::auth::presented;
 
 /// Kept for a look; the counts go on.
 const RECORDS: usize = 10_000;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::Value;
 
-use crate::answer::Refusal;
+use crate::wire::answer::Refusal;
 
 /// The longest that a token may still be valid.
 const LIFETIME_SECONDS: i64 = 600;

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::accounts::{Access, Scope};
-use crate::answer::{Answer, Paging, Refusal, json as answer, query, read};
-use crate::auth::{InstallationCaller, Needs, Token};
+use crate::api::runners::Place;
 use crate::clock::{stamp, stamp_or_null};
-use crate::runners::Place;
-use crate::state::{Shared, World};
+use crate::state::directory::{Access, Scope};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{Answer, Paging, Refusal, json as answer, query, read};
+use crate::wire::auth::{InstallationCaller, Needs, Token};
 
 /// What GitHub takes of an output's summary.
 const SUMMARY_LIMIT: usize = 65_535;
@@ -227,7 +227,7 @@ impl World {
     fn knows_commit(&self, run: &CheckRun) -> bool {
         self.jobs.values().any(|entry| {
             entry.job.repository == run.repository
-                && crate::actions::head_sha(entry.job.run_id) == run.head_sha
+                && crate::api::jobs::head_sha(entry.job.run_id) == run.head_sha
         })
     }
 

@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use crate::accounts::Scope;
-use crate::answer::{Answer, Refusal, json as answer, read};
+use crate::api::runners::Registration;
 use crate::random;
-use crate::runners::Registration;
-use crate::session::Notice;
-use crate::state::{Shared, World};
+use crate::service::sessions::Notice;
+use crate::state::directory::Scope;
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{Answer, Refusal, json as answer, read};
 
 /// How long GitHub's registration tokens are valid.
 const LIFETIME: Duration = Duration::HOUR;

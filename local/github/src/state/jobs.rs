@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
-use crate::accounts::{OwnerType, Repository};
 use crate::clock::stamp;
 use crate::control::Rejected;
-use crate::state::World;
+use crate::state::directory::{OwnerType, Repository};
+use crate::state::world::World;
 
 /// GitHub keeps no more than this of a job's output here.
 const OUTPUT_LIMIT: usize = 1 << 20;

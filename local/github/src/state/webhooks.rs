@@ -11,13 +11,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::oneshot;
 
+use crate::api::deliveries::{Delivery, Exchange, Hook};
 use crate::clock::fine_stamp;
-use crate::deliveries::{Delivery, Exchange, Hook};
 use crate::faults::DeliveryFaultKind;
-use crate::jobs::Via;
-use crate::payload::job_event;
 use crate::random;
-use crate::state::{Shared, World};
+use crate::state::jobs::Via;
+use crate::state::payload::job_event;
+use crate::state::world::{Shared, World};
 
 /// Kept of what a receiver answers.
 const ANSWER_LIMIT: usize = 4096;

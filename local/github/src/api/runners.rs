@@ -14,13 +14,13 @@ use protocol::LabelSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::accounts::{Access, Scope};
-use crate::answer::{Answer, Paging, Refusal, json as answer, nothing, query, read};
-use crate::auth::{InstallationCaller, Needs};
 use crate::clock::stamp;
-use crate::jit::{Credential, Files};
-use crate::session::Notice;
-use crate::state::{Shared, World};
+use crate::service::sessions::Notice;
+use crate::state::directory::{Access, Scope};
+use crate::state::jit::{Credential, Files};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{Answer, Paging, Refusal, json as answer, nothing, query, read};
+use crate::wire::auth::{InstallationCaller, Needs};
 
 /// The longest name of a runner.
 const NAME_LIMIT: usize = 64;

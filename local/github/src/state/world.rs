@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use crate::accounts::Directory;
-use crate::auth::Tokens;
-use crate::checks::CheckRun;
+use crate::api::checks::CheckRun;
+use crate::api::deliveries::{Delivery, Exchange};
+use crate::api::runners::{Runner, RunnerEntry};
 use crate::config::{Assignment, Config, Settings, WebhookTarget};
-use crate::deliveries::{Delivery, Exchange};
 use crate::faults::{DeliveryFault, Fault};
-use crate::jobs::{Job, JobEntry, JobStatus};
-use crate::jwt::{AppIdentity, public_half};
 use crate::random::Choices;
-use crate::registration::RegistrationTokens;
-use crate::runners::{Runner, RunnerEntry};
-use crate::session::Session;
-use crate::traffic::Traffic;
-use crate::webhooks::Outgoing;
+use crate::service::registrations::RegistrationTokens;
+use crate::service::sessions::Session;
+use crate::state::directory::Directory;
+use crate::state::jobs::{Job, JobEntry, JobStatus};
+use crate::state::webhooks::Outgoing;
+use crate::wire::auth::Tokens;
+use crate::wire::jwt::{AppIdentity, public_half};
+use crate::wire::meter::Traffic;
 
 /// GitHub's delivery ids are larger than a double holds exactly; so are these.
 const FIRST_DELIVERY: u64 = 180_000_000_000_000_001;

@@ -10,14 +10,14 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use crate::accounts::{OwnerType, Scope, account_json};
-use crate::answer::{Answer, Paging, Refusal, json as answer, query};
-use crate::auth::{InstallationCaller, Needs, Token};
+use crate::api::runners::Place;
 use crate::clock::{stamp, stamp_or_null};
-use crate::jobs::{Job, JobStatus, started_or_created};
-use crate::payload::{repository_json, steps};
-use crate::runners::Place;
-use crate::state::{Shared, World};
+use crate::state::directory::{OwnerType, Scope, account_json};
+use crate::state::jobs::{Job, JobStatus, started_or_created};
+use crate::state::payload::{repository_json, steps};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::{Answer, Paging, Refusal, json as answer, query};
+use crate::wire::auth::{InstallationCaller, Needs, Token};
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()

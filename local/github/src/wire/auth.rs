@@ -8,10 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use time::{Duration, OffsetDateTime};
 
-use crate::accounts::{Access, Scope};
-use crate::answer::Refusal;
 use crate::random;
-use crate::state::{Shared, World};
+use crate::state::directory::{Access, Scope};
+use crate::state::world::{Shared, World};
+use crate::wire::answer::Refusal;
 
 /// The tokens that were handed out, and the App's that were seen.
 #[derive(Debug, Default)]
