@@ -14,42 +14,13 @@ use serde_json::{Value, json};
 
 use crate::config::{Settings, WebhookTarget};
 use crate::faults::{DeliveryFault, Fault};
-use crate::service::sessions::Notice;
-use crate::state::directory::{Access, OwnerType};
-use crate::state::jobs::{Job, NewJob};
-use crate::state::world::{Shared, World};
+use crate::state::accounts::OwnerType;
+use crate::state::installation::Access;
+use crate::state::job::{Job, NewJob};
+use crate::state::refusal::Rejected;
+use crate::state::shared::Shared;
+use crate::state::world::World;
 use crate::wire::answer::{json as answer, nothing};
-
-/// The stand-in will not do what it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Rejected {
-    status: u16,
-    message: String,
-}
-
-impl Rejected {
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self {
-            status: 422,
-            message: message.into(),
-        }
-    }
-
-    pub(crate) fn absent(message: impl Into<String>) -> Self {
-        Self {
-            status: 404,
-            message: message.into(),
-        }
-    }
-}
-
-impl IntoResponse for Rejected {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
-        answer(status, &json!({ "message": self.message }))
-    }
-}
 
 type Outcome = Result<Response, Rejected>;
 
@@ -318,90 +289,4 @@ async fn ping(State(shared): State<Arc<Shared>>) -> Response {
 async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     shared.change(World::reset);
     nothing()
-}
-
-impl World {
-    pub(crate) fn suspend(&mut self, login: &str, suspended: bool) {
-        if let Some(installation) = self.directory.installation_mut(login) {
-            installation.suspended = suspended;
-        }
-    }
-
-    /// From now on an installation includes all repositories but these.
-    pub(crate) fn exclude(
-        &mut self,
-        login: &str,
-        repositories: &std::collections::BTreeSet<String>,
-    ) {
-        if let Some(installation) = self.directory.installation_mut(login) {
-            installation.excluded = repositories
-                .iter()
-                .map(|name| name.to_lowercase())
-                .collect();
-        }
-    }
-
-    pub(crate) fn set_permission(&mut self, login: &str, permission: &str, access: Option<Access>) {
-        let Some(installation) = self.directory.installation_mut(login) else {
-            return;
-        };
-        match access {
-            Some(access) => {
-                installation
-                    .permissions
-                    .insert(permission.to_owned(), access);
-            }
-            None => {
-                installation.permissions.remove(permission);
-            }
-        }
-    }
-
-    pub(crate) fn clear_faults(&mut self) {
-        self.faults.clear();
-        self.delivery_faults.clear();
-    }
-
-    /// GitHub drops an idle runner.
-    pub(crate) fn drop_runner(&mut self, id: u64) -> Result<(), Rejected> {
-        self.idle_runner(id)?;
-        self.remove_runner(id, Notice::Deleted);
-        Ok(())
-    }
-
-    /// The runner's registration is used up, and its listener goes on listening.
-    pub(crate) fn ghost_runner(&mut self, id: u64) -> Result<(), Rejected> {
-        self.idle_runner(id)?;
-        let session = self.runners.remove(&id).and_then(|runner| runner.session);
-        if let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) {
-            session.ghost = true;
-        }
-        Ok(())
-    }
-
-    /// The runner is told to replace itself by a newer version.
-    pub(crate) fn update_runner(&mut self, id: u64) -> Result<(), Rejected> {
-        self.idle_runner(id)?;
-        let session = self
-            .runners
-            .get(&id)
-            .and_then(|runner| runner.session.clone());
-        match session.and_then(|id| self.sessions.get_mut(&id)) {
-            Some(session) => {
-                session.update = true;
-                Ok(())
-            }
-            None => Err(Rejected::invalid(format!("runner {id} is not connected"))),
-        }
-    }
-
-    fn idle_runner(&self, id: u64) -> Result<(), Rejected> {
-        match self.runners.get(&id) {
-            None => Err(Rejected::absent(format!("there is no runner {id}"))),
-            Some(runner) if runner.job.is_some() => {
-                Err(Rejected::invalid(format!("runner {id} has a job")))
-            }
-            Some(_) => Ok(()),
-        }
-    }
 }

@@ -1,10 +1,6 @@
 //! What goes wrong on demand.
 
-use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
-
-use crate::state::world::World;
-use crate::wire::answer::Refusal;
 
 /// Something that goes wrong with the next calls of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,48 +94,10 @@ impl Fault {
         self
     }
 
-    fn concerns(&self, method: &Method, path: &str, template: &str) -> bool {
-        let same_method = |wanted: &String| wanted.eq_ignore_ascii_case(method.as_str());
+    pub(crate) fn concerns(&self, method: &str, path: &str, template: &str) -> bool {
+        let same_method = |wanted: &String| wanted.eq_ignore_ascii_case(method);
         let same_path = |wanted: &String| path.contains(wanted) || template.contains(wanted);
         self.method.as_ref().is_none_or(same_method) && self.path.as_ref().is_none_or(same_path)
-    }
-}
-
-impl FaultKind {
-    /// The answer; nothing for a fault that answers nothing itself.
-    pub(crate) fn refusal(&self, now: i64) -> Option<Refusal> {
-        match self {
-            Self::Status {
-                status,
-                message,
-                retry_after,
-            } => {
-                let status =
-                    StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let words = status.canonical_reason().unwrap_or("Server Error");
-                let refusal = Refusal::new(status, message.clone().unwrap_or(words.to_owned()));
-                Some(match retry_after {
-                    Some(seconds) => refusal.with_header("retry-after", seconds.to_string()),
-                    None => refusal,
-                })
-            }
-            Self::RateLimited { reset_seconds } => Some(
-                Refusal::new(
-                    StatusCode::FORBIDDEN,
-                    "API rate limit exceeded for installation.",
-                )
-                .with_header("x-ratelimit-remaining", "0".to_owned())
-                .with_header("x-ratelimit-reset", (now + reset_seconds).to_string()),
-            ),
-            Self::SecondaryLimit { retry_after } => Some(
-                Refusal::new(
-                    StatusCode::FORBIDDEN,
-                    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-                )
-                .with_header("retry-after", retry_after.to_string()),
-            ),
-            Self::Slow { .. } | Self::Disconnect => None,
-        }
     }
 }
 
@@ -222,50 +180,6 @@ fn once() -> u32 {
     1
 }
 
-impl World {
-    /// The faults that this call meets. Each is used up by it.
-    pub(crate) fn take_faults(
-        &mut self,
-        method: &Method,
-        path: &str,
-        template: &str,
-    ) -> Vec<Fault> {
-        let mut met = Vec::new();
-        for fault in &mut self.faults {
-            if !fault.concerns(method, path, template) {
-                continue;
-            }
-            if fault.skip > 0 {
-                fault.skip -= 1;
-            } else if fault.times > 0 {
-                fault.times -= 1;
-                met.push(fault.clone());
-            }
-        }
-        self.faults.retain(|fault| fault.times > 0);
-        met
-    }
-
-    /// The first fault that this webhook meets. It is used up by it.
-    pub(crate) fn take_delivery_fault(
-        &mut self,
-        action: &str,
-        job: u64,
-    ) -> Option<DeliveryFaultKind> {
-        let index = self.delivery_faults.iter().position(|fault| {
-            fault.action.as_ref().is_none_or(|wanted| wanted == action)
-                && fault.job.is_none_or(|wanted| wanted == job)
-        })?;
-        let fault = &mut self.delivery_faults[index];
-        fault.times = fault.times.saturating_sub(1);
-        let kind = fault.kind.clone();
-        if fault.times == 0 {
-            self.delivery_faults.remove(index);
-        }
-        Some(kind)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,8 +209,8 @@ mod tests {
     fn a_fault_concerns_the_calls_it_names() {
         let fault = Fault::new(FaultKind::Disconnect).on("delete", "/runners/{runner_id}");
         let template = "/orgs/{org}/actions/runners/{runner_id}";
-        assert!(fault.concerns(&Method::DELETE, "/orgs/o/actions/runners/1", template));
-        assert!(!fault.concerns(&Method::GET, "/orgs/o/actions/runners/1", template));
-        assert!(!fault.concerns(&Method::DELETE, "/x", "/x"));
+        assert!(fault.concerns("DELETE", "/orgs/o/actions/runners/1", template));
+        assert!(!fault.concerns("GET", "/orgs/o/actions/runners/1", template));
+        assert!(!fault.concerns("DELETE", "/x", "/x"));
     }
 }

@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Who imports whom
+//!
+//! `server` → `control`, `api`, `service` → `wire` → `state` → `config`, `faults`, `clock`, `random`;
+//! never the other way, and never a module of the same rank. `tests/contracts/circles.rs` holds it.
 
 mod api;
 mod clock;
@@ -12,22 +17,20 @@ mod simulated;
 mod state;
 mod wire;
 
-pub use api::checks::CheckRun;
-pub use api::deliveries::{Delivery, Exchange, Hook};
-pub use api::runners::Runner;
 pub use config::{
     Assignment, Config, DeletionNotice, ListenerFault, RunnerRelease, Settings, WebhookTarget,
 };
-pub use control::Rejected;
 pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
 pub use server::Server;
 pub use simulated::SimulatedRunner;
-pub use state::directory::{Access, OwnerType, RunnerGroup};
-pub use state::jobs::{Job, JobStatus, NewJob, Via};
+pub use state::accounts::{OwnerType, RunnerGroup};
+pub use state::app::APP_PRIVATE_KEY;
+pub use state::check_run::CheckRun;
+pub use state::delivery::{Delivery, Exchange, Hook};
+pub use state::installation::Access;
+pub use state::job::{Job, JobStatus, NewJob, Via};
+pub use state::refusal::Rejected;
+pub use state::runner::Runner;
+pub use state::snapshot::Snapshot;
+pub use state::traffic::RequestRecord;
 pub use state::webhooks::sign;
-pub use state::world::Snapshot;
-pub use wire::meter::RequestRecord;
-
-/// The private key of the stand-in's App, as GitHub hands it out (PKCS#1 in PEM). A throw-away that
-/// opens nothing but this stand-in.
-pub const APP_PRIVATE_KEY: &str = include_str!("test-app.private-key.pem");

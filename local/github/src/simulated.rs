@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::control::Rejected;
-use crate::service::sessions::Connection;
+use crate::state::connection::Connection;
 use crate::state::jit;
-use crate::state::jobs::Job;
-use crate::state::world::Shared;
+use crate::state::job::Job;
+use crate::state::refusal::Rejected;
+use crate::state::shared::Shared;
 
 /// The version such runners give themselves.
 pub(crate) const VERSION: &str = "2.335.0";

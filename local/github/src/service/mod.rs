@@ -1,4 +1,14 @@
 //! The runners' service, which listeners speak with.
 
-pub(crate) mod registrations;
-pub(crate) mod sessions;
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::state::shared::Shared;
+
+mod registrations;
+mod sessions;
+
+pub(crate) fn routes() -> Router<Arc<Shared>> {
+    registrations::routes().merge(sessions::routes())
+}

@@ -1,122 +1,10 @@
-//! Who owns what: accounts, their repositories, runner groups, and the App's installations.
+//! Who owns what: accounts, repositories, runner groups and installations, found by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-use crate::wire::answer::Refusal;
-
-/// The group that every organization has, and the only one of a repository.
-pub(crate) const DEFAULT_GROUP: u64 = 1;
-
-/// What kind of account owns a repository.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OwnerType {
-    /// An organization.
-    #[default]
-    Organization,
-    /// A person.
-    User,
-}
-
-impl OwnerType {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Organization => "Organization",
-            Self::User => "User",
-        }
-    }
-}
-
-/// How far a permission of an installation goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Access {
-    /// To look.
-    Read,
-    /// To look and to change.
-    Write,
-}
-
-/// A runner group of an organization.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunnerGroup {
-    /// Its name.
-    pub name: String,
-    /// The repositories (`owner/name`) whose jobs its runners take; all of them if not given.
-    #[serde(default)]
-    pub repositories: Option<BTreeSet<String>>,
-    /// Whether public repositories are among them.
-    #[serde(default)]
-    pub allows_public: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) id: u64,
-    pub(crate) login: String,
-    pub(crate) kind: OwnerType,
-    pub(crate) groups: BTreeMap<u64, RunnerGroup>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Repository {
-    pub(crate) id: u64,
-    pub(crate) owner: String,
-    pub(crate) name: String,
-    pub(crate) private: bool,
-}
-
-impl Repository {
-    pub(crate) fn full_name(&self) -> String {
-        format!("{}/{}", self.owner, self.name)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Installation {
-    pub(crate) id: u64,
-    pub(crate) login: String,
-    pub(crate) kind: OwnerType,
-    pub(crate) account_id: u64,
-    pub(crate) permissions: BTreeMap<String, Access>,
-    pub(crate) suspended: bool,
-    /// Repositories (`owner/name` in lower case) that it does not include.
-    pub(crate) excluded: BTreeSet<String>,
-}
-
-impl Installation {
-    /// Whether it includes a repository of its account.
-    pub(crate) fn includes(&self, full_name: &str) -> bool {
-        !self.excluded.contains(&full_name.to_lowercase())
-    }
-}
-
-/// A place where runners are registered and jobs look for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    Repository(String),
-    Organization(String),
-}
-
-impl Scope {
-    /// `owner/name` or the organization's login.
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Repository(name) | Self::Organization(name) => name,
-        }
-    }
-
-    /// Who owns it.
-    pub(crate) fn login(&self) -> &str {
-        match self {
-            Self::Repository(name) => name.split('/').next().unwrap_or_default(),
-            Self::Organization(login) => login,
-        }
-    }
-}
+use crate::state::accounts::{Account, DEFAULT_GROUP, OwnerType, Repository, RunnerGroup, Scope};
+use crate::state::installation::{Access, Installation};
+use crate::state::refusal::Refusal;
 
 /// All accounts, found without regard to case as GitHub does.
 #[derive(Clone, Debug, Default)]
@@ -315,39 +203,6 @@ impl Directory {
     }
 }
 
-impl RunnerGroup {
-    fn is_visible_to(&self, repository: &Repository) -> bool {
-        let named = self.repositories.as_ref().is_none_or(|repositories| {
-            let full_name = repository.full_name();
-            repositories
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(&full_name))
-        });
-        named && (repository.private || self.allows_public)
-    }
-
-    /// The group as the REST API shows it.
-    pub(crate) fn json(&self, id: u64, base: &str, login: &str) -> Value {
-        let group = format!("{base}/orgs/{login}/actions/runner-groups/{id}");
-        let mut shown = json!({
-            "id": id,
-            "name": self.name,
-            "visibility": if self.repositories.is_some() { "selected" } else { "all" },
-            "default": id == DEFAULT_GROUP,
-            "runners_url": format!("{group}/runners"),
-            "inherited": false,
-            "allows_public_repositories": self.allows_public,
-            "restricted_to_workflows": false,
-            "selected_workflows": [],
-            "workflow_restrictions_read_only": false,
-        });
-        if self.repositories.is_some() {
-            shown["selected_repositories_url"] = Value::from(format!("{group}/repositories"));
-        }
-        shown
-    }
-}
-
 /// `owner/name`, both of the characters that GitHub lets them have.
 fn split(full_name: &str) -> Result<(&str, &str), String> {
     let plain = |text: &str| {
@@ -361,32 +216,6 @@ fn split(full_name: &str) -> Result<(&str, &str), String> {
         .split_once('/')
         .filter(|(owner, name)| plain(owner) && plain(name))
         .ok_or_else(|| format!("{full_name:?} is no repository; write it as owner/name"))
-}
-
-/// An account as every answer and webhook shows it.
-pub(crate) fn account_json(base: &str, login: &str, id: u64, kind: OwnerType) -> Value {
-    let user = format!("{base}/users/{login}");
-    json!({
-        "login": login,
-        "id": id,
-        "node_id": format!("U_{id}"),
-        "avatar_url": format!("{base}/avatars/{id}"),
-        "gravatar_id": "",
-        "url": user,
-        "html_url": format!("{base}/{login}"),
-        "followers_url": format!("{user}/followers"),
-        "following_url": format!("{user}/following{{/other_user}}"),
-        "gists_url": format!("{user}/gists{{/gist_id}}"),
-        "starred_url": format!("{user}/starred{{/owner}}{{/repo}}"),
-        "subscriptions_url": format!("{user}/subscriptions"),
-        "organizations_url": format!("{user}/orgs"),
-        "repos_url": format!("{user}/repos"),
-        "events_url": format!("{user}/events{{/privacy}}"),
-        "received_events_url": format!("{user}/received_events"),
-        "type": kind.as_str(),
-        "user_view_type": "public",
-        "site_admin": false,
-    })
 }
 
 #[cfg(test)]

@@ -1,26 +1,21 @@
-//! Webhooks: signed, sent, recorded.
+//! Webhooks: written, signed and put into the outbox.
 //! <https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries>,
 //! <https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers>
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::oneshot;
 
-use crate::api::deliveries::{Delivery, Exchange, Hook};
-use crate::clock::fine_stamp;
 use crate::faults::DeliveryFaultKind;
 use crate::random;
-use crate::state::jobs::Via;
-use crate::state::payload::job_event;
-use crate::state::world::{Shared, World};
-
-/// Kept of what a receiver answers.
-const ANSWER_LIMIT: usize = 4096;
+use crate::state::delivery::{Delivery, Exchange, Hook, Outgoing};
+use crate::state::job::Via;
+use crate::state::shapes::event::job_event;
+use crate::state::world::World;
 
 /// The value of `X-Hub-Signature-256`: `sha256=` and the HMAC-SHA256 of the body in hexadecimal.
 pub fn sign(secret: &str, body: &[u8]) -> String {
@@ -35,23 +30,6 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// A webhook on its way.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    exchange: Exchange,
-    url: String,
-    host: Option<String>,
-    limit: Duration,
-    /// What does not arrive, and the status GitHub notes for it.
-    lost: Option<u16>,
-    delay: Duration,
-    copies: u32,
-    /// The one before it about the same job.
-    previous: Option<oneshot::Receiver<()>>,
-    /// Dropped when this one is done.
-    done: Option<oneshot::Sender<()>>,
 }
 
 impl World {
@@ -210,93 +188,6 @@ impl World {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
-    }
-}
-
-impl Outgoing {
-    /// Sends it, and its copies after it.
-    pub(crate) async fn send(mut self, shared: Arc<Shared>) {
-        tokio::time::sleep(self.delay).await;
-        if let Some(previous) = self.previous.take() {
-            // Its sender only ever vanishes: that is the sign.
-            let _ = previous.await;
-        }
-        for _ in 0..=self.copies {
-            self.attempt(&shared).await;
-        }
-        drop(self.done.take());
-        shared.change(|world| world.sending = world.sending.saturating_sub(1));
-    }
-
-    async fn attempt(&self, shared: &Arc<Shared>) {
-        let begun = Instant::now();
-        let mut exchange = self.exchange.clone();
-        exchange.delivery.delivered_at = fine_stamp(shared.read(World::now));
-        match self.lost {
-            Some(status) => {
-                exchange.delivery.status_code = status;
-                let answered = axum::http::StatusCode::from_u16(status).ok();
-                let words = match status {
-                    504 => "timed out",
-                    502 => "failed to connect to host",
-                    _ => answered
-                        .and_then(|status| status.canonical_reason())
-                        .unwrap_or("Unknown"),
-                };
-                words.clone_into(&mut exchange.delivery.status);
-            }
-            None => self.post(shared, &mut exchange).await,
-        }
-        exchange.delivery.duration = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
-        shared.change(|world| {
-            // A copy is the same delivery, received twice and recorded once.
-            world.deliveries.insert(exchange.delivery.id, exchange);
-        });
-    }
-
-    async fn post(&self, shared: &Shared, exchange: &mut Exchange) {
-        let mut request = shared
-            .http
-            .post(&self.url)
-            .timeout(self.limit)
-            .body(exchange.payload.clone());
-        for (name, value) in &exchange.request_headers {
-            request = request.header(name, value);
-        }
-        if let Some(host) = &self.host {
-            request = request.header("host", host);
-        }
-        let outcome = async {
-            let response = request.send().await?;
-            let status = response.status();
-            let headers = response.headers().clone();
-            Ok::<_, reqwest::Error>((status, headers, response.text().await?))
-        };
-        let delivery = &mut exchange.delivery;
-        match outcome.await {
-            Ok((status, headers, body)) => {
-                delivery.status_code = status.as_u16();
-                status
-                    .canonical_reason()
-                    .unwrap_or("Unknown")
-                    .clone_into(&mut delivery.status);
-                exchange.response_headers = headers
-                    .iter()
-                    .filter_map(|(name, value)| {
-                        Some((name.to_string(), value.to_str().ok()?.to_owned()))
-                    })
-                    .collect();
-                exchange.response = body.chars().take(ANSWER_LIMIT).collect();
-            }
-            Err(error) if error.is_timeout() => {
-                delivery.status_code = 504;
-                "timed out".clone_into(&mut delivery.status);
-            }
-            Err(_) => {
-                delivery.status_code = 502;
-                "failed to connect to host".clone_into(&mut delivery.status);
-            }
-        }
     }
 }
 

@@ -1,46 +1,21 @@
 //! The token by which an App shows who it is, checked as GitHub documents it:
 //! <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app>
 
-use axum::http::StatusCode;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::Value;
 
-use crate::wire::answer::Refusal;
+use crate::state::app::AppIdentity;
+use crate::state::refusal::Refusal;
 
 /// The longest that a token may still be valid.
 const LIFETIME_SECONDS: i64 = 600;
 
-/// The App as GitHub knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct AppIdentity {
-    pub(crate) id: u64,
-    pub(crate) client_id: String,
-    pub(crate) slug: String,
-    /// Public halves of the App's keys, in DER (PKCS#1).
-    pub(crate) keys: Vec<Vec<u8>>,
-}
-
-/// The public half of a private key in PEM (PKCS#1 or PKCS#8).
-pub(crate) fn public_half(pem: &str) -> Result<Vec<u8>, String> {
-    let body: String = pem
-        .lines()
-        .filter(|line| !line.starts_with("-----"))
-        .collect();
-    let der = STANDARD
-        .decode(body.trim())
-        .map_err(|_| "the key is not PEM".to_owned())?;
-    let pair = RsaKeyPair::from_pkcs8(&der)
-        .or_else(|_| RsaKeyPair::from_der(&der))
-        .map_err(|reason| format!("the key is not an RSA private key: {reason}"))?;
-    Ok(pair.public().as_ref().to_vec())
-}
-
 impl AppIdentity {
     /// Checks a token at `now` (seconds since 1970, by GitHub's clock).
     pub(crate) fn check(&self, token: &str, now: i64) -> Result<(), Refusal> {
-        let undecodable = || unauthorized("A JSON web token could not be decoded");
+        let undecodable = || Refusal::unauthorized("A JSON web token could not be decoded");
         let (unsigned, signature) = token.rsplit_once('.').ok_or_else(undecodable)?;
         let (header, claims) = unsigned.split_once('.').ok_or_else(undecodable)?;
         let (header, claims) = (part(header), part(claims));
@@ -56,7 +31,7 @@ impl AppIdentity {
             _ => false,
         };
         if !issued_by_us {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "Integration not found"));
+            return Err(Refusal::new(404, "Integration not found"));
         }
         let signed = self.keys.iter().any(|key| {
             UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key)
@@ -67,17 +42,17 @@ impl AppIdentity {
             return Err(undecodable());
         }
         match claims["exp"].as_i64() {
-            Some(expires) if expires > now + LIFETIME_SECONDS => Err(unauthorized(
+            Some(expires) if expires > now + LIFETIME_SECONDS => Err(Refusal::unauthorized(
                 "'Expiration time' claim ('exp') is too far in the future",
             )),
             Some(expires) if expires > now => Ok(()),
-            _ => Err(unauthorized(
+            _ => Err(Refusal::unauthorized(
                 "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
             )),
         }?;
         match claims["iat"].as_i64() {
             Some(issued) if issued <= now => Ok(()),
-            _ => Err(unauthorized(
+            _ => Err(Refusal::unauthorized(
                 "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
             )),
         }
@@ -88,22 +63,19 @@ fn part(text: &str) -> Option<Value> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
-fn unauthorized(message: &str) -> Refusal {
-    Refusal::new(StatusCode::UNAUTHORIZED, message)
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
     use ring::rand::SystemRandom;
-    use ring::signature::RSA_PKCS1_SHA256;
+    use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
     use serde_json::json;
 
     use super::*;
-    use crate::APP_PRIVATE_KEY;
+    use crate::state::app::{APP_PRIVATE_KEY, public_half};
 
     const NOW: i64 = 1_800_000_000;
 
-    pub(crate) fn signed(claims: &Value) -> String {
+    fn signed(claims: &Value) -> String {
         let body: String = APP_PRIVATE_KEY
             .lines()
             .filter(|line| !line.starts_with("-----"))
@@ -138,7 +110,7 @@ pub(crate) mod tests {
     fn check(claims: &Value) -> Result<(), (u16, String)> {
         app()
             .check(&signed(claims), NOW)
-            .map_err(|refusal| (refusal.status.as_u16(), refusal.message))
+            .map_err(|refusal| (refusal.status, refusal.message))
     }
 
     #[test]

@@ -1,128 +1,27 @@
-//! What is called how often, and GitHub's limits on that.
-//! <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+//! Counts, limits and spoils calls.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde::{Deserialize, Serialize};
 
 use crate::clock::fine_stamp;
 use crate::faults::{Fault, FaultKind};
 use crate::random;
-use crate::state::world::{Shared, World};
-use crate::wire::answer::Refusal;
+use crate::state::refusal::Refusal;
+use crate::state::shared::Shared;
+use crate::state::traffic::RequestRecord;
+use crate::wire::answer::status;
 use crate::wire::auth::presented;
 
-/// Kept for a look; the counts go on.
-const RECORDS: usize = 10_000;
-const HOUR: i64 = 3600;
-const MINUTE: i64 = 60;
 /// Where GitHub Enterprise Server has its REST API.
 pub(crate) const ENTERPRISE_PREFIX: &str = "/api/v3";
-
-/// One call that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestRecord {
-    /// When it came.
-    pub at: String,
-    /// Its method.
-    pub method: String,
-    /// Its route, as GitHub's description of the API names it.
-    pub route: String,
-    /// Its path with the query.
-    pub path: String,
-    /// The status it was answered with; 0 if it was not answered.
-    pub status: u16,
-    /// The installation whose token it carried.
-    pub installation: Option<u64>,
-}
-
-/// All that was called since the start, or since it was cleared.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) records: VecDeque<RequestRecord>,
-    pub(crate) counts: BTreeMap<String, u64>,
-    hours: BTreeMap<u64, Window>,
-    configurations: BTreeMap<u64, Window>,
-}
-
-/// A count that starts anew at `ends` (seconds since 1970).
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    ends: i64,
-    used: u64,
-}
-
-impl Traffic {
-    /// Forgets the calls, not what they used of the limits.
-    pub(crate) fn clear(&mut self) {
-        self.records.clear();
-        self.counts.clear();
-    }
-}
-
-impl Window {
-    fn count(slot: &mut Option<Self>, now: i64, length: i64) -> Self {
-        let fresh = Self {
-            ends: now + length,
-            used: 0,
-        };
-        let window = slot.get_or_insert(fresh);
-        if window.ends <= now {
-            *window = fresh;
-        }
-        window.used += 1;
-        *window
-    }
-}
-
-fn count(windows: &mut BTreeMap<u64, Window>, of: u64, now: i64, length: i64) -> Window {
-    let mut slot = windows.remove(&of);
-    let window = Window::count(&mut slot, now, length);
-    windows.insert(of, window);
-    window
-}
-
-impl World {
-    /// Counts a call against the hour's limit: the headers that say how it stands, and whether it is
-    /// too much.
-    fn count_call(&mut self, installation: u64) -> (Vec<(&'static str, String)>, bool) {
-        let now = self.now().unix_timestamp();
-        let limit = self.settings.hourly_limit;
-        let window = count(&mut self.traffic.hours, installation, now, HOUR);
-        let headers = vec![
-            ("x-ratelimit-limit", limit.to_string()),
-            (
-                "x-ratelimit-remaining",
-                limit.saturating_sub(window.used).to_string(),
-            ),
-            ("x-ratelimit-reset", window.ends.to_string()),
-            ("x-ratelimit-used", window.used.min(limit).to_string()),
-            ("x-ratelimit-resource", "core".to_owned()),
-        ];
-        (headers, self.settings.enforce_limits && window.used > limit)
-    }
-
-    /// Counts a just-in-time configuration against the minute's limit.
-    pub(crate) fn count_configuration(&mut self, installation: u64) -> Result<(), Refusal> {
-        let now = self.now().unix_timestamp();
-        let window = count(&mut self.traffic.configurations, installation, now, MINUTE);
-        if self.settings.enforce_limits && window.used > self.settings.configurations_per_minute {
-            let retry_after = u64::try_from(window.ends - now).unwrap_or(1).max(1);
-            let limit = FaultKind::SecondaryLimit { retry_after };
-            return Err(limit.refusal(now).unwrap_or_else(Refusal::forbidden));
-        }
-        Ok(())
-    }
-}
 
 /// Counts, limits and spoils calls.
 pub(crate) async fn meter(
@@ -148,7 +47,7 @@ pub(crate) async fn meter(
             Some(installation) if !ours => world.count_call(installation),
             _ => (Vec::new(), false),
         };
-        let faults = world.take_faults(&method, uri.path(), &template);
+        let faults = world.take_faults(method.as_str(), uri.path(), &template);
         (
             installation,
             limits,
@@ -166,7 +65,7 @@ pub(crate) async fn meter(
             let record = RequestRecord {
                 at,
                 method: method.to_string(),
-                route: template.clone(),
+                route: template,
                 path: uri
                     .path_and_query()
                     .map_or("", |path| path.as_str())
@@ -174,15 +73,7 @@ pub(crate) async fn meter(
                 status,
                 installation,
             };
-            *world
-                .traffic
-                .counts
-                .entry(format!("{method} {template}"))
-                .or_default() += 1;
-            world.traffic.records.push_back(record);
-            if world.traffic.records.len() > RECORDS {
-                world.traffic.records.pop_front();
-            }
+            world.traffic.record(record);
         });
     }
     let Some(mut response) = response else {
@@ -202,11 +93,7 @@ async fn answer(
 ) -> Option<Response> {
     let now = shared.read(|world| world.now().unix_timestamp());
     if exceeded {
-        let refusal = Refusal::new(
-            StatusCode::FORBIDDEN,
-            "API rate limit exceeded for installation.",
-        );
-        return Some(refusal.into_response());
+        return Some(Refusal::rate_limited().into_response());
     }
     let (after, before): (Vec<Fault>, Vec<Fault>) =
         faults.into_iter().partition(|fault| fault.after);
@@ -225,10 +112,37 @@ async fn spoil(faults: &[Fault], now: i64) -> Option<Option<Response>> {
                 tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
             }
             FaultKind::Disconnect => return Some(None),
-            other => return Some(other.refusal(now).map(IntoResponse::into_response)),
+            other => return Some(refusal(other, now).map(IntoResponse::into_response)),
         }
     }
     None
+}
+
+/// What a fault answers; nothing for one that answers nothing itself.
+fn refusal(fault: &FaultKind, now: i64) -> Option<Refusal> {
+    match fault {
+        FaultKind::Status {
+            status: number,
+            message,
+            retry_after,
+        } => {
+            let status = status(*number);
+            let words = status.canonical_reason().unwrap_or("Server Error");
+            let message = message.clone().unwrap_or_else(|| words.to_owned());
+            let refusal = Refusal::new(status.as_u16(), message);
+            Some(match retry_after {
+                Some(seconds) => refusal.with_header("retry-after", seconds.to_string()),
+                None => refusal,
+            })
+        }
+        FaultKind::RateLimited { reset_seconds } => Some(
+            Refusal::rate_limited()
+                .with_header("x-ratelimit-remaining", "0".to_owned())
+                .with_header("x-ratelimit-reset", (now + reset_seconds).to_string()),
+        ),
+        FaultKind::SecondaryLimit { retry_after } => Some(Refusal::secondary_limit(*retry_after)),
+        FaultKind::Slow { .. } | FaultKind::Disconnect => None,
+    }
 }
 
 fn add_headers(headers: &mut HeaderMap, limits: Vec<(&'static str, String)>) {
