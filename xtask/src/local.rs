@@ -4,30 +4,12 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{bail, ensure};
-use clap::Args;
-use tooling::{Checkout, Progress};
+use tooling::{Checkout, Progress, StackOptions};
 
 use crate::{prepare, prerequisites};
 
-/// What `cargo xtask local` can be told.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// End after the jobs; succeed only if all of them did and nothing is left over
-    #[arg(long)]
-    once: bool,
-    /// How many jobs are queued
-    #[arg(long, default_value_t = 1)]
-    jobs: u32,
-    /// Port of the AWS engine; 0 takes a free one
-    #[arg(long, default_value_t = 4566)]
-    port: u16,
-    /// Factor on the state machine's waits; at 1 the grace before another attempt takes 90 s
-    #[arg(long, default_value_t = 0.2)]
-    wait_scale: f64,
-}
-
 /// Prepares everything, then shows the jobs.
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+pub(crate) fn run(options: &StackOptions) -> anyhow::Result<()> {
     ensure!(
         cfg!(target_os = "linux"),
         "the local stack runs ECS tasks as Linux processes; run it on Linux, or in a Linux container"
@@ -36,14 +18,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     eprintln!("Preparing (the first time takes some minutes)");
     prepare::pieces(&Progress::new(), &Checkout::here(), &prepare::STACK)?;
     let mut stack = Command::new(Checkout::here().program("local-stack"));
-    stack.arg("up");
-    stack.args(["--jobs", &options.jobs.to_string()]);
-    stack.args(["--port", &options.port.to_string()]);
-    stack.args(["--wait-scale", &options.wait_scale.to_string()]);
-    if options.once {
-        stack.arg("--once");
-    }
-    become_program(&mut stack)
+    // The program reads the same options, so it is given what follows `local` as it stands.
+    become_program(stack.arg("up").args(std::env::args_os().skip(2)))
 }
 
 /// Queues a job on the running stack.

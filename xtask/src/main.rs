@@ -11,7 +11,7 @@ mod test;
 mod zips;
 
 use clap::{Parser, Subcommand};
-use tooling::Architecture;
+use tooling::{Architecture, StackOptions};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -34,7 +34,7 @@ enum Command {
     /// Prepares what the tests and the local stack need, and nothing else
     Prepare,
     /// Runs everything on this machine: AWS engine, deployment, GitHub stand-in, one job
-    Local(local::Options),
+    Local(StackOptions),
     /// Queues a job on the local stack that is running
     #[command(disable_help_flag = true)]
     Job {

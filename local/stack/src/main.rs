@@ -6,6 +6,7 @@ mod state_file;
 mod up;
 
 use clap::{Parser, Subcommand};
+use tooling::StackOptions;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -20,7 +21,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Starts everything, queues jobs and shows them
-    Up(up::Options),
+    Up(StackOptions),
     /// Queues a job on the stack that is running
     Job(job::Options),
 }

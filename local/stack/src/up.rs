@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
 use github_standin::{Config, NewJob, OwnerType, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, REGION, synthesize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tooling::{Architecture, Checkout, Progress, seconds};
+use tooling::{Architecture, Checkout, Progress, StackOptions, seconds};
 
 use crate::follow::{Report, follow, heading};
 use crate::state_file::StateFile;
@@ -19,25 +18,8 @@ const REPOSITORY: &str = "octo/hello";
 const SETTLE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How the stack is started.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// End after the jobs
-    #[arg(long)]
-    once: bool,
-    /// How many jobs are queued
-    #[arg(long, default_value_t = 1)]
-    jobs: u32,
-    /// Port of the AWS engine; 0 takes a free one
-    #[arg(long, default_value_t = 4566)]
-    port: u16,
-    /// Factor on the state machine's waits; at 1 the grace before another attempt takes 90 s
-    #[arg(long, default_value_t = 0.2)]
-    wait_scale: f64,
-}
-
 /// Runs the stack; true if all jobs succeeded and nothing was left over.
-pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
+pub(crate) async fn run(options: &StackOptions) -> anyhow::Result<bool> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     progress.say("Starting");
     // Ctrl-C at any moment: dropping the future drops what it has started.
@@ -59,7 +41,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
 async fn start(
     progress: &Progress,
     checkout: &Checkout,
-    options: &Options,
+    options: &StackOptions,
 ) -> anyhow::Result<(Engine, Deployment)> {
     let plan = Plan::new("fargate-runners", "fr");
     let github = Server::start(Config::default())
@@ -129,7 +111,7 @@ async fn show(
     progress: &Progress,
     checkout: &Checkout,
     deployment: &Deployment,
-    options: &Options,
+    options: &StackOptions,
 ) -> anyhow::Result<bool> {
     let observer = deployment.observer()?;
     let _published = StateFile::publish(checkout, &observer)?;

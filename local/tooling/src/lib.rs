@@ -5,8 +5,10 @@ mod command;
 mod exit;
 mod paths;
 mod progress;
+mod stack;
 
 pub use command::{run, shown};
 pub use exit::exit;
 pub use paths::{Architecture, Checkout};
 pub use progress::{Progress, Step, seconds};
+pub use stack::StackOptions;
