@@ -132,13 +132,7 @@ async fn a_runner_that_github_calls_busy_is_left_alone() {
         .unwrap();
     assert_eq!(output["job"], "in progress");
     assert_eq!(world.server.runners().len(), 1);
-    assert!(
-        world
-            .aws
-            .calls()
-            .iter()
-            .all(|call| !call.starts_with("ecs:StopTask"))
-    );
+    assert!(!world.stopped_a_task());
 }
 
 #[tokio::test]
@@ -147,9 +141,7 @@ async fn a_job_run_by_anothers_runner_has_that_ones_job_checked() {
     // A label that the runner below lacks: GitHub cannot give it this job.
     let left = world.job_for(&["self-hosted", "gpu"]);
     let other = format!("fr-{}", execution_of(&left));
-    world
-        .aws
-        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    world.execution(&left, "RUNNING", None);
     let (_, mut runner) = world.listening(&other).await;
     let taken = world.job();
     runner.take(PATIENCE).await.unwrap();

@@ -17,10 +17,7 @@ async fn given_up() -> (World, Job) {
     world
         .server
         .set_permission("octo", "checks", Some(Access::Write));
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "FAILED", Some("Unmatched"));
+    let execution = world.execution(&job, "FAILED", Some("Unmatched"));
     world.aws.set_cause(&execution, CAUSE);
     (world, job)
 }
@@ -102,10 +99,7 @@ async fn a_job_that_a_later_execution_works_for_is_not_told_about() {
 #[tokio::test]
 async fn an_execution_that_is_restarted_is_not_told_about() {
     let (world, job) = given_up().await;
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "FAILED", Some("AwsUnavailable"));
+    world.execution(&job, "FAILED", Some("AwsUnavailable"));
     assert_eq!(close(&world, &job, "FAILED").await["result"], "restarted");
     assert!(world.server.check_runs().is_empty());
 }
@@ -113,10 +107,7 @@ async fn an_execution_that_is_restarted_is_not_told_about() {
 #[tokio::test]
 async fn an_abort_is_not_told_about() {
     let (world, job) = given_up().await;
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "ABORTED", None);
+    world.execution(&job, "ABORTED", None);
     close(&world, &job, "ABORTED").await;
     assert!(world.server.check_runs().is_empty());
 }

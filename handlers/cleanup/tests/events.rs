@@ -3,10 +3,8 @@
 
 mod support;
 
-use aws_in_memory::Aws;
 use serde_json::{Value, json};
 use support::{PATIENCE, World, execution_of, order, parameter_of};
-use time::OffsetDateTime;
 
 fn stopped(runner: &str, parameter: &str, code: i32) -> Value {
     json!({ "detail-type": "ECS Task State Change", "detail": {
@@ -26,19 +24,12 @@ fn closed(execution: &str, status: &str) -> Value {
 async fn a_late_stop_of_one_attempt_leaves_the_next_ones_registration() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "ABORTED", None);
+    let execution = world.execution(&job, "ABORTED", None);
     let (first, second) = (
         parameter_of(&format!("fr-{execution}")),
         parameter_of(&format!("fr-{execution}-a2")),
     );
-    for path in [&first, &second] {
-        world
-            .aws
-            .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
-    }
+    world.parameters(&[&first, &second]);
     let output = world
         .handle(stopped(&format!("fr-{execution}"), &first.to_string(), 25))
         .await
@@ -52,14 +43,9 @@ async fn a_late_stop_of_one_attempt_leaves_the_next_ones_registration() {
 async fn a_stop_is_left_to_the_execution_while_that_lives() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "RUNNING", None);
+    let execution = world.execution(&job, "RUNNING", None);
     let path = parameter_of(&format!("fr-{execution}"));
-    world
-        .aws
-        .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
+    world.parameters(&[&path]);
     let output = world
         .handle(stopped(&format!("fr-{execution}"), &path.to_string(), 25))
         .await
@@ -84,23 +70,13 @@ async fn tasks_of_others_are_not_ours() {
 async fn an_aborted_execution_is_cleaned_up_after_and_not_begun_again() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
+    let execution = world.execution(&job, "ABORTED", None);
     let name = format!("fr-{execution}");
     let path = parameter_of(&name);
     world.server.cancel_job(job.id).unwrap();
     let (_, _runner) = world.listening(&name).await;
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "ABORTED", None);
-    world
-        .aws
-        .enter(&execution, "Runner", Aws::planned(&name, &path.to_string()));
-    world
-        .aws
-        .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
-    world
-        .aws
-        .add_task(&name, "octo/hello", OffsetDateTime::now_utc());
+    world.runs(&execution, &path);
+    world.parameters(&[&path]);
 
     let output = world.handle(closed(&execution, "ABORTED")).await.unwrap();
 
@@ -115,10 +91,7 @@ async fn an_aborted_execution_is_cleaned_up_after_and_not_begun_again() {
 async fn an_execution_that_failed_for_a_passing_reason_is_begun_again_while_its_job_is_queued() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "FAILED", Some("AwsUnavailable"));
+    let execution = world.execution(&job, "FAILED", Some("AwsUnavailable"));
     let output = world.handle(closed(&execution, "FAILED")).await.unwrap();
     assert_eq!(output["execution"], format!("{execution}-r2"));
     let input = world.aws.state().executions[&format!("{execution}-r2")]
@@ -140,10 +113,7 @@ async fn an_execution_that_failed_for_a_passing_reason_is_begun_again_while_its_
 async fn an_execution_that_failed_for_good_is_not_begun_again() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "FAILED", Some("ImageRefused"));
+    let execution = world.execution(&job, "FAILED", Some("ImageRefused"));
     assert_eq!(
         world.handle(closed(&execution, "FAILED")).await.unwrap()["result"],
         "removed"
@@ -154,10 +124,7 @@ async fn an_execution_that_failed_for_good_is_not_begun_again() {
 async fn a_cancelled_job_that_waits_has_its_wait_ended() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "RUNNING", None);
+    let execution = world.execution(&job, "RUNNING", None);
     world.aws.enter(&execution, "Wait", json!({}));
     let event = json!({ "kind": "cancelled", "job": order(&job).job });
     assert_eq!(
@@ -192,24 +159,14 @@ async fn a_state_that_a_newer_state_machine_has_hides_the_known_one_before_it() 
 async fn a_cancelled_jobs_runner_is_deleted_first_and_its_task_stopped_then() {
     let world = World::new().await;
     let job = world.job();
-    let execution = execution_of(&job);
+    let execution = world.execution(&job, "FAILED", None);
     let name = format!("fr-{execution}-r2");
     world.server.cancel_job(job.id).unwrap();
     let (_, _runner) = world.listening(&name).await;
     world
         .aws
-        .add_execution(&execution, &order(&job), "FAILED", None);
-    world
-        .aws
         .add_execution(&format!("{execution}-r2"), &order(&job), "RUNNING", None);
-    world.aws.enter(
-        &format!("{execution}-r2"),
-        "Runner",
-        Aws::planned(&name, &parameter_of(&name).to_string()),
-    );
-    let task = world
-        .aws
-        .add_task(&name, "octo/hello", OffsetDateTime::now_utc());
+    let task = world.runs(&format!("{execution}-r2"), &parameter_of(&name));
 
     let event = json!({ "kind": "cancelled", "job": order(&job).job });
     let output = world.handle(event).await.unwrap();
@@ -237,30 +194,15 @@ async fn a_cancelled_jobs_runner_that_took_another_job_is_left_alone() {
     let _other = world.job();
     let (_, mut runner) = world.listening(&name).await;
     runner.take(PATIENCE).await.unwrap();
-    world
-        .aws
-        .add_execution(&execution, &order(&job), "RUNNING", None);
-    world.aws.enter(
-        &execution,
-        "Runner",
-        Aws::planned(&name, &parameter_of(&name).to_string()),
-    );
-    world
-        .aws
-        .add_task(&name, "octo/hello", OffsetDateTime::now_utc());
+    world.execution(&job, "RUNNING", None);
+    world.runs(&execution, &parameter_of(&name));
 
     let event = json!({ "kind": "cancelled", "job": order(&job).job });
     assert_eq!(
         world.handle(event).await.unwrap()["executions"][0]["result"],
         "busy"
     );
-    assert!(
-        world
-            .aws
-            .calls()
-            .iter()
-            .all(|call| !call.starts_with("ecs:StopTask"))
-    );
+    assert!(!world.stopped_a_task());
 }
 
 #[tokio::test]
@@ -268,9 +210,7 @@ async fn a_displaced_job_gets_one_check_however_often_it_is_asked_for() {
     let world = World::new().await;
     let left = world.job();
     let taken = world.job();
-    world
-        .aws
-        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    world.execution(&left, "RUNNING", None);
     let runner = format!("fr-{}", execution_of(&left));
     let event = json!({ "kind": "displaced", "job": order(&taken).job, "runner": runner });
     for _ in 0..2 {
@@ -286,9 +226,7 @@ async fn a_displaced_job_that_is_served_gets_no_check() {
     let left = world.job();
     let taken = world.job();
     world.server.cancel_job(left.id).unwrap();
-    world
-        .aws
-        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    world.execution(&left, "RUNNING", None);
     let runner = format!("fr-{}", execution_of(&left));
     let event = json!({ "kind": "displaced", "job": order(&taken).job, "runner": runner });
     assert_eq!(world.handle(event).await.unwrap()["result"], "notDue");

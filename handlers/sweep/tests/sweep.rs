@@ -47,7 +47,16 @@ impl Snapshot {
     }
 
     fn job(&self) -> Job {
-        let labels = LABELS.map(str::to_owned).to_vec();
+        self.job_for(&LABELS)
+    }
+
+    /// A job with a label that no runner here has: it stays queued.
+    fn unserved_job(&self) -> Job {
+        self.job_for(&["self-hosted", "gpu"])
+    }
+
+    fn job_for(&self, labels: &[&str]) -> Job {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
         self.server
             .create_job(NewJob {
                 repository: "octo/hello".into(),
@@ -55,6 +64,30 @@ impl Snapshot {
                 ..NewJob::default()
             })
             .unwrap()
+    }
+
+    /// An execution of the job's, of that status; its name.
+    fn execution(&self, job: &Job, status: &str, error: Option<&str>) -> String {
+        let name = format!("hello-{}", job.id);
+        self.aws.add_execution(&name, &order(job), status, error);
+        name
+    }
+
+    /// Registers a runner at GitHub; its configuration.
+    async fn register(&self, name: &str) -> String {
+        let repository: protocol::Repository = "octo/hello".parse().unwrap();
+        let installation = self.deps.github.serving(&repository, None).await.unwrap();
+        let request = JitRequest {
+            name: name.to_owned(),
+            runner_group_id: 1,
+            labels: LABELS.map(str::to_owned).to_vec(),
+            work_folder: "_work".into(),
+        };
+        let runner = installation
+            .jit_config(&Scope::Repository(repository), &request)
+            .await
+            .unwrap();
+        runner.config.expose().to_owned()
     }
 
     /// A job whose execution has a runner registered at GitHub, with a task that came up `minutes` ago.
@@ -71,24 +104,10 @@ impl Snapshot {
     }
 
     async fn registered(&self, job: &Job, status: &str) -> (ParameterPath, String) {
-        let execution = format!("hello-{}", job.id);
-        let name = format!("fr-{execution}");
-        self.aws
-            .add_execution(&execution, &order(job), status, None);
-        let repository: protocol::Repository = "octo/hello".parse().unwrap();
-        let installation = self.deps.github.serving(&repository, None).await.unwrap();
-        let request = JitRequest {
-            name: name.clone(),
-            runner_group_id: 1,
-            labels: LABELS.map(str::to_owned).to_vec(),
-            work_folder: "_work".into(),
-        };
-        let runner = installation
-            .jit_config(&Scope::Repository(repository), &request)
-            .await
-            .unwrap();
+        let name = format!("fr-{}", self.execution(job, status, None));
+        let config = self.register(&name).await;
         let path = ParameterPath::mint("fargate-runners", name.parse().unwrap()).unwrap();
-        (path, runner.config.expose().to_owned())
+        (path, config)
     }
 
     async fn sweep(&self) -> Report {
@@ -199,16 +218,7 @@ fn asked_by_name(snapshot: &Snapshot) -> usize {
 #[tokio::test]
 async fn a_listener_that_github_no_longer_knows_is_ended_while_its_job_is_queued() {
     let snapshot = Snapshot::new().await;
-    // A label that its runner lacks keeps the job queued.
-    let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
-    let job = snapshot
-        .server
-        .create_job(NewJob {
-            repository: "octo/hello".into(),
-            labels,
-            ..NewJob::default()
-        })
-        .unwrap();
+    let job = snapshot.unserved_job();
     let (_, _runner) = snapshot.runner(&job, "RUNNING", 3).await;
     let id = snapshot.server.runners()[0].id;
     snapshot.server.ghost_runner(id).unwrap();
@@ -245,21 +255,10 @@ async fn executions_whose_jobs_left_the_queue_do_not_hide_one_that_waits() {
     for _ in 0..25 {
         let settled = snapshot.job();
         snapshot.server.cancel_job(settled.id).unwrap();
-        let execution = format!("hello-{}", settled.id);
-        snapshot
-            .aws
-            .add_execution(&execution, &order(&settled), "RUNNING", None);
+        let execution = snapshot.execution(&settled, "RUNNING", None);
         snapshot.aws.enter(&execution, "Cleanup", json!({}));
     }
-    let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
-    let left = snapshot
-        .server
-        .create_job(NewJob {
-            repository: "octo/hello".into(),
-            labels,
-            ..NewJob::default()
-        })
-        .unwrap();
+    let left = snapshot.unserved_job();
     let (_, mut runner) = snapshot.runner(&left, "RUNNING", 1).await;
     let _taken = snapshot.job();
     runner.take(StdDuration::from_secs(10)).await.unwrap();
@@ -270,11 +269,7 @@ async fn executions_whose_jobs_left_the_queue_do_not_hide_one_that_waits() {
 async fn what_nobody_picked_up_is_restarted_once_a_runner_has_had_a_job() {
     let snapshot = Snapshot::new().await;
     let job = snapshot.job();
-    let execution = format!("hello-{}", job.id);
-    let error = Some("NeverPickedUp");
-    snapshot
-        .aws
-        .add_execution(&execution, &order(&job), "FAILED", error);
+    let execution = snapshot.execution(&job, "FAILED", Some("NeverPickedUp"));
     snapshot.aws.close(&execution, ago(30), "");
     assert_eq!(snapshot.sweep().await.restarted, 0, "nobody has had a job");
 
@@ -298,10 +293,7 @@ async fn what_nobody_picked_up_is_restarted_once_a_runner_has_had_a_job() {
 async fn a_job_that_left_the_queue_ends_its_executions_wait() {
     let snapshot = Snapshot::new().await;
     let job = snapshot.job();
-    let execution = format!("hello-{}", job.id);
-    snapshot
-        .aws
-        .add_execution(&execution, &order(&job), "RUNNING", None);
+    let execution = snapshot.execution(&job, "RUNNING", None);
     snapshot.aws.enter(&execution, "Wait", json!({}));
     snapshot.server.cancel_job(job.id).unwrap();
     assert_eq!(snapshot.sweep().await.waits_ended, 1);
@@ -314,15 +306,7 @@ async fn a_job_that_left_the_queue_ends_its_executions_wait() {
 #[tokio::test]
 async fn a_queued_job_whose_runner_is_busy_elsewhere_gets_a_check() {
     let snapshot = Snapshot::new().await;
-    let labels = vec!["self-hosted".to_owned(), "gpu".to_owned()];
-    let left = snapshot
-        .server
-        .create_job(NewJob {
-            repository: "octo/hello".into(),
-            labels,
-            ..NewJob::default()
-        })
-        .unwrap();
+    let left = snapshot.unserved_job();
     let (_, mut runner) = snapshot.runner(&left, "RUNNING", 1).await;
     let _taken = snapshot.job();
     runner.take(StdDuration::from_secs(10)).await.unwrap();
@@ -343,23 +327,7 @@ async fn runners_of_others_are_not_touched() {
     let job = snapshot.job();
     snapshot.server.cancel_job(job.id).unwrap();
     let (_, _ours) = snapshot.runner(&job, "RUNNING", 1).await;
-    let repository: protocol::Repository = "octo/hello".parse().unwrap();
-    let installation = snapshot
-        .deps
-        .github
-        .serving(&repository, None)
-        .await
-        .unwrap();
-    let request = JitRequest {
-        name: "or-hello-1".into(),
-        runner_group_id: 1,
-        labels: vec!["self-hosted".into()],
-        work_folder: "_work".into(),
-    };
-    installation
-        .jit_config(&Scope::Repository(repository), &request)
-        .await
-        .unwrap();
+    snapshot.register("or-hello-1").await;
     assert_eq!(snapshot.sweep().await.runners_retired, 0);
     assert_eq!(snapshot.server.runners().len(), 2);
 }
@@ -388,18 +356,8 @@ async fn a_queued_job_that_no_webhook_told_of_is_begun_once_when_it_is_overdue()
 async fn a_job_that_somebody_stopped_or_that_is_not_served_is_not_begun() {
     let snapshot = Snapshot::with(&RECONCILED).await;
     let stopped = snapshot.job();
-    let execution = format!("hello-{}", stopped.id);
-    snapshot
-        .aws
-        .add_execution(&execution, &order(&stopped), "ABORTED", None);
-    let hosted = snapshot
-        .server
-        .create_job(NewJob {
-            repository: "octo/hello".into(),
-            labels: vec!["ubuntu-latest".into()],
-            ..NewJob::default()
-        })
-        .unwrap();
+    snapshot.execution(&stopped, "ABORTED", None);
+    let hosted = snapshot.job_for(&["ubuntu-latest"]);
     assert_eq!(snapshot.sweep_in(46).await.unannounced, 0);
     let executions = snapshot.aws.state().executions.clone();
     assert!(!executions.contains_key(&format!("hello-{}", hosted.id)));

@@ -58,6 +58,36 @@ impl World {
             .unwrap()
     }
 
+    /// An execution of the job's, of that status; its name.
+    pub fn execution(&self, job: &Job, status: &str, error: Option<&str>) -> String {
+        let name = execution_of(job);
+        self.aws.add_execution(&name, &order(job), status, error);
+        name
+    }
+
+    /// An execution is in the state that runs a runner, whose task is up; the task.
+    pub fn runs(&self, execution: &str, parameter: &ParameterPath) -> String {
+        let name = parameter.runner().to_string();
+        let planned = Aws::planned(&name, &parameter.to_string());
+        self.aws.enter(execution, "Runner", planned);
+        self.aws
+            .add_task(&name, "octo/hello", OffsetDateTime::now_utc())
+    }
+
+    /// Registrations are in these parameters.
+    pub fn parameters(&self, paths: &[&ParameterPath]) {
+        for path in paths {
+            self.aws
+                .add_parameter(&path.to_string(), OffsetDateTime::now_utc());
+        }
+    }
+
+    /// Whether a task was stopped.
+    pub fn stopped_a_task(&self) -> bool {
+        let calls = self.aws.calls();
+        calls.iter().any(|call| call.starts_with("ecs:StopTask"))
+    }
+
     /// A runner registered at GitHub under a name of ours, and listening.
     pub async fn listening(&self, name: &str) -> (u64, SimulatedRunner) {
         let repository = "octo/hello".parse().unwrap();
