@@ -3,6 +3,7 @@
 
 mod architecture;
 mod assumptions;
+mod circles;
 mod decisions;
 mod dependencies;
 mod faults;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::attempt::Attempt;
 use crate::give_up::GiveUp;
-use crate::outcome::Outcome;
+use crate::outcomes::Outcome;
 
 /// What `launch` answers. In JSON its fields are in camel case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ mod phrases;
 
 use serde_json::Value;
 
-use crate::outcome::Outcome;
+use crate::outcomes::Outcome;
 use phrases::Says;
 
 /// Names of RunTask's errors that need a person whatever their text says ([errors]).

@@ -5,7 +5,8 @@ use std::time::Duration;
 use protocol::{Fault, State};
 
 use crate::job::JobStatus;
-use crate::outcome::{Ended, Outcome};
+use crate::outcome::Ended;
+use crate::outcomes::Outcome;
 use crate::ownership::Status;
 
 /// A runner may take this long from its task's start until it listens; nothing younger is idle.

@@ -9,7 +9,7 @@ use std::fmt;
 use protocol::{Class, Fault};
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::Outcome;
+use crate::outcomes::Outcome;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident,)+) => {
@@ -152,7 +152,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::OutcomeClass;
+    use crate::outcomes::OutcomeClass;
 
     #[test]
     fn names_read_back() {

@@ -23,6 +23,7 @@ mod exit;
 mod give_up;
 mod job;
 mod outcome;
+mod outcomes;
 mod ownership;
 mod rules;
 mod task;
@@ -37,7 +38,8 @@ pub use ending::{
 pub use exit::AgentExit;
 pub use give_up::{Failure, GiveUp, UnknownReason};
 pub use job::JobStatus;
-pub use outcome::{Ended, Outcome, OutcomeClass, StepError};
+pub use outcome::{Ended, StepError};
+pub use outcomes::{Outcome, OutcomeClass};
 pub use ownership::{
     Attend, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Status, attend, checks_displaced,
     counts_as_failure, on_queued, on_queued_again, on_unannounced, restart,

@@ -7,7 +7,8 @@ use protocol::Fault;
 use crate::attempt::{Attempt, UNPICKED_SIGN};
 use crate::give_up::GiveUp;
 use crate::job::JobStatus;
-use crate::outcome::{Ended, Outcome, OutcomeClass};
+use crate::outcome::Ended;
+use crate::outcomes::{Outcome, OutcomeClass};
 
 /// The longest back-off after runners that nobody gave a job. Each of them costs some minutes of a
 /// task, and trouble at GitHub lasts for hours (actions/runner issues 3857, 4076 and 4726).

@@ -9,7 +9,7 @@ use http::StatusCode;
 use protocol::Secret;
 use time::OffsetDateTime;
 
-use crate::second_look::{Standing, contradicted};
+use crate::standing::{Standing, contradicted};
 use crate::tokens::{Token, Tokens};
 use crate::transport::{Answer, Call, Transport, unavailable};
 use crate::{ApiUrl, App, AppSource, Error, Patience, Scope, jwt, limit};

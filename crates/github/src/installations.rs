@@ -4,7 +4,7 @@ use http::StatusCode;
 use protocol::{OwnerType, Repository, RepositoryError};
 use serde::Deserialize;
 
-use crate::second_look::contradicted;
+use crate::standing::contradicted;
 use crate::transport::{Answer, Call, encode};
 use crate::{Error, GitHub, Installation, Page, Scope};
 

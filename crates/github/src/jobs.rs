@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::page::PAGE_SIZE;
 use crate::permission::ACTIONS;
-use crate::second_look::Standing;
+use crate::standing::Standing;
 use crate::transport::{Call, unavailable};
 use crate::{Error, Installation, Page, RepositoryInfo, Scope};
 

@@ -19,6 +19,7 @@ mod scope;
 mod second_look;
 pub mod secrets;
 mod source;
+mod standing;
 mod tokens;
 mod transport;
 mod url;

@@ -12,21 +12,12 @@ use serde::Deserialize;
 
 use crate::installations::RepositoryInfo;
 use crate::permission::Permission;
-use crate::transport::{Answer, Call, unavailable};
+use crate::standing::{Standing, contradicted, unexplained};
+use crate::transport::{Answer, Call};
 use crate::{Error, GitHub, Installation, Page, Scope};
 
 /// An installation of 10,000 repositories is read to its end; nobody waits for more.
 const MOST_PAGES: u32 = 100;
-
-/// How an installation stands, by the App's own look.
-pub(crate) enum Standing {
-    /// GitHub knows no such installation, and answered so twice.
-    Gone,
-    /// It is suspended and refuses every call.
-    Suspended,
-    /// It works, with these permissions.
-    Granted(BTreeMap<String, String>),
-}
 
 impl GitHub {
     /// Looks at an installation as the App ([endpoint]).
@@ -237,17 +228,6 @@ impl Refusal<'_> {
             reason: unexplained(self.status, self.message),
         }
     }
-}
-
-/// That GitHub refused a call although the App, its installation and its permissions are as needed.
-pub(crate) fn contradicted(call: &Call, answer: &Answer) -> Error {
-    unavailable(call, unexplained(answer.status.as_u16(), &answer.message()))
-}
-
-fn unexplained(status: u16, message: &str) -> String {
-    format!(
-        "status {status}: {message}; GitHub shows the App, its installation and its permissions as they should be, so this is taken for an outage"
-    )
 }
 
 /// Whether GitHub's words are about an owner who does not allow self-hosted runners there. No

@@ -19,6 +19,7 @@ pub mod cancelled;
 pub mod check_run;
 pub mod closed;
 pub mod cost;
+mod deps;
 pub mod displaced;
 pub mod error;
 pub mod event;
@@ -26,46 +27,14 @@ pub mod report;
 pub mod requeued;
 pub mod settings;
 
-use fleet::Fleet;
-use github::GitHub;
 use protocol::Handoff;
-use runtime::settings::Settings;
-use runtime::telemetry::Metrics;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+pub use deps::Deps;
 pub use error::Error;
 pub use event::Event;
 pub use settings::Config;
-
-/// What `cleanup` works with.
-#[derive(Clone, Debug)]
-pub struct Deps {
-    /// The deployment's executions, tasks and registrations.
-    pub fleet: Fleet,
-    pub github: GitHub,
-    pub config: Config,
-}
-
-/// How often one AWS call is tried: an attempt's end may wait a little, and must not be lost.
-const AWS_ATTEMPTS: u32 = 5;
-
-impl Deps {
-    /// Clients and configuration from the environment. Call it inside a tokio runtime.
-    pub fn from_settings(settings: &Settings) -> Result<Self, github::secrets::Error> {
-        let fleet = Fleet::from_settings(settings, &aws::sdk_config(settings, AWS_ATTEMPTS)?)?;
-        Ok(Self {
-            github: github::secrets::connect(settings, fleet.ssm.clone())?,
-            fleet,
-            config: Config::from_settings(settings)?,
-        })
-    }
-
-    /// The metrics of this deployment.
-    fn metrics(&self) -> Metrics {
-        Metrics::new(&self.fleet.deployment)
-    }
-}
 
 /// Serves one call. The answer is what the state machine shows as the execution's output; the other
 /// callers don't look at it.

@@ -16,16 +16,15 @@
 //! none of them up at once.
 
 mod record;
+mod seen;
 mod state;
 
-use std::collections::BTreeMap;
-
-use admission::answer::is_refusal;
 use aws_sdk_ssm::types::ParameterType;
 use github::Delivery;
 use time::{Duration, OffsetDateTime};
 
 use crate::{Deps, parameter};
+use seen::{SETTLED, earliest};
 use state::{Pass, State};
 
 /// For how long GitHub keeps deliveries.
@@ -34,8 +33,6 @@ const KEPT: Duration = Duration::days(3);
 const OVERLAP: Duration = Duration::minutes(2);
 /// For how long an attempt that was asked for may be on its way.
 const LATE: Duration = Duration::hours(1);
-/// A delivery that GitHub is still trying counts as failed until it is answered.
-const SETTLED: Duration = Duration::seconds(30);
 /// How many pages of a hundred one sweep reads.
 const PAGES: usize = 20;
 /// How many deliveries one sweep has repeated: GitHub allows 900 points a minute, and a call that
@@ -114,10 +111,6 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
     failed.map_or(Ok(repeated), |error| Err(error.into()))
 }
 
-fn earliest(a: Option<OffsetDateTime>, b: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
-    a.into_iter().chain(b).min()
-}
-
 /// The deliveries since then, newest first, as far as one sweep reads, and where it stopped.
 async fn list(
     deps: &Deps,
@@ -143,50 +136,6 @@ async fn list(
         }
     }
     Ok((seen, cursor))
-}
-
-/// What is known of an event.
-struct Word<'a> {
-    newest: &'a Delivery,
-    state: Seen,
-}
-
-/// Where an event stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    /// Its newest delivery failed.
-    Failed,
-    /// Its newest delivery may be on its way.
-    OnItsWay,
-    /// Nothing is left to be done for it.
-    Settled,
-}
-
-/// What the deliveries seen say of each event.
-fn by_event(seen: &[Delivery], now: OffsetDateTime) -> BTreeMap<&str, Word<'_>> {
-    let mut events: BTreeMap<&str, Word<'_>> = BTreeMap::new();
-    // Newest first, as GitHub lists them: the first one is its event's newest.
-    for delivery in seen {
-        if delivery.event != "workflow_job" {
-            continue;
-        }
-        let word = events.entry(&delivery.guid).or_insert(Word {
-            newest: delivery,
-            state: if is_refusal(delivery.status_code) {
-                // What `verify` refused on purpose it refuses again.
-                Seen::Settled
-            } else if now - delivery.delivered_at < SETTLED {
-                Seen::OnItsWay
-            } else {
-                Seen::Failed
-            },
-        });
-        // What was taken is done, whatever came of another attempt.
-        if delivery.succeeded() {
-            word.state = Seen::Settled;
-        }
-    }
-    events
 }
 
 async fn write(deps: &Deps, name: &str, state: &State) -> Result<(), fleet::Error> {

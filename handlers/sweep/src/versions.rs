@@ -6,14 +6,12 @@
 //!
 //! [rule]: https://docs.github.com/actions/reference/runners/self-hosted-runners#runner-software-updates-on-self-hosted-runners
 
-use std::sync::Arc;
-
 use catalogue::{Catalogue, Offer};
 use github::{RunnerRelease, RunnerVersion};
 use runtime::telemetry::Metric;
 use time::{Duration, OffsetDateTime};
-use tokio::sync::Mutex;
 
+use crate::releases::Told;
 use crate::{Deps, parameter};
 
 /// A successor that has been out for as long as this is worth a warning: a third of GitHub's time is
@@ -21,16 +19,6 @@ use crate::{Deps, parameter};
 pub const WARNING_DAYS: i64 = 20;
 /// For how long an answer is used: releases are weeks apart.
 const KEPT: Duration = Duration::hours(6);
-
-/// The runner's releases as GitHub told them last, for the sweeps of one sandbox.
-#[derive(Clone, Debug, Default)]
-pub struct Releases(Arc<Mutex<Option<Told>>>);
-
-#[derive(Debug)]
-struct Told {
-    at: OffsetDateTime,
-    releases: Vec<RunnerRelease>,
-}
 
 /// Answers for how many days the image furthest behind has been so, and says so by metric; beyond
 /// [`WARNING_DAYS`] also by a warning for each family. Nothing where no version or no release is known.

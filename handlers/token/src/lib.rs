@@ -9,25 +9,22 @@
 //! - [`deposit`]: the parameter
 
 pub mod deposit;
+mod deps;
 mod error;
 pub mod issue;
 pub mod settings;
 
 use decisions::{Attempt, JobStatus};
-use github::{GitHub, Installation};
+use github::Installation;
 use protocol::{Order, PlannedRunner, Registered};
-use runtime::settings::Settings;
-use runtime::telemetry::{Metric, Metrics};
+use runtime::telemetry::Metric;
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::{Instrument, info_span};
 
+pub use deps::Deps;
 pub use error::Error;
 pub use settings::{Config, Mode};
-
-/// How often one SSM call is tried. `PutParameter` is the first limit that a burst of jobs meets, and
-/// a registration that was issued already is worth a few seconds of patience.
-const ATTEMPTS: u32 = 6;
 
 /// What the state machine gives.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,34 +36,6 @@ pub struct Input {
     /// The attempt.
     #[serde(default)]
     pub attempt: Option<Attempt>,
-}
-
-/// What `token` works with, made once for each sandbox.
-#[derive(Debug)]
-pub struct Deps {
-    /// The configuration.
-    pub config: Config,
-    /// GitHub.
-    pub github: GitHub,
-    /// SSM.
-    pub ssm: aws_sdk_ssm::Client,
-}
-
-impl Deps {
-    /// Clients and configuration from the environment. Must be called inside a tokio runtime.
-    pub fn from_settings(settings: &Settings) -> Result<Self, github::secrets::Error> {
-        let ssm = aws_sdk_ssm::Client::new(&aws::sdk_config(settings, ATTEMPTS)?);
-        Ok(Self {
-            config: Config::from_settings(settings)?,
-            github: github::secrets::connect(settings, ssm.clone())?,
-            ssm,
-        })
-    }
-
-    /// The metrics of this deployment.
-    fn metrics(&self) -> Metrics {
-        Metrics::new(&self.config.deployment)
-    }
 }
 
 /// Registers the attempt's runner.

@@ -25,6 +25,7 @@
 //! started nor kept, and `sweep` has GitHub deliver it again.
 
 pub mod deadline;
+mod deps;
 pub mod event;
 pub mod handoff;
 pub mod overflow;
@@ -35,20 +36,17 @@ pub mod signature;
 pub mod start;
 pub mod webhook;
 
-use std::time::Duration;
-
 use admission::Refusal;
-use aws::RetryConfig;
-use aws::executions::{Executions, Started};
+use aws::executions::Started;
 use protocol::{Class, Handoff, Job, Order, RunnerName};
-use runtime::settings::Settings;
-use runtime::telemetry::{Metric, Metrics};
+use runtime::telemetry::Metric;
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
+pub use deps::Deps;
 pub use event::{BatchResponse, Event, Request};
 pub use respond::{Done, Error, Response};
 pub use settings::Config;
@@ -56,7 +54,6 @@ pub use settings::Config;
 use deadline::{KEEPING, WORK, by};
 use handoff::hand_on;
 use overflow::{KeepError, drain, keep};
-use secret::Secrets;
 use signature::{Signature, SignatureError};
 use start::start;
 use webhook::Webhook;
@@ -64,57 +61,6 @@ use webhook::Webhook;
 /// A job older than this when its webhook arrives may be over, or served by an idle runner: GitHub is
 /// asked before anything is launched for it.
 const PROMPT: time::Duration = time::Duration::minutes(1);
-
-/// How often one AWS call is tried; StartExecution has tries of its own.
-const ATTEMPTS: u32 = 3;
-
-/// How often StartExecution is tried: with pauses of up to 0.1, 0.2, 0.4, 0.8 and then a second, this
-/// takes as long as [`WORK`] allows on average. Under a throttling that lasts, the client's own retry
-/// quota ends the tries sooner, and the job is kept sooner.
-const START_ATTEMPTS: u32 = 16;
-const START_PAUSE: Duration = Duration::from_millis(100);
-const START_PAUSE_LIMIT: Duration = Duration::from_secs(1);
-
-/// What the handler works with, made once per sandbox.
-#[derive(Debug)]
-pub struct Deps {
-    pub config: Config,
-    pub secrets: Secrets,
-    pub executions: Executions,
-    pub lambda: aws_sdk_lambda::Client,
-    pub sqs: aws_sdk_sqs::Client,
-}
-
-impl Deps {
-    /// Reads the configuration and makes the clients.
-    pub fn from_settings(settings: &Settings) -> Result<Self, runtime::settings::Error> {
-        let config = Config::from_settings(settings)?;
-        let aws = aws::sdk_config(settings, ATTEMPTS)?;
-        let patient = RetryConfig::standard()
-            .with_max_attempts(START_ATTEMPTS)
-            .with_initial_backoff(START_PAUSE)
-            .with_max_backoff(START_PAUSE_LIMIT);
-        Ok(Self {
-            secrets: Secrets::new(
-                aws_sdk_ssm::Client::new(&aws),
-                config.secret_parameter.clone(),
-                config.secret_ttl,
-            ),
-            executions: Executions::new(
-                &aws.to_builder().retry_config(patient).build(),
-                config.state_machine.clone(),
-            ),
-            lambda: aws_sdk_lambda::Client::new(&aws),
-            sqs: aws_sdk_sqs::Client::new(&aws),
-            config,
-        })
-    }
-
-    /// The metrics of this deployment.
-    fn metrics(&self) -> Metrics {
-        Metrics::new(&self.config.deployment)
-    }
-}
 
 /// What Lambda is given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::names::cut;
 use super::phrases::{Says, TABLE};
 use super::{refused, stopped};
-use crate::outcome::Outcome;
+use crate::outcomes::Outcome;
 
 /// Why tasks did not run, in the words of ECS, with names to fill in. Beside each: who quotes it.
 const STOPPED: &[(&str, Outcome)] = &[

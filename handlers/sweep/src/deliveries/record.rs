@@ -10,7 +10,7 @@ use std::str::FromStr;
 use github::Delivery;
 use time::{Duration, OffsetDateTime};
 
-use super::{Seen, by_event};
+use super::seen::{Seen, by_event, earliest};
 
 /// How often one event is repeated, and how long after the attempt before: first at once, the last
 /// time almost six hours after the first failure. A job waits a day in GitHub's queue.
@@ -80,7 +80,7 @@ impl Failing {
                 (Seen::Failed, None) if !newest.redelivery => work.due.push(Due::new(newest)),
                 (Seen::Failed, None) if self.0.len() < ROOM => self.0.push(Entry::new(newest)),
                 (Seen::Failed, None) => {
-                    work.no_room = super::earliest(work.no_room, Some(newest.delivered_at));
+                    work.no_room = earliest(work.no_room, Some(newest.delivered_at));
                 }
             }
         }
