@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Compares the IAM grants of each role with the calls that the end-to-end tests made.
 
-    scripts/check-grants.py target/local/engine-of-tests/grants.json tests/unused-grants.toml
+    scripts/check-grants.py target/local/engines-of-tests tests/unused-grants.toml
 
-The local AWS engine writes the first file: each role's grants, and the permissions that its calls used and were refused.
-The second lists, per role or pattern of roles, the unused grants with the reason for each. Fails on a refused call, on an
-unused grant without a reason, and on a reason without a grant. A listed grant may be used: some calls are rare.
+Each local AWS engine writes a `grants.json` below the directory: each role's grants, and the permissions that its calls
+used and were refused. The file lists, per role or pattern of roles, the unused grants with the reason for each. Fails on
+a refused call, on an unused grant without a reason, and on a reason without a grant. A listed grant may be used: some
+calls are rare.
 """
 
 import json
@@ -13,7 +14,7 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -23,11 +24,10 @@ DEPLOYMENT = "fargate-runners-"
 
 def main() -> None:
     recorded, reasons = (Path(argument) for argument in sys.argv[1:])
-    if not recorded.exists():
-        sys.exit(f"{recorded} is missing; run the end-to-end tests, which write it")
-    roles = {
-        short(name): role for name, role in json.loads(recorded.read_text()).items() if name.startswith(DEPLOYMENT)
-    }
+    files = sorted(recorded.glob("*/grants.json"))
+    if not files:
+        sys.exit(f"{recorded} has no grants.json; run the end-to-end tests, which write them")
+    roles = merged(json.loads(file.read_text()) for file in files)
     if not roles:
         sys.exit(f"{recorded} has no role {DEPLOYMENT}*; run all end-to-end tests")
     unused = {(name, action) for name, role in roles.items() for action in idle(role)}
@@ -58,6 +58,18 @@ def main() -> None:
     ]
     if problems:
         sys.exit("\n".join([f"{recorded} and {reasons} disagree:", *problems]))
+
+
+def merged(engines: Iterable[dict[str, dict[str, list[str]]]]) -> dict[str, dict[str, list[str]]]:
+    """The default deployment's roles, with what any of the engines has written of each."""
+    roles: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for engine in engines:
+        for name, role in engine.items():
+            if name.startswith(DEPLOYMENT):
+                for kind, entries in role.items():
+                    known = roles[short(name)][kind]
+                    known += [entry for entry in entries if entry not in known]
+    return roles
 
 
 def covers(explained: tuple[str, str], granted: tuple[str, str]) -> bool:

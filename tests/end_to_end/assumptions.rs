@@ -252,7 +252,6 @@ async fn flip_back(harness: &Harness, site: &Site) {
 async fn play(harness: &Harness, switch: &str) {
     assert!(SWITCHES.contains(&switch), "{switch} is not listed");
     let site = &harness.repository;
-    let _alone = site.alone.write().await;
     let github = &site.deployment.github;
     // A test that failed has left its switch as it was.
     flip_back(harness, site).await;

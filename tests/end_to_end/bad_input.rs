@@ -1,13 +1,13 @@
 //! What is wrong is named: in the execution's history, and in the log.
 
 use github_standin::{NewJob, OwnerType, RunnerGroup};
-use local_stack::{Engine, EngineOptions, Execution};
+use local_stack::{Engine, EngineOptions, Execution, Plan};
 use tooling::Checkout;
 
 use protocol::State;
 
 use crate::faults::visits;
-use crate::harness::{LIMIT, Site, assert_succeeded, labels, run, script};
+use crate::harness::{LIMIT, Site, assert_succeeded, labels, run, script, site};
 
 fn failed(execution: &Execution, error: &str, words: &[&str]) {
     assert_eq!(execution.status, "FAILED");
@@ -30,7 +30,6 @@ fn failed(execution: &Execution, error: &str, words: &[&str]) {
 fn a_job_that_nothing_matches_ends_with_the_nearest_offers() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let mut labels = labels();
         labels.push("gpu".to_owned());
         let (_, execution) = site
@@ -47,7 +46,6 @@ fn a_job_that_nothing_matches_ends_with_the_nearest_offers() {
 fn a_task_definition_without_the_container_is_named() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let labels = ["self-hosted", "broken"].map(str::to_owned).to_vec();
         let (_, execution) = site
             .run(NewJob {
@@ -66,8 +64,7 @@ fn a_task_definition_without_the_container_is_named() {
 #[test]
 fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
     run(async |harness| {
-        let site = &harness.organization;
-        let _alone = site.alone.write().await;
+        let site = harness.organization().await;
         let github = &site.deployment.github;
         github.change_settings(|settings| settings.minimum_runner_version = Some("99.0.0".into()));
         let (job, execution) = site.run(script("octo/outdated", "true")).await;
@@ -83,7 +80,6 @@ fn a_runner_that_github_finds_too_old_is_named_and_not_started_again() {
 fn an_app_that_is_not_installed_is_named_with_the_repository() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let github = &site.deployment.github;
         github
             .add_repository("stranger/things", OwnerType::Organization, true)
@@ -102,7 +98,12 @@ fn an_app_that_is_not_installed_is_named_with_the_repository() {
 #[test]
 fn an_unfinished_deployment_names_what_is_missing_until_it_works() {
     run(async |harness| {
-        let site = &harness.unfinished;
+        // Registers in a group that doesn't exist, and has no secrets.
+        let plan = Plan::new("unfinished", "un")
+            .with("runnerScope", "organization")
+            .with("runnerGroup", "builders");
+        let unfinished = site(&harness.engine, plan).await;
+        let site = &unfinished;
         let aws = &site.observer.aws;
         let secret = |name: &str| site.deployment.secret_name(name);
         aws.put_secret(

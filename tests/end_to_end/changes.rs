@@ -11,17 +11,10 @@ use tooling::{Checkout, Progress};
 
 use crate::faults::is_over;
 use crate::happy::latest_call;
-use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script, site};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 
 /// Another key of the App.
 const ROTATED_KEY: &str = include_str!("../../crates/github/tests/keys/rotated.pem");
-
-/// A deployment with secrets, of which nobody else knows.
-async fn deployed(harness: &Harness, plan: Plan) -> Site {
-    let site = site(&Checkout::here(), &Progress::new(), &harness.engine, plan).await;
-    site.deployment.write_secrets().await.expect("secrets");
-    site
-}
 
 async fn is_served(site: &Site, repository: &str) {
     let (job, execution) = site.run(script(repository, "true")).await;
@@ -58,7 +51,7 @@ async fn pings_are_taken(site: &Site) {
 #[test]
 fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
     run(async |harness| {
-        let site = deployed(harness, Plan::new("rotating", "ro")).await;
+        let site = deployed(&harness.engine, Plan::new("rotating", "ro")).await;
         let github = &site.deployment.github;
         is_served(&site, "octo/before").await;
 
@@ -95,8 +88,8 @@ fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
 fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it() {
     run(async |harness| {
         let (checkout, progress) = (Checkout::here(), Progress::new());
-        let plan = Plan::new("upgraded", "up");
-        let site = deployed(harness, plan.clone()).await;
+        let plan = Plan::new("upgraded", "up").below(harness.engine.directory());
+        let site = deployed(&harness.engine, plan.clone()).await;
         let signal = harness.engine.directory().join("upgraded-may-end");
         let waits = format!(
             "for i in $(seq 1200); do [ -e '{}' ] && exit 0; sleep 0.1; done; exit 1",

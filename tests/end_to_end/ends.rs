@@ -9,7 +9,6 @@ use crate::harness::{assert_succeeded, run, script, untaken};
 fn a_job_cancelled_before_a_runner_took_it_ends_its_execution_and_its_runner() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let job = site.queue(untaken("octo/cancelled"));
         let task = site.task_of(&job).await;
         site.runner_is_online(&job).await;
@@ -25,7 +24,6 @@ fn a_job_cancelled_before_a_runner_took_it_ends_its_execution_and_its_runner() {
 fn an_aborted_execution_leaves_nothing_behind() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let job = site.queue(script("octo/aborted", "sleep 600"));
         let task = site.task_of(&job).await;
         site.reaches(&job, JobStatus::InProgress).await;

@@ -229,7 +229,6 @@ fn takes_three_tries(execution: &Execution, state: State) {
 
 async fn is_tried_again(harness: &Harness, function: &str, state: State) {
     let site = &harness.repository;
-    let _alone = site.alone.write().await;
     invocations_fail(harness, function, "TooManyRequestsException", 2).await;
     let (_, execution) = served(site, &format!("octo/throttled-{function}")).await;
     takes_three_tries(&execution, state);
@@ -259,7 +258,6 @@ fn a_throttled_cleanup_is_tried_again() {
 fn a_throttled_run_task_is_tried_again() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "match": "octo/throttled-task", "times": 2 });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/throttled-task").await;
@@ -271,7 +269,6 @@ fn a_throttled_run_task_is_tried_again() {
 fn a_look_up_that_ec2_throttles_is_tried_again() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         // As in https://github.com/dask/dask-cloudprovider/issues/56.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "match": "octo/throttled-look-up", "times": 2,
@@ -288,7 +285,6 @@ fn a_look_up_that_ec2_throttles_is_tried_again() {
 fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         // One more than its tries.
         invocations_fail(harness, "match", "Runtime.ExitError", 13).await;
         let (job, execution) = site.run(script("octo/no-match", "true")).await;
@@ -305,7 +301,6 @@ fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
 fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         // One more than its tries.
         invocations_fail(harness, "launch", "Runtime.ExitError", 9).await;
         let (_, execution) = served(site, "octo/no-launch").await;
@@ -318,7 +313,6 @@ fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
 fn a_crashed_token_is_followed_by_an_attempt_with_another_registration() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         invocations_fail(harness, "token", "Runtime.ExitError", 1).await;
         let (_, execution) = served(site, "octo/crashed-token").await;
         assert_eq!(failures(&execution, State::Token), ["Runtime.ExitError"]);
@@ -330,7 +324,6 @@ fn a_crashed_token_is_followed_by_an_attempt_with_another_registration() {
 fn githubs_rate_limit_on_registrations_is_waited_out() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let limited = FaultKind::RateLimited { reset_seconds: 30 };
         let fault = Fault::new(limited).on("POST", "generate-jitconfig");
         site.deployment.github.fault(fault);
@@ -344,7 +337,6 @@ fn githubs_rate_limit_on_registrations_is_waited_out() {
 fn a_github_that_is_down_is_waited_out() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let down = FaultKind::Status {
             status: 502,
             message: None,
@@ -362,7 +354,6 @@ fn a_github_that_is_down_is_waited_out() {
 fn a_queued_job_that_github_does_not_find_is_still_served() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/not-found", "times": RUNNER_TRIES });
         order(harness, fault).await;
         let missing = FaultKind::Status {
@@ -382,7 +373,6 @@ fn a_queued_job_that_github_does_not_find_is_still_served() {
 fn githubs_rate_limit_on_the_judge_is_waited_out() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let limited = FaultKind::RateLimited { reset_seconds: 30 };
         site.deployment
             .github
@@ -397,7 +387,6 @@ fn githubs_rate_limit_on_the_judge_is_waited_out() {
 fn a_lack_of_capacity_is_waited_out() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/capacity", "times": RUNNER_TRIES });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/capacity").await;
@@ -418,7 +407,6 @@ fn a_lack_of_capacity_is_waited_out() {
 fn a_task_that_never_starts_is_followed_by_another() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let fault = json!({ "service": "ecs", "operation": "RunTask", "effect": "never-starts" });
         order(harness, fault).await;
         let (_, execution) = served(site, "octo/never-starts").await;
@@ -431,7 +419,6 @@ fn a_task_that_never_starts_is_followed_by_another() {
 fn a_broken_cleanup_fails_and_its_event_cleans_up() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         invocations_fail(harness, "cleanup", "Handler.Broken", 1).await;
         let (job, execution) = site.run(script("octo/broken-cleanup", "true")).await;
         assert_eq!(execution.status, "FAILED");
@@ -468,7 +455,6 @@ async fn again(
 fn a_job_that_is_over_gets_no_runner() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let (job, first) = served(site, "octo/over").await;
         let execution = again(site, &job, &first, |order| order["recheck"] = json!(true)).await;
         assert_succeeded(&execution);
@@ -481,7 +467,6 @@ fn a_job_that_is_over_gets_no_runner() {
 fn an_order_for_later_waits_for_its_time() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let (job, first) = served(site, "octo/later").await;
         let later = time::OffsetDateTime::now_utc() + time::Duration::seconds(5);
         let later = later

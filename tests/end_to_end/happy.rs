@@ -14,7 +14,6 @@ use crate::harness::{Harness, LIMIT, assert_succeeded, labels, run, script};
 fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         // Warms the caches: the installation's token is kept for an hour.
         let (warm, _) = site.run(script("octo/warm", "true")).await;
         site.nothing_left_of(&warm).await;
@@ -113,7 +112,6 @@ pub(crate) async fn latest_call(harness: &Harness) -> u64 {
 fn an_executions_output_names_the_runner_the_task_and_its_log() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let (job, execution) = site.run(script("octo/output", "true")).await;
         let output = execution.output.unwrap();
         let runner = output["runner"].as_str().unwrap();
@@ -135,7 +133,6 @@ fn an_executions_output_names_the_runner_the_task_and_its_log() {
 fn a_failing_script_is_a_failure_at_github_and_a_success_for_the_orchestrator() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let (job, execution) = site
             .run(script("octo/failing", "echo so long; exit 7"))
             .await;
@@ -151,7 +148,6 @@ fn a_failing_script_is_a_failure_at_github_and_a_success_for_the_orchestrator() 
 fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let jobs: Vec<_> = (1..=20)
             .map(|number| site.queue(script("octo/many", &format!("echo {number}"))))
             .collect();
@@ -200,8 +196,7 @@ fn is_completed(seen: &Snapshot, job: &Job) -> bool {
 #[test]
 fn a_job_of_a_person_gets_its_runner_at_the_repository_also_at_organization_scope() {
     run(async |harness| {
-        let site = &harness.organization;
-        let _shared = site.alone.read().await;
+        let site = harness.organization().await;
         let (job, execution) = site
             .run(NewJob {
                 owner_type: github_standin::OwnerType::User,
@@ -222,19 +217,5 @@ fn a_job_of_a_person_gets_its_runner_at_the_repository_also_at_organization_scop
                 .iter()
                 .any(|call| call.path == path && call.status == 201)
         );
-    });
-}
-
-#[test]
-fn the_handlers_talk_with_github_as_its_description_says() {
-    run(async |harness| {
-        for site in [&harness.repository, &harness.organization] {
-            let _shared = site.alone.read().await;
-            site.run(script("octo/described", "true")).await;
-            let name = format!("end-to-end-{}", site.observer.prefix);
-            if let Err(error) = system_tests::check_exchanges(&name, &site.recorder.exchanges()) {
-                panic!("{error:#}");
-            }
-        }
     });
 }

@@ -1,7 +1,12 @@
-//! The engine and the deployments that all tests share.
+//! The engines and deployments that the tests run on.
+//!
+//! A test has a [`Harness`] to itself: an engine, its deployments, and a GitHub for each of these. There
+//! are [`HARNESSES`] of them, started when first needed, because most of a test's time is waiting.
 
+use std::fs;
 use std::future::Future;
-use std::sync::LazyLock;
+use std::path::PathBuf;
+use std::sync::{Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use github_standin::{Config, Job, JobStatus, NewJob, Server};
@@ -9,47 +14,92 @@ use local_stack::{Deployment, Engine, EngineOptions, Execution, Observer, Plan, 
 use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::Recorder;
+use system_tests::{Exchange, Recorder};
 use tokio::runtime::Runtime;
-use tokio::sync::RwLock;
+use tokio::sync::OnceCell;
 use tooling::{Architecture, Checkout, Progress};
 
 /// Longer than anything takes here, on a machine that does other things besides.
 pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// What is waited for in minutes on AWS takes seconds here.
 const WAIT_SCALE: f64 = 0.02;
+/// How many tests run at once, on as many engines. `xtask` starts as many test threads.
+const HARNESSES: usize = 5;
 
 /// A deployment and what is known of its talk with GitHub.
 pub(crate) struct Site {
     pub(crate) deployment: Deployment,
     pub(crate) observer: Observer,
     pub(crate) recorder: Recorder,
-    /// Held for writing by a test that counts what must not happen beside it.
-    pub(crate) alone: RwLock<()>,
 }
 
-/// All there is.
+/// An engine and what is deployed in it. It ends with this process, and everything that it started
+/// with it.
 pub(crate) struct Harness {
-    /// Ends with this process, and everything that it started with it.
     pub(crate) engine: Engine,
     /// The default deployment: runners are registered at the repository.
     pub(crate) repository: Site,
-    /// Runners are registered at the organization.
-    pub(crate) organization: Site,
-    /// Registers at the organization, in a group that doesn't exist, and has no secrets.
-    pub(crate) unfinished: Site,
+    organization: OnceCell<Site>,
 }
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-static WORLD: LazyLock<Harness> = LazyLock::new(|| RUNTIME.block_on(build()));
+static POOL: Pool = Pool {
+    in_use: Mutex::new([false; HARNESSES]),
+    freed: Condvar::new(),
+    harnesses: [const { OnceLock::new() }; HARNESSES],
+};
 
-/// Runs a test in the runtime that the harness lives in.
+/// The harnesses, and which of them have a test.
+struct Pool {
+    in_use: Mutex<[bool; HARNESSES]>,
+    freed: Condvar,
+    harnesses: [OnceLock<Harness>; HARNESSES],
+}
+
+/// A harness for one test. Dropped, also by a test that fails, it is free again.
+struct Taken(usize);
+
+impl Pool {
+    /// Takes a harness, and waits for one where every one has a test.
+    fn take(&self) -> Taken {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(free) = in_use.iter().position(|in_use| !in_use) {
+                in_use[free] = true;
+                return Taken(free);
+            }
+            in_use = self
+                .freed
+                .wait(in_use)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut in_use = POOL.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use[self.0] = false;
+        POOL.freed.notify_one();
+    }
+}
+
+/// Runs a test on a harness of its own.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(&'static Harness) -> F) {
-    let harness = LazyLock::force(&WORLD);
+    let taken = POOL.take();
+    let harness = POOL.harnesses[taken.0].get_or_init(|| RUNTIME.block_on(build(taken.0)));
     RUNTIME.block_on(test(harness));
 }
 
-async fn build() -> Harness {
+/// What was said between each deployment and its GitHub so far, on every harness that was started.
+pub(crate) fn exchanges() -> Vec<Exchange> {
+    let harnesses = POOL.harnesses.iter().filter_map(OnceLock::get);
+    let sites = harnesses
+        .flat_map(|harness| std::iter::once(&harness.repository).chain(harness.organization.get()));
+    sites.flat_map(|site| site.recorder.exchanges()).collect()
+}
+
+async fn build(number: usize) -> Harness {
     let checkout = Checkout::here();
     let progress = Progress::new();
     let step = progress.step("engine");
@@ -58,56 +108,44 @@ async fn build() -> Harness {
         wait_scale: WAIT_SCALE,
         control: true,
         enforce_iam: true,
-        directory: checkout.local().join("engine-of-tests"),
+        directory: ENGINES.join(number.to_string()),
     };
     let engine = Engine::start(&checkout, &options)
         .await
         .expect("the engine starts");
     engine.bootstrap(&checkout, &step).expect("cdk bootstrap");
     step.done(engine.endpoint());
-    let organization = Plan::new("organization", "or")
-        .with("runnerScope", "organization")
-        // A machine-wide setting of the function is a configuration value like any other.
-        .with("logLevel", "debug");
-    let unfinished = Plan::new("unfinished", "un")
-        .with("runnerScope", "organization")
-        .with("runnerGroup", "builders");
-    let repository = site(
-        &checkout,
-        &progress,
-        &engine,
-        Plan::new("fargate-runners", "fr"),
-    )
-    .await;
-    let organization = site(&checkout, &progress, &engine, organization).await;
-    let unfinished = site(&checkout, &progress, &engine, unfinished).await;
-    repository
-        .deployment
-        .write_secrets()
-        .await
-        .expect("secrets");
-    organization
-        .deployment
-        .write_secrets()
-        .await
-        .expect("secrets");
+    let repository = deployed(&engine, Plan::new("fargate-runners", "fr")).await;
     // Before the first job: the catalogue is read then, and kept for a while.
     without_container(&repository).await;
     without_schedule(&repository).await;
     Harness {
         engine,
         repository,
-        organization,
-        unfinished,
+        organization: OnceCell::new(),
     }
 }
 
-pub(crate) async fn site(
-    checkout: &Checkout,
-    progress: &Progress,
-    engine: &Engine,
-    plan: Plan,
-) -> Site {
+/// Below it the engines write. `scripts/check-grants.py` reads all of them, so nothing of an earlier run
+/// may be left.
+static ENGINES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let directory = Checkout::here().local().join("engines-of-tests");
+    if directory.exists() {
+        fs::remove_dir_all(&directory).expect("the directory of an earlier run is removed");
+    }
+    directory
+});
+
+/// A deployment with its secrets.
+pub(crate) async fn deployed(engine: &Engine, plan: Plan) -> Site {
+    let site = site(engine, plan).await;
+    site.deployment.write_secrets().await.expect("secrets");
+    site
+}
+
+/// A deployment without secrets.
+pub(crate) async fn site(engine: &Engine, plan: Plan) -> Site {
+    let (checkout, progress) = (Checkout::here(), Progress::new());
     let github = Server::start(Config::default())
         .await
         .expect("the GitHub stand-in starts");
@@ -115,15 +153,15 @@ pub(crate) async fn site(
         .await
         .expect("the recorder starts");
     let step = progress.step(format!("deployment {}", plan.prefix));
-    synthesize(checkout, &step, &plan, &recorder.url).expect("cdk synth");
+    let plan = plan.below(engine.directory());
+    synthesize(&checkout, &step, &plan, &recorder.url).expect("cdk synth");
     let deployment =
-        Deployment::deploy(checkout, &step, engine, &plan, github).expect("cdk deploy");
+        Deployment::deploy(&checkout, &step, engine, &plan, github).expect("cdk deploy");
     step.done("");
     Site {
         observer: deployment.observer().expect("the stack's outputs"),
         deployment,
         recorder,
-        alone: RwLock::new(()),
     }
 }
 
@@ -136,12 +174,11 @@ async fn without_schedule(site: &Site) {
         .expect("a list")
         .iter()
         .filter(|rule| rule["ScheduleExpression"].is_string());
-    let names: Vec<_> = scheduled.filter_map(|rule| rule["Name"].as_str()).collect();
-    assert_eq!(
-        names.len(),
-        3,
-        "each deployment has one schedule: {names:?}"
-    );
+    let names: Vec<_> = scheduled
+        .filter_map(|rule| rule["Name"].as_str())
+        .filter(|name| name.starts_with(&site.observer.prefix))
+        .collect();
+    assert_eq!(names.len(), 1, "a deployment has one schedule: {names:?}");
     for name in names {
         aws.events("DisableRule", json!({ "Name": name }))
             .await
@@ -190,6 +227,20 @@ pub(crate) fn assert_succeeded(execution: &Execution) {
 }
 
 impl Harness {
+    /// A deployment whose runners are registered at the organization.
+    pub(crate) async fn organization(&self) -> &Site {
+        let plan = Plan::new("organization", "or")
+            .with("runnerScope", "organization")
+            // A machine-wide setting of the function is a configuration value like any other.
+            .with("logLevel", "debug");
+        let made = async {
+            let site = deployed(&self.engine, plan).await;
+            without_schedule(&site).await;
+            site
+        };
+        self.organization.get_or_init(|| made).await
+    }
+
     /// A request to the engine's control endpoint, and its answer.
     pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> Value {
         let control = self.engine.control().expect("it is on");

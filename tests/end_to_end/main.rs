@@ -1,5 +1,5 @@
-//! Everything together: the deployed app, the real handlers, state machine and agent, on one AWS
-//! engine, with a GitHub of its own for each deployment.
+//! Everything together: the deployed app, the real handlers, state machine and agent, on an AWS engine
+//! for each test, with a GitHub for each deployment.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod assumptions;
@@ -16,3 +16,4 @@ mod stopped;
 mod unanswered;
 mod variants;
 mod webhooks;
+mod wire;

@@ -114,7 +114,6 @@ async fn is_tried_again(harness: &Harness, repository: &str) {
 fn a_throttled_start_is_kept_answered_202_and_served_without_anybody() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let overflow = queue(site, "verflow").await;
         hidden_for(site, &overflow, "1").await;
         throttled(harness, "octo/crowded").await;
@@ -144,7 +143,6 @@ fn a_throttled_start_is_kept_answered_202_and_served_without_anybody() {
 fn what_can_be_neither_started_nor_kept_is_refused_and_repeated() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         throttled(harness, "octo/drowned").await;
         let lost = json!({
             "service": "sqs", "operation": "SendMessage", "match": "octo/drowned", "times": 10_000,
@@ -175,7 +173,6 @@ fn what_can_be_neither_started_nor_kept_is_refused_and_repeated() {
 fn a_kept_message_that_nobody_can_read_is_put_aside_for_a_person() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let aws = &site.observer.aws;
         let overflow = queue(site, "verflow").await;
         let dead = queue(site, "ead").await;

@@ -29,7 +29,6 @@ pub(crate) async fn end_task(harness: &Harness, task: &str, how: &str) {
 fn a_job_whose_webhook_was_lost_is_found_by_sweep() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         let lost = DeliveryFault::new(DeliveryFaultKind::Fail { status: 502 });
         github.delivery_fault(lost.on("queued"));
@@ -57,7 +56,6 @@ fn a_job_whose_webhook_was_lost_is_found_by_sweep() {
 fn a_job_whose_runner_took_another_is_served_after_its_approval() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         // Held back before its runner is there, so that this idles and can be given another job.
         let robbed = site.queue(script("octo/robbed", "true"));
@@ -88,7 +86,6 @@ fn a_job_whose_runner_took_another_is_served_after_its_approval() {
 fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         // Held back before its runner is there, so that this idles.
         let job = site.queue(script("octo/held", "true"));
@@ -112,7 +109,6 @@ fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
 fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         let idle = site.queue(untaken("octo/idle"));
         let directory = tempfile::tempdir().unwrap();
@@ -155,7 +151,6 @@ fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
 fn a_spot_interruption_in_a_job_ends_its_execution_and_leaves_nothing() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let job = site.queue(script("octo/interrupted", "sleep 600"));
         let task = site.task_of(&job).await;
         site.reaches(&job, JobStatus::InProgress).await;
@@ -171,7 +166,6 @@ fn a_spot_interruption_in_a_job_ends_its_execution_and_leaves_nothing() {
 fn a_job_is_served_with_no_call_that_its_caller_is_not_granted() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let (job, execution) = site.run(script("octo/granted", "true")).await;
         assert_succeeded(&execution);
         sweep(site).await;

@@ -82,7 +82,6 @@ async fn function_logs(site: &Site) -> Vec<(String, String)> {
 fn no_secret_is_in_history_overrides_logs_or_the_jobs_environment() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let (job, execution) = site
             .run(script("octo/secrets", "env; cat /proc/self/environ"))
             .await;

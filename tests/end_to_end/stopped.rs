@@ -46,7 +46,6 @@ impl Stop {
 fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let jobs = stopped_in_each_state(harness, Stop::Abort).await;
         for (job, _) in &jobs {
             let next = site.observer.execution(&site.next_name(job)).await.unwrap();
@@ -66,7 +65,6 @@ fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
 fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_job() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let jobs = stopped_in_each_state(harness, Stop::TimeOut).await;
         for (job, state) in &jobs {
             site.reaches(job, JobStatus::Completed).await;

@@ -38,7 +38,6 @@ async fn drop_the_next(site: &Site, dropped: &mut BTreeSet<u64>) {
 fn a_job_is_served_once_github_assigns_again_however_many_runners_got_nothing() {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let github = &site.deployment.github;
         github.change_settings(|settings| settings.assigning = false);
         let job = site.queue(script("octo/unassigned", "true"));
@@ -58,7 +57,6 @@ fn a_job_is_served_once_github_assigns_again_however_many_runners_got_nothing() 
 fn is_served_after_404(repository: &'static str, times: u32, made: time::Duration) {
     run(async |harness| {
         let site = &harness.repository;
-        let _alone = site.alone.write().await;
         let capacity = json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": repository,
             "times": RUNNER_TRIES,

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tooling::{Checkout, Progress};
 
-use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script, site};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 use crate::recovery::end_task;
 
 /// Where EC2's answers are described.
@@ -24,7 +24,7 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
             .with("vpcId", &vpc)
             .with("subnetIds", &subnet)
             .with("capacity", "FARGATE_SPOT,FARGATE");
-        let site = deployed(harness, plan).await;
+        let site = deployed(&harness.engine, plan).await;
 
         // No room on Spot for the job's first runner.
         let fault = json!({
@@ -113,7 +113,7 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
             .with("runnerArchitecture", "arm64")
             .with("parameterKeyArn", key)
             .with("rolePath", "/build/");
-        let site = deployed(harness, plan).await;
+        let site = deployed(&harness.engine, plan).await;
 
         // The registration lies there for as long as this takes.
         let fault = json!({
@@ -177,13 +177,6 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
             .collect();
         assert!(denied.is_empty(), "{denied:#?}");
     });
-}
-
-/// A deployment with secrets, of which nobody else knows.
-async fn deployed(harness: &Harness, plan: Plan) -> Site {
-    let site = site(&Checkout::here(), &Progress::new(), &harness.engine, plan).await;
-    site.deployment.write_secrets().await.expect("secrets");
-    site
 }
 
 /// Makes something of EC2 and answers its id.

@@ -7,7 +7,6 @@ use crate::harness::{Site, assert_succeeded, run, script};
 /// A job that is told of by that webhook, at a repository nobody has asked about before: an
 /// installation that isn't named has to be looked up.
 async fn works(site: &Site, via: Via, repository: &str) {
-    let _shared = site.alone.read().await;
     let (job, execution) = site
         .run(NewJob {
             via,
@@ -50,24 +49,37 @@ fn an_organizations_webhook_works_at_repository_scope() {
 
 #[test]
 fn the_apps_webhook_works_at_organization_scope() {
-    run(async |harness| works(&harness.organization, Via::App, "octo/app-hook").await);
+    run(async |harness| works(harness.organization().await, Via::App, "octo/app-hook").await);
 }
 
 #[test]
 fn a_repositorys_webhook_works_at_organization_scope() {
-    run(async |harness| works(&harness.organization, Via::Repository, "first/own-hook").await);
+    run(async |harness| {
+        works(
+            harness.organization().await,
+            Via::Repository,
+            "first/own-hook",
+        )
+        .await;
+    });
 }
 
 #[test]
 fn an_organizations_webhook_works_at_organization_scope() {
-    run(async |harness| works(&harness.organization, Via::Organization, "second/own-hook").await);
+    run(async |harness| {
+        works(
+            harness.organization().await,
+            Via::Organization,
+            "second/own-hook",
+        )
+        .await;
+    });
 }
 
 #[test]
 fn a_job_that_is_told_of_twice_gets_one_runner() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let via = Via::AppAndRepository;
         let (job, execution) = site
             .run(NewJob {
@@ -92,7 +104,6 @@ fn a_job_that_is_told_of_twice_gets_one_runner() {
 fn a_job_for_githubs_own_runners_starts_nothing() {
     run(async |harness| {
         let site = &harness.repository;
-        let _shared = site.alone.read().await;
         let job = site.queue(NewJob {
             labels: vec!["ubuntu-latest".to_owned()],
             ..script("octo/hosted", "true")

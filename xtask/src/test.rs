@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use tooling::{Architecture, Checkout, Progress, Step, run as run_quietly, seconds, shown};
 
 use crate::prepare::{self, Piece, cargo, linted};
@@ -32,16 +33,18 @@ const FAST: [(&str, Check); 6] = [
         Check::Quiet(template),
     ),
 ];
-const WITH_ENGINE: [(&str, Check); 5] = [
+/// These wait more than they compute.
+const WITH_ENGINE: [(&str, Check); 4] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
     ("End to end on the local stack", Check::Loud(end_to_end)),
     ("Granted, and never needed", Check::Loud(grants)),
     ("Chaos, three seeds", Check::Loud(chaos)),
-    (
-        "Functions and agent as they are deployed",
-        Check::Quiet(deployed),
-    ),
 ];
+/// Needs [`build_deployed`].
+const DEPLOYED: [(&str, Check); 1] = [(
+    "Functions and agent as they are deployed",
+    Check::Quiet(deployed),
+)];
 
 /// Runs the checks; fails after the last one if any failed.
 pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
@@ -50,29 +53,49 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     nextest_is_there()?;
     prepare::clippy_driver()?;
     progress.say("Preparing");
-    let mut checks = FAST.to_vec();
     let mut pieces = vec![Piece::Workspace];
     pieces.extend(prepare::CHECKS);
     if fast {
         pieces.retain(|piece| *piece != Piece::Engine);
-    } else {
-        checks.extend(WITH_ENGINE);
     }
     prepare::pieces(&progress, &checkout, &pieces)?;
 
-    let mut results = Vec::new();
-    for (name, check) in checks {
+    let mut results = all(&progress, &checkout, &FAST);
+    if !fast {
+        let (with_engine, built) = thread::scope(|scope| {
+            let building = scope.spawn(|| build_deployed(&checkout));
+            let results = all(&progress, &checkout, &WITH_ENGINE);
+            let built = building.join();
+            (
+                results,
+                built.unwrap_or_else(|_| Err(anyhow!("the build crashed"))),
+            )
+        });
+        results.extend(with_engine);
+        if let Err(error) = built {
+            progress.say(&format!("{error:#}"));
+        }
+        results.extend(all(&progress, &checkout, &DEPLOYED));
+    }
+    report(&results, begun.elapsed())
+}
+
+/// A check's name, how long it took and whether it passed.
+type Done = (&'static str, Duration, bool);
+
+fn all(progress: &Progress, checkout: &Checkout, checks: &[(&'static str, Check)]) -> Vec<Done> {
+    let one = |(name, check): &(&'static str, Check)| {
         let since = Instant::now();
         let result = match check {
-            Check::Quiet(check) => quietly(&progress, &checkout, name, check),
-            Check::Loud(check) => loudly(&progress, name, &mut check(&checkout)),
+            Check::Quiet(check) => quietly(progress, checkout, name, *check),
+            Check::Loud(check) => loudly(progress, name, &mut check(checkout)),
         };
         if let Err(error) = &result {
             progress.say(&format!("{error:#}"));
         }
-        results.push((name, since.elapsed(), result.is_ok()));
-    }
-    report(&results, begun.elapsed())
+        (*name, since.elapsed(), result.is_ok())
+    };
+    checks.iter().map(one).collect()
 }
 
 fn quietly(
@@ -100,7 +123,7 @@ fn loudly(progress: &Progress, name: &str, command: &mut Command) -> anyhow::Res
     Ok(())
 }
 
-fn report(results: &[(&str, Duration, bool)], total: Duration) -> anyhow::Result<()> {
+fn report(results: &[Done], total: Duration) -> anyhow::Result<()> {
     println!("\nChecks, {} in all:", seconds(total));
     for (name, time, passed) in results {
         let mark = if *passed { '✔' } else { '✘' };
@@ -217,8 +240,16 @@ fn engine_tests(checkout: &Checkout) -> Command {
 }
 
 fn end_to_end(checkout: &Checkout) -> Command {
-    // The whole workspace, so that nothing is compiled again with other features.
-    let arguments = ["test", "--workspace", "--test", "end_to_end"];
+    // The whole workspace, so that nothing is compiled again with other features. The tests wait more
+    // than they compute, so there are more of them than processors; as many as have an engine.
+    let arguments = [
+        "test",
+        "--workspace",
+        "--test",
+        "end_to_end",
+        "--",
+        "--test-threads=5",
+    ];
     linted(in_directory(checkout.root(), cargo(), &arguments))
 }
 
@@ -228,25 +259,29 @@ fn chaos(checkout: &Checkout) -> Command {
     in_directory(checkout.root(), checkout.program("chaos"), &arguments)
 }
 
-/// Builds what is deployed, and holds it to its sizes.
-fn deployed(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+/// Builds what is deployed, while other checks run. Nothing is shown of it unless it fails.
+fn build_deployed(checkout: &Checkout) -> anyhow::Result<()> {
     let python = prerequisites::python()?;
-    let progress = Progress::new();
+    let progress = Progress::hidden();
     prepare::build_tools(&progress, checkout, &python)?;
     zips::build(
         &progress,
         checkout,
         Architecture::here(),
         &checkout.deployed(),
-    )?;
+    )
+}
+
+/// Holds what is deployed to its sizes.
+fn deployed(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     let arguments = ["test", "--workspace", "--test", "deployed"];
     let mut tests = linted(in_directory(checkout.root(), cargo(), &arguments));
     run_quietly(step, &mut tests).map(drop)
 }
 
-/// Reads what the engine of the end-to-end tests has written down.
+/// Reads what the engines of the end-to-end tests have written down.
 fn grants(checkout: &Checkout) -> Command {
-    let recorded = checkout.local().join("engine-of-tests/grants.json");
+    let recorded = checkout.local().join("engines-of-tests");
     let mut python = Command::new(checkout.venv_program("checks", "python"));
     python
         .arg(checkout.path("scripts/check-grants.py"))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -23,6 +23,8 @@ pub struct Plan {
     pub id: String,
     /// Further keys of the CDK app's configuration.
     pub context: Vec<(String, String)>,
+    /// The directory below which its template is put, where that is not the checkout's.
+    directory: Option<PathBuf>,
 }
 
 impl Plan {
@@ -32,7 +34,21 @@ impl Plan {
             prefix: prefix.to_owned(),
             id: id.to_owned(),
             context: Vec::new(),
+            directory: None,
         }
+    }
+
+    /// With its template below another directory: several engines can hold one prefix.
+    #[must_use]
+    pub fn below(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Where its template is.
+    fn assembly(&self, checkout: &Checkout) -> PathBuf {
+        let directory = self.directory.clone().unwrap_or_else(|| checkout.local());
+        directory.join("cdk").join(&self.prefix)
     }
 
     /// With another configuration value.
@@ -51,6 +67,7 @@ pub struct Deployment {
     /// What the stack says of itself, by name.
     pub outputs: BTreeMap<String, String>,
     prefix: String,
+    assembly: PathBuf,
     aws: Aws,
     tasks: PathBuf,
 }
@@ -63,7 +80,7 @@ pub fn synthesize(
     plan: &Plan,
     github: &str,
 ) -> anyhow::Result<PathBuf> {
-    let directory = checkout.local().join("cdk").join(&plan.prefix);
+    let directory = plan.assembly(checkout);
     let architecture = Architecture::here();
     let mut context = vec![
         ("prefix", plan.prefix.clone()),
@@ -104,9 +121,9 @@ fn deploy(
     step: &Step,
     engine: &Engine,
     prefix: &str,
+    assembly: &Path,
 ) -> anyhow::Result<BTreeMap<String, String>> {
-    let directory = checkout.local().join("cdk").join(prefix);
-    let said = directory.join("outputs.json");
+    let said = assembly.join("outputs.json");
     let mut deploy = cdk(checkout, engine.endpoint());
     deploy
         .args([
@@ -118,7 +135,7 @@ fn deploy(
             "events",
         ])
         .arg("--app")
-        .arg(&directory)
+        .arg(assembly)
         .arg("--outputs-file")
         .arg(&said)
         .current_dir(engine.directory());
@@ -139,11 +156,13 @@ impl Deployment {
         plan: &Plan,
         github: Server,
     ) -> anyhow::Result<Self> {
-        let outputs = deploy(checkout, step, engine, &plan.prefix)?;
+        let assembly = plan.assembly(checkout);
+        let outputs = deploy(checkout, step, engine, &plan.prefix, &assembly)?;
         let deployment = Self {
             github,
             outputs,
             prefix: plan.prefix.clone(),
+            assembly,
             aws: engine.aws()?,
             tasks: engine.directory().join("logs"),
         };
@@ -153,7 +172,7 @@ impl Deployment {
 
     /// Deploys what was synthesized since, over what is there.
     pub fn update(&self, checkout: &Checkout, step: &Step, engine: &Engine) -> anyhow::Result<()> {
-        deploy(checkout, step, engine, &self.prefix).map(drop)
+        deploy(checkout, step, engine, &self.prefix, &self.assembly).map(drop)
     }
 
     /// What the stack says of itself.
@@ -219,7 +238,7 @@ impl Deployment {
                 "events",
                 "--app",
             ])
-            .arg(checkout.local().join("cdk").join(&self.prefix))
+            .arg(&self.assembly)
             .current_dir(engine.directory());
         run(step, &mut destroy).map(drop)
     }

@@ -24,6 +24,7 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct Screen {
+    hidden: bool,
     terminal: bool,
     running: Vec<Running>,
     next: usize,
@@ -55,6 +56,7 @@ impl Progress {
     /// Shows on stderr.
     pub fn new() -> Self {
         let screen = Arc::new(Mutex::new(Screen {
+            hidden: false,
             terminal: std::io::stderr().is_terminal(),
             running: Vec::new(),
             next: 0,
@@ -72,6 +74,20 @@ impl Progress {
         Self { screen }
     }
 
+    /// Shows nothing: for work beside programs that write to the screen themselves.
+    pub fn hidden() -> Self {
+        Self {
+            screen: Arc::new(Mutex::new(Screen {
+                hidden: true,
+                terminal: false,
+                running: Vec::new(),
+                next: 0,
+                drawn: 0,
+                frame: 0,
+            })),
+        }
+    }
+
     /// Begins a step.
     pub fn step(&self, label: impl Into<String>) -> Step {
         let label = label.into();
@@ -79,7 +95,7 @@ impl Progress {
         let mut screen = lock(&self.screen);
         screen.next += 1;
         let id = screen.next;
-        if !screen.terminal {
+        if !screen.terminal && !screen.hidden {
             eprintln!("  … {label}");
         }
         screen.running.push(Running {
@@ -158,6 +174,9 @@ impl Drop for Step {
 
 impl Screen {
     fn print(&mut self, line: &str) {
+        if self.hidden {
+            return;
+        }
         self.erase();
         eprintln!("{line}");
         self.draw();
