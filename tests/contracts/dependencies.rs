@@ -30,7 +30,7 @@ fn packages() -> BTreeSet<(String, String, String)> {
         "--locked",
         "--edges=normal,build,dev",
     ]);
-    command.args(["--prefix=none", "--no-dedupe", "--format={p}|{l}"]);
+    command.args(["--prefix=none", "--format={p}|{l}"]);
     for triple in [
         "x86_64-unknown-linux-musl",
         "aarch64-unknown-linux-musl",
@@ -49,7 +49,8 @@ fn packages() -> BTreeSet<(String, String, String)> {
     );
     let lines = String::from_utf8(output.stdout).unwrap();
     let read = |line: &str| {
-        let (package, license) = line.split_once('|')?;
+        // A package that was shown before is marked.
+        let (package, license) = line.trim_end_matches(" (*)").split_once('|')?;
         let mut words = package.split(' ');
         let name = words.next()?.to_owned();
         let version = words.next()?.trim_start_matches('v').to_owned();

@@ -24,7 +24,7 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// What is waited for in minutes on AWS takes seconds here.
 const WAIT_SCALE: f64 = 0.02;
 /// How many tests run at once, on as many engines. `xtask` starts as many test threads.
-const HARNESSES: usize = 5;
+const HARNESSES: usize = 4;
 
 /// A deployment and what is known of its talk with GitHub.
 pub(crate) struct Site {

@@ -248,7 +248,7 @@ fn end_to_end(checkout: &Checkout) -> Command {
         "--test",
         "end_to_end",
         "--",
-        "--test-threads=5",
+        "--test-threads=4",
     ];
     linted(in_directory(checkout.root(), cargo(), &arguments))
 }
