@@ -85,7 +85,9 @@ export class Dashboard extends Construct {
     );
     this.dashboard.addWidgets(
       graph("Webhooks", [
-        metrics.of("WebhookErrors", SUM, { label: "Rejected or failed" }),
+        metrics.of("WebhooksTaken", SUM, { label: "Taken" }),
+        metrics.of("WebhooksUnusable", SUM, { label: "Signed, not usable or failed" }),
+        metrics.of("WebhooksUnsigned", SUM, { label: "Not signed by GitHub" }),
         props.verify.metricThrottles({ label: "Throttled by Lambda" }),
         metrics.of("KeptEvents", SUM, { label: "Queued for retry" }),
         props.overflow.metricApproximateNumberOfMessagesVisible({ label: "In the queue" }),
