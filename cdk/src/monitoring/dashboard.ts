@@ -93,6 +93,11 @@ export class Dashboard extends Construct {
         props.overflow.metricApproximateNumberOfMessagesVisible({ label: "In the queue" }),
         props.deadLetters.metricApproximateNumberOfMessagesVisible({ label: "Dead letters" }),
       ]),
+      graph("Strangers", [
+        metrics.of("RunnersTakenByStrangers", SUM, { label: "Runners taken" }),
+        metrics.of("NewFamilies", SUM, { label: "New families" }),
+        metrics.of("ForeignDefinitions", MAXIMUM, { label: "Definitions not offered" }),
+      ]),
       graph("GitHub calls left in the hour", [
         metrics.of("GitHubRateLimitRemaining", MINIMUM, { label: "minimum" }),
         metrics.of("GitHubRateLimitRemaining", AVERAGE, { label: "average" }),
