@@ -193,7 +193,7 @@ mod tests {
         let own = |offer: &Offer| offer.definition.family == "own";
         let serves = |offers: &[Offer]| {
             let found = super::select(offers, &wanted, &repository, own).unwrap();
-            found.family.clone()
+            found.definition.family.clone()
         };
         let (own_one, other) = (offer("own", "linux a"), offer("another", "linux b"));
         assert_eq!(serves(&[own_one.clone(), other.clone()]), "own");
@@ -210,8 +210,8 @@ mod tests {
         let asked = |repository: &str| {
             super::select(&offers, &wanted, &repository.parse().unwrap(), |_| true)
         };
-        assert_eq!(asked("Octo/Infra").unwrap().family, "deployer");
-        assert_eq!(asked("acme/x").unwrap().family, "deployer");
+        assert_eq!(asked("Octo/Infra").unwrap().definition.family, "deployer");
+        assert_eq!(asked("acme/x").unwrap().definition.family, "deployer");
         let told = asked("octo/hello").unwrap_err().to_string();
         assert!(told.contains("Nearest: plain lacks [deploy]."), "{told}");
         assert!(!told.contains("deployer"), "{told}");

@@ -62,7 +62,10 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
     let new: Vec<_> = before
         .iter()
         .flat_map(|before| {
-            let families = found.offers.iter().map(|offer| offer.definition.family.as_str());
+            let families = found
+                .offers
+                .iter()
+                .map(|offer| offer.definition.family.as_str());
             families.filter(|family| !before.contains(*family))
         })
         .collect();
@@ -84,7 +87,13 @@ async fn published(deps: &Deps, name: &str) -> Option<BTreeSet<String>> {
         }
     };
     let catalogue = Catalogue::decode(&text).ok()?;
-    Some(catalogue.offers.into_iter().map(|offer| offer.definition.family).collect())
+    Some(
+        catalogue
+            .offers
+            .into_iter()
+            .map(|offer| offer.definition.family)
+            .collect(),
+    )
 }
 
 /// Counts what there is. A metric costs money once it has a value, so none is no value.

@@ -437,7 +437,10 @@ async fn what_is_published_is_ours_and_what_is_new_in_it_is_told() {
         let state = snapshot.aws.state();
         let (_, text) = &state.parameters["/fargate-runners/catalogue"];
         let catalogue = catalogue::Catalogue::decode(text).unwrap();
-        let families = catalogue.offers.into_iter().map(|offer| offer.definition.family);
+        let families = catalogue
+            .offers
+            .into_iter()
+            .map(|offer| offer.definition.family);
         families.collect::<Vec<_>>()
     };
     snapshot
