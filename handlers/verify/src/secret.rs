@@ -106,8 +106,9 @@ impl Reads {
     }
 
     /// Why there are no secrets, where none may be read now.
-    fn failure(&self) -> SecretError {
-        self.failure.clone().unwrap_or(SecretError::Late)
+    fn failure(&self, parameter: &str) -> SecretError {
+        let late = || aws::Error::timed_out("ssm:GetParameter", parameter).into();
+        self.failure.clone().unwrap_or_else(late)
     }
 }
 
@@ -177,7 +178,7 @@ impl Secrets {
             tokio::time::sleep(pause.unsigned_abs()).await;
             then += pause;
         }
-        stale.ok_or_else(|| reads.failure())
+        stale.ok_or_else(|| reads.failure(&self.parameter))
     }
 
     /// Secrets newer than those that did not match; none where those are as new as it gets. While the
