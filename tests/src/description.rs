@@ -20,7 +20,7 @@ pub fn check_exchanges(name: &str, exchanges: &[Exchange]) -> anyhow::Result<()>
         .arg(checkout.path("tests/fixtures/check-exchanges.mjs"))
         .arg(&file)
         .output()
-        .context("node could not be started")?;
+        .context("cannot start node")?;
     ensure!(
         checked.status.success(),
         "{}{}",

@@ -69,7 +69,7 @@ fn programs(checkout: &Checkout) -> anyhow::Result<std::path::PathBuf> {
             return Ok(release);
         }
     }
-    bail!("the driver's programs are not in {}", built.display())
+    bail!("cannot find the driver's programs in {}", built.display())
 }
 
 /// Runs one target; answers how much was tried.

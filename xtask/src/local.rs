@@ -35,5 +35,5 @@ pub(crate) fn job(arguments: &[String]) -> anyhow::Result<()> {
 /// One process less to pass signals on to.
 pub(crate) fn become_program(command: &mut Command) -> anyhow::Result<()> {
     let error = command.exec();
-    bail!("{} could not be started: {error}", tooling::shown(command));
+    bail!("cannot start {}: {error}", tooling::shown(command));
 }

@@ -193,8 +193,8 @@ pub(crate) fn linted(mut command: Command) -> Command {
 /// Where Clippy's driver is.
 pub(crate) fn clippy_driver() -> anyhow::Result<PathBuf> {
     let answer = Command::new("rustc").args(["--print", "sysroot"]).output();
-    let answer = answer.context("`rustc` could not be started")?;
-    let sysroot = String::from_utf8(answer.stdout).context("rustc's sysroot is no text")?;
+    let answer = answer.context("cannot start `rustc`")?;
+    let sysroot = String::from_utf8(answer.stdout).context("rustc's sysroot is not UTF-8")?;
     let driver = Path::new(sysroot.trim()).join("bin/clippy-driver");
     ensure!(
         driver.is_file(),

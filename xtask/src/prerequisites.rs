@@ -70,7 +70,7 @@ pub(crate) fn node() -> anyhow::Result<()> {
          nodejs npm)"
     );
     let Some(text) = output(Command::new("node").arg("--version")) else {
-        bail!("Node.js is needed for the CDK app, and there is no `node`.\n{advice}");
+        bail!("the CDK app needs Node.js, and `node` is not installed.\n{advice}");
     };
     let version = text.trim();
     let major = version.trim_start_matches('v').split('.').next();
@@ -90,7 +90,7 @@ pub(crate) fn node() -> anyhow::Result<()> {
 /// Rust's standard library for a target, fetched where it is missing.
 pub(crate) fn rust_target(triple: &str) -> anyhow::Result<()> {
     let Some(sysroot) = output(Command::new("rustc").args(["--print", "sysroot"])) else {
-        bail!("rustc can't be started; install Rust with rustup (https://rustup.rs)");
+        bail!("cannot start rustc; install Rust with rustup (https://rustup.rs)");
     };
     let library = Path::new(sysroot.trim()).join("lib/rustlib").join(triple);
     if library.is_dir() {

@@ -118,7 +118,7 @@ fn loudly(progress: &Progress, name: &str, command: &mut Command) -> anyhow::Res
     let status = command
         .stdin(Stdio::null())
         .status()
-        .with_context(|| format!("`{}` could not be started", shown(command)))?;
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
     ensure!(status.success(), "{name} failed ({status})");
     Ok(())
 }
@@ -143,9 +143,7 @@ fn nextest_is_there() -> anyhow::Result<()> {
     if found.is_ok_and(|found| found.status.success()) {
         return Ok(());
     }
-    bail!(
-        "cargo-nextest runs the tests and is not installed: cargo install --locked cargo-nextest"
-    );
+    bail!("cargo-nextest is not installed; install it: cargo install --locked cargo-nextest");
 }
 
 fn format(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {

@@ -151,10 +151,7 @@ export const HANDLERS = {
         }),
         allow(["states:ListExecutions"], [names.stateMachineArn]),
         readTaskDefinitions(),
-        // What it published before tells which families are new.
-        allow(["ssm:GetParameter", "ssm:PutParameter"], [
-          names.parameterArn(names.catalogueParameter),
-        ]),
+        allow(["ssm:PutParameter"], [names.parameterArn(names.catalogueParameter)]),
         // How far back it has looked through GitHub's deliveries.
         allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {

@@ -24,12 +24,7 @@ export const METRICS = {
   FirstFailedStarts: { unit: COUNT },
   JobsWaitingTooLong: { unit: COUNT },
   RunnerVersionAgeDays: { unit: NONE },
-  ForeignDefinitions: { unit: COUNT },
-  NewFamilies: { unit: COUNT },
-  RunnersTakenByStrangers: { unit: COUNT },
-  WebhooksTaken: { unit: COUNT },
-  WebhooksUnsigned: { unit: COUNT },
-  WebhooksUnusable: { unit: COUNT },
+  WebhookErrors: { unit: COUNT },
   KeptEvents: { unit: COUNT },
   JobsNotServed: { unit: COUNT, dimension: "Reason" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;

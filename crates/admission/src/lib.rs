@@ -2,38 +2,31 @@
 //! webhook is answered.
 
 pub mod answer;
-mod owner;
 mod policy;
 mod required;
 
 use runtime::settings::{Error, Settings, Variable};
 
-pub use owner::{Owner, OwnerError};
-pub use policy::{About, Policy, Refusal};
+pub use policy::{Policy, Refusal};
 pub use required::{Required, RequiredError};
 
 const ALLOWED_OWNERS: Variable = Variable::optional(
     "ALLOWED_OWNERS",
-    "accounts whose jobs are served, separated by spaces or commas: by name, by `name:id` with the account's id at GitHub, or `*` for all; all where it is not set",
+    "accounts whose jobs are served, separated by spaces or commas; all if not set",
 );
 const ALLOWED_REPOSITORIES: Variable = Variable::optional(
     "ALLOWED_REPOSITORIES",
-    "repositories (`owner/name`) whose jobs are served, separated by spaces or commas; all where it is not set",
+    "repositories (`owner/name`) whose jobs are served, separated by spaces or commas; all if not set",
 );
 const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
     "ALLOW_PUBLIC_REPOSITORIES",
     "false",
-    "whether jobs of public repositories are served, where strangers can have their code run",
-);
-const ALLOW_INTERNAL_REPOSITORIES: Variable = Variable::with_default(
-    "ALLOW_INTERNAL_REPOSITORIES",
-    "false",
-    "whether jobs of internal repositories are served, which every member of the enterprise can read and may fork",
+    "whether jobs of public repositories are served, in which strangers can run code",
 );
 const REQUIRED_LABELS: Variable = Variable::with_default(
     "REQUIRED_LABELS",
     protocol::SELF_HOSTED,
-    "labels that a job must ask for to be served, separated by spaces or commas; alternatives stand between `|`, and `group:NAME` is one for jobs without labels in that runner group, as in `self-hosted | group:NAME | dependabot`",
+    "labels that a job must request, separated by spaces or commas, with alternatives between `|`; `group:NAME` is for jobs without labels, as in `self-hosted | group:NAME | dependabot`",
 );
 
 /// What [`Policy::from_settings`] reads.
@@ -41,7 +34,6 @@ pub const VARIABLES: &[Variable] = &[
     ALLOWED_OWNERS,
     ALLOWED_REPOSITORIES,
     ALLOW_PUBLIC_REPOSITORIES,
-    ALLOW_INTERNAL_REPOSITORIES,
     REQUIRED_LABELS,
 ];
 
@@ -49,10 +41,9 @@ impl Policy {
     /// Reads the policy.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            owners: settings.parsed_list(&ALLOWED_OWNERS)?,
+            owners: settings.list(&ALLOWED_OWNERS),
             repositories: settings.parsed_list(&ALLOWED_REPOSITORIES)?,
             public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
-            internal: settings.flag(&ALLOW_INTERNAL_REPOSITORIES)?,
             required: settings.parsed(&REQUIRED_LABELS)?,
         })
     }

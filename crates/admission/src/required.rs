@@ -25,10 +25,10 @@ enum Alternative {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequiredError {
     /// Nothing stands between two bars.
-    #[error("an alternative is empty; write labels or `group:NAME` on both sides of each `|`")]
+    #[error("empty alternative: write labels or `group:NAME` on both sides of each `|`")]
     Empty,
     /// A group without a name.
-    #[error("`group:` has no name; write the runner group's name after it")]
+    #[error("`group:` has no name: write the runner group's name after it")]
     NoGroup,
     /// A group among labels.
     #[error(

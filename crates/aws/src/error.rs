@@ -1,25 +1,25 @@
-//! What an AWS error means for the caller.
+//! AWS errors, by what they mean for the caller.
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use protocol::Fault;
 
-/// The kinds of AWS errors that callers tell apart.
+/// The kinds of AWS errors that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Refused for its rate.
+    /// Throttled.
     Throttled,
-    /// No answer, or an error on AWS's side.
+    /// No response, or an error of AWS itself.
     Unavailable,
-    /// What was asked for does not exist.
+    /// The resource does not exist.
     NotFound,
-    /// It exists already.
+    /// The resource already exists.
     AlreadyExists,
     /// Denied or invalid.
     Refused,
 }
 
-/// A failed AWS call: what was tried, on what, and how it was answered.
+/// A failed AWS call: action, target, and the error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{call} on {target} failed: {code}: {message}")]
 pub struct Error {
@@ -31,7 +31,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// Describes a failed call. `call` is spelled as IAM spells it (`ssm:GetParameter`).
+    /// Describes a failed call. `call` is an IAM action (`ssm:GetParameter`).
     pub fn new<E, R>(call: &'static str, target: impl Into<String>, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata,
@@ -46,12 +46,12 @@ impl Error {
             SdkError::TimeoutError(_) => return Self::timed_out(call, target),
             SdkError::ConstructionFailure(_) => (
                 "Construction".to_owned(),
-                "the request could not be built".to_owned(),
+                "cannot build the request".to_owned(),
                 ErrorKind::Refused,
             ),
             _ => (
                 "NoAnswer".to_owned(),
-                "the connection failed or the answer was unreadable".to_owned(),
+                "the connection failed or the response was unreadable".to_owned(),
                 ErrorKind::Unavailable,
             ),
         };
@@ -64,18 +64,18 @@ impl Error {
         }
     }
 
-    /// A call that the caller gave up on before AWS answered, or before its last try.
+    /// A call that timed out before AWS responded, or before its last try.
     pub fn timed_out(call: &'static str, target: impl Into<String>) -> Self {
         Self {
             call,
             target: target.into(),
             code: "Timeout".to_owned(),
-            message: "no answer in time".to_owned(),
+            message: "no response in time".to_owned(),
             kind: ErrorKind::Unavailable,
         }
     }
 
-    /// A call whose request could not be made.
+    /// A call whose request could not be built.
     #[cfg(feature = "executions")]
     pub(crate) fn not_sent(call: &'static str, target: String, message: String) -> Self {
         Self {
@@ -87,12 +87,11 @@ impl Error {
         }
     }
 
-    /// How to take it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub fn fault(&self) -> Fault {
         match self.kind {
             ErrorKind::Throttled => Fault::Throttled,
@@ -104,9 +103,9 @@ impl Error {
     }
 }
 
-/// Sorts an error. The services spell the same thing differently, so this goes by the spellings that
-/// ECS, Lambda, SQS, SSM and Step Functions document. Some codes say nothing: what a parameter's
-/// error is about stands in its message only.
+/// Classifies an error by the codes that ECS, Lambda, SQS, SSM and Step Functions document; the
+/// services spell the same thing differently. Some codes say nothing: only the message tells what
+/// is wrong with a parameter.
 fn kind_of(code: &str, message: &str) -> ErrorKind {
     let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
     let message = message.to_ascii_lowercase();
@@ -117,14 +116,14 @@ fn kind_of(code: &str, message: &str) -> ErrorKind {
         "ThroughputExceeded",
         "TooManyUpdates",
         "SlowDown",
-        // As many executions are open as the account may have: it passes as they end.
+        // The account has its maximum of open executions; it ends as they end.
         "ExecutionLimitExceeded",
     ]) || message.contains("rate exceeded")
         || message.contains("request limit exceeded")
     {
         ErrorKind::Throttled
     } else if is(&["NotFound", "DoesNotExist", "NonExistent"])
-        // StopTask about a task that is gone ([report]).
+        // StopTask for a missing task ([report]).
         //
         // [report]: https://github.com/wazuh/wazuh/issues/25439
         || (["InvalidParameterException", "ClientException"].contains(&code)

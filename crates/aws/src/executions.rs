@@ -1,7 +1,7 @@
-//! Step Functions: the executions of one state machine, each by its name.
+//! Step Functions: the executions of one state machine, by name.
 //!
-//! The only client of Step Functions. It knows nothing of GitHub, so that `verify`, the public door,
-//! can use it too.
+//! The only client of Step Functions. It does not depend on GitHub, so that `verify`, the public
+//! endpoint, can use it.
 
 mod machine;
 
@@ -16,29 +16,28 @@ use crate::{Error, ErrorKind, SdkConfig};
 
 pub use machine::{NotAStateMachine, StateMachineArn};
 
-/// What came of starting an execution.
+/// Result of starting an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
-    /// It runs now.
     New,
-    /// One of that name exists, running or closed.
+    /// An execution of that name exists, running or closed.
     Already,
 }
 
-/// An execution as `DescribeExecution` answers.
+/// An execution from `DescribeExecution`.
 #[derive(Clone, Debug)]
 pub struct Described {
     pub status: Status,
     pub input: String,
-    /// Only where it succeeded.
+    /// Only if it succeeded.
     pub output: Option<String>,
-    /// Only where it failed or was aborted.
+    /// Only if it failed or was aborted.
     pub error: Option<String>,
     pub cause: Option<String>,
     pub ended_at: Option<OffsetDateTime>,
 }
 
-/// An execution as `ListExecutions` answers.
+/// An execution from `ListExecutions`.
 #[derive(Clone, Debug)]
 pub struct Listed {
     pub name: ExecutionName,
@@ -58,7 +57,7 @@ impl Executions {
         Self::over(Client::new(config), machine)
     }
 
-    /// Over a client that exists already, such as a test's.
+    /// Uses an existing client, such as a test's.
     pub fn over(client: Client, machine: StateMachineArn) -> Self {
         Self { client, machine }
     }
@@ -68,13 +67,12 @@ impl Executions {
         self.machine.execution(name)
     }
 
-    /// Starts an execution. Step Functions takes a name once in 90 days, so a second call changes
-    /// nothing. Where the execution runs with the very same input, AWS answers as if it had been
-    /// started now.
+    /// Starts an execution. Step Functions reserves a name for 90 days, so a second call changes
+    /// nothing. If the execution runs with the same input, AWS responds as if it had just started.
     pub async fn start(&self, name: &ExecutionName, order: &Order) -> Result<Started, Error> {
         const CALL: &str = "states:StartExecution";
         let input = serde_json::to_string(order).map_err(|problem| {
-            let problem = format!("the order could not be written as JSON: {problem}");
+            let problem = format!("cannot serialize the order: {problem}");
             Error::not_sent(CALL, name.to_string(), problem)
         })?;
         let answer = self
@@ -92,8 +90,8 @@ impl Executions {
         }
     }
 
-    /// Describes an execution; none where there is none of that name. Descriptions are eventually
-    /// consistent: one that was started a moment ago may not be found yet.
+    /// Describes an execution; `None` if it does not exist. Descriptions are eventually consistent:
+    /// a new execution may not be found yet.
     pub async fn describe(&self, name: &ExecutionName) -> Result<Option<Described>, Error> {
         let answer = self
             .client
@@ -117,8 +115,8 @@ impl Executions {
         }
     }
 
-    /// Lists executions in one state, newest first, among the `limit` started last. Executions whose
-    /// names are not of our form were started by others and are left out.
+    /// Lists executions with one status, newest first, among the `limit` started last. Skips
+    /// executions whose names have another form, which others started.
     pub async fn list(&self, status: Status, limit: usize) -> Result<Vec<Listed>, Error> {
         let mut pages = self
             .client
@@ -167,8 +165,8 @@ impl Executions {
         Ok((page.events, page.next_token))
     }
 
-    /// Stops an execution that has no task; one that does not exist is stopped. Never call it for one
-    /// that has a task: Step Functions would stop the task with it, busy or not.
+    /// Stops an execution that has no task; a missing execution counts as stopped. Never call it
+    /// for an execution with a task: Step Functions would stop the task too, busy or not.
     pub async fn stop(&self, name: &ExecutionName, error: &str, cause: &str) -> Result<(), Error> {
         let answer = self
             .client

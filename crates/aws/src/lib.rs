@@ -1,9 +1,8 @@
-//! The configuration that AWS clients are made from, the one client of Step Functions, and AWS's errors
-//! by kind.
+//! AWS client configuration, the client of Step Functions, and AWS errors by kind.
 //!
-//! A handler's region and credentials are in its environment, fixed for the life of the sandbox. So
-//! there is no provider chain here, only [`sdk_config`]: one TLS client with ring, shared by all
-//! service clients that are made from it.
+//! A handler's environment has its region and credentials, fixed for the life of the sandbox. So
+//! there is no provider chain, only [`sdk_config`]: one TLS client with ring, shared by all service
+//! clients.
 
 mod error;
 #[cfg(feature = "executions")]
@@ -28,7 +27,7 @@ use trust::Trust;
 
 pub use error::{Error, ErrorKind};
 
-/// What [`sdk_config`] reads, but for the credentials: Lambda sets those, and no operator does.
+/// Variables of [`sdk_config`] except the credentials, which Lambda sets and no operator does.
 pub const VARIABLES: &[Variable] = &[
     shared::AWS_REGION,
     shared::AWS_ENDPOINT_URL,
@@ -37,25 +36,25 @@ pub const VARIABLES: &[Variable] = &[
 
 const ACCESS_KEY: Variable = Variable::required(
     "AWS_ACCESS_KEY_ID",
-    "access key of the handler's role; Lambda sets it",
+    "access key of the handler's role; set by Lambda",
 );
 const SECRET_KEY: Variable = Variable::required(
     "AWS_SECRET_ACCESS_KEY",
-    "secret key of the handler's role; Lambda sets it",
+    "secret key of the handler's role; set by Lambda",
 );
 const SESSION_TOKEN: Variable = Variable::optional(
     "AWS_SESSION_TOKEN",
-    "session token of the handler's role; Lambda sets it",
+    "session token of the handler's role; set by Lambda",
 );
 
-/// How long a connection may take to open. AWS endpoints in the region answer within milliseconds;
-/// a lost packet must not cost `verify` its ten seconds.
+/// Connect timeout. AWS endpoints in the region answer within milliseconds; a lost packet must not
+/// cost `verify` its ten seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one try of a call may take.
+/// Timeout of one try of a call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The configuration that every client of a handler is made from. `attempts` is how often one call
-/// is tried in all, with jittered exponential back-off between.
+/// The configuration of every client of a handler. `attempts` is the total number of tries of a
+/// call, with jittered exponential back-off.
 pub fn sdk_config(
     settings: &Settings,
     attempts: u32,

@@ -1,49 +1,47 @@
-//! Whom a handler trusts to be AWS.
+//! The certificate authorities that a handler trusts for AWS.
 //!
 //! | configuration | authorities |
 //! |---|---|
 //! | `AWS_CA_BUNDLE` | those in that file |
 //! | `AWS_ENDPOINT_URL`, or a region of another partition than `aws` | the system's |
-//! | else | [Amazon Trust Services]' five, which certify every endpoint there |
+//! | otherwise | the five of [Amazon Trust Services], which certify every endpoint there |
 //!
-//! Reading the system's 145 takes longer than all the rest of a handler's start
-//! (docs/performance.md), and five trusted authorities are fewer than 145.
+//! Parsing the system's 145 takes longer than the rest of a handler's start (docs/performance.md),
+//! and five trusted authorities are fewer than 145.
 //!
 //! [Amazon Trust Services]: https://www.amazontrust.com/repository/
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use runtime::settings::{Error, Settings, shared};
 
-/// All five roots, as their owner recommends for a trust store of one's own; the first of them to
-/// expire does so at the end of 2037.
+/// All five roots, as Amazon recommends for a trust store. The first one expires at the end of
+/// 2037.
 const AMAZON: &str = include_str!("amazon-trust-services.pem");
 
-/// What a certificate begins with in PEM.
+/// Start of a certificate in PEM.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// How the regions of the partition `aws` begin. Their names have three parts (`eu-west-1`); four, as
-/// in `us-gov-west-1` or `eusc-de-east-1`, are another partition's, which may have other authorities.
+/// Prefixes of the regions of the partition `aws`. Their names have three parts (`eu-west-1`); four
+/// parts, as in `us-gov-west-1` or `eusc-de-east-1`, mean another partition, which may use other
+/// authorities.
 const AREAS: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
 
-/// Authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Amazon's own.
     Amazon,
-    /// The system's.
     System,
     /// Those in a file, as PEM.
     Bundle(String),
 }
 
 impl Trust {
-    /// Whom the settings trust.
+    /// The authorities that the settings select.
     pub(crate) fn of(settings: &Settings) -> Result<Self, Error> {
         if let Some(path) = settings.maybe(&shared::AWS_CA_BUNDLE) {
             return match std::fs::read_to_string(&path) {
                 Ok(pem) if pem.contains(CERTIFICATE) => Ok(Self::Bundle(pem)),
-                Ok(_) => Err(unusable(path, "there is no certificate in it".to_owned())),
-                Err(error) => Err(unusable(path, format!("it cannot be read: {error}"))),
+                Ok(_) => Err(unusable(path, "it contains no certificate".to_owned())),
+                Err(error) => Err(unusable(path, format!("cannot read it: {error}"))),
             };
         }
         let region = settings.text(&shared::AWS_REGION)?;
@@ -56,7 +54,7 @@ impl Trust {
         }
     }
 
-    /// What a client is made with.
+    /// Trust store of a client.
     pub(crate) fn context(self) -> TlsContext {
         let pem = match self {
             Self::System => return TlsContext::default(),
@@ -64,7 +62,7 @@ impl Trust {
             Self::Bundle(pem) => pem,
         };
         let store = TrustStore::empty().with_pem_certificate(pem);
-        // It can only fail for a provider that takes no custom authorities; rustls takes them.
+        // Fails only for a provider without custom authorities; rustls supports them.
         TlsContext::builder()
             .with_trust_store(store)
             .build()

@@ -49,7 +49,7 @@ pub async fn read(
     tracing::info!(
         families = described,
         offers = offers.len(),
-        "task definitions read from ECS"
+        "read the task definitions from ECS"
     );
     Ok(Catalogue {
         read_at: now,
@@ -71,7 +71,11 @@ async fn describe(ecs: &Client, family: &str) -> Result<Option<Offer>, aws::Erro
                 .task_definition()
                 .and_then(|definition| Offer::of(family, definition, answer.tags()));
             if offer.is_none() {
-                tracing::debug!(family, tag = crate::LABELS_TAG, "no labels tag, no offer");
+                tracing::debug!(
+                    family,
+                    tag = crate::LABELS_TAG,
+                    "skipping a task definition without a labels tag"
+                );
             }
             Ok(offer)
         }
@@ -81,7 +85,7 @@ async fn describe(ecs: &Client, family: &str) -> Result<Option<Offer>, aws::Erro
                 .as_service_error()
                 .is_some_and(DescribeTaskDefinitionError::is_client_exception) =>
         {
-            tracing::warn!(family, "the family has no active revision any more");
+            tracing::warn!(family, "skipping a family without an active revision");
             Ok(None)
         }
         Err(error) => Err(aws::Error::new(

@@ -1,54 +1,54 @@
 //! What a 404 about a job means.
 //!
-//! GitHub answers 404 for what does not exist, for what an App may not see, and, in outages, for
-//! what is there. Only the first says anything about the job, and an execution that believes one of
-//! the others ends while its job waits. So a 404 is held against what else GitHub shows.
+//! GitHub answers 404 for what does not exist, for what the App may not see, and, during outages,
+//! for what exists. Only the first says anything about the job; trusting one of the others would
+//! end an execution while its job waits. So a 404 is compared with what else GitHub shows.
 
-/// What a look at something beside the job showed.
+/// The result of looking up something related to the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Look {
     /// GitHub shows it.
     Shown,
-    /// GitHub answers that there is no such thing, or that we may not see it (404 or 403).
+    /// GitHub says that it does not exist or is not visible (404 or 403).
     Hidden,
-    /// GitHub did not answer in either way, or was not asked.
+    /// GitHub gave neither answer, or was not asked.
     Unclear,
 }
 
-/// What is known when GitHub has answered 404 for a job.
+/// What is known after a 404 for a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NotFound {
     /// The job's repository.
     pub repository: Look,
-    /// Whether the App's installation includes the repository, by another endpoint than the
-    /// repository's own. Matters only where the repository is hidden.
+    /// Whether the App's installation includes the repository, from another endpoint than the
+    /// repository's own. Only used if the repository is hidden.
     pub included: Look,
-    /// The repository's list of workflow runs: proves that the part of GitHub that knows jobs
-    /// answers, and that the App may read there. Without that permission every job is a 404.
+    /// The repository's list of workflow runs: proves that GitHub's Actions API works and that the
+    /// App may read it. Without that permission every job is a 404.
     pub runs: Look,
-    /// The job's own run. GitHub keeps a job for as long as its run.
+    /// The job's own run. GitHub keeps a job as long as its run.
     pub run: Look,
-    /// Whether the job, and its run, were hidden again after a pause.
+    /// Whether the job and its run were hidden again after a delay.
     pub repeated: bool,
 }
 
-/// What is done about a job for which GitHub answered 404.
+/// How to treat the 404.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnNotFound {
-    /// The job is gone: its run was deleted. It wants no runner any more.
+    /// The job is gone, because its run was deleted. It needs no runner.
     Absent,
-    /// The App does not see the repository: permanent until somebody installs it there.
+    /// The App cannot see the repository: permanent until someone installs it there.
     NotInstalled,
-    /// Nothing is known of the job: transient, ask again later.
+    /// Unknown: transient, ask again later.
     Unavailable,
 }
 
-/// Decides what a 404 about a job means. An execution never ends well on that status alone: the job
-/// is gone only where its repository answers, its run does not, and both stay so.
+/// Decides what a 404 about a job means. A 404 alone never ends an execution: the job is gone only
+/// if its repository answers, its run does not, and both repeat.
 pub const fn on_not_found(seen: NotFound) -> OnNotFound {
     match (seen.repository, seen.included) {
         (Look::Hidden, Look::Hidden) => OnNotFound::NotInstalled,
-        // Two answers contradict each other, or there was but one.
+        // Contradictory answers, or only one look.
         (Look::Hidden | Look::Unclear, _) => OnNotFound::Unavailable,
         (Look::Shown, _) => match (seen.runs, seen.run, seen.repeated) {
             (Look::Shown, Look::Hidden, true) => OnNotFound::Absent,
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn one_endpoint_alone_never_settles_it() {
-        // Whatever one endpoint says while the others say nothing, nothing is decided.
+        // One endpoint decides nothing while the others do not answer.
         for seen in every() {
             let answers = [seen.repository, seen.included, seen.runs, seen.run];
             let told = answers

@@ -1,5 +1,5 @@
-//! What steps answer the state machine with, where that holds an attempt or an outcome. Each is
-//! written by one handler, carried by the state machine, and read by another.
+//! Results of steps that contain an attempt or an outcome. One handler writes each, the state
+//! machine carries it, and another handler reads it.
 
 use protocol::{PlannedRunner, RunnerName};
 use serde::{Deserialize, Serialize};
@@ -9,70 +9,65 @@ use crate::attempt::Attempt;
 use crate::give_up::GiveUp;
 use crate::outcomes::Outcome;
 
-/// What `launch` answers. In JSON its fields are in camel case.
+/// Result of `launch`. JSON fields are in camel case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
-    /// The RunTask request.
     pub run_task: Value,
-    /// The runner that the task will be.
     pub runner: PlannedRunner,
-    /// The attempt, for `cleanup` to go on from.
+    /// The attempt, from which `cleanup` continues.
     pub attempt: Attempt,
 }
 
-/// The message of `cleanup`'s `StillQueued`: the job still waits, and another attempt follows. In JSON
-/// its fields are in camel case.
+/// Message of `cleanup`'s `StillQueued`: another attempt follows. JSON fields are in camel case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextAttempt {
-    /// What became of the last attempt, for the console.
+    /// Outcome of the last attempt, for the console.
     pub outcome: Outcome,
-    /// The same in a sentence.
+    /// The same as a sentence.
     pub detail: String,
-    /// How long the state machine waits.
+    /// Seconds that the state machine waits.
     pub wait_seconds: u64,
-    /// How the next attempt goes.
+    /// The next attempt.
     pub attempt: Attempt,
 }
 
-/// The message of `cleanup`'s `GaveUp`: the execution ends without its job served.
+/// Message of `cleanup`'s `GaveUp`: the execution fails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenUp {
-    /// Why; the execution's error.
+    /// The execution's error.
     pub error: GiveUp,
     /// What happened and what to change; the execution's cause.
     pub cause: String,
 }
 
-/// What `cleanup` answers where the execution ends well, which is the execution's output: where a
-/// person looks next. In JSON its fields are in camel case. One of an older version may say less.
+/// Result of `cleanup` for a successful execution, which is the execution's output and helps an
+/// operator. JSON fields are in camel case. Older versions may have fewer fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutionOutput {
-    /// What became of the last attempt.
+    /// Outcome of the last attempt.
     pub outcome: Outcome,
-    /// The same in a sentence.
+    /// The same as a sentence.
     #[serde(default)]
     pub detail: String,
-    /// Where the job stood at GitHub, in words; null where GitHub was not asked.
+    /// The job's status at GitHub as text; null if GitHub was not asked.
     pub job: Option<String>,
     /// The runner that took the job.
     pub served_by: Option<String>,
     /// The last attempt's runner.
     pub runner: Option<RunnerName>,
-    /// The ARN of its task.
+    /// ARN of its task.
     pub task: Option<String>,
-    /// Where that logs.
+    /// Its log stream.
     pub log: Option<LogStream>,
 }
 
-/// A log stream in CloudWatch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogStream {
-    /// Its group; null where the deployment names none.
+    /// Null if the deployment sets none.
     pub group: Option<String>,
-    /// Its name.
     pub stream: String,
 }
 

@@ -1,26 +1,26 @@
-//! What an execution remembers from one attempt to the next.
+//! State that an execution keeps between attempts.
 
 use serde::{Deserialize, Serialize};
 
-/// So many runners in a row that nobody gave a job are a sign that somebody should look at.
+/// This many consecutive runners that GitHub never assigned a job are a sign of a problem.
 pub(crate) const UNPICKED_SIGN: u32 = 3;
 
-/// One try at getting the job a runner. `cleanup` makes the next one, `launch` follows it, the
-/// state machine only carries it.
+/// One attempt to get the job a runner. `cleanup` creates the next one, `launch` follows it, the
+/// state machine carries it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Its number inside the execution, from 1.
+    /// Number within the execution, from 1.
     pub number: u32,
-    /// Attempts spent on faults so far; bounded by the fault budget.
+    /// Attempts that ended in a fault; bounded by the fault budget.
     pub faults: u32,
-    /// Attempts in a row that ended for want of capacity, or because something outside was in the way.
+    /// Consecutive attempts that ended because of missing capacity or an external cause.
     pub refusals: u32,
-    /// Attempts whose runner nobody gave a job, since a runner last had one.
+    /// Attempts whose runner got no job, since a runner last had one.
     pub unpicked: u32,
-    /// How far to go down the list of capacity providers.
+    /// Index into the list of capacity providers.
     pub capacity_step: u32,
-    /// Which subnet to begin with.
+    /// Index of the first subnet.
     pub subnet_step: u32,
 }
 
@@ -37,18 +37,18 @@ impl Attempt {
         }
     }
 
-    /// Whether GitHub is asked if the job is still queued before anything is launched: in every attempt
-    /// but the first, because another's runner may have taken the job meanwhile, and a runner that
-    /// nobody needs would idle.
+    /// Whether to ask GitHub if the job is still queued before anything is launched. True for every
+    /// attempt except the first: another runner may have taken the job meanwhile, and a surplus
+    /// runner would idle.
     pub const fn rechecks(&self) -> bool {
         self.number > 1
     }
 
-    /// What an operator should look at while the execution goes on, if anything.
+    /// Advice for the operator while the execution continues, if any.
     pub fn advice(&self) -> Option<String> {
         (self.unpicked >= UNPICKED_SIGN).then(|| {
             format!(
-                "{} runners in a row listened and got no job. If other jobs of this scope are picked up, check that the runner group is visible to the job's repository; if none is, check githubstatus.com",
+                "{} consecutive runners listened and got no job. If other jobs of this scope are picked up, check that the runner group is visible to the job's repository; otherwise check githubstatus.com",
                 self.unpicked
             )
         })

@@ -1,16 +1,16 @@
-//! Why ECS did not run a task, read from the sentence that it gives.
+//! Classifies the reason why ECS did not run a task.
 //!
-//! ECS reports a reason as text: its own sentence, EC2's, containerd's or a registry's, with the
-//! names of an account's resources in the middle. So a text is read in two steps:
+//! ECS reports a reason as text: its own, EC2's, containerd's or a registry's, mixed with the names
+//! of an account's resources. It is classified in two steps:
 //!
-//! 1. [`names::cut`] removes what a person or AWS has *named*: image references, ARNs, addresses,
-//!    account numbers, digests, ids. An account number holds `403` and an image is called
-//!    `build-agent`: neither says anything about the failure.
-//! 2. [`phrases::TABLE`] is searched for whole words in what is left. Each phrase has a meaning and a
+//! 1. [`names::cut`] removes *names*: image references, ARNs, addresses, account numbers, digests,
+//!    ids. An account number can contain `403` and an image can be called `build-agent`: neither says
+//!    anything about the failure.
+//! 2. [`phrases::TABLE`] is searched for whole words in the rest. Each phrase has a meaning and a
 //!    source.
 //!
-//! Where a text says several things, the one that passes wins: a registry that times out may also
-//! say that it refused.
+//! If a text says several things, a transient meaning wins: a registry that times out may also
+//! report a rejection.
 
 mod names;
 mod phrases;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::outcomes::Outcome;
 use phrases::Says;
 
-/// Names of RunTask's errors that need a person whatever their text says ([errors]).
+/// RunTask errors that are permanent whatever their text says ([errors]).
 ///
 /// [errors]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html#API_RunTask_Errors
 const NEEDS_A_PERSON: &[&str] = &[
@@ -32,7 +32,7 @@ const NEEDS_A_PERSON: &[&str] = &[
     "ECS.UnsupportedFeatureException",
 ];
 
-/// Why a task that was accepted never ran, or was stopped.
+/// Why an accepted task never ran, or was stopped.
 pub(crate) fn stopped(reason: &str) -> Outcome {
     let text = Text::of(reason);
     if text.says(Says::Pull) {
@@ -51,9 +51,9 @@ pub(crate) fn stopped(reason: &str) -> Outcome {
     .unwrap_or(Outcome::Unknown)
 }
 
-/// An image that could not be pulled. A registry that is not reached passes, and wins over what else
-/// the text says. "Not found" may mean "not pushed yet" and is tried again a few times; only a
-/// refusal, or an image for another platform, needs a person at once.
+/// An image that could not be pulled. An unreachable registry is transient and wins over the rest
+/// of the text. "Not found" may mean "not pushed yet" and is retried a few times. Only a rejection,
+/// or an image for another platform, is permanent.
 fn pull(text: &Text) -> Outcome {
     text.first(&[
         (Says::Throttled, Outcome::ImagePullFailed),
@@ -65,8 +65,8 @@ fn pull(text: &Text) -> Outcome {
     .unwrap_or(Outcome::ImagePullFailed)
 }
 
-/// How RunTask itself was answered: the error as a state machine sees it. What is unknown passes:
-/// only what is known to need a person is for good.
+/// RunTask's error, as the state machine sees it. An unknown error is transient; only a known one
+/// is permanent.
 pub(crate) fn refused(error: &str, cause: &str) -> Outcome {
     let text = Text::of(cause);
     text.first(&[
@@ -81,7 +81,8 @@ pub(crate) fn refused(error: &str, cause: &str) -> Outcome {
         if NEEDS_A_PERSON.contains(&error) {
             Outcome::TaskRefused
         } else if error == "ECS.ThrottlingException" {
-            // AWS says `ECS.AmazonECSException`; should it ever model the error, this is its name.
+            // AWS reports `ECS.AmazonECSException`; if it ever models the error, it will have this
+            // name.
             Outcome::Throttled
         } else {
             Outcome::TaskNeverStarted
@@ -89,7 +90,7 @@ pub(crate) fn refused(error: &str, cause: &str) -> Outcome {
     })
 }
 
-/// A text without names, between spaces, so that a phrase is found as whole words.
+/// A text without names, between spaces, so that phrases match whole words.
 struct Text(String);
 
 impl Text {
@@ -107,7 +108,7 @@ impl Text {
             .any(|phrase| phrase.says == what && self.0.contains(&format!(" {} ", phrase.words)))
     }
 
-    /// What the first meaning that the text has stands for.
+    /// The outcome of the first meaning that the text has.
     fn first(&self, order: &[(Says, Outcome)]) -> Option<Outcome> {
         order
             .iter()
@@ -116,8 +117,8 @@ impl Text {
     }
 }
 
-/// What a cause in JSON tells: RunTask's `Failures`, a service's error. All else in it (tags,
-/// environment, names) belongs to the task and not to the reason.
+/// The reason in a JSON cause: RunTask's `Failures`, or a service's error. The rest of it (tags,
+/// environment, names) belongs to the task.
 fn told(cause: &str) -> Option<String> {
     let json: Value = serde_json::from_str(cause).ok()?;
     if !(json.is_object() || json.is_array()) {

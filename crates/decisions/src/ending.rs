@@ -1,4 +1,4 @@
-//! What may be ended: runners, their tasks, what they leave behind.
+//! What may be stopped or deleted: runners, their tasks, their leftovers.
 
 use std::time::Duration;
 
@@ -9,54 +9,52 @@ use crate::outcome::Ended;
 use crate::outcomes::Outcome;
 use crate::ownership::Status;
 
-/// A runner may take this long from its task's start until it listens; nothing younger is idle.
+/// The longest time from a task's start until its runner listens; a younger runner is not idle.
 const BOOT_LIMIT: Duration = Duration::from_mins(10);
 
-/// A runner listens within this time from its container's start, or its agent has ended it: longer than
+/// A runner listens within this time after its container started, or its agent ends it. Longer than
 /// the agent waits for the first connection (about three minutes).
 const LISTEN_LIMIT: Duration = Duration::from_mins(4);
-/// A task ends this soon after its runner's job. GitHub forgets the runner as the job completes, the
-/// listener ends then, and the agent ends a listener that does not.
+/// A task ends this soon after its runner's job. GitHub removes the runner when the job completes,
+/// the listener exits then, and the agent ends a listener that does not.
 const END_LIMIT: Duration = Duration::from_mins(5);
-/// The same where the runner may have run another job than its own, of which nothing is known here.
+/// The same if the runner may have run another job, about which nothing is known here.
 const OTHER_END_LIMIT: Duration = Duration::from_hours(1);
-/// So often GitHub has to be asked for a runner by its name, and not know it each time, before that
-/// counts: one answer may be a page read while it changed, or an outage.
+/// How often GitHub must not find a runner by its name before that counts: a single answer may be a
+/// page that changed during the read, or an outage.
 const LOOKS: u32 = 2;
 
-/// What is seen of a runner that somebody would like to be rid of.
+/// What is known about a runner that may be retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // Four facts, each seen on its own.
+#[allow(clippy::struct_excessive_bools)] // Four independent facts.
 pub struct RunnerSeen {
     /// GitHub says that it runs a job.
     pub busy: bool,
     /// GitHub says that it is connected.
     pub online: bool,
-    /// Whether a task of ours runs it.
+    /// Whether a task of this deployment runs it.
     pub has_task: bool,
-    /// How long ago its task was created, or its registration issued.
+    /// Age of its task, or of its registration.
     pub age: Duration,
-    /// Whether its own job was cancelled before any runner took it.
+    /// Whether its own job was cancelled before a runner took it.
     pub cancelled: bool,
 }
 
-/// What may be done about a runner.
+/// What to do about a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retire {
-    /// Nothing.
     Leave,
-    /// Delete it at GitHub, and stop its task only where [`may_stop`] allows it then.
+    /// Delete it at GitHub, and stop its task only if [`may_stop`] then allows it.
     Delete,
 }
 
-/// Decides whether a runner may be retired. `idle` is how long a runner may listen without a job; it
-/// is never less than two minutes, because somebody may be counting on a runner whose own job ran
-/// elsewhere.
+/// Decides whether a runner may be retired. `idle` is how long a runner may listen without a job.
+/// It is at least two minutes, because a job may depend on a runner whose own job ran elsewhere.
 pub fn retire(seen: RunnerSeen, idle: Duration) -> Retire {
     let idle = idle.max(Duration::from_mins(2));
     let surplus = match (seen.online, seen.has_task) {
         (true, _) => seen.age >= idle,
-        // Registered, no longer running and not about to: a leftover.
+        // Registered, but its task has ended: a leftover.
         (false, false) => seen.age >= BOOT_LIMIT,
         // Still booting, or ended by its own watchdog: the task's end cleans up.
         (false, true) => false,
@@ -68,57 +66,56 @@ pub fn retire(seen: RunnerSeen, idle: Duration) -> Retire {
     }
 }
 
-/// GitHub's answer to the deletion of a runner.
+/// GitHub's response to the deletion of a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// 204: it is deleted and gets no job any more.
+    /// 204: deleted; it gets no more jobs.
     Granted,
-    /// 404: it ended, or ends by itself.
+    /// 404: it has ended, or is about to.
     Absent,
-    /// 422: it runs somebody's job.
+    /// 422: it has a job.
     Refused,
 }
 
-/// Whether a runner's task may be stopped. Whatever was seen of the runner before may be out of date;
-/// GitHub's word that it is deleted cannot be.
+/// Whether a runner's task may be stopped. Everything else that is known about the runner may be
+/// out of date; GitHub's deletion cannot be.
 pub fn may_stop(answer: Deletion) -> bool {
     answer == Deletion::Granted
 }
 
-/// What is seen of a task whose runner is missing where GitHub lists all runners of the scope.
+/// What is known about a task whose runner is missing from GitHub's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbsentRunner<'a> {
-    /// How often GitHub, asked for this very runner by its name, has not known it, without a pause
-    /// in which it did.
+    /// How often in a row GitHub did not find this runner by its name.
     pub unknown: u32,
-    /// How long ago its task's containers started.
+    /// Time since its task's containers started.
     pub up_for: Duration,
-    /// Whether the execution that started it still works for its job.
+    /// Whether the execution that started it still runs.
     pub execution_runs: bool,
-    /// Where that job stands at GitHub; `None` where GitHub was not asked or did not say.
+    /// The job's status at GitHub; `None` if unknown.
     pub job: Option<&'a JobStatus>,
-    /// How long ago that job completed, if it has.
+    /// Time since the job completed.
     pub over_for: Option<Duration>,
-    /// Whether this very runner ran it.
+    /// Whether this runner ran the job.
     pub ran_it: bool,
 }
 
-/// What is done about such a task.
+/// What to do about such a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnAbsent {
-    /// Nothing: it ends by itself, or may run somebody's job.
+    /// Nothing: it ends by itself, or may run a job.
     Leave,
-    /// It listens for nothing while its own job is queued or held back: it is stopped, and its
-    /// execution launches again if the job is queued then.
+    /// It listens in vain while its own job is queued or held back. Stop it; its execution retries
+    /// if the job is queued then.
     StopGhost,
-    /// Its job is over and it has not ended: it is stopped, and its execution ends.
+    /// Its job is over and it has not ended. Stop it; its execution ends.
     StopHung,
-    /// Nobody waits for it any more: it is stopped.
+    /// Nothing depends on it any more. Stop it.
     StopOrphan,
 }
 
-/// Decides that. GitHub lists a runner for as long as it runs a job, so one that GitHub does not know
-/// can be given nothing and runs nothing; but GitHub has to be sure.
+/// Decides what to do about such a task. GitHub lists a runner as long as it runs a job, so a
+/// runner that GitHub does not know has no job and gets none; but the answer must repeat.
 pub fn on_absent(seen: AbsentRunner<'_>) -> OnAbsent {
     if seen.unknown < LOOKS || seen.up_for < LISTEN_LIMIT {
         return OnAbsent::Leave;
@@ -141,22 +138,22 @@ pub fn on_absent(seen: AbsentRunner<'_>) -> OnAbsent {
     }
 }
 
-/// What is done about an execution whose job was cancelled before any runner took it.
+/// What to do about an execution whose job was cancelled before a runner took it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCancel {
-    /// It has no task: it is stopped.
+    /// It has no task: stop it.
     Stop,
-    /// It has a task, and stopping it would stop that, busy or not: its runner is retired, and it
-    /// ends by itself when the task does.
+    /// It has a task, and stopping the execution would stop the task, busy or not. Retire its
+    /// runner; the execution ends with the task.
     RetireRunner,
     /// It ends by itself.
     Leave,
-    /// It is on its way to a task: look again.
+    /// It is about to start a task: look again.
     LookAgain,
 }
 
-/// Decides that by the state that the execution entered last; none where it is not known, as where a
-/// newer version of the state machine has another.
+/// Decides by the state that the execution entered last; `None` if unknown, for example if a newer
+/// version of the state machine has another state.
 pub fn on_cancel(state: Option<State>) -> OnCancel {
     match state {
         Some(State::Wait) => OnCancel::Stop,
@@ -168,16 +165,16 @@ pub fn on_cancel(state: Option<State>) -> OnCancel {
     }
 }
 
-/// Whether the event of a task's end is followed by removing what *that task's* runner left. An
-/// execution that runs does it itself, and its present attempt may be a later one.
+/// Whether to remove what a stopped task's runner left. A running execution does that itself, and
+/// its current attempt may be a later one.
 pub fn cleans_after_task(execution: Status) -> bool {
     execution != Status::Running
 }
 
 impl Ended {
-    /// Whether the attempt may have left its registration in SSM. An agent deletes it before the
-    /// listener starts, so one that ran a job left none. A call saved for every happy job counts:
-    /// SSM's rate limit is the first that a burst meets.
+    /// Whether the attempt may have left its registration in SSM. The agent deletes it before the
+    /// listener starts, so a runner that ran a job left none. The saved call matters: a burst meets
+    /// SSM's rate limit first.
     pub fn leaves_a_registration(&self) -> bool {
         !matches!(
             self.outcome,
@@ -194,8 +191,8 @@ impl Ended {
         !matches!(self.outcome, Outcome::RanJob | Outcome::EndedWithoutJob)
     }
 
-    /// Whether GitHub is asked about the job. It is not where it has just answered, where it has
-    /// asked to be left alone, and where what is wrong would only be wrong again.
+    /// Whether to ask GitHub about the job. Not if it has just answered, if it rate limited us, or
+    /// if the same error would repeat.
     pub fn asks_github(&self) -> bool {
         let permanent_step =
             self.outcome == Outcome::StepRefused && self.fault != Some(Fault::AwsRefused);

@@ -1,12 +1,12 @@
-//! How the agent says by its exit code what became of its runner.
+//! The agent's exit codes, which name its runner's outcome.
 //!
-//! Zero means "a job ran to its end", whatever the job's result was: a failed job is GitHub's
-//! business, and a non-zero code makes Step Functions see a failed task. The other codes keep clear
-//! of 1, 2 (a shell's), 125 to 127 (a container engine's) and 128 + n (a signal's).
+//! Zero means "a job ran to its end", whatever the job's result: a failed job is GitHub's business,
+//! and a non-zero code would fail the task. The other codes avoid 1 and 2 (shells), 125 to 127
+//! (container engines) and 128 + n (signals).
 
 macro_rules! exits {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
-        /// What the agent ended with.
+        /// How the agent ended.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum AgentExit {
@@ -14,10 +14,9 @@ macro_rules! exits {
         }
 
         impl AgentExit {
-            /// Every code there is.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The outcome's name, as the agent logs it.
+            /// The outcome's name in the agent's log.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
@@ -28,41 +27,40 @@ macro_rules! exits {
 exits! {
     /// A job ran to its end.
     RanJob = 0,
-    /// No job came within the limit; the agent's watchdog shut the listener down.
+    /// No job came within the limit; the watchdog ended the listener.
     Idle = 20,
-    /// The listener ended well without having run a job: GitHub let the runner go.
+    /// The listener exited well without a job: GitHub dismissed the runner.
     EndedWithoutJob = 21,
-    /// GitHub refused the registration.
+    /// GitHub rejected the registration.
     Refused = 22,
-    /// GitHub refuses this runner version.
+    /// GitHub rejects this runner version.
     VersionTooOld = 23,
-    /// Another listener holds this runner's session.
+    /// Another listener has this runner's session.
     SessionConflict = 24,
-    /// The listener failed otherwise.
+    /// The listener failed in another way.
     ListenerFailed = 25,
-    /// SIGTERM came while no job was running.
+    /// SIGTERM without a job.
     Stopped = 26,
-    /// SIGTERM came while a job was running.
+    /// SIGTERM during a job.
     StoppedInJob = 27,
     /// The registration could not be read from SSM.
     RegistrationUnavailable = 28,
     /// The task's environment or the image is wrong.
     Misconfigured = 29,
-    /// The listener never reached GitHub: it was not listening within the connection limit.
+    /// The listener did not reach GitHub within the connect limit.
     NoConnection = 30,
-    /// The runner's worker process died while a job was running.
+    /// The job's worker process died.
     WorkerDied = 31,
-    /// The task's memory limit was reached while a job was running.
+    /// The task ran out of memory during a job.
     MemoryExhausted = 32,
 }
 
 impl AgentExit {
-    /// The process exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// Reads an exit code as ECS reports it.
+    /// Parses an exit code as ECS reports it.
     pub fn from_code(code: i32) -> Option<Self> {
         Self::ALL
             .iter()

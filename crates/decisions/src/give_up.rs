@@ -1,8 +1,8 @@
-//! Why an execution ends without its job served.
+//! Reasons for which an execution fails.
 //!
-//! [`judge`](crate::judge) gives a job up for a [`GiveUp`], whose name becomes the execution's error.
-//! The event of that end, `sweep` and a later execution read the name back as a [`Failure`], which
-//! also knows the errors that AWS names.
+//! [`judge`](crate::judge) gives a job up with a [`GiveUp`], whose name becomes the execution's
+//! error. The event of that failure, `sweep` and a later execution parse the name as a [`Failure`],
+//! which also knows AWS's error names.
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ use crate::outcomes::Outcome;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident,)+) => {
-        /// Why an execution ends without its job served. Its name is the execution's error.
+        /// Why an execution fails. Its name is the execution's error.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "&'static str")]
         pub enum GiveUp {
             $($(#[doc = $doc])+ $variant,)+
-            /// A step met this fault.
+            /// A step threw this fault.
             Fault(Fault),
         }
 
         impl GiveUp {
-            /// Every reason but the faults, which are [`Fault::ALL`].
+            /// Every reason except the faults, which are [`Fault::ALL`].
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The execution's error.
@@ -38,28 +38,29 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Runner after runner listened and got no job, until the job's day in the queue was over.
+    /// Runners listened and got no job until the queue limit.
     NeverPickedUp,
-    /// The attempts that may end in faults are spent.
+    /// The fault budget is spent.
     BudgetSpent,
-    /// The job's day in the queue is over.
+    /// The queue limit is reached.
     QueueLimit,
-    /// The job left the queue while its execution waited for the next attempt, which was stopped.
+    /// The job left the queue while its execution waited for the next attempt, so `sweep` stopped
+    /// it.
     JobCancelled,
-    /// GitHub refuses this runner version.
+    /// GitHub rejects this runner version.
     RunnerTooOld,
-    /// The registry refuses the image, or it is for another platform.
+    /// The registry rejects the image, or it is for another platform.
     ImageRefused,
-    /// The task's environment or image is not this system's.
+    /// The task's environment or image is wrong.
     Misconfigured,
-    /// ECS refuses the task.
+    /// ECS rejects the task.
     TaskRefused,
-    /// A step failed for a permanent reason that is no fault of ours.
+    /// A step failed for a permanent reason that is not one of this system's faults.
     StepRefused,
 }
 
 impl GiveUp {
-    /// The reason of that name.
+    /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -68,8 +69,8 @@ impl GiveUp {
             .or_else(|| Fault::from_name(name).map(Self::Fault))
     }
 
-    /// Why an attempt that ended so is the last one. The fault tells more than the outcome, where a
-    /// step threw one.
+    /// Why an attempt with this end is the last one. A step's fault is more specific than the
+    /// outcome.
     pub(crate) fn of(outcome: Outcome, fault: Option<Fault>) -> Self {
         match (fault, outcome) {
             (Some(fault), _) => Self::Fault(fault),
@@ -88,9 +89,9 @@ impl From<GiveUp> for &'static str {
     }
 }
 
-/// The name of no reason that this version knows.
+/// The name of an unknown reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no reason for giving up that this version knows")]
+#[error("{0:?} is not a known reason for giving up")]
 pub struct UnknownReason(String);
 
 impl TryFrom<String> for GiveUp {
@@ -107,22 +108,21 @@ impl fmt::Display for GiveUp {
     }
 }
 
-/// What a failed execution's error tells.
+/// A failed execution's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// A reason of ours: `cleanup` gave up, or a step threw a fault that no state takes further.
+    /// A reason of this system: `cleanup` gave up, or a step threw a fault that no state catches.
     Named(GiveUp),
-    /// The Lambda service failed, or throttled us.
+    /// The Lambda service failed or throttled.
     LambdaService,
-    /// A role may not do what the state machine asks for.
+    /// A role lacks a permission that the state machine needs.
     Permissions,
-    /// Any other error: of AWS, of a newer version, or of a person who stopped the execution.
+    /// Any other error: of AWS, of a newer version, or from whoever stopped the execution.
     Unknown,
 }
 
 impl Failure {
-    /// Reads an execution's error. The names of Lambda's own service are those that AWS documents
-    /// ([errors]).
+    /// Parses an execution's error. AWS documents the Lambda service's names ([errors]).
     ///
     /// [errors]: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
     pub fn from_name(error: &str) -> Self {
@@ -139,7 +139,7 @@ impl Failure {
         }
     }
 
-    /// Whether it is an outage of AWS or GitHub, or their rate limits.
+    /// Whether it is an outage or a rate limit of AWS or GitHub.
     pub(crate) fn is_external(self) -> bool {
         match self {
             Self::Named(GiveUp::Fault(fault)) => fault.class() == Class::Transient,

@@ -1,39 +1,35 @@
-//! Where a job stands at GitHub.
+//! A job's status at GitHub.
 
 use time::OffsetDateTime;
 
-/// Where a job stands at GitHub.
+/// A job's status at GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobStatus {
-    /// It wants a runner.
+    /// Waits for a runner.
     Queued,
-    /// It waits for an approval or for its concurrency group; a new `queued` event will follow.
+    /// Waits for an approval or its concurrency group; a new `queued` event follows.
     Waiting,
     /// A runner runs it.
     InProgress {
-        /// That runner's name.
         runner: Option<String>,
-        /// When it took the job.
         started_at: Option<OffsetDateTime>,
     },
-    /// It is over.
     Completed {
         /// `success`, `failure`, `cancelled` and so on.
         conclusion: Option<String>,
-        /// The runner that ran it; none where it was cancelled before one took it.
+        /// `None` if it was cancelled before a runner took it.
         runner: Option<String>,
-        /// When a runner took it; where none did, GitHub gives the time it was made.
+        /// When a runner took it; without a runner, GitHub returns its creation time.
         started_at: Option<OffsetDateTime>,
-        /// When it ended.
         completed_at: Option<OffsetDateTime>,
     },
-    /// It is gone: its run was deleted, and GitHub answers for its repository. A 404 alone does not
-    /// say so, see [`on_not_found`](crate::on_not_found).
+    /// Its run was deleted, while GitHub answers for its repository. A 404 alone does not prove it,
+    /// see [`on_not_found`](crate::on_not_found).
     Absent,
 }
 
 impl JobStatus {
-    /// A job that is over, of which nothing else is known.
+    /// A completed job without details.
     pub const COMPLETED: Self = Self::Completed {
         conclusion: None,
         runner: None,
@@ -41,13 +37,13 @@ impl JobStatus {
         completed_at: None,
     };
 
-    /// A job that a runner runs, of which nothing else is known.
+    /// A running job without details.
     pub const IN_PROGRESS: Self = Self::InProgress {
         runner: None,
         started_at: None,
     };
 
-    /// Whether the job wants a runner now.
+    /// Whether the job waits for a runner now.
     pub const fn is_queued(&self) -> bool {
         matches!(self, Self::Queued)
     }

@@ -1,18 +1,18 @@
-//! What became of an attempt, and what follows from it. Pure: no call is made here.
+//! Decisions about attempts, jobs and runners. Pure: no calls.
 //!
-//! - [`AgentExit`]: how the agent says by its exit code what became of its runner.
+//! - [`AgentExit`]: the agent's exit codes.
 //! - [`Ended`] reads an attempt's [`Outcome`] from its task's end or its error.
-//! - [`judge`] decides from the outcome and GitHub's word about the job ([`JobStatus`]) whether the
-//!   execution ends, goes on with another [`Attempt`], or gives up ([`GiveUp`]).
+//! - [`judge`] decides from the outcome and the job's [`JobStatus`] whether the execution ends,
+//!   continues with another [`Attempt`], or gives up ([`GiveUp`]).
 //! - [`on_not_found`] decides what a 404 about a job means.
 //! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`],
-//!   [`restart`](restart()) and [`counts_as_failure`] decide who works for a job.
-//! - [`retire`](retire()), [`may_stop`], [`on_absent`], [`on_cancel`] and [`cleans_after_task`] decide
-//!   what may be ended.
-//! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are what steps answer.
+//!   [`restart`](restart()) and [`counts_as_failure`] decide which execution owns a job.
+//! - [`retire`](retire()), [`may_stop`], [`on_absent`], [`on_cancel`] and [`cleans_after_task`]
+//!   decide what may be stopped or deleted.
+//! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
 //!
-//! The handlers fetch what a decision asks for and do what it says; `tests/model` explores the
-//! decisions over every interleaving of small worlds.
+//! The handlers collect the facts and carry out the decisions. `tests/model` explores the decisions
+//! in every interleaving of small worlds.
 
 mod absence;
 mod answers;

@@ -1,4 +1,4 @@
-//! What became of one attempt, read from its task's end or its error.
+//! The outcome of an attempt, from its task's end or its error.
 
 use protocol::{Class, Fault};
 use serde::{Deserialize, Deserializer};
@@ -9,40 +9,38 @@ use crate::outcomes::{Outcome, OutcomeClass};
 use crate::task::EndedTask;
 
 impl Outcome {
-    /// Whether GitHub had given the attempt's runner a job.
+    /// Whether GitHub had assigned a job to the attempt's runner.
     pub fn had_job(self) -> bool {
         self.class() == OutcomeClass::Ran && self != Self::NotNeeded
     }
 }
 
-/// An error as a state's Catch sees it.
+/// An error as a state's Catch receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct StepError {
-    /// The error's name.
     pub error: String,
-    /// Its cause: plain text, a Lambda's error as JSON, or a task as JSON. A time-out has none.
+    /// Plain text, a Lambda function's error as JSON, or a task as JSON. Empty for a timeout.
     #[serde(default, deserialize_with = "text_or_none")]
     pub cause: String,
 }
 
-/// AWS leaves out what is not there, or says `null`: neither may hide the error itself.
+/// AWS omits missing values or returns `null`; neither may hide the error itself.
 fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An outcome with what is known of it.
+/// An outcome with its details.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
-    /// What became of the attempt.
     pub outcome: Outcome,
-    /// The fault that a step threw, where it was one of ours.
+    /// The fault that a step threw, if it is one of this system's.
     pub fault: Option<Fault>,
     /// A sentence for the operator.
     pub detail: String,
-    /// The task, where there was one.
+    /// The task, if there was one.
     pub task: Option<EndedTask>,
-    /// How long to wait at least, where a rate limit said so.
+    /// Minimum wait in seconds, if a rate limit set one.
     pub retry_after: Option<u64>,
 }
 
@@ -57,8 +55,8 @@ impl Ended {
         }
     }
 
-    /// How the next attempt takes it. A step that met an outage or a rate limit failed for reasons
-    /// outside this system, whatever the outcome's name.
+    /// How it affects the next attempt. A step that met an outage or a rate limit has an external
+    /// cause, whatever the outcome's name.
     pub fn class(&self) -> OutcomeClass {
         let passing = self
             .fault
@@ -79,14 +77,14 @@ impl Ended {
             .unwrap_or_default();
         let exit = container.and_then(|c| c.exit_code);
         let known = exit.and_then(AgentExit::from_code);
-        // What the agent said goes before why ECS stopped the task: a runner whose job ended during
-        // an interruption ran its job.
+        // The agent's exit code precedes ECS's stop reason: a runner whose job ended during an
+        // interruption ran its job.
         let outcome = match (known, task.stop_code.as_deref()) {
             (Some(AgentExit::RanJob), _) => Outcome::RanJob,
             (Some(AgentExit::StoppedInJob), _) => Outcome::LostInJob,
             (Some(AgentExit::WorkerDied), _) => Outcome::WorkerDied,
             (Some(AgentExit::MemoryExhausted), _) => Outcome::ExhaustedInJob,
-            // The error's name comes first; a person who stops a task may write anything.
+            // The error's name first: whoever stops a task can write any text.
             _ if [container_reason, reason]
                 .iter()
                 .any(|text| text.starts_with("OutOfMemory")) =>
@@ -149,7 +147,7 @@ impl Ended {
                 _ => Self::new(classify::stopped(&error.cause), text, None),
             },
             "States.Timeout" => Self::new(Outcome::TimedOut, text, None),
-            // A role that may not do what the machine asks for is mended by nobody but a person.
+            // A missing permission of the state machine's role is permanent.
             "States.Permissions" => Self::new(Outcome::StepRefused, text, None),
             "Lambda.TooManyRequestsException" => Self::new(Outcome::Throttled, text, None),
             name if name.starts_with("ECS.") || name == "AmazonECS.Unknown" => {
@@ -160,7 +158,7 @@ impl Ended {
     }
 }
 
-/// Why a task that no agent ended was stopped. A sidecar's image counts as much as the runner's.
+/// Why a task without an agent's exit code was stopped. A sidecar's image counts like the runner's.
 fn never_ran(task: &EndedTask, stop_code: Option<&str>) -> Outcome {
     let reasons: Vec<&str> = task
         .stopped_reason
@@ -178,7 +176,7 @@ fn never_ran(task: &EndedTask, stop_code: Option<&str>) -> Outcome {
     }
 }
 
-/// A Lambda's error is JSON with the message inside; anything else is shown as it is.
+/// Extracts the message of a Lambda function's JSON error; returns any other text unchanged.
 fn readable(cause: &str) -> String {
     serde_json::from_str::<serde_json::Value>(cause)
         .ok()

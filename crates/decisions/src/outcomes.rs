@@ -1,36 +1,34 @@
-//! Every outcome that an attempt may have, and its class.
+//! All outcomes of an attempt, and their classes.
 
 use serde::{Deserialize, Serialize};
 
-/// How the next attempt, if there is one, takes an outcome.
+/// How an outcome affects the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutcomeClass {
-    /// The runner ran a job, this one or another. Bounded by time: that GitHub gave a runner another
-    /// job is nobody's fault.
+    /// The runner ran a job, this one or another. Bounded by time: GitHub may give a runner another
+    /// job.
     Ran,
-    /// The runner was there and nobody gave it a job. Bounded by time.
+    /// The runner listened and got no job. Bounded by time.
     Unpicked,
-    /// There was no room for it, or the room was taken back. Bounded by time.
+    /// No capacity, or the capacity was taken back. Bounded by time.
     Capacity,
-    /// Something outside this system was in the way: a rate limit, an outage, a network. Bounded by
-    /// time.
+    /// An external cause: a rate limit, an outage, a network. Bounded by time.
     External,
-    /// Something broke that may work next time. Bounded by count.
+    /// A fault that a retry may fix. Bounded by count.
     Fault,
-    /// It will break again until somebody changes something.
+    /// A permanent fault: it needs a change.
     Permanent,
 }
 
 macro_rules! outcomes {
     ($($(#[doc = $doc:literal])+ $variant:ident => $kind:ident,)+) => {
-        /// What became of one attempt.
+        /// The outcome of an attempt.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Outcome {
             $($(#[doc = $doc])+ $variant,)+
         }
 
         impl Outcome {
-            /// Every outcome there is.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// Its name in logs, metrics and a failed execution's error.
@@ -38,7 +36,7 @@ macro_rules! outcomes {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
 
-            /// How the next attempt takes it.
+            /// How it affects the next attempt.
             pub const fn class(self) -> OutcomeClass {
                 match self { $(Self::$variant => OutcomeClass::$kind,)+ }
             }
@@ -49,63 +47,63 @@ macro_rules! outcomes {
 outcomes! {
     /// A job ran to its end on the runner.
     RanJob => Ran,
-    /// The task was taken away while a job was running on the runner.
+    /// The task was stopped while the runner had a job.
     LostInJob => Ran,
-    /// The runner's worker process died while it ran a job.
+    /// The runner's worker process died during a job.
     WorkerDied => Ran,
-    /// The task's memory was exhausted while a job was running.
+    /// The task ran out of memory during a job.
     ExhaustedInJob => Ran,
-    /// The job had left the queue before anything was launched.
+    /// The job left the queue before anything was launched.
     NotNeeded => Ran,
 
     /// No job came within the agent's limit.
     NeverPickedUp => Unpicked,
-    /// The listener ended by itself without a job: GitHub let the runner go, or we did.
+    /// The listener exited without a job: GitHub dismissed the runner, or this system deleted it.
     EndedWithoutJob => Unpicked,
-    /// The task was stopped by us while it had no job.
+    /// This system stopped the task while it had no job.
     StoppedByUs => Unpicked,
 
     /// ECS had no capacity.
     NoCapacity => Capacity,
-    /// Fargate Spot took the capacity back before a job began.
+    /// Fargate Spot took the capacity back before a job started.
     SpotInterruption => Capacity,
 
     /// The listener never reached GitHub.
     NoConnection => External,
-    /// AWS refused the call for its rate.
+    /// AWS throttled the call.
     Throttled => External,
-    /// The registry was not reached, was busy, or broke off.
+    /// The registry was unreachable, busy or disconnected.
     ImagePullFailed => External,
 
-    /// GitHub refused the registration.
+    /// GitHub rejected the registration.
     RegistrationRefused => Fault,
     /// The agent could not read its registration.
     RegistrationUnavailable => Fault,
-    /// Another listener held the runner's session.
+    /// Another listener had the runner's session.
     SessionConflict => Fault,
-    /// The listener failed.
+    /// The listener exited with another error.
     ListenerFailed => Fault,
-    /// The image was not found. It may not have been pushed yet.
+    /// The image was not found; it may not have been pushed yet.
     ImageMissing => Fault,
-    /// The task did not start.
+    /// The task stopped before its runner started.
     TaskNeverStarted => Fault,
-    /// The task's memory did not suffice.
+    /// The task's memory was too small.
     OutOfMemory => Fault,
-    /// The runner's task outlived its limit.
+    /// The runner's task exceeded its time limit.
     TimedOut => Fault,
-    /// A step failed for a reason that passes.
+    /// A step failed for a transient reason.
     StepFailed => Fault,
-    /// The task ended in a way this system does not know.
+    /// The task ended in an unknown way.
     Unknown => Fault,
 
-    /// GitHub refuses this runner version.
+    /// GitHub rejects this runner version.
     RunnerTooOld => Permanent,
-    /// The registry refuses the image, or it is for another platform.
+    /// The registry rejects the image, or it is for another platform.
     ImageRefused => Permanent,
-    /// The task's environment or image is not this system's.
+    /// The task's environment or image is wrong.
     Misconfigured => Permanent,
-    /// ECS refuses the task: a permission, a subnet, a parameter is wrong.
+    /// ECS rejects the task: a permission, a subnet or a parameter is wrong.
     TaskRefused => Permanent,
-    /// A step failed for a reason that stays; the error carries that fault's name.
+    /// A step failed for a permanent reason; the error has that fault's name.
     StepRefused => Permanent,
 }

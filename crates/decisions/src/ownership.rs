@@ -1,33 +1,32 @@
-//! Who works for a job.
+//! Decides which execution owns a job.
 //!
-//! No queued job waits without somebody working for it: an execution that will ask GitHub before it
-//! ends, or a check that is due. These decide who begins, and who need not.
+//! Every queued job has an owner: an execution that asks GitHub before it ends, or a pending check.
 
 use protocol::{Class, State};
 
 use crate::give_up::{Failure, GiveUp};
 use crate::job::JobStatus;
 
-/// Executions of one job that may fail and be followed by another; a person may begin more.
+/// Maximum number of a job's failed executions that are restarted automatically.
 const RESTART_LIMIT: u32 = 3;
 
-/// Where an execution stands.
+/// An execution's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It works for its job.
+    /// Running.
     Running,
-    /// It ended well.
+    /// Succeeded.
     Succeeded,
-    /// It failed.
+    /// Failed.
     Failed,
-    /// It outlived the machine's time-out.
+    /// Exceeded the state machine's timeout.
     TimedOut,
-    /// Somebody stopped it.
+    /// Aborted.
     Aborted,
 }
 
 impl Status {
-    /// Step Functions' word for it.
+    /// Step Functions' text.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Running => "RUNNING",
@@ -38,8 +37,8 @@ impl Status {
         }
     }
 
-    /// What Step Functions' word means. One that is newer than this code (pending a redrive, say) means
-    /// that somebody is at work.
+    /// Parses Step Functions' status. An unknown status (such as pending redrive) counts as
+    /// running.
     pub fn from_name(name: &str) -> Self {
         [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted]
             .into_iter()
@@ -47,32 +46,32 @@ impl Status {
             .unwrap_or(Self::Running)
     }
 
-    /// Whether it ended without its job served, and nobody aborted it.
+    /// Whether it ended without having served its job, and was not aborted.
     pub const fn has_failed(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut)
     }
 }
 
-/// What is done about a `queued` event.
+/// What to do about a `queued` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnQueued {
-    /// The job's first execution is started.
+    /// Start the job's first execution.
     Start {
-        /// It asks GitHub first whether the job is still queued.
+        /// Whether it asks GitHub first if the job is still queued.
         recheck: bool,
     },
-    /// Its last execution is closed: the next one is started, and asks GitHub first.
+    /// The last execution is closed: start the next one, which asks GitHub first.
     Follow,
-    /// An execution is at work. It may have asked GitHub already, found the job held back, and be
-    /// about to end: [`on_queued_again`] sees to that.
+    /// An execution is running. It may have asked GitHub already, found the job held back, and be
+    /// about to end: [`on_queued_again`] handles that.
     Watch,
 }
 
-/// Decides what follows a `queued` event. `latest` is the job's last execution, if it has any; `old`
-/// is whether the event is older than a minute, so that the job may have been served since.
+/// Decides what follows a `queued` event. `latest` is the job's last execution, `old` whether the
+/// event is older than a minute, so that the job may already be served.
 ///
-/// A closed execution is followed whatever it ended with: after an approval the same job is queued
-/// again, and a person who presses *Redeliver* has mended something.
+/// A closed execution is followed whatever its status: after an approval the same job is queued
+/// again, and an operator who presses *Redeliver* has fixed something.
 pub fn on_queued(latest: Option<Status>, old: bool) -> OnQueued {
     match latest {
         None => OnQueued::Start { recheck: old },
@@ -81,19 +80,18 @@ pub fn on_queued(latest: Option<Status>, old: bool) -> OnQueued {
     }
 }
 
-/// What is done about a job that GitHub shows as queued and that no webhook told of.
+/// What to do about a queued job that no webhook reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnannounced {
-    /// Nothing.
     Leave,
-    /// Its first or next execution is started, and asks GitHub first.
+    /// Start its first or next execution, which asks GitHub first.
     Begin,
 }
 
-/// Decides that from the job's last execution, if it has any.
+/// Decides from the job's last execution.
 ///
-/// One that ended well saw the job out of the queue: it is back since, as after an approval. One that
-/// failed is begun again by [`restart`] or by a person; one that was aborted had a person's word.
+/// A successful execution saw the job leave the queue; it is back since, for example after an
+/// approval. A failed one is restarted by [`restart`] or an operator; an abort was deliberate.
 pub fn on_unannounced(latest: Option<Status>) -> OnUnannounced {
     match latest {
         None | Some(Status::Succeeded) => OnUnannounced::Begin,
@@ -103,22 +101,22 @@ pub fn on_unannounced(latest: Option<Status>) -> OnUnannounced {
     }
 }
 
-/// What is done for a job that was queued again while an execution of it was at work.
+/// What to do about a job that was queued again while its execution runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnQueuedAgain {
-    /// It will ask GitHub before it ends.
+    /// Nothing: it will ask GitHub before it ends.
     Leave,
     /// It may have asked GitHub before the job was queued again: look again.
     LookAgain,
-    /// It is closed, or counts an earlier stay in the queue: the next one is started, and asks GitHub
+    /// It is closed, or counts an earlier stay in the queue: start the next one, which asks GitHub
     /// first.
     Follow,
 }
 
-/// Decides that by the job's last execution and the state that it entered last; none where it is not
-/// known, as where a newer version of the state machine has another. `new_stay` is whether
-/// that execution counts an earlier stay of the job in the queue: it would give up before this one is
-/// over, so another is started, to which it hands over.
+/// Decides by the job's last execution and the state that it entered last; `None` if unknown, for
+/// example if a newer version of the state machine has another state. `new_stay` is whether that
+/// execution counts an earlier stay of the job in the queue. It would give up before the new stay
+/// is over, so it hands over to another one.
 pub fn on_queued_again(latest: Status, state: Option<State>, new_stay: bool) -> OnQueuedAgain {
     match (latest, state) {
         (Status::Running, _) if new_stay => OnQueuedAgain::Follow,
@@ -134,21 +132,20 @@ pub fn on_queued_again(latest: Status, state: Option<State>, new_stay: bool) -> 
     }
 }
 
-/// Whether a closed execution is followed by another.
+/// Whether another execution follows a closed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// It is not.
     Leave,
-    /// It is, if GitHub says that the job is still queued.
+    /// If GitHub says that the job is still queued.
     IfQueued,
-    /// It is, if besides a runner of this deployment has had a job since the execution ended: GitHub
-    /// assigns jobs again then, or somebody has mended the runner group.
+    /// If also a runner of this deployment has had a job since the execution ended: then GitHub
+    /// assigns jobs again, or someone has corrected the runner group.
     IfPickedUp,
 }
 
-/// Decides whether a closed execution is begun again by us. `failure` is what its error tells, `failures`
-/// how many executions of the job [count as failures](counts_as_failure), this one included. Its number
-/// would not do: checks of a displaced job are numbered too.
+/// Decides whether to restart a closed execution. `failure` is its error, `failures` the number of
+/// the job's executions that [count as failures](counts_as_failure), including this one. The
+/// execution's number would not do: checks of a displaced job are numbered too.
 pub fn restart(status: Status, failure: Option<Failure>, failures: u32) -> Restart {
     if failures >= RESTART_LIMIT {
         return Restart::Leave;
@@ -160,13 +157,13 @@ pub fn restart(status: Status, failure: Option<Failure>, failures: u32) -> Resta
             Some(Failure::Permissions) => Restart::Leave,
             Some(Failure::LambdaService | Failure::Unknown) | None => Restart::IfQueued,
         },
-        // A person's abort is a person's word.
+        // An abort was deliberate; never restart it.
         Status::Running | Status::Succeeded | Status::Aborted => Restart::Leave,
     }
 }
 
-/// Whether an execution that ended for this reason is followed by another: where the reason may be
-/// gone next time.
+/// Whether an execution that failed for this reason is restarted: if the reason may be gone next
+/// time.
 fn restart_after(reason: GiveUp) -> Restart {
     match reason {
         GiveUp::NeverPickedUp => Restart::IfPickedUp,
@@ -185,16 +182,16 @@ fn restart_after(reason: GiveUp) -> Restart {
     }
 }
 
-/// Whether an execution counts against the bound on restarts. One that an outage or a rate limit ended
-/// does not: the next one starts only once GitHub has said that the job is still queued, so the job's
-/// day in the queue bounds those.
+/// Whether an execution counts toward the restart limit. One that ended because of an outage or a
+/// rate limit does not: the next one starts only after GitHub said that the job is still queued, so
+/// the job's day in the queue bounds those.
 pub fn counts_as_failure(status: Status, failure: Option<Failure>) -> bool {
     status.has_failed() && !(status == Status::Failed && failure.is_some_and(Failure::is_external))
 }
 
-/// Whether a job whose runner was given another job gets a check of its own. `execution` is where the
-/// execution of that runner stands, `job` GitHub's word, if it could be asked: it does unless somebody
-/// took the job. What was aborted stays so: that was a person's word.
+/// Whether to check a job whose runner got another job. `execution` is the status of that runner's
+/// execution, `job` the job's status, if known. Checks unless a runner took the job or the
+/// execution was aborted, because an abort was deliberate.
 pub fn checks_displaced(execution: Status, job: Option<&JobStatus>) -> bool {
     execution != Status::Aborted && job.is_none_or(|job| *job == JobStatus::Queued)
 }
@@ -202,16 +199,16 @@ pub fn checks_displaced(execution: Status, job: Option<&JobStatus>) -> bool {
 /// What a sweep does about an execution that may be waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attend {
-    /// Nothing: it works for its job, or its runner does.
+    /// Nothing: the execution or its runner works for the job.
     Leave,
-    /// Its job is queued while its runner runs another: a check is started.
+    /// Its job is queued while its runner runs another: start a check.
     Check,
-    /// Its job left the queue and it has no task: if it waits for its next attempt, that is ended.
+    /// Its job left the queue and it has no task: if it waits for its next attempt, stop it.
     EndWait,
 }
 
-/// Decides that from GitHub's word about the job, whether the execution's runner runs a job, and
-/// whether it has a task.
+/// Decides from the job's status, whether the execution's runner has a job, and whether the
+/// execution has a task.
 pub fn attend(job: &JobStatus, runner_busy: bool, has_task: bool) -> Attend {
     match (job, runner_busy, has_task) {
         (JobStatus::Queued, true, _) => Attend::Check,

@@ -1,4 +1,4 @@
-//! What follows an attempt.
+//! Decides what follows an attempt.
 
 use std::time::Duration;
 
@@ -10,70 +10,68 @@ use crate::job::JobStatus;
 use crate::outcome::Ended;
 use crate::outcomes::{Outcome, OutcomeClass};
 
-/// The longest back-off after runners that nobody gave a job. Each of them costs some minutes of a
-/// task, and trouble at GitHub lasts for hours (actions/runner issues 3857, 4076 and 4726).
+/// Maximum back-off after runners that GitHub never assigned a job. Each costs some minutes of a
+/// task, and such trouble lasts for hours (actions/runner issues 3857, 4076 and 4726).
 const UNPICKED_BACKOFF: Duration = Duration::from_mins(15);
-/// The longest back-off for want of capacity. Fargate's bottlenecks pass within minutes.
+/// Maximum back-off for missing capacity. Fargate's shortages end within minutes.
 const CAPACITY_BACKOFF: Duration = Duration::from_mins(10);
-/// The longest back-off after a fault.
+/// Maximum back-off after a fault.
 const FAULT_BACKOFF: Duration = Duration::from_mins(15);
 
-/// How much an execution may spend.
+/// Limits of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Attempts that end in a fault.
+    /// Attempts that may end in a fault.
     pub faults: u32,
-    /// How long a job may stay in GitHub's queue; GitHub drops it after 24 hours.
+    /// How long a job may be queued; GitHub cancels it after 24 hours.
     pub queue: Duration,
-    /// The least pause before a job is launched for again: an idle runner and a queued job can
-    /// coexist at GitHub for about a minute.
+    /// Minimum pause before a retry: GitHub can show an idle runner beside a queued job for about a
+    /// minute.
     pub grace: Duration,
 }
 
-/// What [`judge`] looks at.
+/// The input of [`judge`].
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// What became of the attempt.
+    /// The attempt's outcome.
     pub ended: &'a Ended,
-    /// Which attempt that was.
     pub attempt: &'a Attempt,
-    /// Where the job stands; `None` where GitHub was not asked or did not say. A 404 that nothing
-    /// else confirms is no answer either, and an execution never ends well on it.
+    /// The job's status; `None` if GitHub was not asked or did not answer. An unconfirmed 404 is no
+    /// answer either: an execution never succeeds because of it.
     pub job: Option<&'a JobStatus>,
-    /// How long the job has been in the queue, this time: an approval begins a new stay.
+    /// Time in the queue in this stay: an approval starts a new stay.
     pub queued_for: Duration,
-    /// Whether other jobs of the runner's scope were picked up while this one waited; `None` where
-    /// nobody looked.
+    /// Whether other jobs of the runner's scope were picked up meanwhile; `None` if unknown.
     pub others_picked_up: Option<bool>,
-    /// Whether a later execution of the same job is already at work.
+    /// Whether a later execution of the same job is running.
     pub successor: bool,
-    /// What may be spent.
     pub budget: Budget,
 }
 
 /// What follows an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// The job left the queue, or another execution works for it: this one is done.
+    /// The job left the queue, or another execution owns it: this one ends.
     End,
-    /// The job still waits: launch again.
+    /// The job is still queued: retry.
     Relaunch {
-        /// After this long.
+        /// Pause before the retry.
         after: Duration,
-        /// As this attempt.
+        /// The next attempt.
         attempt: Attempt,
     },
-    /// Launching again would not help.
+    /// A retry would not help.
     GiveUp {
-        /// Why; its name is the execution's error.
+        /// Its name is the execution's error.
         reason: GiveUp,
         /// What happened and what to change.
         cause: String,
     },
 }
 
-/// Decides what follows an attempt. *Whether* depends on GitHub's word about the job alone, never on
-/// what the runner did; *how* and *when* depend on the outcome. `jitter` is a random number in `0..1`.
+/// Decides what follows an attempt. *Whether* to retry depends only on the job's status, never on
+/// what the runner did; *how* and *when* depend on the outcome. `jitter` is a random number in
+/// `0..1`.
 pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
     let Situation {
         ended,
@@ -93,8 +91,8 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
         number: attempt.number.saturating_add(1),
         ..attempt.clone()
     };
-    // What passes by itself is bounded by the job's stay in the queue. A count would lose every job
-    // that waits while GitHub or AWS has trouble for longer than a few attempts take.
+    // The job's stay in the queue bounds transient causes. A count would lose every job that waits
+    // while GitHub or AWS has trouble for longer than a few attempts.
     let backoff = match kind {
         OutcomeClass::Permanent => {
             return Verdict::GiveUp {
@@ -108,13 +106,14 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
             next.subnet_step = next.subnet_step.saturating_add(1);
             doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
         }
-        // GitHub has said for how long.
+        // GitHub says how long to wait.
         OutcomeClass::External if ended.fault == Some(Fault::GitHubRateLimited) => {
             Duration::from_secs(30)
         }
         OutcomeClass::External => {
             next.refusals = next.refusals.saturating_add(1);
-            // Another subnet may have a way to GitHub; for a rate limit the subnet is all the same.
+            // Another subnet may have a route to GitHub; for a rate limit the subnet does not
+            // matter.
             next.subnet_step = next.subnet_step.saturating_add(1);
             doubled(budget.grace, next.refusals, CAPACITY_BACKOFF)
         }
@@ -144,7 +143,7 @@ pub fn judge(situation: &Situation<'_>, jitter: f64) -> Verdict {
             doubled(budget.grace, next.faults, FAULT_BACKOFF)
         }
     };
-    // GitHub asks for an hour at most; a wait beyond the job's stay in the queue would help nobody.
+    // GitHub asks for an hour at most; waiting beyond the job's stay in the queue would be useless.
     let asked = Duration::from_secs(ended.retry_after.unwrap_or(0)).min(budget.queue);
     let least = budget.grace.max(asked);
     Verdict::Relaunch {
@@ -158,8 +157,8 @@ fn doubled(base: Duration, times: u32, most: Duration) -> Duration {
         .min(most)
 }
 
-/// The job's day in the queue is over. Runners that nobody gave a job have an error of their own,
-/// because a person can do something about it and because it may be restarted.
+/// The job's day in the queue is over. Runners that got no job have their own error, because an
+/// operator can act on it and because the job may be restarted.
 fn queue_limit(situation: &Situation<'_>, kind: OutcomeClass) -> Verdict {
     let hours = situation.queued_for.as_secs() / 3_600;
     let detail = &situation.ended.detail;
@@ -173,7 +172,7 @@ fn queue_limit(situation: &Situation<'_>, kind: OutcomeClass) -> Verdict {
     Verdict::GiveUp {
         reason: GiveUp::QueueLimit,
         cause: format!(
-            "the job has been queued for {hours} h, the limit; last: {detail}. Re-run it once the reason is mended"
+            "the job has been queued for {hours} h, the limit; last outcome: {detail}. Fix the cause, then re-run the job"
         ),
     }
 }
@@ -181,50 +180,50 @@ fn queue_limit(situation: &Situation<'_>, kind: OutcomeClass) -> Verdict {
 fn permanent_cause(ended: &Ended) -> String {
     let advice = match ended.outcome {
         Outcome::RunnerTooOld => {
-            "GitHub refuses this runner version. Rebuild the runner image with a current actions/runner and deploy it"
+            "GitHub rejects this runner version. Rebuild the runner image with a current actions/runner and deploy it"
         }
         Outcome::ImageRefused => {
-            "the image cannot be pulled. Check its name and tag in the task definition, its architecture, and the execution role's ECR permissions"
+            "cannot pull the image. Check its name and tag in the task definition, its architecture, and the execution role's ECR permissions"
         }
         Outcome::Misconfigured => {
-            "the task's image or environment is not this system's. Check the image's entrypoint and the agent's log"
+            "the task's image or environment is wrong. Check the image's entrypoint and the agent's log"
         }
         Outcome::TaskRefused => {
-            "ECS refuses the task. Check the subnets, security groups and capacity providers, the execution role's permissions, and the state machine role's ecs:RunTask, ecs:TagResource and iam:PassRole"
+            "ECS rejects the task. Check the subnets, security groups and capacity providers, the execution role's permissions, and the state machine role's ecs:RunTask, ecs:TagResource and iam:PassRole"
         }
         _ => return ended.detail.clone(),
     };
-    format!("{advice}. ECS or the agent said: {}", ended.detail)
+    format!("{advice}. ECS or the agent reported: {}", ended.detail)
 }
 
-/// The runner group is blamed only where other jobs of the scope were picked up meanwhile: where
-/// none was, the trouble is GitHub's and has hit everybody.
+/// Blames the runner group only if other jobs of the scope were picked up meanwhile; otherwise the
+/// trouble is GitHub's and affects everyone.
 fn unpicked_cause(unpicked: u32, hours: u64, others: Option<bool>) -> String {
     let reason = match others {
         Some(true) => {
             "Other jobs of this scope were picked up meanwhile, so most likely the runner group is not visible to this job's repository or workflow, or does not allow public repositories: check it under the organization's Actions settings, then re-run the job"
         }
         Some(false) => {
-            "No other job of this scope was picked up meanwhile either, so most likely GitHub assigned no jobs: check githubstatus.com. The job is restarted once a runner of this deployment has had a job; if it has left the queue by then, re-run it"
+            "No other job of this scope was picked up meanwhile, so most likely GitHub assigned no jobs: check githubstatus.com. The job is restarted once a runner of this deployment has had a job; if it has left the queue by then, re-run it"
         }
         None => {
             "Check githubstatus.com and whether the runner group is visible to the job's repository, then re-run the job"
         }
     };
     format!(
-        "{unpicked} runners in a row listened and got no job, and the job has been queued for {hours} h, the limit. {reason}. If the job is leased to a runner that died, cancel and re-run it"
+        "{unpicked} consecutive runners listened and got no job, and the job has been queued for {hours} h, the limit. {reason}. If the job is leased to a dead runner, cancel and re-run it"
     )
 }
 
 fn spent_cause(faults: u32, ended: &Ended) -> String {
     if ended.outcome == Outcome::ImageMissing {
         return format!(
-            "the image was not found in {faults} attempts. Push it, or check its name and tag in the task definition. ECS said: {}",
+            "the image was not found in {faults} attempts. Push it, or check its name and tag in the task definition. ECS reported: {}",
             ended.detail
         );
     }
     format!(
-        "{faults} attempts were spent on faults and the job is still queued; last: {}. If it is leased to a runner that died, cancel and re-run it",
+        "{faults} attempts failed and the job is still queued; last outcome: {}. If the job is leased to a dead runner, cancel and re-run it",
         ended.detail
     )
 }

@@ -1,26 +1,21 @@
-//! An ECS task as its end is reported.
+//! A stopped ECS task.
 //!
-//! Step Functions gives the task with field names in Pascal case, EventBridge in camel case; both
-//! are read.
+//! Step Functions uses field names in Pascal case, EventBridge in camel case; both are parsed.
 
 use serde::Deserialize;
 
-/// The parts of an ended task that tell what became of it ([shape]).
+/// The fields of a stopped task that determine its outcome ([shape]).
 ///
 /// [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndedTask {
-    /// The task's ARN.
     #[serde(alias = "TaskArn", default)]
     pub task_arn: Option<String>,
-    /// Why ECS stopped it, as a code.
     #[serde(alias = "StopCode", default)]
     pub stop_code: Option<String>,
-    /// Why ECS stopped it, as a sentence.
     #[serde(alias = "StoppedReason", default)]
     pub stopped_reason: Option<String>,
-    /// Its containers.
     #[serde(alias = "Containers", default)]
     pub containers: Vec<EndedContainer>,
     /// CPU units, as text.
@@ -29,47 +24,44 @@ pub struct EndedTask {
     /// Memory in MiB, as text.
     #[serde(alias = "Memory", default)]
     pub memory: Option<String>,
-    /// What capacity it ran on.
     #[serde(alias = "CapacityProviderName", default)]
     pub capacity_provider_name: Option<String>,
-    /// When the image pull began: billing starts there. Epoch milliseconds from Step Functions,
-    /// RFC 3339 from EventBridge.
+    /// Start of the image pull, where billing starts. Epoch milliseconds from Step Functions, RFC
+    /// 3339 from EventBridge.
     #[serde(alias = "PullStartedAt", default)]
     pub pull_started_at: Option<serde_json::Value>,
-    /// When it stopped, in the same two spellings.
+    /// Stop time, in the same two formats.
     #[serde(alias = "StoppedAt", default)]
     pub stopped_at: Option<serde_json::Value>,
-    /// What RunTask overrode: the agent's environment names the runner.
+    /// RunTask's overrides: the agent's environment names the runner.
     #[serde(alias = "Overrides", default)]
     pub overrides: Overrides,
 }
 
-/// One container of an ended task.
+/// A container of a stopped task.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndedContainer {
-    /// Its name in the task definition.
     #[serde(alias = "Name", default)]
     pub name: String,
-    /// How its process exited; absent where it never ran.
+    /// Absent if it never ran.
     #[serde(alias = "ExitCode", default)]
     pub exit_code: Option<i32>,
-    /// What ECS adds to that.
+    /// ECS's additional text.
     #[serde(alias = "Reason", default)]
     pub reason: Option<String>,
 }
 
-/// What RunTask overrode.
+/// RunTask's overrides.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overrides {
-    /// Per container.
     #[serde(alias = "ContainerOverrides", default)]
     pub container_overrides: Vec<ContainerOverride>,
 }
 
 impl Overrides {
-    /// A variable that RunTask gave to the agent.
+    /// An environment variable of the agent from RunTask.
     pub fn agent_variable(&self, name: &str) -> Option<&str> {
         self.container_overrides
             .iter()
@@ -80,26 +72,20 @@ impl Overrides {
     }
 }
 
-/// One container's overrides.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerOverride {
-    /// The container.
     #[serde(alias = "Name", default)]
     pub name: String,
-    /// Its added environment.
     #[serde(alias = "Environment", default)]
     pub environment: Vec<Variable>,
 }
 
-/// One environment variable.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
-    /// Its name.
     #[serde(alias = "Name", default)]
     pub name: String,
-    /// Its value.
     #[serde(alias = "Value", default)]
     pub value: String,
 }
@@ -112,7 +98,7 @@ impl EndedTask {
             .find(|container| container.name == protocol::CONTAINER)
     }
 
-    /// For how many seconds the task is billed: from the start of the image pull to its stop.
+    /// Billed seconds: from the start of the image pull to the stop.
     pub fn billed_seconds(&self) -> Option<f64> {
         let from = seconds(self.pull_started_at.as_ref()?)?;
         let to = seconds(self.stopped_at.as_ref()?)?;
@@ -123,7 +109,7 @@ impl EndedTask {
 fn seconds(value: &serde_json::Value) -> Option<f64> {
     use time::format_description::well_known::Rfc3339;
     match value {
-        // Milliseconds since 1970 have 13 digits in this century, seconds have 10.
+        // Milliseconds since 1970 have 13 digits in this century, seconds 10.
         serde_json::Value::Number(number) => {
             number.as_f64().map(|n| if n > 1e11 { n / 1e3 } else { n })
         }

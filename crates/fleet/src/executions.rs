@@ -1,4 +1,4 @@
-//! What executions mean to the fleet: whose job each works for, and what became of it.
+//! Executions: the jobs that they own, and their outcomes.
 
 use aws::executions::Started;
 pub use decisions::Status;
@@ -8,30 +8,30 @@ use time::OffsetDateTime;
 
 use crate::{Error, Fleet};
 
-/// How many executions that ended well are listed, and how many of those are read, to find out whether
-/// GitHub gives our runners jobs. In trouble there are few, and without it the first one tells.
+/// Number of successful executions to list, and to read, to find out whether GitHub assigns jobs to
+/// our runners. During trouble there are few, and otherwise the first one tells.
 const PICK_UPS_LISTED: usize = 200;
 const PICK_UPS_READ: usize = 20;
 
-/// An execution as Step Functions describes it.
+/// An execution from Step Functions.
 #[derive(Clone, Debug)]
 pub struct Execution {
     pub name: ExecutionName,
     pub status: Status,
-    /// Its error's name, where it failed, for people.
+    /// Its error's name, if it failed, for the operator.
     pub error: Option<String>,
-    /// What that tells.
+    /// The parsed error.
     pub failure: Option<Failure>,
-    /// Its error's cause, where it failed.
+    /// Its error's cause, if it failed.
     pub cause: Option<String>,
     pub ended_at: Option<OffsetDateTime>,
-    /// What became of its last attempt, where it ended well.
+    /// Outcome of its last attempt, if it succeeded.
     pub outcome: Option<Outcome>,
     pub order: Order,
 }
 
 impl Fleet {
-    /// Describes an execution; none where there is none of that name.
+    /// Describes an execution; `None` if it does not exist.
     pub async fn execution(&self, name: &ExecutionName) -> Result<Option<Execution>, Error> {
         let Some(found) = self.executions.describe(name).await? else {
             return Ok(None);
@@ -40,7 +40,7 @@ impl Fleet {
             name: name.to_string(),
             problem: problem.to_string(),
         })?;
-        // An execution of an older version may say less.
+        // The output of an older version may have fewer fields.
         let outcome = found
             .output
             .and_then(|output| serde_json::from_str::<ExecutionOutput>(&output).ok())
@@ -57,8 +57,8 @@ impl Fleet {
         }))
     }
 
-    /// Has a later execution of the same job check, not before `not_before`, whether the job is
-    /// still queued, and serve it then. Asking twice is asking once: both name the same execution.
+    /// Starts a later execution of the same job, which checks after `not_before` whether the job is
+    /// still queued, and then serves it. Idempotent: both calls name the same execution.
     pub async fn start_check(
         &self,
         after: &ExecutionName,
@@ -75,7 +75,7 @@ impl Fleet {
         Ok((name, started))
     }
 
-    /// Every execution of a job there is, oldest first: `-r2` exists only if the first one does.
+    /// All executions of a job, oldest first: `-r2` exists only if the first one does.
     pub async fn executions_of(&self, first: &ExecutionName) -> Result<Vec<Execution>, Error> {
         let mut found = Vec::new();
         let mut name = first.clone();
@@ -89,8 +89,7 @@ impl Fleet {
         Ok(found)
     }
 
-    /// The names of executions that ended in one state since an instant, among the `limit` started
-    /// last.
+    /// Names of executions that ended with one status since a time, among the `limit` started last.
     pub async fn ended_since(
         &self,
         status: Status,
@@ -102,10 +101,9 @@ impl Fleet {
         Ok(ended.map(|one| one.name).collect())
     }
 
-    /// When, since an instant, a runner of this deployment last ended that had run a job, for an
-    /// execution whose job `counts`. Read from the executions that ended well: what they end with is the
-    /// only record of it that is kept, and a fixed number of them is looked at. Jobs that still run are
-    /// not seen.
+    /// When, since a time, a runner of this deployment last ended after running a job, for
+    /// executions whose job `counts`. Reads the outputs of successful executions, the only record
+    /// of it, up to a fixed number. Running jobs are not seen.
     pub async fn last_picked_up(
         &self,
         since: OffsetDateTime,
@@ -119,7 +117,7 @@ impl Fleet {
             .into_iter()
             .filter_map(|one| Some((one.ended_at.filter(|at| *at >= since)?, one.name)))
             .collect();
-        // They are listed by their starts.
+        // The list is ordered by start time.
         ended.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         for (_, name) in ended.into_iter().take(PICK_UPS_READ) {
             let Some(execution) = self.execution(&name).await? else {

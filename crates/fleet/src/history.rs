@@ -1,4 +1,4 @@
-//! Where an execution stands and which task it waits for, read from its history.
+//! Reads an execution's state and task from its history.
 
 use aws::ErrorKind;
 use aws::executions::history::{
@@ -11,29 +11,27 @@ use serde::Deserialize;
 
 use crate::{Error, Fleet};
 
-/// Enough for any attempt: one writes a dozen events, a hundred with every retry it has.
+/// Enough for any attempt: it writes a dozen events, or a hundred with all retries.
 const PAGES: usize = 5;
 
-/// The newest state of an execution and the newest runner it planned.
+/// An execution's newest state and its newest planned runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The state it entered last; none where it has entered none yet, or one that a newer version of the
-    /// state machine has.
+    /// The state that it entered last; `None` if it entered none yet, or one of a newer version.
     pub state: Option<State>,
-    /// The runner it planned last.
     pub runner: Option<RunnerName>,
-    /// Where that runner's registration was to be put.
+    /// The path of that runner's registration.
     pub parameter: Option<ParameterPath>,
 }
 
-/// What an execution's history says of one runner's task.
+/// What an execution's history says about one runner's task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Submitted {
-    /// The tasks that RunTask answered with and that were not seen to end; none where RunTask was not
-    /// called yet, is still being called, or was refused.
+    /// The tasks that RunTask returned and that have not ended; empty if RunTask was not called
+    /// yet, is in progress, or failed.
     Tasks(Vec<String>),
-    /// The history ends between the call of RunTask and its answer, or cannot be read: there may be a
-    /// task that it does not name.
+    /// The history ends between the call of RunTask and its result, or is unreadable: there may be
+    /// an unknown task.
     Unsure,
 }
 
@@ -44,7 +42,7 @@ struct Planned {
     run_task: Tasked,
 }
 
-/// Whatever holds RunTask's overrides: the request, and a task of the answer.
+/// A value with RunTask's overrides: the request, or a task in the result.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Tasked {
@@ -59,7 +57,7 @@ impl Tasked {
     }
 }
 
-/// The output of `TaskSubmitted`: RunTask's answer in Pascal case, as recorded on AWS
+/// The output of `TaskSubmitted`: RunTask's result in Pascal case, as recorded on AWS
 /// (`test_run_task_sync`, 2024-02-23, in `LocalStack`'s recorded histories).
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -68,7 +66,7 @@ struct Answer {
     tasks: Vec<Tasked>,
 }
 
-/// The runner that a state was entered with, and its RunTask request.
+/// The runner and the RunTask request of a state's input.
 fn planned(event: &HistoryEvent) -> Option<(RunnerName, Overrides)> {
     let input = event.state_entered_event_details()?.input()?;
     let request = serde_json::from_str::<Planned>(input).ok()?.run_task;
@@ -76,15 +74,15 @@ fn planned(event: &HistoryEvent) -> Option<(RunnerName, Overrides)> {
 }
 
 /// Reads events, newest first, for one runner's task.
-#[allow(clippy::struct_excessive_bools)] // What was met on the way, each by itself.
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Search<'a> {
     runner: &'a RunnerName,
     found: Vec<String>,
-    /// Something came after the events that follow, so RunTask is no longer being called there.
+    /// A newer event exists, so RunTask is no longer in progress.
     left: bool,
     /// The task of the next `TaskSubmitted` has ended, or the next RunTask has failed.
     ended: bool,
-    /// The next RunTask was answered.
+    /// The next RunTask has returned.
     answered: bool,
     unsure: bool,
 }
@@ -101,7 +99,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes the next older event. The answer comes once all that belongs to the runner was seen.
+    /// Takes the next older event. Returns the result once all events of the runner were seen.
     fn take(&mut self, event: &HistoryEvent) -> Option<Submitted> {
         let ecs = |kind: Option<&str>| kind == Some("ecs");
         match event.r#type() {
@@ -113,7 +111,7 @@ impl<'a> Search<'a> {
                 let details = event.task_failed_event_details();
                 if ecs(details.map(TaskFailedEventDetails::resource_type)) {
                     // Only this error is the task's own end. Before its submission any error is
-                    // RunTask's answer; after it, Step Functions has lost sight of the task.
+                    // RunTask's result; after it, Step Functions has lost sight of the task.
                     let error = details.and_then(|details| details.error());
                     self.ended |= error == Some("States.TaskFailed");
                     self.answered = true;
@@ -136,7 +134,7 @@ impl<'a> Search<'a> {
                     if runner == *self.runner {
                         return Some(self.result());
                     }
-                    // What was collected belongs to a later attempt.
+                    // The collected facts belong to a later attempt.
                     *self = Self {
                         left: true,
                         ..Self::new(self.runner)
@@ -220,7 +218,7 @@ impl Fleet {
         for _ in 0..PAGES {
             let page = self.executions.history(runner.execution(), token).await;
             let (events, next) = match page {
-                // Histories are kept for 90 days, and a task may be older than that only by mistake.
+                // Histories are kept for 90 days, and no task should be older.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     return Ok(Submitted::Unsure);
                 }

@@ -1,9 +1,9 @@
-//! What a deployment has running: executions, tasks and registrations, found from names.
+//! Finds a deployment's executions, tasks and registrations by name.
 //!
-//! Nothing is kept anywhere else. An execution is named after its job, and a parameter's path after its
-//! runner; an execution's history names its task, and a task's overrides and tags name its runner. So
-//! [`Fleet`] finds each from the other. Everything that ends
-//! something here may be done twice: "already gone" is success.
+//! Nothing else stores them. An execution is named after its job, and a parameter's path after its
+//! runner; an execution's history names its task, and a task's overrides and tags name its runner.
+//! So [`Fleet`] finds each from the other. Every operation that ends something is idempotent:
+//! "already gone" is success.
 
 mod executions;
 mod history;
@@ -24,22 +24,20 @@ pub use restart::restart_if_queued;
 pub use retire::{Retired, retire};
 pub use tasks::RunningTask;
 
-/// What [`Fleet::from_settings`] reads.
+/// Variables of [`Fleet::from_settings`].
 pub const VARIABLES: &[Variable] = &[DEPLOYMENT, PREFIX, CLUSTER, STATE_MACHINE_ARN];
 
-/// Why the fleet could not be seen or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An AWS call failed. Boxed: it would make every result large.
+    /// An AWS call failed. Boxed, because it would make every result large.
     #[error(transparent)]
     Aws(Box<aws::Error>),
-    /// GitHub refused or failed.
+    /// A GitHub call failed.
     #[error(transparent)]
     GitHub(Box<github::Error>),
-    /// An execution was started by somebody else with an input of another form.
-    #[error("execution {name} has an input that this system did not write: {problem}")]
+    /// Someone else started the execution, with another form of input.
+    #[error("execution {name} has an input that is not an order of this system: {problem}")]
     ForeignInput { name: String, problem: String },
-    /// There is no name left for another execution.
     #[error(transparent)]
     Name(#[from] protocol::NameError),
 }
@@ -57,7 +55,7 @@ impl From<github::Error> for Error {
 }
 
 impl Error {
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub fn fault(&self) -> protocol::Fault {
         match self {
             Self::Aws(error) => error.fault(),
@@ -66,7 +64,7 @@ impl Error {
         }
     }
 
-    /// How long GitHub asks to be left alone, where that is the error.
+    /// The delay that GitHub's rate limit requires.
     pub fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
             Self::GitHub(error) => error.retry_after(),
@@ -89,7 +87,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// The fleet that the settings name, over one AWS configuration.
+    /// The fleet of these settings.
     pub fn from_settings(
         settings: &runtime::settings::Settings,
         aws: &aws::SdkConfig,

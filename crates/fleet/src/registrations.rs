@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::{Error, Fleet};
 
 impl Fleet {
-    /// Deletes a registration. One that is gone already was taken by its agent, or cleaned before.
+    /// Deletes a registration. A missing one was taken by its agent or deleted before.
     pub async fn delete_registration(&self, path: &ParameterPath) -> Result<(), Error> {
         match self
             .ssm
@@ -28,8 +28,8 @@ impl Fleet {
         }
     }
 
-    /// Every registration of this deployment that nobody took yet, with when it was written. Names
-    /// only: this never reads a value.
+    /// The registrations of this deployment that no agent has taken, with their creation times.
+    /// Reads only names, never values.
     pub async fn registrations(&self) -> Result<Vec<(ParameterPath, OffsetDateTime)>, Error> {
         let root = format!("{}/", ParameterPath::root(&self.prefix));
         let filter = aws_sdk_ssm::types::ParameterStringFilter::builder()

@@ -1,4 +1,4 @@
-//! Beginning a job's execution again.
+//! Restarts executions.
 
 use decisions::{Restart, counts_as_failure, restart};
 use github::GitHub;
@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 
 use crate::{Error, Execution, Fleet};
 
-/// Begins a closed execution again, where it ended for a reason that passes, has no follower, was not
-/// begun again too often, and GitHub says that its job is still queued. Asking twice is asking once.
-/// `picked_up` is when a runner of this deployment last had a job, as far as is known.
+/// Restarts a closed execution if it failed for a transient reason, has no successor and restarts
+/// left, and GitHub says that its job is still queued. Idempotent. `picked_up` is when a runner of
+/// this deployment last had a job, as far as known.
 pub async fn restart_if_queued(
     fleet: &Fleet,
     github: &GitHub,
@@ -21,7 +21,7 @@ pub async fn restart_if_queued(
         Restart::IfQueued => true,
         Restart::IfPickedUp => picked_up > closed.ended_at,
     };
-    // Most are told apart without a call.
+    // Most need no call.
     if !due(1) {
         return Ok(None);
     }
@@ -36,7 +36,7 @@ pub async fn restart_if_queued(
         return Ok(None);
     }
     let serving = github.still_serving(&job.repository, job.installation_id);
-    // Where the App is gone, a runner could not be registered either.
+    // Without the App, no runner could be registered.
     let Some(installation) = serving.await? else {
         return Ok(None);
     };
@@ -44,6 +44,6 @@ pub async fn restart_if_queued(
         return Ok(None);
     }
     let (next, started) = fleet.start_check(&closed.name, &closed.order, None).await?;
-    tracing::info!(execution = %closed.name, next = %next, ?started, error = closed.error, "a failed execution is begun again");
+    tracing::info!(execution = %closed.name, next = %next, ?started, error = closed.error, "restarted a failed execution");
     Ok(Some(next))
 }

@@ -1,7 +1,7 @@
-//! Delete before stop.
+//! Retires runners: delete before stop.
 //!
-//! GitHub refuses to delete a runner that runs a job, and that refusal is the only word on it that
-//! cannot be out of date. So a task is stopped only after GitHub has let its runner go.
+//! GitHub refuses to delete a runner that runs a job, and only this answer cannot be out of date.
+//! So a task is stopped only after GitHub has deleted its runner.
 
 use decisions::{Deletion, may_stop};
 use github::{Deleted, Installation, Scope};
@@ -9,18 +9,18 @@ use protocol::RunnerName;
 
 use crate::{Error, Fleet};
 
-/// What came of retiring a runner.
+/// Result of retiring a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retired {
-    /// GitHub let it go; this many tasks of it were told to stop.
+    /// GitHub deleted it; this many of its tasks are being stopped.
     Stopped(usize),
-    /// It runs somebody's job and was left alone.
+    /// It has a job and was left alone.
     Busy,
-    /// GitHub does not know it: it ended, or ends by itself.
+    /// GitHub does not know it: it has ended, or is about to.
     Absent,
 }
 
-/// Retires a runner: deletes it at GitHub, and stops its task only where [`may_stop`] allows it.
+/// Retires a runner: deletes it at GitHub, and stops its task only if [`may_stop`] allows it.
 pub async fn retire(
     fleet: &Fleet,
     installation: &Installation,

@@ -1,4 +1,4 @@
-//! Tasks, found by the runner they run.
+//! Finds tasks by their runner.
 
 use std::str::FromStr;
 
@@ -10,32 +10,29 @@ use time::OffsetDateTime;
 use crate::history::Submitted;
 use crate::{Error, Fleet};
 
-/// How many tasks ECS describes at once.
+/// Maximum number of tasks in one `DescribeTasks` call.
 const DESCRIBE_LIMIT: usize = 100;
 
-/// A task of this deployment that was not stopped yet.
+/// A task of this deployment that is not stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningTask {
-    /// Its ARN.
     pub arn: String,
-    /// The runner it runs.
     pub runner: RunnerName,
-    /// The repository of the job it was launched for.
+    /// The repository of its job.
     pub repository: Option<Repository>,
-    /// When RunTask made it.
+    /// When RunTask created it.
     pub created_at: OffsetDateTime,
-    /// When its containers started; absent while it is still being prepared.
+    /// When its containers started; `None` while it is being prepared.
     pub started_at: Option<OffsetDateTime>,
 }
 
 impl Fleet {
-    /// The ARNs of the tasks that run `runner` and were not seen to end: one, unless RunTask was
-    /// answered twice.
+    /// The ARNs of the tasks of `runner` that have not ended: one, unless RunTask succeeded twice.
     ///
-    /// They come from the history of the runner's execution, which holds what RunTask answered. Only
-    /// where that breaks off between call and answer are all tasks of the cluster looked through: by
-    /// then the task is there, and nothing else names it. `startedBy` tells nothing, because Step
-    /// Functions writes its own name there (recorded on AWS, 2024-02-23).
+    /// They come from the history of the runner's execution, which has RunTask's result. Only if
+    /// the history ends between call and result, all tasks of the cluster are searched: the task
+    /// exists by then, and nothing else names it. `startedBy` does not help, because Step Functions
+    /// writes its own name there (recorded on AWS, 2024-02-23).
     pub async fn tasks_of(&self, runner: &RunnerName) -> Result<Vec<String>, Error> {
         match self.submitted(runner).await? {
             Submitted::Tasks(arns) => Ok(arns),
@@ -47,7 +44,7 @@ impl Fleet {
         }
     }
 
-    /// Stops the tasks of a runner. Only for a runner that GitHub has let go.
+    /// Stops the tasks of a runner. Only after GitHub has deleted the runner.
     pub async fn stop_tasks_of(&self, runner: &RunnerName, reason: &str) -> Result<usize, Error> {
         let tasks = self.tasks_of(runner).await?;
         for arn in &tasks {
@@ -56,7 +53,7 @@ impl Fleet {
         Ok(tasks.len())
     }
 
-    /// Stops one task. Only where GitHub has let its runner go.
+    /// Stops one task. Only after GitHub has deleted its runner.
     pub async fn stop_task(&self, arn: &str, reason: &str) -> Result<(), Error> {
         match self
             .ecs
@@ -79,7 +76,7 @@ impl Fleet {
         }
     }
 
-    /// Every task of this deployment that was not stopped yet.
+    /// All tasks of this deployment that are not stopped.
     pub async fn running_tasks(&self) -> Result<Vec<RunningTask>, Error> {
         let mut arns = Vec::new();
         let mut pages = self
@@ -98,17 +95,17 @@ impl Fleet {
             );
         }
         let (mut found, missing) = self.describe(&arns).await?;
-        // ECS may list a task before it can describe it; the second look finds it, most likely.
+        // ECS may list a task before it can describe it; a second look usually finds it.
         // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
         let (late, missing) = self.describe(&missing).await?;
         found.extend(late);
         if !missing.is_empty() {
-            tracing::warn!(tasks = ?missing, "tasks that ECS lists cannot be described yet");
+            tracing::warn!(tasks = ?missing, "skipping tasks that ECS lists but cannot describe yet");
         }
         Ok(found)
     }
 
-    /// Describes tasks; gives those of this deployment, and the ARNs that ECS does not know yet.
+    /// Describes tasks; returns those of this deployment, and the ARNs that ECS does not know yet.
     async fn describe(&self, arns: &[String]) -> Result<(Vec<RunningTask>, Vec<String>), Error> {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for some in arns.chunks(DESCRIBE_LIMIT) {
@@ -132,7 +129,7 @@ impl Fleet {
     }
 }
 
-/// Reads a task; none for one that runs no runner of ours.
+/// Parses a task; `None` without a runner of this deployment.
 fn running(task: &Task) -> Option<RunningTask> {
     let instant = |at: &aws_sdk_ecs::primitives::DateTime| {
         OffsetDateTime::from_unix_timestamp(at.secs()).ok()
@@ -146,7 +143,7 @@ fn running(task: &Task) -> Option<RunningTask> {
     })
 }
 
-/// What a task was told at its start: by the agent's environment in its overrides, or by its tag.
+/// A value from the agent's environment in the task's overrides, or from its tag.
 fn told<T: FromStr>(task: &Task, variable: &str, tag: &str) -> Option<T> {
     let overridden = task.overrides().and_then(|overrides| {
         let containers = overrides.container_overrides().iter();

@@ -1,4 +1,4 @@
-//! Who the client is: an App's id and private key, parsed once.
+//! The App's identity: its id and private key, parsed once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,52 +8,49 @@ use base64::engine::general_purpose::STANDARD;
 use protocol::Fault;
 use ring::signature::RsaKeyPair;
 
-/// The longest identifier GitHub has given an App so far has 20 characters.
+/// The longest App identifier that GitHub has issued so far has 20 characters.
 const APP_ID_LIMIT: usize = 64;
 
-/// A GitHub App's identity. Its `Debug` shows no key.
+/// A GitHub App's identity. `Debug` hides the key.
 #[derive(Clone)]
 pub struct App {
     id: String,
     key: Arc<RsaKeyPair>,
 }
 
-/// Text that is no App id or no private key. The text itself is never repeated: a key may have been
-/// put where the id belongs.
+/// An invalid App id or private key. Never quotes the text: someone may have entered a key as the
+/// id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not an App id.
     #[error(
-        "the App id is not one: give the number (App ID) or the client ID from the App's settings page"
+        "the App id is invalid: use the number (App ID) or the client ID from the App's settings page"
     )]
     AppId,
-    /// Neither PEM nor base64.
     #[error(
-        "the App's private key is neither PEM nor base64 of it: give the whole .pem file that GitHub generated for the App, from -----BEGIN to -----END"
+        "the App's private key is neither PEM nor base64 of PEM: use the whole .pem file that GitHub generated, from -----BEGIN to -----END"
     )]
     NotPem,
-    /// PEM of something else.
     #[error(
-        "the App's private key is {0}, not an unencrypted RSA private key: generate one in the App's settings and give that .pem file"
+        "the App's private key is {0}, not an unencrypted RSA private key: generate a key in the App's settings and use that .pem file"
     )]
     OtherKind(&'static str),
-    /// The right wrapping round damaged contents.
+    /// A valid envelope with damaged contents.
     #[error(
-        "the App's private key cannot be used ({0}): it is damaged or cut short; generate a new one in the App's settings"
+        "the App's private key is damaged or truncated ({0}): generate a new one in the App's settings"
     )]
     Damaged(String),
 }
 
 impl KeyError {
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub const fn fault(&self) -> Fault {
         Fault::AppKeyInvalid
     }
 }
 
 impl App {
-    /// Reads an App's id (its number or client ID) and its private key (PEM in PKCS#1 or PKCS#8, or
-    /// base64 of that, or of the bare DER).
+    /// Parses an App's id (number or client ID) and its private key: PEM (PKCS#1 or PKCS#8), or
+    /// base64 of PEM or DER.
     pub fn new(id: &str, private_key: &str) -> Result<Self, KeyError> {
         let id = id.trim();
         let fits = (1..=APP_ID_LIMIT).contains(&id.len())
@@ -71,7 +68,6 @@ impl App {
         })
     }
 
-    /// The App's id, as given.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -94,9 +90,10 @@ impl fmt::Debug for App {
     }
 }
 
-/// The key's DER, out of whatever it is wrapped in.
+/// Extracts the key's DER.
 fn der(text: &str) -> Result<Vec<u8>, KeyError> {
-    // Pasted through a shell or a form, line ends often arrive as the two characters `\n`.
+    // A shell or a form often turns line ends into the two characters `
+    // `.
     let text = text.replace("\\n", "\n");
     if text.contains(PEM_BEGIN) {
         return pem(&text);
@@ -104,7 +101,7 @@ fn der(text: &str) -> Result<Vec<u8>, KeyError> {
     let bytes = decode(&text).ok_or(KeyError::NotPem)?;
     match std::str::from_utf8(&bytes) {
         Ok(inner) if inner.contains(PEM_BEGIN) => pem(inner),
-        // DER begins with a sequence; anything else that happens to be base64 is no key.
+        // DER starts with a sequence; other base64 is not a key.
         _ if bytes.first() == Some(&0x30) => Ok(bytes),
         _ => Err(KeyError::NotPem),
     }
@@ -127,7 +124,7 @@ fn pem(text: &str) -> Result<Vec<u8>, KeyError> {
     let (body, _) = rest
         .split_once("-----END")
         .ok_or_else(|| KeyError::Damaged("the -----END line is missing".to_owned()))?;
-    decode(body).ok_or_else(|| KeyError::Damaged("it is not base64 inside".to_owned()))
+    decode(body).ok_or_else(|| KeyError::Damaged("its body is not base64".to_owned()))
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

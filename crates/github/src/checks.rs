@@ -1,4 +1,4 @@
-//! Check runs: what an App shows beside a commit.
+//! Check runs, which an App shows on a commit.
 
 use http::StatusCode;
 use protocol::{JobId, Repository};
@@ -10,30 +10,27 @@ use crate::permission::{ACTIONS, CHECKS};
 use crate::transport::Call;
 use crate::{Error, Installation};
 
-/// The permission's name in an installation token's answer.
+/// The permission's name in the token response.
 const PERMISSION: &str = "checks";
 
-/// The commit that a job runs for.
+/// A job's commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobCommit {
-    /// Its SHA.
     pub sha: String,
-    /// Whether the job still waits for a runner.
+    /// Whether the job is still queued.
     pub queued: bool,
 }
 
-/// A check run that reports and never blocks: it is completed with the conclusion `neutral`.
+/// A completed check run with the conclusion `neutral`, which blocks no merge.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckRun<'a> {
-    /// What GitHub lists it under.
     pub name: &'a str,
-    /// Our own id of it. GitHub stores it and does not keep it unique.
+    /// This system's id for it. GitHub stores it but does not enforce uniqueness.
     pub external_id: &'a str,
-    /// One line.
     pub title: &'a str,
     /// Markdown, at most 65,535 characters.
     pub summary: &'a str,
-    /// Where its *Details* link leads.
+    /// Target of its *Details* link.
     pub details_url: &'a str,
 }
 
@@ -51,15 +48,15 @@ impl CheckRun<'_> {
 }
 
 impl Installation {
-    /// Whether this installation may write check runs. Read from the answer that issued the token
-    /// ([answer]), so an installation without the permission costs no refused call.
+    /// Whether this installation may write check runs. Read from the token response ([answer]), so
+    /// a missing permission costs no rejected call.
     ///
     /// [answer]: https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
     pub async fn may_write_checks(&self) -> Result<bool, Error> {
         self.may_write(PERMISSION).await
     }
 
-    /// The commit of a job ([endpoint]); none where GitHub does not show the job.
+    /// The commit of a job ([endpoint]); `None` if GitHub does not show the job.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
     pub async fn commit_of(
@@ -84,8 +81,8 @@ impl Installation {
         }))
     }
 
-    /// The id of the check run of this name and external id on a commit ([endpoint]). `filter=all`,
-    /// because by default GitHub lists the latest of each name only.
+    /// The id of a commit's check run with this name and external id ([endpoint]). Uses
+    /// `filter=all`, because GitHub lists only the latest of each name by default.
     ///
     /// [endpoint]: https://docs.github.com/rest/checks/runs#list-check-runs-for-a-git-reference
     pub async fn find_check_run(
@@ -135,7 +132,7 @@ impl Installation {
         self.call(&call).await?.success(&call)
     }
 
-    /// Replaces what a check run says ([endpoint]).
+    /// Replaces the content of a check run ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/checks/runs#update-a-check-run
     pub async fn update_check_run(

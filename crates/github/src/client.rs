@@ -1,4 +1,4 @@
-//! The client: as the App, and as one of its installations.
+//! The client: acts as the App, or as one of its installations.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::tokens::{Token, Tokens};
 use crate::transport::{Answer, Call, Transport, unavailable};
 use crate::{ApiUrl, App, AppSource, Error, Patience, Scope, jwt, limit};
 
-/// Stands for "no answer has told yet".
+/// Means that no response has reported it yet.
 const UNTOLD: u64 = u64::MAX;
 
-/// GitHub, as the App itself. Clones share connections, tokens and what was looked up.
+/// GitHub, as the App. Clones share connections, tokens and caches.
 #[derive(Clone)]
 pub struct GitHub(Arc<Inner>);
 
@@ -25,14 +25,14 @@ struct Inner {
     transport: Transport,
     source: Box<dyn AppSource>,
     tokens: Tokens,
-    /// Which installation serves a repository or an organization; see `installations`.
+    /// Installation of a repository or an organization; see `installations`.
     found: Lock<HashMap<Scope, u64>>,
-    /// The ids of runner groups, by organization and name; see `groups`.
+    /// Ids of runner groups, by organization and name; see `groups`.
     groups: Lock<HashMap<(String, String), u64>>,
     remaining: AtomicU64,
 }
 
-/// GitHub, as one installation of the App. Cheap to make and to clone.
+/// GitHub, as one installation of the App. Cheap to create and clone.
 #[derive(Clone)]
 pub struct Installation {
     pub(crate) github: GitHub,
@@ -40,12 +40,12 @@ pub struct Installation {
 }
 
 impl GitHub {
-    /// A client for the GitHub at `url`. Makes no call. Must be called inside a tokio runtime.
+    /// A client for the GitHub at `url`. Makes no calls. Requires a tokio runtime.
     pub fn new(url: ApiUrl, source: impl AppSource) -> Result<Self, Error> {
         Self::with_patience(url, source, Patience::default())
     }
 
-    /// The same with other pauses.
+    /// The same with other delays.
     pub fn with_patience(
         url: ApiUrl,
         source: impl AppSource,
@@ -61,7 +61,7 @@ impl GitHub {
         })))
     }
 
-    /// Acts as an installation whose id is known. Makes no call.
+    /// Acts as an installation with a known id. Makes no calls.
     pub fn installation(&self, id: u64) -> Installation {
         Installation {
             github: self.clone(),
@@ -69,18 +69,18 @@ impl GitHub {
         }
     }
 
-    /// The page of a repository or organization, by which `config.sh` registers a runner.
+    /// The web page of a repository or organization, with which `config.sh` registers a runner.
     pub fn web_url(&self, scope: &Scope) -> String {
         format!("{}/{scope}", self.0.transport.url().web())
     }
 
-    /// How many calls are left in the hour, as the last answer to an installation said.
+    /// The calls left in this hour, from the last response to an installation.
     pub fn rate_limit_remaining(&self) -> Option<u64> {
         Some(self.0.remaining.load(Ordering::Relaxed)).filter(|left| *left != UNTOLD)
     }
 
-    /// Makes a call as the App. A refused key is read anew from its source, once; a key that stays
-    /// refused is looked at a second time.
+    /// Makes a call as the App. After a rejected key, the source is asked for a newer one, once; a
+    /// key that stays rejected is checked a second time.
     pub(crate) async fn as_app(&self, call: &Call) -> Result<Answer, Error> {
         let source = &self.0.source;
         let mut app = source.app().await?;
@@ -88,7 +88,10 @@ impl GitHub {
         if is_key_refused(&answer)
             && let Some(newer) = source.newer(app.clone()).await?
         {
-            tracing::info!(app = newer.id(), "the App's credentials were read anew");
+            tracing::info!(
+                app = newer.id(),
+                "reloaded the App's credentials after GitHub rejected its key"
+            );
             app = newer;
             answer = self.send(&app, call).await?;
         }
@@ -98,8 +101,8 @@ impl GitHub {
         Ok(answer)
     }
 
-    /// Asks GitHub for the App itself: only if it refuses the key there too, and again after a
-    /// pause, is the key at fault and not GitHub.
+    /// Asks GitHub for the App itself. Only if GitHub rejects the key there too, and again after a
+    /// delay, is the key at fault.
     async fn doubt_key(&self, app: &App, call: &Call, refused: &Answer) -> Result<Answer, Error> {
         self.pause().await;
         let itself = self.send(app, &Call::get("/app")).await?;
@@ -112,7 +115,7 @@ impl GitHub {
         let again = self.send(app, call).await?;
         if is_key_refused(&again) {
             let reason = format!(
-                "the App's key was refused here and accepted elsewhere: {}",
+                "GitHub rejected the App's key for this call and accepted it for another: {}",
                 again.message()
             );
             return Err(unavailable(call, reason));
@@ -129,14 +132,14 @@ impl GitHub {
         self.0.transport.pause().await;
     }
 
-    /// The installation's token, issued if need be; nothing if GitHub knows no such installation.
+    /// The installation's token, created if necessary; `None` if GitHub knows no such installation.
     pub(crate) async fn token(&self, installation: u64) -> Result<Option<Secret>, Error> {
         let slot = self.0.tokens.slot(installation);
         let mut held = slot.lock().await;
         if let Some(token) = held.as_ref().filter(|token| token.is_fresh()) {
             return Ok(Some(token.secret()));
         }
-        // A second token beside one whose answer was lost does no harm.
+        // A second token beside one whose response was lost does no harm.
         let call = Call::post(format!("/app/installations/{installation}/access_tokens"));
         let call = call.repeatable();
         let mut answer = self.as_app(&call).await?;
@@ -156,7 +159,7 @@ impl GitHub {
         Ok(Some(secret))
     }
 
-    /// What was looked up before, if it was.
+    /// The cached value.
     pub(crate) fn found(&self, scope: &Scope) -> Option<u64> {
         lock(&self.0.found).get(scope).copied()
     }
@@ -186,8 +189,8 @@ impl Installation {
         self.id
     }
 
-    /// Makes a call as the installation. A token that GitHub refuses, because it was revoked, is
-    /// issued anew, once.
+    /// Makes a call as the installation. A rejected token, for example a revoked one, is replaced
+    /// once.
     pub(crate) async fn call(&self, call: &Call) -> Result<Answer, Error> {
         let inner = &self.github.0;
         let mut token = self.token().await?;
@@ -201,15 +204,18 @@ impl Installation {
             inner.remaining.store(left, Ordering::Relaxed);
         }
         if answer.status == StatusCode::UNAUTHORIZED {
-            // Right after it was issued, a token may be unknown to part of GitHub for a moment.
+            // A new token may be unknown to part of GitHub for a moment.
             inner.tokens.forget(self.id, &token).await;
-            let reason = format!("a new installation token was refused: {}", answer.message());
+            let reason = format!(
+                "GitHub rejected a new installation token: {}",
+                answer.message()
+            );
             return Err(unavailable(call, reason));
         }
         Ok(answer)
     }
 
-    /// Whether the installation's token carries a permission to write, by its name in the API.
+    /// Whether the installation's token has write permission, by its name in the API.
     pub(crate) async fn may_write(&self, permission: &str) -> Result<bool, Error> {
         self.token().await?;
         let slot = self.github.0.tokens.slot(self.id);
@@ -224,7 +230,7 @@ impl Installation {
         token.ok_or_else(|| self.gone())
     }
 
-    /// That the installation is no more.
+    /// The installation no longer exists.
     pub(crate) fn gone(&self) -> Error {
         Error::AppNotInstalled {
             target: format!("installation {}, which GitHub no longer knows", self.id),
@@ -238,8 +244,8 @@ fn sign(app: &App) -> Result<Secret, Error> {
         .map_err(|error| Error::Client(error.to_string()))
 }
 
-/// GitHub answers 401 to a token it cannot verify, and 404 in these words where the issuer is no
-/// App of its.
+/// GitHub answers 401 to a JWT that it cannot verify, and 404 with this text if the issuer is not
+/// an App.
 fn is_key_refused(answer: &Answer) -> bool {
     match answer.status {
         StatusCode::UNAUTHORIZED => true,

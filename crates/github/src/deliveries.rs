@@ -1,4 +1,4 @@
-//! The App's own record of the webhooks it sent.
+//! The App's webhook deliveries.
 
 use http::HeaderMap;
 use http::header::LINK;
@@ -14,31 +14,26 @@ use crate::{Error, GitHub};
 /// [fields]: https://docs.github.com/rest/apps/webhooks#list-deliveries-for-an-app-webhook
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Delivery {
-    /// The attempt's id.
     pub id: u64,
-    /// The event's id: the same for all its attempts.
+    /// The event's id, shared by all its attempts.
     pub guid: String,
-    /// When the attempt was made.
     #[serde(with = "time::serde::rfc3339")]
     pub delivered_at: OffsetDateTime,
-    /// Whether it repeats an earlier attempt.
+    /// Whether it is a redelivery.
     pub redelivery: bool,
-    /// How it went, in GitHub's words.
+    /// GitHub's text for the result.
     pub status: String,
-    /// What the receiver answered; 0 where it did not.
+    /// The receiver's HTTP status; 0 without a response.
     pub status_code: u16,
-    /// The event's kind.
+    /// The event's name.
     pub event: String,
-    /// The event's action.
     pub action: Option<String>,
-    /// The installation it came from.
     pub installation_id: Option<u64>,
-    /// The repository it came from.
     pub repository_id: Option<u64>,
 }
 
 impl Delivery {
-    /// Whether the receiver took it.
+    /// Whether the receiver answered 2xx.
     pub fn succeeded(&self) -> bool {
         (200..300).contains(&self.status_code)
     }
@@ -47,14 +42,13 @@ impl Delivery {
 /// A page of deliveries, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deliveries {
-    /// The attempts.
     pub deliveries: Vec<Delivery>,
-    /// Where the next, older page begins.
+    /// Cursor of the next, older page.
     pub next: Option<String>,
 }
 
 impl GitHub {
-    /// A page of what the App's webhook delivered in the last 3 days, from `cursor` or the newest on.
+    /// A page of the App's deliveries of the last 3 days, from `cursor` or the newest.
     pub async fn deliveries(&self, cursor: Option<&str>) -> Result<Deliveries, Error> {
         let mut call = Call::get("/app/hook/deliveries").with("per_page", &PAGE_SIZE.to_string());
         if let Some(cursor) = cursor {
@@ -67,7 +61,7 @@ impl GitHub {
         })
     }
 
-    /// Has an event delivered once more ([endpoint]).
+    /// Redelivers an event ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/webhooks#redeliver-a-delivery-for-an-app-webhook
     pub async fn redeliver(&self, delivery: u64) -> Result<(), Error> {
@@ -76,8 +70,8 @@ impl GitHub {
     }
 }
 
-/// The `cursor` of the address that a `Link` header calls `next`. It stands in a query, so what is
-/// read here is still encoded; GitHub's cursors (`v1_…`) have nothing to encode.
+/// The `cursor` in the URL of a `Link` header's `next`. It stays percent-encoded; GitHub's cursors
+/// (`v1_…`) contain nothing to encode.
 fn next_cursor(headers: &HeaderMap) -> Option<String> {
     let links = headers.get(LINK)?.to_str().ok()?;
     let next = links

@@ -1,4 +1,4 @@
-//! What can go wrong between us and GitHub.
+//! Errors of calls to GitHub.
 
 use std::time::Duration;
 
@@ -6,93 +6,68 @@ use protocol::Fault;
 
 use crate::SourceError;
 
-/// A failed call, as GitHub's documentation sorts them. `call` is method and path.
+/// A failed call. `call` is method and path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Refused for its rate.
     #[error(
-        "{call} was refused for GitHub's rate limit; it may be tried again in {} s",
+        "GitHub rate limited {call}; retry in {} s",
         retry_after.as_secs()
     )]
     RateLimited {
-        /// What was tried.
         call: String,
         /// Whole seconds, at least one and at most an hour.
         retry_after: Duration,
     },
-    /// No answer, an error on GitHub's side, or an answer that makes no sense.
-    #[error("{call} got no usable answer: {reason}")]
-    Unavailable {
-        /// What was tried.
-        call: String,
-        /// What came instead of an answer.
-        reason: String,
-    },
-    /// The App has no installation there.
+    /// No response, a 5xx, or a response that cannot be used.
+    #[error("{call} got no usable response from GitHub: {reason}")]
+    Unavailable { call: String, reason: String },
     #[error("the GitHub App is not installed on {target}: install it at {hint}")]
     AppNotInstalled {
         /// The repository, organization or installation.
         target: String,
-        /// Where to install it.
+        /// URL of the installation page.
         hint: String,
     },
-    /// GitHub does not know the App by this id and key.
     #[error(
-        "GitHub does not accept the App's id and private key ({call}: {message}): check that both are of the same App, that the key was not deleted in its settings, and that this App belongs to the GitHub in GITHUB_API_URL"
+        "GitHub rejects the App's id and private key ({call}: {message}): check that both belong to the same App, that the key was not deleted in its settings, and that GITHUB_API_URL is the App's GitHub"
     )]
     KeyRefused {
-        /// What was tried.
         call: String,
-        /// GitHub's words.
+        /// GitHub's message.
         message: String,
     },
-    /// GitHub denies the call.
-    #[error("GitHub refused {call} with {status}: {message}{advice}")]
+    #[error("GitHub rejected {call} with {status}: {message}{advice}")]
     Refused {
-        /// What was tried.
         call: String,
-        /// The HTTP status.
         status: u16,
-        /// GitHub's words.
+        /// GitHub's message.
         message: String,
-        /// What to change; empty, or a sentence with what separates it from the words before.
+        /// What to change, with its leading separator; can be empty.
         advice: String,
     },
-    /// A runner of that name is registered already.
     #[error("a runner named {name} is already registered at {scope}")]
-    NameTaken {
-        /// The runner's name.
-        name: String,
-        /// Where.
-        scope: String,
-    },
-    /// The organization has no runner group of that name.
+    NameTaken { name: String, scope: String },
     #[error(
-        "organization {organization} has no runner group named {group:?} (it has: {}); create it, or set RUNNER_GROUP to one of these",
+        "organization {organization} has no runner group {group:?} (it has: {}): create the group, or set RUNNER_GROUP to one of these",
         existing.join(", ")
     )]
     RunnerGroupMissing {
-        /// The name that was looked for.
         group: String,
-        /// Where it was looked for.
         organization: String,
-        /// The groups that are there.
         existing: Vec<String>,
     },
-    /// The App's credentials could not be had.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// No client could be made.
-    #[error("no client for GitHub could be made: {0}")]
+    #[error("cannot create a GitHub client: {0}")]
     Client(String),
 }
 
 impl Error {
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub const fn fault(&self) -> Fault {
         match self {
             Self::RateLimited { .. } => Fault::GitHubRateLimited,
-            // A name that stays taken passes too: the next attempt has another name.
+            // A taken name is transient: the next attempt uses another name.
             Self::Unavailable { .. } | Self::NameTaken { .. } => Fault::GitHubUnavailable,
             Self::AppNotInstalled { .. } => Fault::AppNotInstalled,
             Self::KeyRefused { .. } => Fault::AppKeyInvalid,
@@ -103,7 +78,7 @@ impl Error {
         }
     }
 
-    /// For how long to wait, where GitHub's rate limit is the reason.
+    /// The delay that GitHub's rate limit requires.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
@@ -111,7 +86,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status, where GitHub denied the call.
+    /// The HTTP status of a rejected call.
     pub const fn refused_status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),

@@ -6,11 +6,11 @@ use crate::permission::SELF_HOSTED_RUNNERS;
 use crate::transport::{Call, encode};
 use crate::{Error, Installation, Page, Scope};
 
-/// A repository has but one group, and this is its id in GitHub's own examples ([endpoint]).
+/// A repository has a single group with this id, as in GitHub's examples ([endpoint]).
 ///
 /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
 const GROUP_OF_REPOSITORY: u64 = 1;
-/// An organization may have 10,000 groups; whoever searches that far has a wrong name.
+/// An organization can have 10,000 groups; a search that long means a wrong name.
 const MOST_PAGES: u32 = 100;
 
 #[derive(Deserialize)]
@@ -20,8 +20,8 @@ struct Group {
 }
 
 impl Installation {
-    /// The id of a runner group by its name, compared without case. At a repository there is no
-    /// choice and no call; an organization's groups are read ([endpoint]) and the id is remembered.
+    /// The id of a runner group by its name, ignoring case. A repository has one group and needs no
+    /// call. An organization's groups are read ([endpoint]) and the id is cached.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runner-groups#list-self-hosted-runner-groups-for-an-organization
     pub async fn runner_group(&self, scope: &Scope, name: &str) -> Result<u64, Error> {
@@ -55,8 +55,8 @@ impl Installation {
         })
     }
 
-    /// Forgets the remembered id of a group that GitHub did not accept: the group may have been
-    /// made anew. Says whether there was one.
+    /// Removes the cached id of a group that GitHub rejected; someone may have recreated the group.
+    /// Returns whether it was cached.
     pub fn forget_runner_group(&self, scope: &Scope, name: &str) -> bool {
         let Scope::Organization(login) = scope else {
             return false;

@@ -1,4 +1,4 @@
-//! Which installation serves whom.
+//! Installations of the App.
 
 use http::StatusCode;
 use protocol::{OwnerType, Repository, RepositoryError};
@@ -8,17 +8,14 @@ use crate::standing::contradicted;
 use crate::transport::{Answer, Call, encode};
 use crate::{Error, GitHub, Installation, Page, Scope};
 
-/// An installation of the App.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "WireInstallation")]
 pub struct InstallationInfo {
-    /// Its id.
     pub id: u64,
-    /// The login of the account that it is on.
+    /// Login of its account.
     pub account: String,
-    /// Whose account that is.
     pub owner_type: OwnerType,
-    /// Whether it is suspended; a suspended one refuses every call.
+    /// Whether it is suspended; then it rejects every call.
     pub suspended: bool,
 }
 
@@ -26,27 +23,20 @@ pub struct InstallationInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WireRepository")]
 pub struct RepositoryInfo {
-    /// Its full name.
     pub repository: Repository,
     /// Whether it is private or internal.
     pub private: bool,
-    /// Whether it is internal, where GitHub says so.
-    pub internal: bool,
-    /// The id of the account that it lies in, where GitHub says so.
-    pub owner_id: Option<u64>,
-    /// Whose account that is.
     pub owner_type: OwnerType,
-    /// Whether it is archived; nothing runs there.
+    /// Whether it is archived; no jobs run there.
     pub archived: bool,
 }
 
 impl GitHub {
-    /// Acts as the installation that serves a repository: the one that its webhook `named`, else
-    /// the one that GitHub names ([endpoint]). What was looked up is remembered; an installation
-    /// that is gone, because the App was removed and installed again, is looked up anew.
+    /// Acts as the installation that serves a repository: the one `named` in its webhook, otherwise
+    /// the one that GitHub returns ([endpoint]). The result is cached; if the App was removed and
+    /// installed again, the new installation is looked up.
     ///
-    /// The installation's token is at hand afterwards. Where both are known already, this makes no
-    /// call.
+    /// Afterwards its token is cached. Makes no calls if both are known.
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/apps#get-a-repository-installation-for-the-authenticated-app
     pub async fn serving(
@@ -58,8 +48,8 @@ impl GitHub {
         self.installed(&scope, named).await
     }
 
-    /// The same, for what may be older than the App's removal from there: none where it is not
-    /// installed any more, so that nothing can be asked or changed.
+    /// The same for records that can be older than the App's removal: `None` if it is no longer
+    /// installed, so that nothing can be read or changed.
     pub async fn still_serving(
         &self,
         repository: &Repository,
@@ -68,7 +58,7 @@ impl GitHub {
         match self.serving(repository, named).await {
             Ok(installation) => Ok(Some(installation)),
             Err(error @ Error::AppNotInstalled { .. }) => {
-                tracing::warn!(%error, "out of reach");
+                tracing::warn!(%error, "skipping: the App is not installed there");
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -88,7 +78,7 @@ impl GitHub {
             if self.token(id).await?.is_some() {
                 return Ok(self.installation(id));
             }
-            tracing::info!(installation = id, %scope, "the installation is gone");
+            tracing::info!(installation = id, %scope, "the cached installation is gone; looking it up again");
             self.remember(scope, None);
         }
         let id = self.look_up(scope).await?;
@@ -99,8 +89,8 @@ impl GitHub {
         Ok(self.installation(id))
     }
 
-    /// The installation that serves there. That there is none is believed when GitHub answers so
-    /// again after a pause, and shows the App itself meanwhile.
+    /// The installation that serves there. Its absence counts only if GitHub reports it again after
+    /// a delay, and shows the App itself meanwhile.
     pub(crate) async fn look_up(&self, scope: &Scope) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Found {
@@ -124,9 +114,9 @@ impl GitHub {
         Ok(answer.json::<Found>(&call)?.id)
     }
 
-    /// That the App is not installed there, with the page on which to install it. Asking the App
-    /// for that page also tells a wrong App id, which GitHub answers with the same 404, and an
-    /// outage, in which it answers 404 to everything.
+    /// The error that the App is not installed there, with the page on which to install it. Asking
+    /// the App for that page also detects a wrong App id, which GitHub answers with the same 404,
+    /// and an outage that answers 404 to everything.
     async fn not_installed(&self, scope: &Scope) -> Error {
         match self.page().await {
             Ok(page) => Error::AppNotInstalled {
@@ -137,13 +127,13 @@ impl GitHub {
         }
     }
 
-    /// That the App's installation does not include a repository.
+    /// The error that the App's installation does not include a repository.
     pub(crate) async fn not_installed_at(&self, repository: &Repository) -> Error {
         let scope = Scope::Repository(repository.clone());
         self.not_installed(&scope).await
     }
 
-    /// The App's own page ([endpoint]).
+    /// The App itself ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/apps#get-the-authenticated-app
     pub(crate) async fn page(&self) -> Result<String, Error> {
@@ -178,7 +168,7 @@ impl Installation {
         listed(&call, &self.settled(&call, None).await?)
     }
 
-    /// The same without a second look at a refusal, for use within one.
+    /// The same without a second look, for use within one.
     pub(crate) async fn repositories_once(&self, page: u32) -> Result<Page<RepositoryInfo>, Error> {
         let call = Call::get("/installation/repositories").page(page);
         let answer = self.call(&call).await?;
@@ -200,7 +190,6 @@ fn listed(call: &Call, answer: &Answer) -> Result<Page<RepositoryInfo>, Error> {
 #[derive(Deserialize)]
 struct Account {
     login: String,
-    id: Option<u64>,
     #[serde(rename = "type")]
     kind: String,
 }
@@ -237,7 +226,6 @@ impl From<WireInstallation> for InstallationInfo {
 struct WireRepository {
     full_name: String,
     private: bool,
-    visibility: Option<String>,
     owner: Account,
     #[serde(default)]
     archived: bool,
@@ -250,8 +238,6 @@ impl TryFrom<WireRepository> for RepositoryInfo {
         Ok(Self {
             repository: wire.full_name.parse()?,
             private: wire.private,
-            internal: wire.visibility.as_deref() == Some("internal"),
-            owner_id: wire.owner.id,
             owner_type: wire.owner.owner_type(),
             archived: wire.archived,
         })

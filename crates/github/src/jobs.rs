@@ -68,7 +68,7 @@ impl Installation {
                 Seen::Elsewhere(_) => Err(unavailable(
                     &get_job(job),
                     format!(
-                        "two installations of the App name each other for {}",
+                        "two installations of the App refer to each other for {}",
                         job.repository
                     ),
                 )),
@@ -178,8 +178,7 @@ impl Installation {
         let call = get_job(job);
         let unclear = unavailable(
             &call,
-            "status 404, and what GitHub shows round the job does not say that it is gone"
-                .to_owned(),
+            "status 404, but its repository and runs do not show that the job is gone".to_owned(),
         );
         if seen.runs != Look::Hidden {
             return unclear;
@@ -249,7 +248,7 @@ impl Installation {
         let readable = list.jobs.into_iter().filter_map(|listed| match listed {
             Listed::Job(job) => Some(job),
             Listed::Unreadable(_) => {
-                tracing::warn!(%repository, run, "a job in GitHub's list cannot be read");
+                tracing::warn!(%repository, run, "skipping an unreadable job in GitHub's list");
                 None
             }
         });
@@ -316,7 +315,7 @@ struct WireJob {
 
 /// A status that GitHub's documentation does not list.
 #[derive(Debug, thiserror::Error)]
-#[error("a job has the status {0:?}")]
+#[error("unknown job status {0:?}")]
 struct UnknownStatus(String);
 
 impl TryFrom<WireJob> for ListedJob {

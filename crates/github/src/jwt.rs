@@ -1,6 +1,7 @@
-//! The token by which an App shows who it is. Pure but for the random part.
+//! The JWT that authenticates the App. Pure except for its random part.
 //!
-//! Claims as GitHub asks for them: <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app>
+//! Claims:
+//! <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app>
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,17 +12,17 @@ use serde_json::{Value, json};
 
 use crate::App;
 
-/// GitHub advises to date a token a minute back, for clocks that run ahead of its own.
+/// GitHub recommends an `iat` 60 seconds in the past, for clocks that run ahead.
 const BACKDATED_SECONDS: i64 = 60;
-/// GitHub refuses an expiry more than ten minutes away; a clock that runs ahead needs room there too.
+/// GitHub rejects an `exp` more than ten minutes ahead; a clock that runs ahead needs a margin.
 const LIFETIME_SECONDS: i64 = 9 * 60;
 
-/// The operating system gave no random numbers, or the signature failed for want of memory.
+/// No random numbers from the operating system, or no memory for the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the App's token could not be signed: the system gives no random numbers")]
+#[error("cannot sign the App's JWT: the operating system returns no random numbers")]
 pub(crate) struct SignError;
 
-/// A token of the App, valid for nine minutes from `now` (seconds since 1970).
+/// A JWT of the App, valid for nine minutes from `now` (seconds since 1970).
 pub(crate) fn sign(app: &App, now: i64) -> Result<Secret, SignError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|_| SignError)?;
@@ -46,10 +47,10 @@ pub(crate) fn sign(app: &App, now: i64) -> Result<Secret, SignError> {
     )))
 }
 
-/// `jti` tells apart what two processes sign in the same second: GitHub has answered the second of
-/// two identical tokens with 404.
+/// `jti` makes JWTs of two processes in the same second differ: GitHub has answered 404 to the
+/// second of two identical JWTs.
 fn claims(app_id: &str, now: i64, jti: &str) -> Value {
-    // Older servers insist on a number where the issuer is an App ID.
+    // Older servers require a number for an App ID.
     let issuer = app_id
         .parse::<u64>()
         .map_or_else(|_| Value::from(app_id), Value::from);

@@ -1,18 +1,19 @@
-//! GitHub's rate limits, as its answers tell of them.
+//! GitHub's rate limits, read from its responses.
 //!
-//! The rules: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
+//! Rules:
+//! <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
 
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-/// What GitHub asks for where it refuses without a header that says how long.
+/// GitHub's recommended delay if no header names one.
 const UNTOLD_WAIT: u64 = 60;
-/// GitHub counts by the hour, so nothing has to be waited out for longer.
+/// The longest delay: GitHub's limits are hourly.
 const LONGEST_WAIT: u64 = 3_600;
 
-/// For how long to wait if the answer is a refusal for the rate: whole seconds, at least one. `now`
-/// is in seconds since 1970.
+/// The delay in whole seconds (at least one) if the response is a rate limit. `now` is in seconds
+/// since 1970.
 pub(crate) fn retry_after(
     status: StatusCode,
     headers: &HeaderMap,
@@ -30,7 +31,7 @@ pub(crate) fn retry_after(
     let seconds = if let Some(told) = number(headers, "retry-after") {
         told
     } else if let (true, Some(reset)) = (spent, number(headers, "x-ratelimit-reset")) {
-        // One second more, because the reset is rounded down.
+        // One second more, because GitHub rounds the reset down.
         reset.saturating_sub(u64::try_from(now).unwrap_or(0)) + 1
     } else if spent || status == StatusCode::TOO_MANY_REQUESTS || names_the_limit(message) {
         UNTOLD_WAIT
@@ -40,12 +41,12 @@ pub(crate) fn retry_after(
     Some(Duration::from_secs(seconds.clamp(1, LONGEST_WAIT)))
 }
 
-/// How many calls are left in the hour, where the answer says so.
+/// The calls left in this hour, if the response has them.
 pub(crate) fn remaining(headers: &HeaderMap) -> Option<u64> {
     number(headers, "x-ratelimit-remaining")
 }
 
-/// A secondary limit may come as a plain 403 whose text alone tells it from a missing permission.
+/// A secondary limit can be a plain 403; only its text distinguishes it from a missing permission.
 fn names_the_limit(message: &str) -> bool {
     message.to_ascii_lowercase().contains("rate limit")
 }

@@ -1,14 +1,13 @@
 //! One page of a list.
 
-/// GitHub's most entries on a page.
+/// GitHub's maximum page size.
 pub(crate) const PAGE_SIZE: usize = 100;
 
-/// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// Its entries, at most 100.
+    /// At most 100.
     pub items: Vec<T>,
-    /// Whether the next page may hold more.
+    /// Whether there may be a next page.
     pub more: bool,
 }
 

@@ -1,15 +1,15 @@
-//! How long the client waits before it asks again.
+//! Delays before retries.
 
 use std::time::Duration;
 
-/// Pauses of the client, in the middle: each is drawn anew from half to one and a half of it, so that
-/// a hundred jobs that met the same trouble do not come back together.
+/// Average delays. Each delay is drawn from half to one and a half of it, so that a hundred jobs
+/// with the same trouble do not retry at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// Before a call without an answer is repeated; four times as long before the next repeat.
+    /// Before a call without a response is retried; four times as long before the second retry.
     pub repeat: Duration,
-    /// Before what GitHub refused is asked a second time. Long enough for another of GitHub's
-    /// servers to answer, short beside the minute that a handler has.
+    /// Before a rejected call is checked again. Long enough for another of GitHub's servers to
+    /// answer, and short compared with a handler's minute.
     pub second_look: Duration,
 }
 
@@ -23,14 +23,14 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// None at all: for tests.
+    /// No delays, for tests.
     pub const NONE: Self = Self {
         repeat: Duration::ZERO,
         second_look: Duration::ZERO,
     };
 }
 
-/// From half to one and a half of a pause.
+/// From half to one and a half of a delay.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
     pause.mul_f64(0.5 + random)

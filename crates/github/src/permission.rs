@@ -1,4 +1,4 @@
-//! What an App must be granted ([list]).
+//! Permissions that the App needs ([list]).
 //!
 //! [list]: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 
@@ -8,11 +8,11 @@ use std::fmt;
 /// A permission of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Permission {
-    /// Its name in GitHub's answers.
+    /// Its name in GitHub's API.
     key: &'static str,
-    /// Whether reading is not enough.
+    /// Whether it needs `write`.
     write: bool,
-    /// Its name on GitHub's pages.
+    /// Its name in GitHub's settings.
     words: &'static str,
 }
 
@@ -42,7 +42,7 @@ pub(crate) const SELF_HOSTED_RUNNERS: Permission = Permission {
 };
 
 impl Permission {
-    /// Whether it is among what an installation was granted: `read`, `write` or `admin`.
+    /// Whether an installation's permissions (`read`, `write` or `admin`) include it.
     pub(crate) fn is_granted(&self, permissions: &BTreeMap<String, String>) -> bool {
         permissions
             .get(self.key)

@@ -1,4 +1,4 @@
-//! The releases of the runner itself.
+//! Releases of the runner.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,22 +10,21 @@ use time::OffsetDateTime;
 use crate::transport::Call;
 use crate::{Error, Installation};
 
-/// How many releases are asked for. GitHub publishes one or two a month, and each fills 30 kB.
+/// Number of releases to request. GitHub publishes one or two a month, of 30 kB each.
 const RELEASES: u8 = 10;
 
-/// A version of GitHub's runner, like `2.338.0`. Ordered by age, the oldest first.
+/// A version of GitHub's runner, like `2.338.0`, ordered from oldest to newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunnerVersion([u32; 3]);
 
-/// Text that is no version of the runner.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version of GitHub's runner: three numbers with dots between, like 2.338.0")]
+#[error("{0:?} is not a runner version: use three numbers separated by dots, like 2.338.0")]
 pub struct RunnerVersionError(String);
 
 impl FromStr for RunnerVersion {
     type Err = RunnerVersionError;
 
-    /// Reads a version, with or without the `v` of its tag.
+    /// Parses a version, with or without the `v` of its tag.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || RunnerVersionError(text.to_owned());
         let mut numbers = [0; 3];
@@ -48,18 +47,16 @@ impl fmt::Display for RunnerVersion {
     }
 }
 
-/// A release of the runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunnerRelease {
-    /// Its version.
     pub version: RunnerVersion,
-    /// When everybody could have it.
+    /// When it was published.
     pub published_at: OffsetDateTime,
 }
 
 impl Installation {
-    /// The latest releases of the runner ([endpoint]): drafts, prereleases and what is named by
-    /// other rules left out. None where GitHub has no such repository, as on an Enterprise Server.
+    /// The latest releases of the runner ([endpoint]), without drafts, prereleases and unknown
+    /// tags. Empty if GitHub has no such repository, as on an Enterprise Server.
     ///
     /// [endpoint]: https://docs.github.com/rest/releases/releases#list-releases
     pub async fn runner_releases(&self) -> Result<Option<Vec<RunnerRelease>>, Error> {

@@ -1,4 +1,4 @@
-//! Self-hosted runners: registering, finding and deleting them.
+//! Self-hosted runners: register, find, delete.
 
 use std::fmt;
 
@@ -12,41 +12,36 @@ use crate::page::PAGE_SIZE;
 use crate::transport::{Call, unavailable};
 use crate::{Error, Installation, Page, Scope};
 
-/// A registered runner.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "WireRunner")]
 pub struct Runner {
-    /// Its id.
     pub id: u64,
-    /// Its name.
     pub name: String,
     /// Whether its listener is connected.
     pub online: bool,
-    /// Whether it is running a job.
+    /// Whether it runs a job.
     pub busy: bool,
-    /// Its labels.
     pub labels: LabelSet,
 }
 
-/// What a just-in-time runner is to be.
+/// A just-in-time runner to register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JitRequest {
-    /// Its name, unique in its scope.
+    /// Unique in its scope.
     pub name: String,
-    /// Its runner group; 1 at a repository.
+    /// Runner group; 1 at a repository.
     pub runner_group_id: u64,
-    /// All its labels: such a runner gets none by itself, not even `self-hosted`.
+    /// All its labels: GitHub adds none, not even `self-hosted`.
     pub labels: Vec<String>,
-    /// Where it works, relative to its home.
+    /// Work directory, relative to its home.
     pub work_folder: String,
 }
 
-/// A just-in-time runner, registered and waiting for its listener.
+/// A registered just-in-time runner that waits for its listener.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JitRunner {
-    /// Its id.
     pub id: u64,
-    /// What its listener is started with, once.
+    /// Configuration for its listener, usable once.
     pub config: Secret,
 }
 
@@ -58,32 +53,31 @@ impl fmt::Debug for JitRunner {
     }
 }
 
-/// What `config.sh` registers a runner with.
+/// Credential for `config.sh`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RegistrationToken {
-    /// The token.
     pub token: Secret,
-    /// Until when it is good: an hour.
+    /// Valid for an hour.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
 }
 
-/// What became of a runner that was to be deleted.
+/// Result of a runner's deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is deleted (204).
+    /// Deleted (204).
     Gone,
-    /// There is none of that id (404).
+    /// No runner with that id (404).
     Absent,
-    /// It is running a job, so it stays (422).
+    /// It runs a job, so GitHub keeps it (422).
     Busy,
 }
 
 impl Installation {
     /// Registers a just-in-time runner ([repository], [organization]).
-    /// A name that is in use is [`Error::NameTaken`]: also where GitHub acted on a try whose answer
-    /// was lost, because the call is repeated then. A refusal is GitHub's first word only: make the
-    /// call again after [`Self::pause`] and let [`Self::second_look`] judge what is refused twice.
+    /// A name in use is [`Error::NameTaken`], also if GitHub acted on an earlier try whose response
+    /// was lost. A rejection is only GitHub's first answer: retry after [`Self::pause`] and let
+    /// [`Self::second_look`] decide about the second one.
     ///
     /// [repository]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-a-repository
     /// [organization]: https://docs.github.com/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization
@@ -119,7 +113,7 @@ impl Installation {
         })
     }
 
-    /// Issues a registration token, for servers without just-in-time runners ([endpoint]).
+    /// Creates a registration token, for servers without just-in-time runners ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#create-a-registration-token-for-a-repository
     pub async fn registration_token(&self, scope: &Scope) -> Result<RegistrationToken, Error> {
@@ -129,13 +123,13 @@ impl Installation {
         self.settled(&call, scope.repository()).await?.json(&call)
     }
 
-    /// The runner of exactly this name.
+    /// The runner with exactly this name.
     pub async fn find_runner(&self, scope: &Scope, name: &str) -> Result<Option<Runner>, Error> {
         let call = Call::get(scope.actions("runners"))
             .with("name", name)
             .with("per_page", &PAGE_SIZE.to_string());
         let runners = self.list(scope, call).await?;
-        // GitHub does not say how it compares, and older servers know no such parameter.
+        // GitHub does not document its comparison, and older servers ignore the parameter.
         Ok(runners.into_iter().find(|runner| runner.name == name))
     }
 
@@ -147,10 +141,9 @@ impl Installation {
         self.list(scope, call).await.map(Page::new)
     }
 
-    /// Deletes a runner ([endpoint]). One that runs a job is left alone by GitHub. Where GitHub
-    /// deleted it and the answer was lost, the repeated call finds it absent: that stops no task.
-    /// A 404 is believed only where GitHub does not show the runner either: a runner that is shown
-    /// would stay registered.
+    /// Deletes a runner ([endpoint]). GitHub keeps one that runs a job. If GitHub deleted it and
+    /// the response was lost, the retry finds it absent, which stops no task. A 404 counts only if
+    /// GitHub does not show the runner either: otherwise it would stay registered.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
     pub async fn delete_runner(&self, scope: &Scope, runner: u64) -> Result<Deleted, Error> {
@@ -163,7 +156,7 @@ impl Installation {
         match answer.status {
             StatusCode::NOT_FOUND if self.is_shown(scope, runner).await? => Err(unavailable(
                 &call,
-                "404 for a runner that GitHub shows".to_owned(),
+                "404 for a runner that GitHub still shows".to_owned(),
             )),
             StatusCode::NOT_FOUND => Ok(Deleted::Absent),
             StatusCode::UNPROCESSABLE_ENTITY => Ok(Deleted::Busy),

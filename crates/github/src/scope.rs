@@ -1,4 +1,4 @@
-//! Where runners are registered.
+//! Where runners register.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use protocol::{Job, OwnerType, Repository};
 use crate::permission::{self, Permission};
 use crate::transport::encode;
 
-/// A deployment's choice of where its runners are registered.
+/// A deployment's choice of where its runners register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunnerScope {
     /// At the job's repository.
@@ -17,13 +17,12 @@ pub enum RunnerScope {
     Organization,
 }
 
-/// Text that is no such choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("give `repository` or `organization`")]
+#[error("use `repository` or `organization`")]
 pub struct ScopeError;
 
 impl RunnerScope {
-    /// Where the runner of this job is registered: a user has no organization to register it at.
+    /// Where this job's runner registers: a user account has no organization.
     pub fn at(self, job: &Job) -> Scope {
         match (self, job.owner_type) {
             (Self::Organization, OwnerType::Organization) => {
@@ -48,29 +47,16 @@ impl FromStr for RunnerScope {
     }
 }
 
-/// A place where runners are registered.
+/// A place where runners register.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// A repository.
     Repository(Repository),
-    /// An organization, by its login.
+    /// An organization, by login.
     Organization(String),
 }
 
 impl Scope {
-    /// Whether a runner that is registered here can be given jobs of a repository. GitHub compares
-    /// names without case.
-    pub fn reaches(&self, other: &Repository) -> bool {
-        match self {
-            Self::Repository(repository) => {
-                repository.owner().eq_ignore_ascii_case(other.owner())
-                    && repository.name().eq_ignore_ascii_case(other.name())
-            }
-            Self::Organization(login) => login.eq_ignore_ascii_case(other.owner()),
-        }
-    }
-
-    /// The path of an endpoint below `…/actions/`.
+    /// Path of an endpoint below `…/actions/`.
     pub(crate) fn actions(&self, rest: &str) -> String {
         match self {
             Self::Repository(repository) => format!("/repos/{repository}/actions/{rest}"),
@@ -78,7 +64,7 @@ impl Scope {
         }
     }
 
-    /// What an App needs to register, list and delete runners here ([permissions]).
+    /// Permission to register, list and delete runners here ([permissions]).
     ///
     /// [permissions]: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
     pub(crate) const fn runner_permission(&self) -> Permission {
@@ -88,7 +74,7 @@ impl Scope {
         }
     }
 
-    /// The repository, where it is one.
+    /// The repository, if it is one.
     pub(crate) const fn repository(&self) -> Option<&Repository> {
         match self {
             Self::Repository(repository) => Some(repository),
@@ -128,22 +114,6 @@ mod tests {
             RunnerScope::Organization.at(&job("Organization")),
             Scope::Organization("octo".to_owned())
         );
-    }
-
-    #[test]
-    fn a_runner_gets_jobs_of_its_own_scope_only() {
-        let repository = RunnerScope::Repository.at(&job("Organization"));
-        let organization = RunnerScope::Organization.at(&job("Organization"));
-        for (other, at_repository, at_organization) in [
-            ("octo/hello", true, true),
-            ("Octo/Hello", true, true),
-            ("octo/world", false, true),
-            ("acme/hello", false, false),
-        ] {
-            let other = other.parse().unwrap();
-            assert_eq!(repository.reaches(&other), at_repository, "{other}");
-            assert_eq!(organization.reaches(&other), at_organization, "{other}");
-        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Whether a refusal is to be believed.
+//! Whether to trust a rejection.
 //!
-//! In outages GitHub has answered 401, 403, 404 and 422 to calls that it answered well a minute
-//! before. So a refusal is permanent only where it comes again after a pause and what GitHub shows
-//! of the App, its installation and its permissions explains it. What nothing explains is transient.
+//! During outages GitHub has answered 401, 403, 404 and 422 to calls that succeeded a minute
+//! before. So a rejection is permanent only if it repeats after a delay and the App, its
+//! installation and its permissions explain it. An unexplained rejection is transient.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use crate::standing::{Standing, contradicted, unexplained};
 use crate::transport::{Answer, Call};
 use crate::{Error, GitHub, Installation, Page, Scope};
 
-/// An installation of 10,000 repositories is read to its end; nobody waits for more.
+/// Reads at most 10,000 repositories of an installation.
 const MOST_PAGES: u32 = 100;
 
 impl GitHub {
-    /// Looks at an installation as the App ([endpoint]).
+    /// Reads an installation as the App ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/apps#get-an-installation-for-the-authenticated-app
     pub(crate) async fn standing(&self, installation: u64) -> Result<Standing, Error> {
@@ -50,7 +50,7 @@ impl GitHub {
         })
     }
 
-    /// That a call was refused because the installation is suspended.
+    /// The error that a call was rejected because the installation is suspended.
     pub(crate) fn suspended(&self, installation: u64, call: &Call, answer: &Answer) -> Error {
         Error::Refused {
             call: call.to_string(),
@@ -69,8 +69,8 @@ impl GitHub {
 }
 
 impl Installation {
-    /// Makes a call whose refusal would stop a job: one that GitHub refuses is made again after a
-    /// pause, and what is refused twice is held against what the App was granted.
+    /// Makes a call whose rejection would stop a job. A rejected call is repeated after a delay,
+    /// and a second rejection is compared with the App's permissions.
     pub(crate) async fn settled(
         &self,
         call: &Call,
@@ -79,7 +79,7 @@ impl Installation {
         self.settled_but(call, repository, &[]).await
     }
 
-    /// The same, except that some statuses are answers to this call and no refusals.
+    /// The same, but some statuses are regular results of this call.
     pub(crate) async fn settled_but(
         &self,
         call: &Call,
@@ -100,7 +100,7 @@ impl Installation {
         Err(self.explain(call, &again, repository).await)
     }
 
-    /// What a refusal of [`Self::jit_config`] amounts to when it came twice.
+    /// Classifies a second rejection of [`Self::jit_config`].
     pub async fn second_look(&self, scope: &Scope, refused: Error) -> Error {
         let Error::Refused {
             call,
@@ -120,12 +120,12 @@ impl Installation {
         self.judge(refusal, scope.repository()).await
     }
 
-    /// Waits before a call that was refused is made again.
+    /// Waits before a rejected call is repeated.
     pub async fn pause(&self) {
         self.github.pause().await;
     }
 
-    /// What a refusal that came twice amounts to.
+    /// Classifies a second rejection.
     pub(crate) async fn explain(
         &self,
         call: &Call,
@@ -152,13 +152,13 @@ impl Installation {
         };
         if let Some(needs) = refusal.needs.filter(|it| !it.is_granted(&permissions)) {
             return refusal.permanent(format!(
-                "; the App needs {needs} here and installation {} was not granted it: grant it in the App's settings and accept the change for the installation at {}",
+                "; the App needs {needs} and installation {} lacks it: grant it in the App's settings and accept the change for the installation at {}",
                 self.id(),
                 self.github.page_of_app()
             ));
         }
-        // A request that GitHub calls wrong is wrong however often it is sent, and a policy of the
-        // owner's is no permission of the App's.
+        // GitHub's verdict on a malformed request does not change, and an owner's policy is not a
+        // permission of the App.
         if matches!(refusal.status, 400 | 422) || names_a_policy(refusal.message) {
             return refusal.permanent(String::new());
         }
@@ -174,8 +174,8 @@ impl Installation {
         refusal.transient()
     }
 
-    /// Whether the installation does not reach a repository: GitHub does not show it, and it is not
-    /// among those that the installation includes.
+    /// Whether the installation cannot see a repository: GitHub hides it, and the installation does
+    /// not include it.
     async fn is_out_of_reach(&self, repository: &Repository) -> Result<bool, Error> {
         let call = Call::get(format!("/repos/{repository}"));
         let shown = self.call(&call).await?;
@@ -185,7 +185,7 @@ impl Installation {
         Ok(!self.includes(repository).await?)
     }
 
-    /// Whether the installation's list of repositories names this one.
+    /// Whether the installation's list has this repository.
     pub(crate) async fn includes(&self, repository: &Repository) -> Result<bool, Error> {
         let wanted = repository.to_string();
         for page in 1..=MOST_PAGES {
@@ -199,12 +199,12 @@ impl Installation {
                 return Ok(false);
             }
         }
-        // The list was not read to its end, so it does not say that the repository is missing.
+        // The list was not read completely, so the repository may be missing from it.
         Ok(true)
     }
 }
 
-/// A call that was refused, twice.
+/// A call that was rejected twice.
 struct Refusal<'a> {
     call: &'a str,
     status: u16,
@@ -230,8 +230,8 @@ impl Refusal<'_> {
     }
 }
 
-/// Whether GitHub's words are about an owner who does not allow self-hosted runners there. No
-/// permission of the App's shows that; a peer has met it as a 403 ([report]).
+/// Whether GitHub's message says that the owner disabled self-hosted runners. No permission of the
+/// App shows that; another system got it as a 403 ([report]).
 ///
 /// [report]: https://github.com/runs-on/runs-on/issues/417
 fn names_a_policy(message: &str) -> bool {

@@ -1,9 +1,9 @@
-//! The GitHub App's credentials, out of SSM.
+//! The GitHub App's credentials from SSM.
 //!
-//! Two encrypted parameters, read by one call: `/<prefix>/github/app-id` and `/<prefix>/github/private-key`.
-//! They are kept for five minutes; a failed read is never kept. When GitHub refuses the key, they
-//! are read at once, so that a key is rotated by writing the new one, waiting for nothing, and
-//! deleting the old one at GitHub.
+//! One call reads two encrypted parameters: `/<prefix>/github/app-id` and `/<prefix>/github/private-key`.
+//! They are cached for five minutes; a failed read is not cached. When GitHub rejects the key, they
+//! are read again at once. So to rotate a key, write the new one and then delete the old one at
+//! GitHub.
 
 mod error;
 
@@ -20,11 +20,11 @@ pub use error::Error;
 /// The variables that [`connect`] reads.
 pub const VARIABLES: &[Variable] = &[shared::PREFIX, shared::GITHUB_API_URL];
 
-/// How long credentials are used before they are read again. A rotation does not wait for it, so it
-/// only bounds how long a sandbox may go on with an App that was replaced but still works.
+/// How long credentials are cached. A rotation does not depend on it; it bounds how long a sandbox
+/// uses an App that was replaced but still works.
 const TTL: Duration = Duration::from_mins(5);
 
-/// GitHub as the App whose credentials lie in SSM. Makes no call yet. Must be called inside a tokio
+/// A GitHub client with the App's credentials from SSM. Makes no calls yet. Requires a tokio
 /// runtime.
 pub fn connect(settings: &Settings, ssm: Client) -> Result<GitHub, Error> {
     let url: ApiUrl = settings.parsed(&shared::GITHUB_API_URL)?;
@@ -32,7 +32,7 @@ pub fn connect(settings: &Settings, ssm: Client) -> Result<GitHub, Error> {
     GitHub::new(url, secrets).map_err(|error| Error::Client(error.to_string()))
 }
 
-/// Reads the App's credentials when they are needed, and keeps them for a while.
+/// Reads the App's credentials on demand and caches them.
 pub struct AppSecrets {
     ssm: Client,
     app_id: String,
@@ -59,7 +59,7 @@ impl AppSecrets {
 
     /// The credentials, at most five minutes old.
     async fn current(&self) -> Result<App, Error> {
-        // Held while reading: concurrent callers share one read.
+        // Held during the read: concurrent callers share one read.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.read_at.elapsed() < TTL) {
             return Ok(kept.app.clone());
@@ -67,10 +67,10 @@ impl AppSecrets {
         self.read_into(&mut kept).await
     }
 
-    /// The credentials after GitHub refused `refused`.
+    /// The credentials after GitHub rejected `refused`.
     async fn renewed(&self, refused: &App) -> Result<Option<App>, Error> {
         let mut kept = self.kept.lock().await;
-        // Another caller, refused at the same time, may have read them already.
+        // A concurrent caller may have read them already.
         if let Some(kept) = kept.as_ref().filter(|kept| !kept.app.is_same(refused)) {
             return Ok(Some(kept.app.clone()));
         }
@@ -111,7 +111,7 @@ impl AppSecrets {
     }
 }
 
-/// The parameter's value. SSM does not fail for a missing one, it leaves it out.
+/// The parameter's value. SSM omits a missing parameter instead of failing.
 fn value<'a>(parameters: &'a [Parameter], name: &str) -> Result<&'a str, Error> {
     parameters
         .iter()

@@ -7,16 +7,16 @@ use protocol::Fault;
 
 use crate::App;
 
-/// What an [`AppSource`] answers with; boxed, because the client holds any source.
+/// The future of an [`AppSource`]; boxed, because the client accepts any source.
 pub type AppFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
 
-/// Gives the client its App. The client asks for every App token it signs, so a source caches.
+/// Provides the client's App. The client asks for every JWT that it signs, so a source caches.
 pub trait AppSource: Send + Sync + 'static {
-    /// The App as it is known.
+    /// The current App.
     fn app(&self) -> AppFuture<'_, App>;
 
-    /// GitHub does not know `refused` any more: the App as it is now, or nothing if it is still the
-    /// same. A key that was rotated is found this way without a failed job.
+    /// Called when GitHub rejects `refused`: returns the current App, or `None` if it is unchanged.
+    /// A rotated key is found this way without a failed job.
     fn newer(&self, refused: App) -> AppFuture<'_, Option<App>>;
 }
 
@@ -31,12 +31,11 @@ impl AppSource for App {
     }
 }
 
-/// The App's credentials could not be had. Carries what went wrong at the source.
+/// The App's credentials are unavailable. Wraps the source's error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub fault: Fault,
-    /// What was tried, on what, and what to do.
     pub message: String,
 }

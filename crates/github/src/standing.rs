@@ -1,27 +1,27 @@
-//! How an installation stands, and a refusal that it does not explain.
+//! An installation's status, and rejections that it does not explain.
 
 use std::collections::BTreeMap;
 
 use crate::Error;
 use crate::transport::{Answer, Call, unavailable};
 
-/// How an installation stands, by the App's own look.
+/// An installation, as the App sees it.
 pub(crate) enum Standing {
-    /// GitHub knows no such installation, and answered so twice.
+    /// GitHub knows no such installation, and said so twice.
     Gone,
-    /// It is suspended and refuses every call.
+    /// Suspended: it rejects every call.
     Suspended,
     /// It works, with these permissions.
     Granted(BTreeMap<String, String>),
 }
 
-/// That GitHub refused a call although the App, its installation and its permissions are as needed.
+/// The error for a rejection although the App, its installation and its permissions are correct.
 pub(crate) fn contradicted(call: &Call, answer: &Answer) -> Error {
     unavailable(call, unexplained(answer.status.as_u16(), &answer.message()))
 }
 
 pub(crate) fn unexplained(status: u16, message: &str) -> String {
     format!(
-        "status {status}: {message}; GitHub shows the App, its installation and its permissions as they should be, so this is taken for an outage"
+        "status {status}: {message}; the App, its installation and its permissions are correct, so this counts as an outage"
     )
 }

@@ -1,4 +1,4 @@
-//! Installation tokens, shared by everybody who acts as the same installation.
+//! Installation tokens, shared by all clients of an installation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
-/// A token lives for an hour. It is renewed five minutes before, which covers a clock that runs
-/// behind and whatever is done with the token once it was taken.
+/// A token is valid for an hour. It is renewed five minutes early, which covers a slow clock and
+/// the use of the token after it was read.
 const MARGIN: Duration = Duration::minutes(5);
 
-/// A token that GitHub issued ([answer]).
+/// A token from GitHub ([answer]).
 ///
 /// [answer]: https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
 #[derive(Deserialize)]
@@ -21,7 +21,7 @@ pub(crate) struct Token {
     secret: Secret,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
-    /// What the token may do, such as `checks` → `write`.
+    /// The token's permissions, such as `checks` → `write`.
     #[serde(default)]
     permissions: HashMap<String, String>,
 }
@@ -41,8 +41,8 @@ impl Token {
     }
 }
 
-/// One installation's token. Whoever finds it missing holds the lock while it is issued, so that
-/// concurrent calls cost one token.
+/// One installation's token. The lock is held while a token is created, so concurrent calls create
+/// only one.
 pub(crate) type Slot = Arc<Mutex<Option<Token>>>;
 
 /// The tokens of all installations.
@@ -55,7 +55,7 @@ impl Tokens {
         slots.entry(installation).or_default().clone()
     }
 
-    /// Forgets a token that GitHub refused, unless somebody has renewed it meanwhile.
+    /// Removes a token that GitHub rejected, unless another caller has renewed it.
     pub(crate) async fn forget(&self, installation: u64, refused: &Secret) {
         let slot = self.slot(installation);
         let mut token = slot.lock().await;

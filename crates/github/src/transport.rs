@@ -1,5 +1,5 @@
-//! One request and its answer. octocrab carries it; what may be sent twice is repeated in place when
-//! no usable answer came.
+//! One request and its response. octocrab sends it; idempotent requests without a usable response
+//! are retried in place.
 
 use std::error::Error as _;
 use std::fmt;
@@ -22,40 +22,40 @@ use crate::patience::{Patience, jittered};
 use crate::permission::Permission;
 use crate::{ApiUrl, Error, limit};
 
-/// GitHub's endpoints accept connections within milliseconds of the round trip.
+/// GitHub accepts connections within milliseconds of the round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// GitHub itself gives up on a request after ten seconds ([limit]); what takes longer is lost.
+/// GitHub ends a request after ten seconds ([limit]); a longer one is lost.
 ///
 /// [limit]: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts
 const CALL_TIMEOUT: Duration = Duration::from_secs(12);
-/// How often a call is sent in place, at most.
+/// Maximum number of tries in place.
 const ATTEMPTS: u32 = 3;
-/// No repeat begins later than this after the first try: one that timed out is repeated once, and two
-/// such calls fit into a function that has a minute.
+/// Latest start of a retry after the first try: a call that timed out is retried once, and two such
+/// calls fit into a function with a one-minute timeout.
 const REPEAT_WITHIN: Duration = Duration::from_secs(15);
-/// Connections that rested for longer are not used again. A function's sandbox is frozen between its
-/// invocations, and whatever closed a connection meanwhile is seen only by the next request. hyper
-/// drops idle connections too, after 90 s by the monotonic clock. That clock went on through freezes
-/// of up to three minutes ([measured]); a virtual machine that is paused may stop it, so this one is
-/// checked against the time of day as well.
+/// Connections that were idle for longer are not reused. A function's sandbox is frozen between
+/// invocations, and only the next request notices a closed connection. hyper also drops idle
+/// connections, after 90 s on the monotonic clock. That clock ran on through freezes of up to three
+/// minutes ([measured]), but a paused virtual machine may stop it, so this limit is also checked
+/// against the wall clock.
 ///
 /// [measured]: https://github.com/aws/aws-lambda-web-adapter/issues/830
 const REST_LIMIT: Duration = Duration::from_secs(45);
-/// A renamed repository answers with one redirect; renamed twice, still with one.
+/// A renamed repository answers with one redirect, even after two renames.
 const REDIRECTS: usize = 2;
-/// GitHub's words in an error, at most; a proxy may send a whole page.
+/// Maximum length of GitHub's message in an error; a proxy may send a whole page.
 const MESSAGE_LIMIT: usize = 300;
 
-/// A request, before it is known as whom it is made.
+/// A request, before its credentials are known.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     method: Method,
     path: String,
     query: String,
     body: Option<Value>,
-    /// The permission that the App needs for it.
+    /// The permission that it needs.
     needs: Option<Permission>,
-    /// Whether it may be sent twice.
+    /// Whether it is idempotent.
     repeatable: bool,
 }
 
@@ -64,7 +64,7 @@ impl Call {
         Self::new(Method::GET, path.into()).repeatable()
     }
 
-    /// Sent once only, unless it is marked as [`Self::repeatable`].
+    /// Sent once, unless [`Self::repeatable`] marks it.
     pub(crate) fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path.into())
     }
@@ -88,7 +88,7 @@ impl Call {
         }
     }
 
-    /// Marks a call that does no harm when GitHub has acted on it already.
+    /// Marks a call that is safe to repeat after GitHub has acted on it.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
@@ -127,7 +127,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// Percent-encodes what could leave its place in a path or query.
+/// Percent-encodes characters that would change the path or query.
 pub(crate) fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     text.bytes().fold(String::new(), |mut encoded, byte| {
@@ -141,7 +141,7 @@ pub(crate) fn encode(text: &str) -> String {
     })
 }
 
-/// GitHub's answer, whatever its status.
+/// GitHub's response, with any status.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -149,15 +149,15 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as a type, if the answer is a success.
+    /// Parses the body if the response is a success.
     pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
         self.success(call)?;
-        // The parser's own words may quote the body, and some bodies are secrets.
+        // The parser's message may quote the body, and some bodies are secrets.
         serde_json::from_slice(&self.body).map_err(|error| {
             unavailable(
                 call,
                 format!(
-                    "the answer does not fit at line {}, column {}",
+                    "unexpected response at line {}, column {}",
                     error.line(),
                     error.column()
                 ),
@@ -165,7 +165,7 @@ impl Answer {
         })
     }
 
-    /// Whether the answer is a success; if not, what that means.
+    /// Whether the response is a success; otherwise the error.
     pub(crate) fn success(&self, call: &Call) -> Result<(), Error> {
         if self.status.is_success() {
             return Ok(());
@@ -184,7 +184,7 @@ impl Answer {
         })
     }
 
-    /// GitHub's words about an error.
+    /// GitHub's message in an error.
     pub(crate) fn message(&self) -> String {
         #[derive(Deserialize)]
         struct Body {
@@ -208,10 +208,10 @@ pub(crate) struct Transport {
     patience: Patience,
 }
 
-/// octocrab keeps connections alive between calls. A new one has none.
+/// octocrab keeps connections alive between calls. A new pool has none.
 struct Pool {
     octocrab: Octocrab,
-    /// How many there were before.
+    /// Counts the pools.
     generation: u64,
     /// When it was last used, by both clocks.
     used: (Instant, SystemTime),
@@ -220,22 +220,22 @@ struct Pool {
 impl Pool {
     fn has_rested(&self) -> bool {
         let (clock, day) = self.used;
-        // The time of day may be set back; then the other clock decides.
+        // The wall clock may be set back; then the monotonic clock decides.
         let by_day = day.elapsed().unwrap_or_default();
         clock.elapsed().max(by_day) > REST_LIMIT
     }
 }
 
-/// Why a try gave no answer.
+/// Why a try gave no response.
 enum Failed {
-    /// Another try may give one.
+    /// A retry may succeed.
     Lost(Error),
-    /// It would be the same.
+    /// A retry would fail too.
     Final(Error),
 }
 
 impl Transport {
-    /// Must be called inside a tokio runtime: octocrab starts a task of its own.
+    /// Requires a tokio runtime: octocrab spawns a task.
     pub(crate) fn new(url: ApiUrl, patience: Patience) -> Result<Self, Error> {
         let octocrab = connect(&url).map_err(|error| Error::Client(chain(&error)))?;
         let pool = Mutex::new(Pool {
@@ -254,15 +254,15 @@ impl Transport {
         &self.url
     }
 
-    /// Waits before something that GitHub refused is asked again.
+    /// Waits before a rejected call is checked again.
     pub(crate) async fn pause(&self) {
         tokio::time::sleep(jittered(self.patience.second_look)).await;
     }
 
-    /// Makes the call as the bearer of `token`. Refusals for the rate and errors on GitHub's side
-    /// are errors; any other answer is the caller's to judge.
+    /// Sends the call with `token`. Rate limits and 5xx are errors; the caller judges any other
+    /// response.
     ///
-    /// A call without a usable answer is repeated on a new connection, if it may be sent twice.
+    /// An idempotent call without a usable response is retried on a new connection.
     pub(crate) async fn send(&self, token: &Secret, call: &Call) -> Result<Answer, Error> {
         let begun = Instant::now();
         let mut pause = self.patience.repeat;
@@ -274,19 +274,19 @@ impl Transport {
                 Err(Failed::Final(error)) => return Err(error),
                 Err(Failed::Lost(error)) => error,
             };
-            // Whatever broke this connection may have broken the others that were kept.
+            // The same cause may have broken the other kept connections.
             self.renew(generation);
             if !call.repeatable || attempt >= ATTEMPTS || begun.elapsed() >= REPEAT_WITHIN {
                 return Err(error);
             }
-            tracing::warn!(%error, attempt, "the call is repeated on a new connection");
+            tracing::warn!(%error, attempt, "retrying the GitHub call on a new connection");
             tokio::time::sleep(jittered(pause)).await;
             pause *= 4;
             attempt += 1;
         }
     }
 
-    /// The pool to use, a new one if this one has rested for long.
+    /// The current pool, or a new one if it was idle for long.
     fn pool(&self) -> (Octocrab, u64) {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         if pool.has_rested() {
@@ -310,8 +310,10 @@ impl Transport {
                 pool.octocrab = octocrab;
                 pool.generation += 1;
             }
-            // It could be made before; the connections that there are may still serve.
-            Err(error) => tracing::warn!(error = %chain(&error), "no new client could be made"),
+            // Creating one succeeded before; the existing connections may still work.
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "cannot create a new GitHub client; keeping the old connections");
+            }
         }
     }
 
@@ -329,19 +331,22 @@ impl Transport {
             let answer = tokio::time::timeout(CALL_TIMEOUT, exchange(&bearer, call, &target))
                 .await
                 .map_err(|_| {
-                    Failed::Lost(unavailable(call, format!("none came in {CALL_TIMEOUT:?}")))
+                    Failed::Lost(unavailable(
+                        call,
+                        format!("no response within {CALL_TIMEOUT:?}"),
+                    ))
                 })??;
             match self.redirect(call, &answer) {
                 Some(next) => target = next,
                 None => return judge(call, answer),
             }
         }
-        let circle = "it was redirected in a circle".to_owned();
+        let circle = "redirected in a circle".to_owned();
         Err(Failed::Final(unavailable(call, circle)))
     }
 
-    /// Where the answer sends the call, if that is the same GitHub: a renamed or moved repository.
-    /// GitHub has not acted on a request that it redirects, so any method may follow a 307 or 308.
+    /// The redirect's target, if it is on the same GitHub: a renamed or moved repository. GitHub
+    /// has not acted on a redirected request, so any method may follow a 307 or 308.
     fn redirect(&self, call: &Call, answer: &Answer) -> Option<String> {
         let follows = match answer.status.as_u16() {
             301 | 302 => call.method == Method::GET,
@@ -363,8 +368,8 @@ fn connect(url: &ApiUrl) -> octocrab::Result<Octocrab> {
         .build()
 }
 
-/// Sends one request and reads its whole answer. The target is a path without a host: octocrab
-/// sends the token to no other host but its own.
+/// Sends one request and reads its whole response. The target is a path without a host: octocrab
+/// sends the token only to its own host.
 async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer, Failed> {
     let lost = |error: octocrab::Error| Failed::Lost(unavailable(call, chain(&error)));
     let request = Request::builder().method(&call.method).uri(target);
@@ -373,7 +378,7 @@ async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer
         .map_err(|error| Failed::Final(Error::Client(chain(&error))))?;
     let (parts, body) = bearer.execute(request).await.map_err(lost)?.into_parts();
     let body = body.collect().await.map_err(lost)?.to_bytes().to_vec();
-    tracing::debug!(%call, status = parts.status.as_u16(), "GitHub answered");
+    tracing::debug!(%call, status = parts.status.as_u16(), "GitHub responded");
     Ok(Answer {
         status: parts.status,
         headers: parts.headers,
@@ -407,7 +412,7 @@ pub(crate) fn unavailable(call: &Call, reason: String) -> Error {
     }
 }
 
-/// An error with its causes: the outermost alone says little more than "service error".
+/// An error with its causes: the outermost alone is often just "service error".
 fn chain(error: &octocrab::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

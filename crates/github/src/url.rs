@@ -1,23 +1,22 @@
-//! Where GitHub's REST API is.
+//! The URL of GitHub's REST API.
 
 use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
 
-/// The address of a REST API: `https://api.github.com`, `https://HOST/api/v3` (Enterprise Server) or
-/// `https://api.SUBDOMAIN.ghe.com`. Plain HTTP only to this machine.
+/// The URL of a REST API: `https://api.github.com`, `https://HOST/api/v3` (Enterprise Server) or
+/// `https://api.SUBDOMAIN.ghe.com`. Plain HTTP only on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiUrl {
-    /// Scheme and host, without a slash at the end.
+    /// Scheme and host, without a trailing slash.
     origin: String,
-    /// The path in front of every call's, without a slash at the end; often empty.
+    /// Path prefix of every call, without a trailing slash; often empty.
     base_path: String,
 }
 
-/// Text that is not such an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; give an address such as https://api.github.com or https://HOST/api/v3")]
+#[error("{0}; use a URL such as https://api.github.com or https://HOST/api/v3")]
 pub struct UrlError(&'static str);
 
 impl ApiUrl {
@@ -29,13 +28,12 @@ impl ApiUrl {
         &self.base_path
     }
 
-    /// Where this GitHub shows its pages: runners are registered with such an address
-    /// ([`config.sh --url`]).
+    /// The URL of this GitHub's web pages, which runners register with ([`config.sh --url`]).
     ///
     /// [`config.sh --url`]: https://docs.github.com/actions/how-tos/manage-runners/self-hosted-runners/add-runners
     pub fn web(&self) -> String {
         match self.origin.strip_prefix("https://api.") {
-            // An Enterprise Server's API lies below its own host, wherever that is called.
+            // An Enterprise Server's API is below its own host, whatever the host's name.
             _ if !self.base_path.is_empty() => self.origin.clone(),
             Some(host) => format!("https://{host}"),
             None => self.origin.clone(),
@@ -50,12 +48,12 @@ impl FromStr for ApiUrl {
         let uri: Uri = text
             .trim()
             .parse()
-            .map_err(|_| UrlError("it is not an address"))?;
+            .map_err(|_| UrlError("it is not a URL"))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(UrlError("it has no scheme or no host"));
         };
         if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err(UrlError("it holds more than host and path"));
+            return Err(UrlError("it has more than host and path"));
         }
         let this_machine = matches!(authority.host(), "127.0.0.1" | "localhost" | "[::1]");
         match scheme {
@@ -63,7 +61,7 @@ impl FromStr for ApiUrl {
             "http" if this_machine => {}
             "http" => {
                 return Err(UrlError(
-                    "plain http would show the App's tokens to the network",
+                    "plain HTTP would expose the App's tokens to the network",
                 ));
             }
             _ => return Err(UrlError("its scheme is not https")),

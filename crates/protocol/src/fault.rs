@@ -1,8 +1,8 @@
-//! The names of everything that can go wrong in a step.
+//! Names of the errors that a step can throw.
 //!
-//! A Lambda's error reaches the state machine as its error type, and `Retry` and `Catch` match that
-//! string. So these names are an interface: the table in `statemachine/README.md` documents them,
-//! and a test holds this list, that table and `statemachine/runner.asl.json` against each other.
+//! A Lambda function's error reaches the state machine as its error type, and `Retry` and `Catch`
+//! match that string. So these names are an interface: `statemachine/README.md` documents them, and
+//! a contract test compares this list, that table and `statemachine/runner.asl.json`.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 /// What a fault means for the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// It passes by itself; the same job is tried again.
+    /// Goes away without a change; the job is retried.
     Transient,
-    /// A handler's decision, carried as an error so that the machine needs no Choice state.
+    /// A handler's decision, reported as an error so that the state machine needs no Choice state.
     Verdict,
-    /// It stays until somebody changes something; trying again is useless.
+    /// Needs a change; a retry is useless.
     Permanent,
 }
 
@@ -28,20 +28,16 @@ macro_rules! faults {
         }
 
         impl Fault {
-            /// Every fault there is.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The error type.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
 
-            /// What it means for the job.
             pub const fn class(self) -> Class {
                 match self { $(Self::$variant => Class::$class,)+ }
             }
 
-            /// The fault of that name.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $(stringify!($variant) => Some(Self::$variant),)+ _ => None }
             }
@@ -50,43 +46,43 @@ macro_rules! faults {
 }
 
 faults! {
-    /// AWS refused a call for its rate.
+    /// AWS throttled a call.
     Throttled => Transient,
-    /// AWS did not answer, or answered with an error of its own.
+    /// AWS did not answer, or answered with a 5xx.
     AwsUnavailable => Transient,
-    /// GitHub's rate limit; the message carries the seconds to wait.
+    /// GitHub rate limited a call; the message is the delay in seconds.
     GitHubRateLimited => Transient,
-    /// GitHub did not answer, or answered with an error of its own.
+    /// GitHub did not answer, or answered with a 5xx.
     GitHubUnavailable => Transient,
 
     /// No task definition offers all of the job's labels.
     Unmatched => Verdict,
-    /// It is too early to launch; the message carries the seconds to wait.
+    /// Too early to launch; the message is the delay in seconds.
     Deferred => Verdict,
-    /// The job left GitHub's queue before anything was launched for it.
+    /// The job left GitHub's queue before a task was launched.
     JobNotQueued => Verdict,
-    /// The job is still queued; the message carries the next attempt.
+    /// The job is still queued; the message has the next attempt.
     StillQueued => Verdict,
-    /// The execution ends without its job served; the message says why.
+    /// The execution fails; the message says why.
     GaveUp => Verdict,
 
-    /// A step was given something it cannot read.
+    /// A step's input cannot be parsed.
     BadInput => Permanent,
     /// An environment variable or a deployment setting is wrong.
     BadConfiguration => Permanent,
-    /// AWS denies a call: a permission, a name or a parameter is wrong.
+    /// AWS rejects a call: a permission, a name or a parameter is wrong.
     AwsRefused => Permanent,
-    /// A parameter in SSM is missing or empty.
+    /// An SSM parameter is missing or empty.
     SecretMissing => Permanent,
-    /// The App's private key is no key, or GitHub does not know it.
+    /// The App's private key is invalid, or GitHub does not know it.
     AppKeyInvalid => Permanent,
-    /// The App is not installed where the job runs.
+    /// The App is not installed on the job's repository.
     AppNotInstalled => Permanent,
-    /// GitHub denies a call: the App lacks a permission.
+    /// GitHub rejects a call: the App lacks a permission.
     GitHubRefused => Permanent,
     /// The runner group does not exist.
     RunnerGroupMissing => Permanent,
-    /// The matched task definition has no container of the runner's name.
+    /// The matched task definition has no container with the runner's name.
     ContainerMissing => Permanent,
 }
 

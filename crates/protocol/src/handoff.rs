@@ -1,35 +1,29 @@
-//! What `verify` hands on to `cleanup`.
+//! Messages from `verify` to `cleanup`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Job, RunnerName};
 
-/// An event that `cleanup` sees to. In JSON its `kind` is the variant's name in lower case.
+/// An event for `cleanup`. In JSON, `kind` is the variant's name in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Handoff {
-    /// A job ended that no runner had taken: its executions have nothing to wait for.
-    Cancelled {
-        /// The job.
-        job: Job,
-    },
-    /// A job was queued while an execution of it is at work, which may have asked GitHub already and
+    /// A job ended before a runner took it: its executions have nothing to wait for.
+    Cancelled { job: Job },
+    /// A job was queued while its execution runs. The execution may have asked GitHub already and
     /// be about to end.
-    Requeued {
-        /// The job.
-        job: Job,
-    },
-    /// A runner of ours runs this job, which is not its own: its own job may have nobody.
+    Requeued { job: Job },
+    /// A runner of this deployment runs this job, which is not its own: its own job may have no
+    /// runner.
     Displaced {
         /// The job that the runner took.
         job: Job,
-        /// The runner.
         runner: RunnerName,
     },
 }
 
 impl Handoff {
-    /// Its kind, as the JSON names it.
+    /// The kind, as in JSON.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Cancelled { .. } => "cancelled",

@@ -1,7 +1,7 @@
-//! Runner labels: how they are written, and when one set carries another.
+//! Runner labels: parsing and comparison.
 //!
-//! GitHub gives a job with the labels `L` to any idle runner whose label set contains `L`, compared
-//! without case ([docs]). So labels are kept in lower case here, and a set is the unit of comparison.
+//! GitHub assigns a job with the labels `L` to any idle runner whose labels include `L`, ignoring
+//! case ([docs]). So labels are stored in lower case and compared as sets.
 //!
 //! [docs]: https://docs.github.com/actions/reference/runners/self-hosted-runners#routing-precedence-for-self-hosted-runners
 
@@ -10,25 +10,24 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The label that every self-hosted runner carries. On its own it says nothing about which runner is
-/// wanted, so it matches nothing.
+/// The label of every self-hosted runner. Alone it selects no runner, so it matches nothing.
 pub const SELF_HOSTED: &str = "self-hosted";
 
-/// One runner label, in lower case and never empty.
+/// A runner label, in lower case and never empty.
 ///
-/// Any character GitHub delivers is kept: a label that no task definition can offer (one with a
-/// space, say) simply never matches.
+/// Any character that GitHub delivers is kept. A label that no task definition can offer, for
+/// example one with a space, never matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Label(String);
 
-/// A label that is empty or only white space.
+/// An empty or blank label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a label is empty; give it at least one character")]
+#[error("empty label: use at least one character")]
 pub struct EmptyLabel;
 
 impl Label {
-    /// Reads a label: outer white space is dropped, letters become lower case.
+    /// Parses a label: trims white space and converts to lower case.
     pub fn new(text: &str) -> Result<Self, EmptyLabel> {
         let text = text.trim();
         if text.is_empty() {
@@ -63,13 +62,13 @@ impl fmt::Display for Label {
     }
 }
 
-/// A set of labels, sorted, without repeats.
+/// A sorted set of labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LabelSet(BTreeSet<Label>);
 
 impl LabelSet {
-    /// Reads labels as a webhook gives them; empty ones are left out.
+    /// Parses a webhook's labels; skips empty ones.
     pub fn new<T: AsRef<str>>(labels: impl IntoIterator<Item = T>) -> Self {
         Self(
             labels
@@ -79,8 +78,8 @@ impl LabelSet {
         )
     }
 
-    /// Reads a space-separated list, the form of the `GH:labels` tag. Commas separate too, because
-    /// environment variables are often written with them.
+    /// Parses a space-separated list, such as the `GH:labels` tag. Commas also separate, because
+    /// environment variables often use them.
     pub fn parse(list: &str) -> Self {
         Self::new(list.split(|c: char| c.is_whitespace() || c == ','))
     }
@@ -90,28 +89,25 @@ impl LabelSet {
         wanted.0.is_subset(&self.0)
     }
 
-    /// The labels of `wanted` that this set lacks.
+    /// The labels of `wanted` that are not in this set.
     #[must_use]
     pub fn lacking(&self, wanted: &Self) -> Self {
         Self(wanted.0.difference(&self.0).cloned().collect())
     }
 
-    /// Whether the set names a kind of runner at all: `self-hosted` alone, or nothing, does not.
+    /// Whether the set selects a kind of runner: more than `self-hosted`.
     pub fn is_specific(&self) -> bool {
         self.0.iter().any(|label| label.as_str() != SELF_HOSTED)
     }
 
-    /// The labels in order.
     pub fn iter(&self) -> impl Iterator<Item = &Label> {
         self.0.iter()
     }
 
-    /// How many labels the set has.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether the set has no label.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

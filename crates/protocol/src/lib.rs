@@ -1,15 +1,14 @@
-//! What flows between the steps, defined once: the job and its order, names, labels, faults, and what a
-//! runner needs.
+//! Data that flows between the steps.
 //!
-//! - [`Job`] is what the state machine knows of a job; [`Order`] is an execution's input.
-//! - [`ExecutionName`] and [`RunnerName`] are made from the job and read back from it, so that an
-//!   execution, a runner, a task and a parameter are all found again from a name alone.
-//! - [`LabelSet`] is what a job asks for and what a task definition offers.
-//! - [`Matched`], [`PlannedRunner`] and [`Registered`] are what `match`, `launch` and `token` find, plan
-//!   and register; [`Handoff`] is what `verify` hands on to `cleanup`.
-//! - [`Registration`] is what a runner takes from SSM, [`ParameterPath`] is where it lies.
-//! - [`Fault`] names everything that can go wrong in a step, [`State`] the steps themselves.
-//! - [`sanitize`] fits text to what ECS accepts.
+//! - [`Job`] is a job, [`Order`] an execution's input.
+//! - [`ExecutionName`] and [`RunnerName`] are derived from the job and parse back, so that a name
+//!   alone finds an execution, a runner, a task and a parameter.
+//! - [`LabelSet`] is what a job requests and what a task definition offers.
+//! - [`Matched`], [`PlannedRunner`] and [`Registered`] are results of `match`, `launch` and
+//!   `token`; [`Handoff`] is a message from `verify` to `cleanup`.
+//! - [`Registration`] is what a runner reads from SSM, [`ParameterPath`] its path.
+//! - [`Fault`] names the errors of the steps, [`State`] the steps.
+//! - [`sanitize`] adapts text to what ECS accepts.
 
 mod fault;
 mod handoff;
@@ -36,11 +35,11 @@ pub use registration::{
 pub use repository::{Repository, RepositoryError};
 pub use state::{State, UnknownState};
 
-/// What every tag that a deployment puts on a task begins with.
+/// Prefix of every tag that a deployment puts on a task.
 pub const TAG_PREFIX: &str = "fargate-runners";
 
-/// The tag that names the repository of the job a task was launched for.
+/// Tag with the repository of the task's job.
 pub const REPOSITORY_TAG: &str = "fargate-runners:repository";
 
-/// The tag that names the runner a task runs.
+/// Tag with the name of the task's runner.
 pub const RUNNER_TAG: &str = "fargate-runners:runner";

@@ -1,44 +1,38 @@
-//! What `match` found for a job.
+//! Result of `match`.
 
 use crate::LabelSet;
 use serde::{Deserialize, Serialize};
 
-/// The name of the container in a task definition that runs the agent.
+/// Name of the container that runs the agent.
 pub const CONTAINER: &str = "runner";
 
-/// What is known of a task definition. In JSON its fields are in camel case.
+/// A task definition. JSON fields are in camel case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Definition {
-    /// Its family; the newest active revision serves, because a deployment makes older ones inactive.
+    /// Tasks use its newest active revision, because a deployment deactivates older ones.
     pub family: String,
-    /// Capacity providers in order of preference; empty where the deployment's own apply.
+    /// Capacity providers in order of preference; empty means the deployment's.
     #[serde(default)]
     pub capacity: Vec<String>,
-    /// CPU units of the task (1,024 are one vCPU), where the definition says so.
+    /// CPU units of the task (1,024 are one vCPU), if set.
     pub cpu: Option<u32>,
-    /// Memory of the task in MiB, where the definition says so.
+    /// Memory of the task in MiB, if set.
     pub memory: Option<u32>,
-    /// `X86_64` or `ARM64`, where the definition says so.
+    /// `X86_64` or `ARM64`, if set.
     pub architecture: Option<String>,
-    /// `awsvpc`, `bridge`, …: whether RunTask is told a network; unknown in what an earlier version found,
-    /// which is `awsvpc`.
+    /// `awsvpc`, `bridge`, …: whether RunTask needs a network configuration. Missing in results of
+    /// earlier versions, which means `awsvpc`.
     #[serde(default)]
     pub network_mode: Option<String>,
-    /// The runner group that its runners are registered in, at an organization; the deployment's own
-    /// where it names none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runner_group: Option<String>,
 }
 
-/// The task definition that serves a job. In JSON it is one object with the definition's fields.
+/// The task definition for a job, as one JSON object with the definition's fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Matched {
-    /// What is known of it.
     #[serde(flatten)]
     pub definition: Definition,
-    /// All labels it offers.
     pub offered: LabelSet,
 }
 

@@ -1,4 +1,4 @@
-//! Names made from a job, and read back.
+//! Names derived from a job.
 //!
 //! ```text
 //! fr-hello-world-4242-r2-a3
@@ -9,7 +9,7 @@
 //! └ deployment                                               ┘
 //! ```
 //!
-//! Names are compared whole, after parsing: `x-12` is no prefix of anything of `x-123`.
+//! Names are compared after parsing, as a whole: `x-12` is not a prefix of `x-123`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,34 +18,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::{JobId, Repository};
 
-/// Step Functions allows 80 characters; a runner name must hold this and 12 more.
+/// Step Functions allows 80 characters; a runner name adds 12 to this.
 const EXECUTION_LIMIT: usize = 52;
-/// GitHub refuses longer runner names.
+/// GitHub's maximum for runner names.
 const RUNNER_LIMIT: usize = 64;
-/// Room kept for `-r99`, so that a job's restarts all share one base name.
+/// Space for `-r99`, so that a job's restarts share one base name.
 const RESTART_ROOM: usize = 4;
-/// Two digits, as there is room for.
+/// Two digits.
 const RESTART_LIMIT: u32 = 99;
 /// Of the 12 characters between the limits, a dash and `-a9999` leave five.
 const DEPLOYMENT_LIMIT: usize = 5;
 const ATTEMPT_LIMIT: u32 = 9_999;
 
-/// Text that is not one of our names.
+/// Text that is not one of this system's names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not a deployment id.
     #[error(
-        "{0:?} is not a deployment id; use 1 to {DEPLOYMENT_LIMIT} lower-case letters and digits"
+        "{0:?} is not a deployment id: use 1 to {DEPLOYMENT_LIMIT} lower-case letters and digits"
     )]
     Deployment(String),
-    /// Not an execution name of ours.
     #[error("{0:?} is not an execution name of this system (<repository>-<job id>[-r<n>])")]
     Execution(String),
-    /// Not a runner name of ours.
     #[error("{0:?} is not a runner name of this system (<deployment>-<execution>[-a<n>])")]
     Runner(String),
-    /// The job was restarted as often as names allow.
-    #[error("{0} cannot be restarted again: {RESTART_LIMIT} executions are the limit for one job")]
+    /// The job has the maximum number of executions.
+    #[error(
+        "cannot restart {0}: a job has at most {RESTART_LIMIT} executions; re-run the job at GitHub, which gives it a new id"
+    )]
     RestartsSpent(ExecutionName),
 }
 
@@ -67,7 +66,7 @@ macro_rules! text_serde {
     };
 }
 
-/// Tells deployments in one GitHub organization apart: 1 to 5 lower-case letters and digits.
+/// Distinguishes deployments in one GitHub organization: 1 to 5 lower-case letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeploymentId(String);
@@ -130,7 +129,7 @@ impl ExecutionName {
         }
     }
 
-    /// The name of the execution that follows this one for the same job.
+    /// The name of the job's next execution.
     pub fn next(&self) -> Result<Self, NameError> {
         if self.restart >= RESTART_LIMIT {
             return Err(NameError::RestartsSpent(self.clone()));
@@ -141,12 +140,12 @@ impl ExecutionName {
         })
     }
 
-    /// The job this execution serves.
+    /// The job's id.
     pub fn job(&self) -> JobId {
         self.job
     }
 
-    /// Which execution of the job this is, from 1.
+    /// Number of the job's execution, from 1.
     pub fn restart(&self) -> u32 {
         self.restart
     }
@@ -165,11 +164,12 @@ impl FromStr for ExecutionName {
             restart,
         };
         let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        // What does not print back the same (leading zeros, `-r1`, a sign) is not ours.
+        // Names that do not print back the same (leading zeros, `-r1`, a sign) are not this
+        // system's.
         let ours = !repository.is_empty()
             && repository.chars().all(safe)
             && restart <= RESTART_LIMIT
-            // Longer, and the restarts that follow would not fit.
+            // A longer name would leave no room for restarts.
             && base.len() <= EXECUTION_LIMIT - RESTART_ROOM
             && name.to_string() == text;
         if ours { Ok(name) } else { Err(error()) }
@@ -186,7 +186,7 @@ impl fmt::Display for ExecutionName {
     }
 }
 
-/// A runner's name, at GitHub and in ECS: `<deployment>-<execution>`, with `-a<n>` from the second
+/// A runner's name at GitHub and in ECS: `<deployment>-<execution>`, with `-a<n>` from the second
 /// attempt on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -198,7 +198,7 @@ pub struct RunnerName {
 text_serde!(RunnerName);
 
 impl RunnerName {
-    /// The runner of an execution's `attempt` (from 1; what is beyond 9999 shares that name).
+    /// The runner of an execution's `attempt` (from 1; all above 9999 share a name).
     pub fn new(deployment: DeploymentId, execution: ExecutionName, attempt: u32) -> Self {
         Self {
             deployment,
@@ -207,17 +207,15 @@ impl RunnerName {
         }
     }
 
-    /// The deployment that made the runner.
     pub fn deployment(&self) -> &DeploymentId {
         &self.deployment
     }
 
-    /// The execution that made the runner.
     pub fn execution(&self) -> &ExecutionName {
         &self.execution
     }
 
-    /// Which attempt of the execution, from 1.
+    /// Number of the execution's attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -251,7 +249,7 @@ impl fmt::Display for RunnerName {
     }
 }
 
-/// Splits `-<letter><n>` off the end; without it, the count is 1.
+/// Splits off `-<letter><n>`; without it the count is 1.
 fn split_counter(text: &str, letter: char) -> (&str, u32) {
     text.rsplit_once('-')
         .and_then(|(base, last)| Some((base, last.strip_prefix(letter)?.parse().ok()?)))
@@ -337,7 +335,7 @@ mod tests {
             prop_assert!(execution.to_string().len() <= EXECUTION_LIMIT);
             prop_assert!(text.len() <= RUNNER_LIMIT);
             prop_assert!(text.contains(&id.to_string()));
-            // Execution names, runner names and tag values all take this alphabet.
+            // Valid in execution names, runner names and tag values.
             prop_assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
             prop_assert_eq!(text.parse::<RunnerName>().unwrap(), runner);
         }

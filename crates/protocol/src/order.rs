@@ -1,4 +1,4 @@
-//! What an execution is started with.
+//! An execution's input.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::{LabelSet, Repository};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-/// GitHub's id of a workflow job: unique on one GitHub instance, never reused.
+/// GitHub's id of a workflow job: unique in one GitHub instance, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(pub u64);
@@ -17,46 +17,41 @@ impl fmt::Display for JobId {
     }
 }
 
-/// Whose account a repository lies in. A user has no organization to register runners at.
+/// The type of a repository's account. A user account has no organization to register runners at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OwnerType {
-    /// An organization.
     Organization,
-    /// A person's account.
+    /// A user account.
     User,
 }
 
-/// A workflow job, as much of it as the steps need. In JSON its fields are in camel case.
+/// The parts of a workflow job that the steps need. JSON fields are in camel case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
-    /// The job's id.
     pub id: JobId,
-    /// The workflow run it belongs to.
     pub run_id: u64,
-    /// Which attempt of that run.
+    /// The run's attempt.
     pub run_attempt: u32,
-    /// The job's name as the workflow gives it.
     pub name: String,
-    /// The workflow's name; empty where GitHub sends none.
+    /// Empty if GitHub sends none.
     #[serde(default)]
     pub workflow: String,
-    /// Where the job runs.
     pub repository: Repository,
-    /// Whose account that is.
+    /// Type of the repository's account.
     pub owner_type: OwnerType,
     /// Whether the repository is private or internal.
     pub private: bool,
-    /// What the job asks of a runner (`runs-on`).
+    /// The requested labels (`runs-on`).
     pub labels: LabelSet,
-    /// The App's installation, where the webhook named it. A webhook set on a repository or an
-    /// organization names none; it is looked up then.
+    /// The App's installation, if the webhook names it. A webhook of a repository or organization
+    /// names none; then it is looked up.
     pub installation_id: Option<u64>,
-    /// When this stay in GitHub's queue began, as far as it is known ([`queued_since`]). Orders of
-    /// executions that began before there was a `created_at` hold the job's creation here.
+    /// Start of this stay in GitHub's queue, as far as known ([`queued_since`]). Orders from before
+    /// the field `created_at` have the job's creation time here.
     #[serde(with = "time::serde::rfc3339")]
     pub queued_at: OffsetDateTime,
-    /// When GitHub created the job; not known in older orders.
+    /// When GitHub created the job; missing in older orders.
     #[serde(
         default,
         with = "time::serde::rfc3339::option",
@@ -65,16 +60,16 @@ pub struct Job {
     pub created_at: Option<OffsetDateTime>,
 }
 
-/// How late an event may be and still tell of the stay that began with the job's creation. GitHub's
-/// webhooks were 20 to 30 minutes late on 2026-08-06.
+/// How late an event can be and still belong to the stay that started with the job's creation.
+/// GitHub's webhooks were 20 to 30 minutes late on 2026-08-06.
 const LATE: Duration = Duration::hours(1);
 
-/// When a job's stay in the queue began, for a job that is seen queued at `seen`.
+/// Start of a job's stay in the queue, for a job that is seen queued at `seen`.
 ///
-/// GitHub gives the times at which it created and started the job, and neither says when the job was
-/// queued: a job that waits for an approval or for its concurrency group is created long before. So
-/// the later of both counts where it is recent, because the event may be late; otherwise the job
-/// was held back, and its stay began when it was seen. A time in the future is a clock that differs.
+/// GitHub reports when it created and started the job, but not when it was queued: a job that waits
+/// for an approval or its concurrency group is created long before. So the later of both times
+/// counts if it is recent, because the event may be late. Otherwise the job was held back, and its
+/// stay started when it was seen. A time in the future means that the clocks differ.
 pub fn queued_since(
     created_at: Option<OffsetDateTime>,
     started_at: Option<OffsetDateTime>,
@@ -87,17 +82,16 @@ pub fn queued_since(
         .unwrap_or(seen)
 }
 
-/// An execution's input: a job, and how sure we are that it still wants a runner.
+/// An execution's input: a job, and whether to check first that it is still queued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
-    /// The job to be served.
     pub job: Job,
-    /// Ask GitHub whether the job is still queued before anything is launched for it: set on a
-    /// restart, and where the webhook came late.
+    /// Ask GitHub whether the job is still queued before anything is launched: set for a restart
+    /// and for a late webhook.
     #[serde(default)]
     pub recheck: bool,
-    /// Launch nothing before this instant.
+    /// Launch nothing before this time.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub not_before: Option<OffsetDateTime>,
 }

@@ -1,8 +1,8 @@
-//! What a runner takes from SSM to become a runner, and where it lies.
+//! A runner's registration and its path in SSM.
 //!
-//! `token` writes a [`Registration`] as one SecureString, the agent reads it once and deletes it.
-//! Its path ends in 128 random bits ([`ParameterPath`]): whoever may read one parameter by name
-//! still cannot guess another runner's.
+//! `token` writes a [`Registration`] as one SecureString; the agent reads it once and deletes it.
+//! Its path ends in 128 random bits ([`ParameterPath`]), so that whoever may read one parameter by
+//! name cannot guess another runner's.
 
 mod path;
 mod planned;

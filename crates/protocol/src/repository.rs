@@ -1,4 +1,4 @@
-//! `owner/name`, the way GitHub's paths spell a repository.
+//! `owner/name`, as in GitHub's paths.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct Repository {
 /// Text that is not `owner/name` in GitHub's alphabet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a repository's full name; write it as owner/name, in letters, digits, '-', '_' and '.'"
+    "{0:?} is not a repository's full name: use owner/name, with letters, digits, '-', '_' and '.'"
 )]
 pub struct RepositoryError(String);
 
@@ -26,7 +26,7 @@ impl Repository {
         &self.owner
     }
 
-    /// The repository's own name.
+    /// The name without the owner.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -36,7 +36,7 @@ impl FromStr for Repository {
     type Err = RepositoryError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Both parts end up in URL paths: what GitHub never uses is refused, not escaped.
+        // Both parts become URL paths, so other characters are rejected instead of escaped.
         let fits = |part: &str| {
             !part.is_empty()
                 && part != "."

@@ -1,13 +1,14 @@
-//! Fitting free text to what each receiver accepts. Names made by this crate already fit
-//! everywhere; these are for text that GitHub's users choose.
+//! Adapts free text to what each receiver accepts. Only for text that GitHub's users choose; names
+//! of this crate already fit.
 
-/// The longest value of an ECS tag, in characters ([limits]).
+/// Maximum length of an ECS tag value, in characters ([limits]).
 ///
 /// [limits]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html
 const TAG_VALUE_LIMIT: usize = 256;
 
-/// A tag value from any text: letters, digits, spaces and `+ - = . _ : / @` stay, anything else
-/// becomes `_`; cut at 256 characters. Never empty, because an empty value groups nothing on a bill.
+/// A tag value from any text: keeps letters, digits, spaces and `+ - = . _ : / @`, replaces other
+/// characters by `_`, and cuts at 256 characters. Never empty, because an empty value groups
+/// nothing on a bill.
 pub fn tag_value(text: &str) -> String {
     let value: String = text
         .trim()

@@ -1,7 +1,7 @@
-//! The names of the state machine's states.
+//! Names of the state machine's states.
 //!
-//! An execution's history names the state that it entered last, and decisions go by it. A test holds
-//! this list against the keys of `statemachine/runner.asl.json`.
+//! An execution's history has the state that it entered last, and decisions use it. A contract test
+//! compares this list with the keys of `statemachine/runner.asl.json`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,10 +15,8 @@ macro_rules! states {
         }
 
         impl State {
-            /// Every state there is.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its name.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
@@ -27,7 +25,7 @@ macro_rules! states {
 }
 
 states! {
-    /// Finds the task definition that serves.
+    /// Selects the task definition.
     Match,
     /// Plans the runner.
     Launch,
@@ -35,21 +33,21 @@ states! {
     Token,
     /// Runs the runner's task.
     Runner,
-    /// Removes what the attempt left, and judges.
+    /// Removes what the attempt left, and decides.
     Cleanup,
-    /// The pause before the next attempt.
+    /// Pauses before the next attempt.
     Wait,
-    /// The pause before GitHub is asked again.
+    /// Waits for the end of GitHub's rate limit.
     WaitForGitHub,
-    /// The end of a job whose labels nothing offers.
+    /// Fails because no task definition offers the job's labels.
     Unmatched,
-    /// The end without the job served.
+    /// Fails without having served the job.
     Failed,
 }
 
-/// The name of no state that this version knows. A newer version of the machine may have one.
+/// An unknown state name. A newer version of the state machine may have it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state of this version's state machine")]
+#[error("{0:?} is not a state of this version's state machine")]
 pub struct UnknownState(String);
 
 impl FromStr for State {

@@ -1,17 +1,17 @@
-//! Text that GitHub's users choose: whatever a job, a workflow or a label is called, its webhook is
-//! taken and nothing that is decided about the job changes.
+//! Cleans text that GitHub's users choose. Whatever a job, a workflow or a label is called, its
+//! webhook is accepted and no decision about the job changes.
 
 use std::borrow::Cow;
 
-/// The most characters kept of a name that merely informs. GitHub shows fewer; an execution's input
-/// holds 256 KiB ([quotas]), and a job must not be lost for a long name.
+/// Maximum characters of a name that is only for information. GitHub shows fewer. An execution's
+/// input holds 256 KiB ([quotas]), and a long name must not lose a job.
 ///
 /// [quotas]: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 const NAME_LIMIT: usize = 256;
 
-/// A name fit for a log line, an execution's input and a console: control characters and line breaks
-/// become spaces, marks that reverse the direction of the text around them are dropped, and it is
-/// cut at 256 characters.
+/// Makes a name safe for a log line, an execution's input and a console: control characters and
+/// line breaks become spaces, marks that change the text direction are removed, and it is cut at
+/// 256 characters.
 pub fn plain(text: &str) -> String {
     let kept: String = text
         .chars()
@@ -28,23 +28,23 @@ pub fn plain(text: &str) -> String {
     kept.trim().to_owned()
 }
 
-/// The marks that Unicode calls bidirectional controls ([UAX 9]).
+/// Unicode's bidirectional controls ([UAX 9]).
 ///
 /// [UAX 9]: https://www.unicode.org/reports/tr9/#Bidirectional_Character_Types
 const fn turns_direction(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Line and paragraph separators, which are no control characters.
+/// Line and paragraph separators, which are not control characters.
 const fn is_break(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// JSON in which every string can be read: bytes that are not UTF-8 and halves of surrogate pairs
-/// become U+FFFD, raw control characters inside a string become spaces. What is well-formed comes
-/// back as it is, so this is for a text that a parser has refused.
+/// Repairs JSON so that every string parses: invalid UTF-8 and halves of surrogate pairs become
+/// U+FFFD, raw control characters inside a string become spaces. Well-formed JSON is unchanged, so
+/// this is for text that a parser has rejected.
 ///
-/// JSON allows an escaped half of a surrogate pair and leaves open what it means ([RFC 8259]).
+/// JSON allows an escaped half of a surrogate pair and does not define its meaning ([RFC 8259]).
 ///
 /// [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259#section-8.2
 pub fn readable_json(bytes: &[u8]) -> String {
@@ -70,14 +70,14 @@ pub fn readable_json(bytes: &[u8]) -> String {
     out
 }
 
-/// Copies the escape that `text` begins with, and gives its length.
+/// Copies the escape that `text` begins with, and returns its length.
 fn escape(text: &str, out: &mut String) -> usize {
     let unit = |at: usize| {
         let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
         u16::from_str_radix(digits, 16).ok()
     };
     let Some(first) = unit(0) else {
-        // A short escape, or one that no mending makes good.
+        // A short escape, or one that cannot be repaired.
         let length = text.chars().take(2).map(char::len_utf8).sum();
         out.push_str(&text[..length]);
         return length;

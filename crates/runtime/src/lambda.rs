@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::settings::Settings;
 use crate::{program, telemetry};
 
-/// Runs a function: starts the log, then `start`, which makes the clients and calls [`serve`]. What
-/// keeps it from starting is the last line of its log.
+/// Runs a function: starts the log, then `start`, which creates the clients and calls [`serve`]. A
+/// failed start is the last line of its log.
 pub fn run(start: impl AsyncFnOnce(&Settings) -> Result<(), Error>) -> ExitCode {
     let settings = Settings::from_env();
     let run = || {

@@ -1,4 +1,4 @@
-//! What every handler needs to run: its settings, its log and metrics, its start and its end.
+//! The runtime of every handler: settings, logs, metrics, start and end.
 
 #[cfg(feature = "lambda")]
 pub mod lambda;

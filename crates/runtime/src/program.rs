@@ -1,13 +1,13 @@
-//! How a program says why it ends.
+//! Reports why a program ends.
 
 use std::error::Error;
 
-/// Says on standard error why a program ends, as a sentence that the next person can act on.
+/// Prints to stderr why a program ends, as a sentence that says what to do.
 pub fn report(error: &(dyn Error + 'static)) {
     eprintln!("error: {}", sentence(error));
 }
 
-/// An error with its causes. A cause that the error tells of already is not told twice.
+/// An error with its causes. Skips a cause that the error already contains.
 pub fn sentence(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let causes = std::iter::successors(error.source(), |&cause| cause.source());

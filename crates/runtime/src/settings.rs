@@ -1,28 +1,27 @@
-//! Configuration from environment variables.
+//! Settings from environment variables.
 //!
-//! Each binary declares its variables as [`Variable`] constants and reads them through
-//! [`Settings`]. The README's table is checked against those constants by a test. A variable that
-//! is set to nothing counts as not set.
+//! Each program declares its variables as [`Variable`] constants and reads them through
+//! [`Settings`]. A contract test compares the README's table with the constants. An empty variable
+//! counts as not set.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// One environment variable: what it is called, what it defaults to and what it is for.
+/// An environment variable: name, default and meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
     pub name: &'static str,
-    /// What happens when it is not set.
     pub default: Default,
-    /// What it decides, in half a sentence.
+    /// Half a sentence for the README and for errors.
     pub meaning: &'static str,
 }
 
-/// What a variable is when it is not set.
+/// The value of a variable that is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Default {
     Required,
-    /// Absent, which means something of its own.
+    /// Absent, with its own meaning.
     Absent,
     Value(&'static str),
 }
@@ -60,7 +59,7 @@ impl Variable {
     }
 }
 
-/// Variables that more than one binary reads.
+/// Variables that several programs read.
 pub mod shared {
     use super::Variable;
 
@@ -73,63 +72,60 @@ pub mod shared {
         "first segment of every SSM parameter path, without slashes",
     );
     pub const CLUSTER: Variable =
-        Variable::required("CLUSTER", "ECS cluster the runners run in, by name or ARN");
+        Variable::required("CLUSTER", "ECS cluster of the runners, by name or ARN");
     pub const STATE_MACHINE_ARN: Variable =
-        Variable::required("STATE_MACHINE_ARN", "state machine that carries the jobs");
+        Variable::required("STATE_MACHINE_ARN", "state machine that owns the jobs");
     pub const RUNNER_SCOPE: Variable = Variable::with_default(
         "RUNNER_SCOPE",
         "repository",
-        "`repository` or `organization`: where runners are registered (a user's repositories always at the repository)",
+        "`repository` or `organization`: where runners register (for a user account always the repository)",
     );
     pub const GITHUB_API_URL: Variable = Variable::with_default(
         "GITHUB_API_URL",
         "https://api.github.com",
-        "GitHub's REST API; GHES is `https://HOST/api/v3`",
+        "URL of GitHub's REST API; GHES is `https://HOST/api/v3`",
     );
     pub const AWS_REGION: Variable = Variable::required(
         "AWS_REGION",
-        "region of every AWS call; Lambda and ECS set it",
+        "region of every AWS call; set by Lambda and ECS",
     );
     pub const AWS_ENDPOINT_URL: Variable = Variable::optional(
         "AWS_ENDPOINT_URL",
-        "another endpoint for every AWS call, such as a local engine",
+        "endpoint of every AWS call, such as a local engine's",
     );
-    /// Whom to trust instead of Amazon's own authorities.
+    /// Certificate authorities instead of Amazon's own.
     pub const AWS_CA_BUNDLE: Variable = Variable::optional(
         "AWS_CA_BUNDLE",
-        "PEM file of the authorities to trust for AWS instead of Amazon's own, such as a proxy's",
+        "PEM file with the certificate authorities to trust for AWS instead of Amazon's own, such as a proxy's",
     );
     pub const LOG_LEVEL: Variable =
         Variable::with_default("LOG_LEVEL", "info", "`error`, `warn`, `info` or `debug`");
 }
 
-/// A variable that is missing or cannot be read.
+/// A variable that is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is not set and has no default.
-    #[error("environment variable {name} is not set; set it to: {meaning}")]
+    #[error("environment variable {name} is not set, but it is required: {meaning}")]
     Missing {
         name: &'static str,
         meaning: &'static str,
     },
-    /// It is set to something else than what is expected.
-    #[error("environment variable {name} is {value:?}; {problem}. It holds: {meaning}")]
+    #[error("environment variable {name} is {value:?}: {problem}. Expected: {meaning}")]
     Unusable {
         name: &'static str,
-        /// What it is set to. No secret is configured by environment variables.
+        /// The variable's value. No secret is configured by environment variables.
         value: String,
-        /// What is wrong with that.
         problem: String,
         meaning: &'static str,
     },
 }
 
-/// The environment of a process, taken once.
+/// The environment of a process, read once.
 #[derive(Clone, Debug)]
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// The process's own environment. Variables that are not UTF-8 are left out: none of ours is.
+    /// The process's environment. Skips variables that are not UTF-8; this system has none.
     pub fn from_env() -> Self {
         Self(
             std::env::vars_os()
@@ -138,7 +134,7 @@ impl Settings {
         )
     }
 
-    /// Settings given by hand, for tests and tools.
+    /// Settings from a list, for tests and tools.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -150,7 +146,7 @@ impl Settings {
         )
     }
 
-    /// The variable's text, or its default, or nothing.
+    /// The variable's value, its default, or `None`.
     pub fn maybe(&self, variable: &Variable) -> Option<String> {
         let set = self
             .0
@@ -164,7 +160,7 @@ impl Settings {
         .map(str::to_owned)
     }
 
-    /// The variable's text or its default.
+    /// The variable's value or its default.
     pub fn text(&self, variable: &Variable) -> Result<String, Error> {
         self.maybe(variable).ok_or(Error::Missing {
             name: variable.name,
@@ -172,7 +168,7 @@ impl Settings {
         })
     }
 
-    /// The variable as a type that reads itself from text and says what is wrong where it can't.
+    /// The variable, parsed; the error says what is wrong.
     pub fn parsed<T>(&self, variable: &Variable) -> Result<T, Error>
     where
         T: FromStr,
@@ -184,8 +180,7 @@ impl Settings {
             .map_err(|problem: T::Err| unusable(variable, &value, problem.to_string()))
     }
 
-    /// The variable as a list of such a type, separated by spaces or commas; the error shows the item
-    /// that cannot be read.
+    /// The variable as a list, separated by spaces or commas; the error quotes the invalid item.
     pub fn parsed_list<T>(&self, variable: &Variable) -> Result<Vec<T>, Error>
     where
         T: FromStr,
@@ -198,16 +193,13 @@ impl Settings {
         self.list(variable).into_iter().map(parse).collect()
     }
 
-    /// The variable as whole seconds.
+    /// The variable in whole seconds.
     pub fn seconds(&self, variable: &Variable) -> Result<Duration, Error> {
         let value = self.text(variable)?;
-        value.parse().map(Duration::from_secs).map_err(|_| {
-            unusable(
-                variable,
-                &value,
-                "give a whole number of seconds".to_owned(),
-            )
-        })
+        value
+            .parse()
+            .map(Duration::from_secs)
+            .map_err(|_| unusable(variable, &value, "use a whole number of seconds".to_owned()))
     }
 
     /// The variable as `true` or `false`.
@@ -224,7 +216,7 @@ impl Settings {
         }
     }
 
-    /// The variable as a list, separated by spaces or commas; not set is an empty list.
+    /// The variable as a list, separated by spaces or commas; empty if it is not set.
     pub fn list(&self, variable: &Variable) -> Vec<String> {
         self.maybe(variable)
             .unwrap_or_default()

@@ -187,7 +187,7 @@ async fn others_picked_up(deps: &Deps, over: &AttemptOver) -> Option<bool> {
     match deps.fleet.last_picked_up(job.queued_at, same_scope).await {
         Ok(at) => Some(at.is_some()),
         Err(error) => {
-            tracing::warn!(%error, "whether other jobs were picked up is not known");
+            tracing::warn!(%error, "cannot check whether other jobs were picked up");
             None
         }
     }

@@ -82,7 +82,7 @@ async fn remove(
         Ok(installation) => installation,
         // The execution has failed over just this, most likely; there is nobody to ask.
         Err(error) if error.fault().class() == Class::Permanent => {
-            tracing::warn!(%error, %runner, "the runner cannot be looked up at GitHub");
+            tracing::warn!(%error, %runner, "cannot look up the runner at GitHub");
             return Ok(());
         }
         Err(error) => return Err(error.into()),

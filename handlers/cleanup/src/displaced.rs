@@ -25,18 +25,12 @@ pub async fn check(
     if *runner.deployment() != deps.fleet.deployment || left.job() == taken.id {
         return Ok(json!({ "result": "notDisplaced" }));
     }
+    deps.metrics().emit(Metric::Thefts, 1.0);
     let Some(execution) = deps.fleet.execution(left).await? else {
-        tracing::warn!(%runner, "the execution of a displaced job is not known");
+        tracing::warn!(%runner, "cannot find the execution of a displaced job");
         return Ok(json!({ "result": "executionUnknown" }));
     };
     let job = &execution.order.job;
-    let scope = deps.config.scope.at(job);
-    if !scope.reaches(&taken.repository) {
-        // Anybody may give a runner of theirs a name of ours, where the App is installed at theirs too.
-        tracing::warn!(%runner, %scope, repository = %taken.repository, "a job out of our runner's reach runs on one of its name");
-        return Ok(json!({ "result": "outOfReach" }));
-    }
-    deps.metrics().emit(Metric::Thefts, 1.0);
     // A rate limit or an outage must not cost the check: where GitHub cannot be asked, it is due.
     let state = match deps
         .github
@@ -54,7 +48,7 @@ pub async fn check(
         .fleet
         .start_check(left, &execution.order, Some(not_before))
         .await?;
-    tracing::info!(%runner, displaced = %job.id, taken = %taken.id, check = %name, ?started, "a displaced job gets a check");
+    tracing::info!(%runner, displaced = %job.id, taken = %taken.id, check = %name, ?started, "started a check of a displaced job");
     Ok(json!({ "result": "checked", "execution": name }))
 }
 
@@ -71,6 +65,6 @@ pub async fn by_state(deps: &Deps, over: &AttemptOver, state: &JobStatus, now: O
         return;
     }
     if let Err(error) = check(deps, &other, &over.order.job, now).await {
-        tracing::warn!(%error, runner = %other, "a displaced job could not be checked");
+        tracing::warn!(%error, runner = %other, "cannot check a displaced job");
     }
 }

@@ -18,11 +18,11 @@ pub enum Error {
     #[error("{0}")]
     GitHubRateLimited(u64),
     /// An execution was about to end for longer than this waits.
-    #[error("{0} or a later execution has asked GitHub and not ended yet. Lambda calls again")]
+    #[error("{0} or a later execution has asked GitHub and has not ended yet; Lambda retries")]
     Undecided(ExecutionName),
     /// What was given cannot be read.
     #[error(
-        "cleanup cannot read what it was given: {0}. Only the state machine, EventBridge and verify call it"
+        "cleanup cannot parse its input: {0}. Only the state machine, EventBridge and verify may call it"
     )]
     BadInput(#[from] serde_json::Error),
     /// The fleet or GitHub failed.
@@ -60,7 +60,7 @@ impl Error {
                 Some(after) => {
                     tracing::warn!(
                         seconds = after.as_secs(),
-                        "GitHub's rate limit is waited out"
+                        "GitHub's rate limit: the state machine waits"
                     );
                     Self::GitHubRateLimited(after.as_secs().max(1))
                 }

@@ -47,7 +47,7 @@ pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
                     ..latest.order.clone()
                 };
                 let (name, _) = deps.fleet.start_check(&latest.name, &order, None).await?;
-                tracing::info!(latest = %latest.name, execution = %name, "a job was queued again while its execution was at work");
+                tracing::info!(latest = %latest.name, execution = %name, "a job was queued again while its execution was running");
                 return Ok(json!({ "result": "followed", "execution": name }));
             }
             OnQueuedAgain::LookAgain => tokio::time::sleep(PAUSE).await,

@@ -10,26 +10,26 @@ use runtime::telemetry;
 const FAULT_BUDGET: Variable = Variable::with_default(
     "FAULT_BUDGET",
     "5",
-    "attempts an execution may spend on faults before it gives up",
+    "attempts of an execution that may end in a fault before it gives up",
 );
 const QUEUE_LIMIT_SECONDS: Variable = Variable::with_default(
     "QUEUE_LIMIT_SECONDS",
     "86400",
-    "how long a job may wait in GitHub's queue, whatever the reason; GitHub drops it after a day",
+    "seconds that a job may be queued at GitHub; GitHub cancels it after a day",
 );
 const RELAUNCH_GRACE_SECONDS: Variable = Variable::with_default(
     "RELAUNCH_GRACE_SECONDS",
     "90",
-    "the least pause before a job is launched for again",
+    "minimum seconds before a retry of a job",
 );
 const RUNNER_LOG_GROUP: Variable = Variable::optional(
     "RUNNER_LOG_GROUP",
-    "log group of the runners, named in an execution's output",
+    "log group of the runners, for an execution's output",
 );
 const CHECK_RUNS: Variable = Variable::with_default(
     "CHECK_RUNS",
     "false",
-    "whether a commit shows a neutral check run when an execution gives its job up; the App needs `Checks: read and write`",
+    "whether a job that is given up gets a neutral check run on its commit; the App needs `Checks: read and write`",
 );
 
 /// Every variable that `cleanup` reads.

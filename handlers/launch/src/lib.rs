@@ -1,8 +1,7 @@
-//! Plans a runner: its name, the path of its registration, and the whole RunTask request.
+//! Plans a runner: its name, the path of its registration, and the RunTask request.
 //!
-//! It makes no call and holds no secret. The state machine hands the request to
-//! `ecs:runTask.sync` as it is, so what a runner's task looks like is decided here and nowhere else
-//! ([`request`]).
+//! Makes no calls and handles no secret. The state machine passes the request to `ecs:runTask.sync`
+//! unchanged, so only this function decides how a runner's task looks ([`request`]).
 
 pub mod request;
 pub mod settings;
@@ -16,29 +15,28 @@ use tracing::info_span;
 
 pub use settings::Config;
 
-/// What the state machine gives.
+/// The input from the state machine.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Input {
     /// The execution's input.
     pub order: Order,
-    /// What `match` found.
+    /// The result of `match`.
     #[serde(rename = "match")]
     pub matched: Matched,
-    /// The attempt that `cleanup` decided on; none at first.
+    /// The attempt from `cleanup`; `None` for the first one.
     #[serde(default)]
     pub attempt: Option<Attempt>,
     /// The execution's name.
     pub execution: ExecutionName,
 }
 
-/// Why nothing was planned.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The order is for later. The message is the seconds to wait, for the Wait state.
+    /// The order has a later start time. The message is the delay in seconds, for the Wait state.
     #[error("{0}")]
     Deferred(u64),
-    /// The operating system gave no random numbers.
-    #[error("no random path could be minted: {0}")]
+    /// No random numbers from the operating system.
+    #[error("cannot generate a random parameter path: {0}")]
     Random(#[from] getrandom::Error),
 }
 
@@ -74,7 +72,7 @@ fn plan(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, E
         .map(|at| at - now)
         .filter(|wait| wait.is_positive())
     {
-        // Rounded up: a Wait state takes whole seconds, and one too few would defer again.
+        // Rounded up: a Wait state takes whole seconds, and a second too few would defer again.
         return Err(Error::Deferred(wait.whole_seconds().unsigned_abs() + 1));
     }
     let attempt = attempt.unwrap_or_default();
@@ -83,10 +81,9 @@ fn plan(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, E
         parameter: ParameterPath::mint(&config.prefix, name.clone())?,
         name,
         labels: order.job.labels.clone(),
-        group: matched.definition.runner_group.clone(),
     };
     let run_task = request::run_task(config, &order, &matched, &runner, &attempt);
-    tracing::info!(runner = %runner.name, family = matched.definition.family, attempt = attempt.number, "runner planned");
+    tracing::info!(runner = %runner.name, family = matched.definition.family, attempt = attempt.number, "planned a runner");
     Ok(Planned {
         run_task,
         runner,

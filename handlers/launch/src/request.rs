@@ -1,4 +1,4 @@
-//! The RunTask request, as Step Functions takes it: the API's shape in Pascal case ([shape]).
+//! The RunTask request for Step Functions: the API's fields in Pascal case ([shape]).
 //!
 //! [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::settings::Config;
 
-/// Builds the whole request. It holds no secret: the agent is told where its registration lies, and
-/// only the task role may read there.
+/// Builds the request. It contains no secret: the agent gets the path of its registration, and only
+/// the task role may read it.
 pub fn run_task(
     config: &Config,
     order: &Order,
@@ -20,11 +20,12 @@ pub fn run_task(
 ) -> Value {
     let name = runner.name.to_string();
     let capacity = capacity(config, matched, attempt);
-    // No other provider's name may begin so.
+    // No other provider's name may start like this.
     let fargate = capacity.starts_with("FARGATE");
     let mut request = json!({
         "Cluster": config.cluster,
-        // By family: a deployment makes older revisions inactive, and RunTask refuses those.
+        // The family, not a revision: a deployment deactivates older revisions, and RunTask rejects
+        // those.
         "TaskDefinition": matched.definition.family,
         "CapacityProviderStrategy": [{ "CapacityProvider": capacity, "Weight": 1 }],
         "Overrides": {
@@ -33,25 +34,26 @@ pub fn run_task(
                 "Environment": [
                     { "Name": "AGENT_PARAMETER", "Value": runner.parameter.to_string() },
                     { "Name": "AGENT_RUNNER", "Value": name },
-                    // The task is known by these two wherever ECS describes it, with or without its tags.
+                    // These two identify the task wherever ECS describes it, even without its tags.
                     { "Name": "AGENT_REPOSITORY", "Value": order.job.repository.to_string() },
                     { "Name": "AGENT_EXECUTION", "Value": runner.name.execution().to_string() },
                     { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": config.idle_limit.as_secs().to_string() },
                 ],
             }]
         },
-        // No `StartedBy`: `runTask.sync` puts "AWS Step Functions" there (recorded on AWS, 2024-02-23).
+        // No `StartedBy`: `runTask.sync` writes "AWS Step Functions" there (recorded on AWS,
+        // 2024-02-23).
         "Group": format!("{TAG_PREFIX}:{}", config.deployment),
         "EnableECSManagedTags": true,
-        // The deployment's tag comes from here. No tag comes from both sides: whether ECS lets the
-        // request win or refuses the doubled key is not documented.
+        // The deployment's tag comes from here. No tag is both given and propagated: AWS does not
+        // document whether the request wins or the duplicate is rejected.
         "PropagateTags": "TASK_DEFINITION",
         "Tags": tags(order, &name),
     });
     if fargate {
         request["PlatformVersion"] = json!(config.platform_version);
     }
-    // A task that shares its instance's network is refused when it is told one of its own.
+    // A task in its instance's network is rejected with a network configuration of its own.
     if matched
         .definition
         .network_mode
@@ -62,7 +64,7 @@ pub fn run_task(
             "AwsvpcConfiguration": {
                 "Subnets": subnets(config, attempt),
                 "SecurityGroups": config.security_groups,
-                // Only Fargate gives addresses.
+                // Only Fargate assigns public addresses.
                 "AssignPublicIp": if fargate && config.public_ip { "ENABLED" } else { "DISABLED" },
             }
         });
@@ -70,8 +72,8 @@ pub fn run_task(
     request
 }
 
-/// The capacity provider of this attempt: each attempt that found no room goes one further, and the
-/// last one is kept.
+/// The capacity provider of this attempt: each attempt without capacity moves to the next one; the
+/// last one is repeated.
 fn capacity<'a>(config: &'a Config, matched: &'a Matched, attempt: &Attempt) -> &'a str {
     let providers = if matched.definition.capacity.is_empty() {
         &config.capacity
@@ -84,8 +86,8 @@ fn capacity<'a>(config: &'a Config, matched: &'a Matched, attempt: &Attempt) -> 
         .map_or("FARGATE", String::as_str)
 }
 
-/// The subnets of this attempt. ECS chooses among them itself, so an attempt that follows a failure
-/// to start gets a single other one, and the first attempt gets all.
+/// The subnets of this attempt. ECS chooses among them. The first attempt gets all, an attempt
+/// after a failed start gets a single other one.
 fn subnets<'a>(config: &'a Config, attempt: &Attempt) -> Vec<&'a str> {
     let all = &config.subnets;
     if attempt.subnet_step == 0 || all.is_empty() {

@@ -1,4 +1,4 @@
-//! What the operator decides about every runner's task.
+//! Settings of every runner's task.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
 
-const SUBNETS: Variable =
-    Variable::required("SUBNETS", "subnets the runners run in, comma separated");
+const SUBNETS: Variable = Variable::required("SUBNETS", "subnets of the runners, comma separated");
 const SECURITY_GROUPS: Variable = Variable::required(
     "SECURITY_GROUPS",
     "security groups of the runners, comma separated",
@@ -15,19 +14,19 @@ const SECURITY_GROUPS: Variable = Variable::required(
 const ASSIGN_PUBLIC_IP: Variable = Variable::with_default(
     "ASSIGN_PUBLIC_IP",
     "false",
-    "whether runners get a public IP address (needed in public subnets)",
+    "whether runners get a public IP address (required in public subnets)",
 );
 const CAPACITY: Variable = Variable::with_default(
     "CAPACITY",
     "FARGATE",
-    "capacity providers in order of preference; the next one serves where the one before had no room. A task definition's `GH:capacity` tag goes first",
+    "capacity providers in order of preference; the next one is used when one has no capacity. A task definition's `GH:capacity` tag takes precedence",
 );
 const PLATFORM_VERSION: Variable =
     Variable::with_default("PLATFORM_VERSION", "LATEST", "Fargate platform version");
 const IDLE_LIMIT_SECONDS: Variable = Variable::with_default(
     "IDLE_LIMIT_SECONDS",
     "300",
-    "how long a runner listens without a job before it ends itself; GitHub drops idle just-in-time runners after 2 to 6 minutes",
+    "seconds that a runner listens without a job before it exits; GitHub drops idle just-in-time runners after 2 to 6 minutes",
 );
 
 /// Every variable that `launch` reads.

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
-use catalogue::{Catalogue, Trust};
+use catalogue::Catalogue;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
@@ -32,7 +32,6 @@ pub struct CatalogueCache {
     ecs: aws_sdk_ecs::Client,
     ssm: aws_sdk_ssm::Client,
     family_prefix: String,
-    trust: Trust,
     parameter: String,
     ttl: std::time::Duration,
     at_hand: Mutex<Option<AtHand>>,
@@ -52,7 +51,6 @@ impl CatalogueCache {
             ecs,
             ssm,
             family_prefix: config.family_prefix.clone(),
-            trust: config.trust.clone(),
             parameter: catalogue::parameter(&config.prefix),
             ttl: config.ttl,
             at_hand: Mutex::new(None),
@@ -109,8 +107,7 @@ impl CatalogueCache {
     }
 
     async fn read(&self, now: OffsetDateTime) -> Result<Catalogue, aws::Error> {
-        let found = catalogue::read(&self.ecs, &self.family_prefix, now).await?;
-        Ok(self.trust.sort(found).0)
+        catalogue::read(&self.ecs, &self.family_prefix, now).await
     }
 
     /// The published catalogue, where there is one to be used. Only an outage is an error: to
@@ -124,13 +121,13 @@ impl CatalogueCache {
                     .as_service_error()
                     .is_some_and(GetParameterError::is_parameter_not_found) =>
             {
-                tracing::info!(parameter, "no catalogue is published yet");
+                tracing::info!(parameter, "no catalogue has been published yet");
                 return Ok(None);
             }
             Err(error) => {
                 let error = aws::Error::new("ssm:GetParameter", parameter, &error);
                 if error.kind() == aws::ErrorKind::Refused {
-                    tracing::warn!(parameter, %error, "the published catalogue is out of reach");
+                    tracing::warn!(parameter, %error, "cannot read the published catalogue; reading ECS instead");
                     return Ok(None);
                 }
                 return Err(error);
@@ -139,15 +136,14 @@ impl CatalogueCache {
         let text = answer.parameter().and_then(|found| found.value());
         match Catalogue::decode(text.unwrap_or_default()) {
             Ok(catalogue) if PUBLISHED_AGE.contains(&(now - catalogue.read_at)) => {
-                // `sweep` publishes only what it trusts, and may have been told otherwise than `match`.
-                Ok(Some(self.trust.sort(catalogue).0))
+                Ok(Some(catalogue))
             }
             Ok(catalogue) => {
-                tracing::warn!(parameter, read_at = %catalogue.read_at, "the published catalogue is too old; does sweep run?");
+                tracing::warn!(parameter, read_at = %catalogue.read_at, "the published catalogue is too old; reading ECS instead. Check that sweep runs");
                 Ok(None)
             }
             Err(error) => {
-                tracing::warn!(parameter, %error, "the published catalogue is unreadable");
+                tracing::warn!(parameter, %error, "cannot parse the published catalogue; reading ECS instead");
                 Ok(None)
             }
         }

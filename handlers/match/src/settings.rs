@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use catalogue::{TRUSTED_DEFINITIONS, Trust};
 use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
 
 const FAMILY_PREFIX: Variable = Variable::optional(
     "FAMILY_PREFIX",
-    "what a task definition's family begins with to be offered; `<PREFIX>-` where it is not set",
+    "prefix of the task definition families to offer; `<PREFIX>-` if not set",
 );
 const CATALOGUE_TTL_SECONDS: Variable = Variable::with_default(
     "CATALOGUE_TTL_SECONDS",
     "60",
-    "how long the catalogue of task definitions is used before it is looked at again",
+    "seconds that the catalogue of task definitions is cached",
 );
 
 /// Every variable that `match` reads.
@@ -23,7 +22,6 @@ pub const VARIABLES: &[&[Variable]] = &[
         shared::DEPLOYMENT,
         shared::PREFIX,
         FAMILY_PREFIX,
-        TRUSTED_DEFINITIONS,
         CATALOGUE_TTL_SECONDS,
     ],
     aws::VARIABLES,
@@ -34,8 +32,6 @@ pub const VARIABLES: &[&[Variable]] = &[
 #[derive(Clone, Debug)]
 pub struct Config {
     pub deployment: DeploymentId,
-    /// Which definitions are offers.
-    pub trust: Trust,
     /// The first segment of SSM paths.
     pub prefix: String,
     /// What the families of this deployment begin with.
@@ -49,10 +45,6 @@ impl Config {
         let prefix = settings.text(&shared::PREFIX)?;
         Ok(Self {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,
-            trust: Trust {
-                prefix: prefix.clone(),
-                trusted: settings.parsed(&TRUSTED_DEFINITIONS)?,
-            },
             family_prefix: settings
                 .maybe(&FAMILY_PREFIX)
                 .unwrap_or_else(|| format!("{prefix}-")),

@@ -80,7 +80,7 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
             }
             // One that GitHub does not repeat (it is too old, say) must not keep the others waiting.
             Err(error) if error.refused_status().is_some() => {
-                tracing::warn!(guid = due.guid, delivery = due.id, %error, "a failed webhook is not repeated");
+                tracing::warn!(guid = due.guid, delivery = due.id, %error, "gave up redelivering a failed webhook");
                 state.failing.give_up(&due, now);
             }
             Err(error) => {
@@ -93,7 +93,7 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
     if let Some(cursor) = next {
         tracing::warn!(
             pages = PAGES,
-            "more webhooks than one sweep reads; the next one reads on"
+            "more webhooks than one sweep reads; the next sweep continues"
         );
         state.pass = Some(Pass {
             cursor: Some(cursor),

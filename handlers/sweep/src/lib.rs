@@ -62,8 +62,6 @@ pub struct Report {
     pub unannounced: usize,
     /// Webhooks that GitHub was asked to repeat.
     pub redelivered: usize,
-    /// Families of task definitions that the catalogue published before had not.
-    pub new_families: usize,
     /// For how many days the runner of the image furthest behind has had a successor; none where no
     /// image's version is known.
     pub runner_version_age_days: Option<i64>,
@@ -73,7 +71,7 @@ pub struct Report {
 
 /// Why a sweep did not do all of its duty. The message names each part.
 #[derive(Debug, thiserror::Error)]
-#[error("sweep left undone: {}", .0.failed.join("; "))]
+#[error("sweep failed in part: {}", .0.failed.join("; "))]
 pub struct Incomplete(pub Box<Report>);
 
 impl From<Incomplete> for Diagnostic {
@@ -92,7 +90,7 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
     match offers::read(deps, now).await {
         Ok(found) => {
             let published = offers::publish(deps, &found).await;
-            note(&mut report, "offers", published, |r, n| r.new_families = n);
+            note(&mut report, "offers", published, |_, ()| {});
             let age = versions::check(deps, &found, now).await;
             note(&mut report, "versions", age, |r, days| {
                 r.runner_version_age_days = days;

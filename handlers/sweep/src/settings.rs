@@ -4,7 +4,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use admission::Policy;
-use catalogue::{TRUSTED_DEFINITIONS, Trusted};
 use github::RunnerScope;
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
@@ -12,21 +11,21 @@ use runtime::telemetry;
 const SWEEP_IDLE_SECONDS: Variable = Variable::with_default(
     "SWEEP_IDLE_SECONDS",
     "240",
-    "how long a runner may listen without a job before it is retired; at least 120, and less than the agent's own limit",
+    "seconds that a runner may listen without a job before it is retired; at least 120, and less than the agent's limit",
 );
 const WAITING_LIMIT_SECONDS: Variable = Variable::with_default(
     "WAITING_LIMIT_SECONDS",
     "900",
-    "how long a job may be queued before it counts as waiting too long",
+    "seconds that a job may be queued before it counts as waiting too long",
 );
 const RECONCILE_CALLS: Variable = Variable::with_default(
     "RECONCILE_CALLS",
     "0",
-    "calls at GitHub that each sweep may spend on queued jobs in ALLOWED_REPOSITORIES whose webhook never came; 0: such jobs are not looked for",
+    "GitHub calls that each sweep may spend on queued jobs in ALLOWED_REPOSITORIES whose webhook never came; 0 disables the search",
 );
 const FAMILY_PREFIX: Variable = Variable::required(
     "FAMILY_PREFIX",
-    "what the families of this deployment's task definitions begin with",
+    "prefix of this deployment's task definition families",
 );
 
 /// Shorter, and runners would be retired that somebody may be counting on: a job may need a minute to
@@ -42,7 +41,7 @@ impl FromStr for Idle {
         match text.parse() {
             Ok(seconds @ SHORTEST_IDLE..) => Ok(Self(Duration::from_secs(seconds))),
             _ => Err(format!(
-                "give a whole number of seconds, {SHORTEST_IDLE} or more"
+                "use a whole number of seconds, {SHORTEST_IDLE} or more"
             )),
         }
     }
@@ -55,7 +54,6 @@ pub const VARIABLES: &[&[Variable]] = &[
         SWEEP_IDLE_SECONDS,
         WAITING_LIMIT_SECONDS,
         FAMILY_PREFIX,
-        TRUSTED_DEFINITIONS,
         RECONCILE_CALLS,
     ],
     admission::VARIABLES,
@@ -79,8 +77,6 @@ pub struct Config {
     pub policy: Policy,
     /// What families begin with.
     pub family_prefix: String,
-    /// Which of them are offers.
-    pub trusted: Trusted,
 }
 
 impl Config {
@@ -92,7 +88,6 @@ impl Config {
             reconcile_calls: settings.parsed(&RECONCILE_CALLS)?,
             policy: Policy::from_settings(settings)?,
             family_prefix: settings.text(&FAMILY_PREFIX)?,
-            trusted: settings.parsed(&TRUSTED_DEFINITIONS)?,
         })
     }
 }

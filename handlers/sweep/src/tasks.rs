@@ -115,7 +115,7 @@ pub async fn end_absent(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet
             OnAbsent::StopHung => "its job is over, and it has not ended",
             OnAbsent::StopOrphan => "GitHub has let its runner go, and its execution is closed",
         };
-        tracing::warn!(runner = %suspect.task.runner, reason, "a task is stopped whose runner GitHub does not know");
+        tracing::warn!(runner = %suspect.task.runner, reason, "stopping a task whose runner GitHub does not know");
         match deps.fleet.stop_task(&suspect.task.arn, reason).await {
             Ok(()) => ended += 1,
             Err(error) => {

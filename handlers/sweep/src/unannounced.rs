@@ -5,7 +5,6 @@
 //! repositories in `ALLOWED_REPOSITORIES`: those that are named can be counted. What a grant does not
 //! reach in one sweep is looked at in one of the next: each begins somewhere else.
 
-use admission::About;
 use decisions::{OnUnannounced, on_unannounced};
 use fleet::Started;
 use github::{ListedJob, Run};
@@ -87,8 +86,7 @@ async fn look_at(
         }
         for listed in installation.run_jobs(repository, run.id, 1).await?.items {
             if listed.state.is_queued() {
-                started +=
-                    usize::from(see_to(deps, job(run, listed, now), &about(run), now).await?);
+                started += usize::from(see_to(deps, job(run, listed, now), now).await?);
             }
         }
     }
@@ -115,23 +113,9 @@ fn job(run: &Run, listed: ListedJob, now: OffsetDateTime) -> Job {
     }
 }
 
-/// What the run tells besides.
-fn about(run: &Run) -> About {
-    About {
-        group: None,
-        owner_id: run.repository.owner_id,
-        internal: run.repository.internal,
-    }
-}
-
-async fn see_to(
-    deps: &Deps,
-    job: Job,
-    about: &About,
-    now: OffsetDateTime,
-) -> Result<bool, fleet::Error> {
+async fn see_to(deps: &Deps, job: Job, now: OffsetDateTime) -> Result<bool, fleet::Error> {
     let known_for = now - job.created_at.unwrap_or(job.queued_at);
-    if known_for < OVERDUE || deps.config.policy.admit(&job, about).is_err() {
+    if known_for < OVERDUE || deps.config.policy.admit(&job, None).is_err() {
         return Ok(false);
     }
     let name = ExecutionName::first(&job.repository, job.id);
@@ -152,7 +136,7 @@ async fn see_to(
             deps.fleet.executions.start(&name, &order).await?,
         ),
     };
-    tracing::warn!(execution = %name, ?started, "a queued job was found that no webhook told of");
+    tracing::warn!(execution = %name, ?started, "found a queued job without a webhook");
     Ok(started == Started::New)
 }
 

@@ -84,7 +84,7 @@ async fn version_of(deps: &Deps, offer: &Offer) -> Result<Option<RunnerVersion>,
         Ok(version) => Ok(Some(version)),
         Err(error) => {
             let tag = catalogue::RUNNER_VERSION_TAG;
-            tracing::warn!(family = %offer.definition.family, tag, %error, "the image's age is not known");
+            tracing::warn!(family = %offer.definition.family, tag, %error, "cannot determine the image's age");
             Ok(None)
         }
     }

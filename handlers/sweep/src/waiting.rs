@@ -151,7 +151,7 @@ async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fle
         .fleet
         .start_check(&execution.name, &execution.order, None)
         .await?;
-    tracing::info!(execution = %execution.name, check = %name, ?started, "a displaced job was found waiting");
+    tracing::info!(execution = %execution.name, check = %name, ?started, "found a displaced job that waits");
     Ok(started == Started::New)
 }
 

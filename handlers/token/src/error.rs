@@ -7,10 +7,10 @@ use protocol::{EncodeError, Fault};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What was given cannot be read.
-    #[error("token cannot read what it was given: {0}. Only the state machine calls it")]
+    #[error("token cannot parse its input: {0}. Only the state machine may call it")]
     BadInput(#[from] serde_json::Error),
     /// The job needs no runner any more.
-    #[error("job {job} is {state} at GitHub, so nothing is launched for it")]
+    #[error("job {job} is {state} at GitHub, so no runner is launched")]
     JobNotQueued {
         /// The job.
         job: protocol::JobId,
@@ -25,7 +25,7 @@ pub enum Error {
     GitHub(github::Error),
     /// Another runner of that name is running a job.
     #[error(
-        "a runner named {name} is registered at {scope} and running a job; the next attempt has another name"
+        "a runner named {name} is registered at {scope} and runs a job; the next attempt uses another name"
     )]
     NameBusy {
         /// The name.
@@ -38,7 +38,7 @@ pub enum Error {
     Encode(#[from] EncodeError),
     /// The registration does not fit into a parameter.
     #[error(
-        "the runner's registration has {bytes} bytes, and a parameter holds {limit}: give the job fewer or shorter labels"
+        "the runner's registration has {bytes} bytes, but a parameter holds {limit}: use fewer or shorter labels for the job"
     )]
     TooLarge {
         /// How long it is.
@@ -47,7 +47,7 @@ pub enum Error {
         limit: usize,
     },
     /// SSM failed or refused.
-    #[error("the runner's registration could not be written: {0}")]
+    #[error("cannot write the runner's registration: {0}")]
     Put(aws::Error),
 }
 
@@ -71,7 +71,7 @@ impl From<github::Error> for Error {
     fn from(error: github::Error) -> Self {
         match error.retry_after() {
             Some(after) => {
-                tracing::warn!(%error, "GitHub's rate limit is waited out");
+                tracing::warn!(%error, "GitHub's rate limit: the state machine waits");
                 Self::RateLimited(after.as_secs())
             }
             None => Self::GitHub(error),

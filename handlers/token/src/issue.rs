@@ -43,7 +43,7 @@ pub async fn issue(
                     name: runner.name.to_string(),
                     labels: labels(&runner.labels).join(","),
                     group: matches!(scope, Scope::Organization(_))
-                        .then(|| deps.config.group_of(runner).to_owned()),
+                        .then(|| deps.config.runner_group.clone()),
                 }),
             })
         }
@@ -80,10 +80,10 @@ async fn jit(
                 return Err(installation.second_look(scope, error).await.into());
             }
             Err(error @ GitHubError::Refused { .. }) => {
-                tracing::warn!(%error, "the registration is asked for again");
+                tracing::warn!(%error, "retrying the registration");
                 refused = true;
                 // GitHub does not say which part of the request it does not know.
-                let name = deps.config.group_of(runner);
+                let name = &deps.config.runner_group;
                 installation.forget_runner_group(scope, name);
                 request.runner_group_id = installation.runner_group(scope, name).await?;
                 installation.pause().await;
@@ -105,7 +105,7 @@ async fn free(installation: &Installation, scope: &Scope, name: &str) -> Result<
             tracing::info!(
                 runner = name,
                 id = runner.id,
-                "an earlier registration was deleted"
+                "deleted an earlier registration"
             );
             Ok(())
         }

@@ -67,7 +67,7 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     // Independent of each other; that the job needs no runner weighs more than a missing group.
     let (wanted, group) = tokio::join!(
         still_queued(input, &installation),
-        installation.runner_group(&scope, deps.config.group_of(runner)),
+        installation.runner_group(&scope, &deps.config.runner_group),
     );
     wanted?;
     let issued = issue::issue(deps, &installation, &scope, runner, group?).await?;
@@ -75,7 +75,7 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
         if let Some(id) = issued.runner_id {
             // Nobody will ever start this runner. `cleanup` looks for it too, but may come late.
             let withdrawn = installation.delete_runner(&scope, id).await;
-            tracing::warn!(runner = %runner.name, id, ?withdrawn, "the registration is withdrawn");
+            tracing::warn!(runner = %runner.name, id, ?withdrawn, "withdrew the registration");
         }
         return Err(error);
     }

@@ -3,23 +3,23 @@
 use std::str::FromStr;
 
 use github::RunnerScope;
-use protocol::{DeploymentId, PlannedRunner};
+use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
 
 const RUNNER_GROUP: Variable = Variable::with_default(
     "RUNNER_GROUP",
     "Default",
-    "runner group of the runners, by name; only at an organization. A task definition's `GH:runner-group` tag goes first",
+    "name of the runner group; only at organization scope",
 );
 const REGISTRATION: Variable = Variable::with_default(
     "REGISTRATION",
     "jit",
-    "`jit` or `token`: how runners register; `token` is for GHES without just-in-time runners",
+    "how runners register: `jit`, or `token` for GHES without just-in-time runners",
 );
 const KMS_KEY_ID: Variable = Variable::optional(
     "KMS_KEY_ID",
-    "KMS key that encrypts the registrations; without it, the account's key for SSM",
+    "KMS key that encrypts the registrations; the AWS-managed key of SSM if not set",
 );
 
 /// Every variable that `token` reads.
@@ -69,11 +69,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The name of a runner's group: the one that its task definition names, else the deployment's.
-    pub fn group_of<'a>(&'a self, runner: &'a PlannedRunner) -> &'a str {
-        runner.group.as_deref().unwrap_or(&self.runner_group)
-    }
-
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,

@@ -66,10 +66,10 @@ impl std::fmt::Debug for Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// It is larger than the limit.
-    #[error("the body is larger than {BODY_LIMIT} bytes")]
+    #[error("the body exceeds {BODY_LIMIT} bytes")]
     TooLarge,
     /// It is said to be base64 and is not.
-    #[error("the body is not base64, though the event says so")]
+    #[error("the event declares a base64 body, but the body is not base64")]
     NotBase64,
 }
 

@@ -12,7 +12,7 @@ pub enum HandoffError {
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The event could not be written as JSON.
-    #[error("the event could not be written as JSON: {0}")]
+    #[error("cannot serialize the event: {0}")]
     Event(#[from] serde_json::Error),
 }
 

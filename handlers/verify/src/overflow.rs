@@ -18,13 +18,13 @@ use crate::start::{StartError, start};
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     /// There is no queue.
-    #[error("OVERFLOW_QUEUE_URL is not set")]
+    #[error("no overflow queue: OVERFLOW_QUEUE_URL is not set")]
     NoQueue,
     /// SQS did not take it.
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The order could not be written as JSON.
-    #[error("the order could not be written as JSON: {0}")]
+    #[error("cannot serialize the order: {0}")]
     Order(#[from] serde_json::Error),
 }
 
@@ -53,10 +53,10 @@ pub async fn drain(deps: &Deps, messages: Vec<Message>) -> BatchResponse {
     for message in messages.by_ref() {
         match take(deps, &message.body, act_by).await {
             Ok((execution, started)) => {
-                tracing::info!(%execution, ?started, "an order left the queue");
+                tracing::info!(%execution, ?started, "started a job from the overflow queue");
             }
             Err(error) => {
-                tracing::warn!(message = message.message_id, %error, "an order stays in the queue");
+                tracing::warn!(message = message.message_id, %error, "a job stays in the overflow queue");
                 failed.push(message.message_id);
                 if error.passes() {
                     break;
@@ -76,7 +76,7 @@ pub async fn drain(deps: &Deps, messages: Vec<Message>) -> BatchResponse {
 /// Why an order stays in the queue.
 #[derive(Debug, thiserror::Error)]
 enum TakeError {
-    #[error("the message is no order: {0}")]
+    #[error("the message is not an order: {0}")]
     Order(#[from] serde_json::Error),
     #[error(transparent)]
     Start(#[from] StartError),

@@ -56,10 +56,10 @@ pub enum Error {
     #[error(transparent)]
     Webhook(#[from] WebhookError),
     /// No execution could be started, for a reason that waiting does not change.
-    #[error("no execution was started: {0}")]
+    #[error("cannot start an execution: {0}")]
     Start(Box<StartError>),
     /// No execution could be started now, and the job could not be kept.
-    #[error("no execution was started ({start}) and the job was not kept ({keep})")]
+    #[error("cannot start an execution ({start}) or queue the job ({keep})")]
     NotKept {
         /// Why it was not started.
         start: Box<StartError>,
@@ -67,7 +67,7 @@ pub enum Error {
         keep: Box<KeepError>,
     },
     /// `cleanup` did not get the event.
-    #[error("cleanup was not told: {0}")]
+    #[error("cannot pass the event to cleanup: {0}")]
     Handoff(Box<HandoffError>),
 }
 
@@ -89,13 +89,6 @@ impl Error {
             Self::Start(error) | Self::NotKept { start: error, .. } => error.fault(),
             Self::Handoff(error) => error.fault(),
         }
-    }
-
-    /// Whether the request is not known to be GitHub's because nobody signed it: anybody can send
-    /// such, so it must not raise an alarm by itself. A signature that could not be checked is trouble
-    /// of ours.
-    pub fn is_unsigned(&self) -> bool {
-        matches!(self, Self::Body(_) | Self::Signature(_))
     }
 
     /// The HTTP status.
@@ -151,7 +144,7 @@ impl Done {
                 json!({ "result": "ignored", "reason": refusal.to_string() })
             }
             Self::Ignored(event) => {
-                json!({ "result": "ignored", "reason": format!("nothing depends on {event}") })
+                json!({ "result": "ignored", "reason": format!("no action depends on {event}") })
             }
         }
     }
@@ -236,7 +229,7 @@ mod tests {
             (
                 Done::Ignored("push".to_owned()),
                 202,
-                json!({"reason":"nothing depends on push","result":"ignored"}),
+                json!({"reason":"no action depends on push","result":"ignored"}),
             ),
         ] {
             assert_eq!(answer(&Ok(done)), (status, body));
@@ -254,22 +247,6 @@ mod tests {
             Error::Body(BodyError::NotBase64),
         ] {
             assert_eq!(answer(&Err(error)), (401, json!({"error":"unauthorized"})));
-        }
-    }
-
-    #[test]
-    fn what_anybody_can_send_is_told_from_what_github_signed() {
-        let late = || aws::Error::timed_out("ssm:GetParameter", "/p/github/webhook-secret");
-        for (error, unsigned) in [
-            (Error::Body(BodyError::TooLarge), true),
-            (Error::Body(BodyError::NotBase64), true),
-            (Error::Signature(SignatureError::Missing), true),
-            (Error::Signature(SignatureError::Mismatch), true),
-            (Error::Webhook(WebhookError::NoEvent), false),
-            (Error::Secret(late().into()), false),
-            (Error::Start(Box::new(late().into())), false),
-        ] {
-            assert_eq!(error.is_unsigned(), unsigned, "{error}");
         }
     }
 

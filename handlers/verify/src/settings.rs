@@ -9,16 +9,16 @@ use time::Duration;
 
 const CLEANUP_FUNCTION: Variable = Variable::required(
     "CLEANUP_FUNCTION",
-    "function that sees to cancelled and displaced jobs, by name or ARN",
+    "function that handles cancelled and displaced jobs, by name or ARN",
 );
 const SECRET_TTL_SECONDS: Variable = Variable::with_default(
     "SECRET_TTL_SECONDS",
     "300",
-    "how long the webhook's secret is used before it is read again",
+    "seconds that the webhook secret is cached",
 );
 const OVERFLOW_QUEUE_URL: Variable = Variable::optional(
     "OVERFLOW_QUEUE_URL",
-    "SQS queue that keeps jobs while StartExecution is throttled; without it GitHub is told that the delivery failed",
+    "SQS queue for jobs while StartExecution is throttled; without it the delivery fails and is redelivered",
 );
 
 /// Every variable that `verify` reads.
@@ -119,9 +119,6 @@ mod tests {
     #[test]
     fn required_labels_that_name_no_alternative_are_told_so() {
         let error = read(&[("REQUIRED_LABELS", "self-hosted | ")]).unwrap_err();
-        assert!(
-            error.to_string().contains("an alternative is empty"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("empty alternative"), "{error}");
     }
 }

@@ -20,7 +20,7 @@ pub enum SignatureError {
     #[error("the request has no {HEADER} header")]
     Missing,
     /// It is made in another way.
-    #[error("the signature does not begin with `{SCHEME}`")]
+    #[error("the signature does not start with `{SCHEME}`")]
     Scheme,
     /// It is too short or too long.
     #[error("the signature has {0} digits instead of 64")]

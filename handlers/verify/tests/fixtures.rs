@@ -89,9 +89,9 @@ async fn of_the_examples_of_jobs_only_the_self_hosted_queued_one_starts_an_execu
         &[("ALLOW_PUBLIC_REPOSITORIES", "true")],
         &[&secret(), &start, &describe],
     );
-    let in_hands = json!({"result": "ignored", "reason": "nothing depends on a job in the hands of its runner"});
+    let in_hands = json!({"result": "ignored", "reason": "no action depends on a job in the hands of its runner"});
     let completed =
-        json!({"result": "ignored", "reason": "nothing depends on workflow_job completed"});
+        json!({"result": "ignored", "reason": "no action depends on workflow_job completed"});
     let expected = [
         ("in_progress gpu", in_hands.clone()),
         ("completed ubuntu-latest", completed.clone()),
@@ -108,7 +108,7 @@ async fn of_the_examples_of_jobs_only_the_self_hosted_queued_one_starts_an_execu
         ),
         (
             "waiting self-hosted",
-            json!({"result": "ignored", "reason": "nothing depends on workflow_job waiting"}),
+            json!({"result": "ignored", "reason": "no action depends on workflow_job waiting"}),
         ),
     ];
     assert_eq!(

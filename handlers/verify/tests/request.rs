@@ -112,7 +112,7 @@ async fn signed_nonsense_is_refused_and_says_why() {
         (
             "workflow_job",
             r#"{"workflow_job":{"id":"x"}}"#,
-            "cannot be read",
+            "cannot parse",
         ),
     ] {
         let response = answer(&deps, request(event, body.as_bytes()), NOW).await;

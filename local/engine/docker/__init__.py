@@ -1,8 +1,8 @@
-"""Stand-in for the Docker SDK: a container is a local process running our agent.
+"""Stand-in for the Docker SDK: a container is a local process that runs the agent.
 
-MiniStack reaches containers through `import docker` alone, and polls each one many times a second, so answering
-in its own process costs next to nothing where a server behind DOCKER_HOST costs most of a core. Only the calls that
-MiniStack's ECS makes are here, and only ECS tasks may be run: a local database is not our agent.
+MiniStack uses containers only through `import docker`, and polls each one many times a second. In its own process
+that costs almost nothing; a server behind DOCKER_HOST would use most of a core. Implements only the calls that
+MiniStack's ECS makes, and runs only ECS tasks: a local database is not the agent.
 """
 
 from docker import errors
@@ -20,10 +20,10 @@ def configure(client: DockerClient) -> None:
 
 
 def from_env(**_options) -> DockerClient:
-    """The configured client; a Docker daemon on this machine is never asked.
+    """The configured client; never uses a Docker daemon of this machine.
 
     Raises `errors.DockerException` before `configure`.
     """
     if _client is None:
-        raise errors.DockerException("the stand-in for Docker is not configured")
+        raise errors.DockerException("the Docker stand-in is not configured; call configure() first")
     return _client

@@ -1,4 +1,4 @@
-"""`DockerClient`: starting, finding and listing containers."""
+"""`DockerClient`: starts, finds and lists containers."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from docker.errors import APIError, ImageNotFound, NotFound
 TASK_LABEL = "com.amazonaws.ecs.task-arn"
 
 MISSING_IMAGE = "missing/"
-"""An image whose name contains this can't be pulled; every other one can. For tests of a bad image."""
+"""An image whose name contains this cannot be pulled; all others can."""
 
 _LINK_FROM_BYTES = 64 * 1024
 """Template files from this size are hard-linked into a task's home: copying a runner for 50 tasks fills the disk."""
 
 
 class DockerClient:
-    """Containers as local processes of one agent.
+    """Runs containers as local processes of one agent.
 
     `agent` is run for every container, whatever its image's entrypoint is. `homes` receives a directory per
     container, filled from `runner_home`; `logs` receives `<task id>.log`.
@@ -39,7 +39,7 @@ class DockerClient:
     def run(self, image: str, *, environment: dict[str, str], labels: dict[str, str], name: str) -> Container:
         """Starts the agent as container `name` and returns at once."""
         if TASK_LABEL not in labels:
-            raise APIError(f"{image}: only ECS tasks run here")
+            raise APIError(f"{image}: only containers of ECS tasks can run here")
         task_id = labels[TASK_LABEL].rsplit("/", 1)[-1]
         container_name = labels.get("com.amazonaws.ecs.container-name", "container")
         root = self._homes / task_id / container_name
@@ -75,12 +75,12 @@ class DockerClient:
         return container
 
     def list(self) -> list[Container]:
-        """Every container that was not removed."""
+        """Every container that is not removed."""
         with self._lock:
             return list(self._containers.values())
 
     def close(self, grace: float) -> None:
-        """Ends every container, all at once: SIGTERM, and SIGKILL after `grace` seconds. Nothing starts after it."""
+        """Stops every container at once: SIGTERM, and SIGKILL after `grace` seconds. No container starts afterwards."""
         with self._lock:
             self._closed = True
             containers = list(self._containers.values())
@@ -98,11 +98,11 @@ class DockerClient:
         try:
             root.parent.rmdir()
         except OSError:
-            # The task's other containers are still there.
+            # The task's other containers still exist.
             return
 
     def _environment(self, environment: dict[str, str], home: Path, tmp: Path) -> dict[str, str]:
-        # The engine addresses itself as a container's host; here that is this machine.
+        # The engine addresses itself as a container's host, which is this machine.
         own = {key: value.replace("host.docker.internal", "127.0.0.1") for key, value in environment.items()}
         return {
             "PATH": self._path,
@@ -114,13 +114,13 @@ class DockerClient:
 
 
 class _Containers:
-    """`client.containers`, as the SDK has it."""
+    """`client.containers` of the SDK."""
 
     def __init__(self, client: DockerClient) -> None:
         self._client = client
 
     def run(self, image: str, **options) -> Container:
-        """`containers.run(detach=True)`. Ports, mounts, command and network mean nothing to a local process."""
+        """`containers.run(detach=True)`. Ports, mounts, command and network have no effect."""
         return self._client.run(
             image,
             environment=options.get("environment") or {},
@@ -140,7 +140,7 @@ class _Containers:
 
 
 class _Images:
-    """`client.images`: every image exists, but for those named as missing."""
+    """`client.images`: every image exists, except those named as missing."""
 
     def get(self, name: str) -> "_Image":
         """`images.get`."""
@@ -169,6 +169,6 @@ def _copy_or_link(source: str, target: str) -> str:
             os.link(source, target)
             return target
         except OSError:
-            # Another file system: copy it then.
+            # On another file system, copy it.
             pass
     return shutil.copy2(source, target)

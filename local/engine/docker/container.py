@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _FOLLOW_SECONDS = 1.0
-"""How often a followed log is looked at; a task's end is seen at once."""
+"""Poll interval of a followed log, in seconds; a task's end is noticed at once."""
 
 
 class Container:
     """A process that stands for a container, with the part of the SDK's interface that MiniStack uses.
 
-    The process leads a session of its own. What is left of that session when the process ends is killed, as a
-    container's processes are when its first one ends.
+    The process leads its own session. When it ends, the rest of the session is killed, like a container's processes
+    when the first one ends.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Container:
         self._callbacks_lock = threading.Lock()
 
     def start(self) -> None:
-        """Starts the process, and a thread that sees it end: fifty idle ones cost no time at all."""
+        """Starts the process, and a thread that waits for its end: idle processes use no CPU time."""
         with self.log_file.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -75,15 +75,15 @@ class Container:
         return self._process.pid if self._process else None
 
     def reload(self) -> None:
-        """`status` is always current."""
+        """Does nothing: `status` is always current."""
 
     def has_label(self, wanted: str) -> bool:
-        """Whether the container carries `key` or `key=value`."""
+        """Whether the container has the label `key` or `key=value`."""
         key, separator, value = wanted.partition("=")
         return key in self.labels and (not separator or self.labels[key] == value)
 
     def wait(self, timeout: float | None = None) -> dict[str, int]:
-        """Waits for the end: `{"StatusCode": code}`, with 128 + signal for a process that a signal ended.
+        """Waits for the end; returns `{"StatusCode": code}`, with 128 + signal after a signal.
 
         Raises `TimeoutError` after `timeout` seconds.
         """
@@ -92,7 +92,7 @@ class Container:
         return {"StatusCode": self._exit_code}
 
     def stop(self, timeout: float = 10) -> None:
-        """SIGTERM to the process, as Docker does to a container's first one; SIGKILL after `timeout` seconds."""
+        """Sends SIGTERM to the process, and SIGKILL after `timeout` seconds."""
         if self._exited.is_set():
             return
         self.kill(signal.SIGTERM)
@@ -101,17 +101,17 @@ class Container:
             self._exited.wait()
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
-        """Sends a signal to the process; none if it has ended."""
+        """Sends a signal to the process, unless it has ended."""
         if self._process:
             self._process.send_signal(signal_number)
 
     def remove(self, **_options) -> None:
-        """Drops an ended container and its home. Its log stays."""
+        """Deletes a stopped container and its home, but not its log."""
         self.stop(timeout=0)
         self._forget(self)
 
     def on_exit(self, callback: Callable[[], None]) -> None:
-        """Calls `callback` on a thread of the container's when it ends, or now if it has."""
+        """Calls `callback` on the container's thread when it ends, or now if it has ended."""
         with self._callbacks_lock:
             if not self._exited.is_set():
                 self._callbacks.append(callback)
@@ -153,7 +153,7 @@ class Container:
 
 
 def _kill_session(session: int) -> None:
-    """Kills whatever is left of a session whose leader has ended."""
+    """Kills the remaining processes of a session whose leader has ended."""
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue

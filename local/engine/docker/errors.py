@@ -1,12 +1,12 @@
-"""The errors that MiniStack knows from the Docker SDK, by the SDK's names."""
+"""The errors of the Docker SDK that MiniStack handles, with the SDK's names."""
 
 
 class DockerException(Exception):
-    """Anything that went wrong."""
+    """Base of all errors."""
 
 
 class APIError(DockerException):
-    """The request was refused."""
+    """The request was rejected."""
 
 
 class NotFound(APIError):

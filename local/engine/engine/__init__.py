@@ -1,4 +1,4 @@
-"""The local AWS engine: MiniStack with the gaps that matter here closed.
+"""The local AWS engine: MiniStack, with the differences from AWS that matter here removed.
 
-`launch.py` beside this package is the way in; README.md lists every gap and the module that closes it.
+`launch.py` starts it. README.md lists every difference and the module that removes it.
 """

@@ -1,4 +1,4 @@
-"""Making things older than they are, so that nobody has to wait for what is done about old ones."""
+"""Backdates resources so that tests need not wait for age-based rules."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ _TIMES = ("LastModifiedDate", "createdAt", "startedAt", "startDate", "stopDate")
 
 
 def install(hooks: Hooks) -> None:
-    """Declares where things are kept."""
+    """Declares the hooks on MiniStack's stores."""
     hooks.require(ssm, "_parameters")
     hooks.require(ecs, "_tasks")
     hooks.require(sfn, "_executions")
 
 
 def age(match: str, seconds: float) -> int:
-    """Makes parameters, tasks and executions older whose name, runner or name contains `match`; how many."""
+    """Backdates parameters and executions by name, tasks by their runner's name (contains `match`); returns how many."""
     found = [thing for name, thing in _things() if match in name]
     for thing in found:
         for field in _TIMES:

@@ -1,4 +1,4 @@
-"""Puts the engine together: declares every hook, checks that all are there, and applies them."""
+"""Assembles the engine: declares every hook, checks that MiniStack has all of them, and applies them."""
 
 import os
 from collections.abc import Callable
@@ -34,18 +34,18 @@ from engine.switches import Switches
 
 @dataclass(frozen=True)
 class Assembled:
-    """The engine's own parts, ready to serve."""
+    """The assembled engine."""
 
     control_port: int | None
-    """Where the control endpoint listens; None without one."""
+    """Port of the control endpoint; None without one."""
     close: Callable[[float], None]
-    """Ends tasks, giving each so many seconds, and functions."""
+    """Stops tasks, with a grace in seconds, and functions."""
 
 
 def assemble(settings: Settings) -> Assembled:
     """Installs everything.
 
-    Raises `Incompatible` for a MiniStack without what we hook into, `PortTaken` for the control endpoint's port.
+    Raises `Incompatible` if MiniStack lacks a hooked function, `PortTaken` for the control endpoint's port.
     """
     client = docker.DockerClient(
         agent=settings.agent,
@@ -66,7 +66,7 @@ def assemble(settings: Settings) -> Assembled:
 
     @hooks.around(app, "_docker_socket_present")
     def docker_socket_present(_original):
-        """A Docker on this machine is none of our business."""
+        """Ignores a Docker daemon of this machine."""
         return False
 
     ages.install(hooks)

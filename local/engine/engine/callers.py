@@ -1,7 +1,7 @@
-"""Knowing which function or task a call comes from.
+"""Identifies the function or task that made a call.
 
-MiniStack hands every function and task the same account credentials, so their calls could not be told apart. The
-session token travels with every signed request and MiniStack doesn't look at it: ours says who was given it.
+MiniStack gives every function and task the same credentials, which would make their calls indistinguishable. Every
+signed request carries the session token, which MiniStack ignores: here it names the caller.
 """
 
 import base64
@@ -21,7 +21,7 @@ _MARK = "local."
 
 
 def caller_of(headers: dict[str, str]) -> Caller | None:
-    """The caller that a request's credentials name; None for a person's or a tool's."""
+    """The caller that a request's credentials name; None for other credentials."""
     token = headers.get("x-amz-security-token", "")
     if not token.startswith(_MARK):
         return None
@@ -36,12 +36,12 @@ def _token(caller: Caller) -> str:
 
 
 def role_name(arn: str | None) -> str | None:
-    """The name of a role, which its ARN ends in after any path."""
+    """The name of a role: the last part of its ARN."""
     return arn.rsplit("/", 1)[-1] if arn else None
 
 
 def install(hooks: Hooks) -> None:
-    """Declares the hooks that name functions and tasks in their credentials."""
+    """Declares the hooks that put the caller's name into credentials."""
     hooks.require(imds, "_ecs_task_credentials_doc")
     tasks: dict[str, dict[str, Any]] = {}
 
@@ -49,13 +49,13 @@ def install(hooks: Hooks) -> None:
         caller = Caller("function", config.get("FunctionName", ""), role_name(config.get("Role")))
         return {**original(config), "AWS_SESSION_TOKEN": _token(caller)}
 
-    # lambda_svc imported the name, so it holds a reference of its own.
+    # lambda_svc imported the name, so it has its own reference.
     hooks.around(lambda_runtime, "execution_credentials")(function_credentials)
     hooks.around(lambda_svc, "execution_credentials")(function_credentials)
 
     @hooks.around(ecs, "_register_metadata")
     def register_metadata(original, task_arn, cluster_arn, td, cdef, launch_type, env, *rest):
-        """Remembers whose credentials the endpoint's path stands for, and adds what Fargate sets besides."""
+        """Records the owner of each credentials path, and adds the other variables that Fargate sets."""
         token = original(task_arn, cluster_arn, td, cdef, launch_type, env, *rest)
         env["AWS_REGION"] = env["AWS_DEFAULT_REGION"] = get_region()
         env["AWS_EXECUTION_ENV"] = "AWS_ECS_FARGATE"
@@ -68,7 +68,7 @@ def install(hooks: Hooks) -> None:
 
     @hooks.around(imds, "handle_request")
     async def container_credentials(original, method, path, headers, body, query_params):
-        """The task role's credentials, for the holder of the task's authorization token alone."""
+        """Returns the task role's credentials, only for the task's own authorization token."""
         if not path.startswith("/v2/credentials/"):
             return await original(method, path, headers, body, query_params)
         content_type = {"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""Resource types that our stacks use and MiniStack doesn't know: it refuses a whole stack for one of them."""
+"""Resource types of the stacks that MiniStack lacks; it rejects a whole stack for one of them."""
 
 from ministack.core.responses import new_uuid
 from ministack.services import ecs
@@ -23,7 +23,7 @@ def install(hooks: Hooks) -> None:
         lambda _physical_id, _old, props, _stack: _associate(props),
         lambda physical_id, _props: ecs._put_cluster_capacity_providers({"cluster": physical_id}),
     )
-    # A saved query is for a person at the console; there is none here, so it is only written down.
+    # There is no console here, so a saved query is only recorded.
     declare(
         "AWS::Logs::QueryDefinition",
         lambda _logical_id, _props, _stack: (new_uuid(), {}),

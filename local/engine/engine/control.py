@@ -1,4 +1,4 @@
-"""The control endpoint, through which tests order faults and read what happened. README.md has its API."""
+"""The control endpoint, with which tests set faults and read the call log. README.md documents its API."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ _BODY_LIMIT = 64 * 1024
 
 
 class _Problem(Exception):
-    """The request is answered with this status and message."""
+    """An error response with this status and message."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class Control:
         self._switches = switches
 
     def handle(self, method: str, path: list[str], query: dict[str, str], body: Any) -> Any:
-        """Answers a request with a JSON value; raises `_Problem` for one that makes no sense."""
+        """Handles a request and returns a JSON value; raises `_Problem` for an invalid one."""
         match method, path:
             case "GET", ["faults"]:
                 return {"faults": self._faults.all()}
@@ -85,7 +85,7 @@ class Control:
                 return {}
             case "POST", ["tasks", task_id, "kill"]:
                 return self._kill(_task(task_id), body)
-        raise _Problem(HTTPStatus.NOT_FOUND, f"there is no {method} /{'/'.join(path)}")
+        raise _Problem(HTTPStatus.NOT_FOUND, f"unknown request {method} /{'/'.join(path)}; see local/engine/README.md")
 
     def _order(self, body: Any) -> dict:
         try:
@@ -104,10 +104,10 @@ class Control:
     def _find_calls(self, query: dict[str, str]) -> dict:
         known = {"service", "operation", "caller", "resource", "error", "since"}
         if unknown := set(query) - known:
-            raise _Problem(HTTPStatus.BAD_REQUEST, f"calls can't be asked for by {', '.join(sorted(unknown))}")
+            raise _Problem(HTTPStatus.BAD_REQUEST, f"unknown parameters: {', '.join(sorted(unknown))}")
         since = query.pop("since", "0")
         if not since.isdigit():
-            raise _Problem(HTTPStatus.BAD_REQUEST, "`since` is the number of a call")
+            raise _Problem(HTTPStatus.BAD_REQUEST, "`since` must be the number of a call")
         return {"calls": self._calls.find(since=int(since), **query)}
 
     def _kill(self, task: dict, body: Any) -> dict:
@@ -131,7 +131,7 @@ class Control:
 
 
 def serve(control: Control, port: int) -> int:
-    """Serves the endpoint on 127.0.0.1 from a thread of its own, and returns its port.
+    """Serves the endpoint on 127.0.0.1 in its own thread, and returns its port.
 
     Raises `PortTaken`.
     """
@@ -162,7 +162,7 @@ def serve(control: Control, port: int) -> int:
             length = int(self.headers.get("Content-Length") or 0)
             if length > _BODY_LIMIT:
                 self.close_connection = True
-                raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request holds at most {_BODY_LIMIT} bytes")
+                raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body exceeds {_BODY_LIMIT} bytes")
             raw = self.rfile.read(length)
             try:
                 return json.loads(raw) if raw else None
@@ -178,8 +178,8 @@ def serve(control: Control, port: int) -> int:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
         raise PortTaken(
-            f"the control endpoint can't have port {port} on 127.0.0.1 ({error.strerror}); "
-            "choose another with --control-port, or 0 for a free one"
+            f"the control endpoint cannot use port {port} on 127.0.0.1 ({error.strerror}); "
+            "choose another port with --control-port, or 0 for a free one"
         ) from error
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True, name="control").start()
@@ -190,7 +190,7 @@ def _age(body: Any) -> dict:
     match = body.get("match") if isinstance(body, dict) else None
     seconds = _number(body, "seconds")
     if not isinstance(match, str) or not match or seconds is None:
-        raise _Problem(HTTPStatus.BAD_REQUEST, "`match` says what is made older, `seconds` by how much")
+        raise _Problem(HTTPStatus.BAD_REQUEST, "`match` (text) and `seconds` (number) are required")
     return {"aged": age(match, seconds)}
 
 
@@ -201,12 +201,12 @@ def _all_tasks() -> list[dict]:
 def _task(task_id: str) -> dict:
     task = task_of(task_id)
     if task is None:
-        raise _Problem(HTTPStatus.NOT_FOUND, f"there is no task {task_id}")
+        raise _Problem(HTTPStatus.NOT_FOUND, f"no task {task_id}")
     return task
 
 
 def _number(body: Any, name: str) -> float | None:
     value = body.get(name) if isinstance(body, dict) else None
     if value is not None and not isinstance(value, int | float):
-        raise _Problem(HTTPStatus.BAD_REQUEST, f"`{name}` is a number of seconds")
+        raise _Problem(HTTPStatus.BAD_REQUEST, f"`{name}` must be a number of seconds")
     return value

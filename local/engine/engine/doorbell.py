@@ -1,4 +1,4 @@
-"""Waking whoever waits for a task or an execution to change, so that nothing has to poll."""
+"""Wakes threads that wait for a task or an execution to change, so that nothing polls."""
 
 import threading
 from collections import defaultdict
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Doorbell:
-    """Named bells. A waiter listens to several names at once and looks for itself what happened."""
+    """Named signals. A waiter listens to several names at once and checks itself what changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class Doorbell:
                         del self._waiting[name]
 
     def ring(self, name: str) -> None:
-        """Wakes everybody who listens to `name`."""
+        """Wakes every waiter for `name`."""
         with self._lock:
             for bell in self._waiting.get(name, ()):
                 bell.set()

@@ -1,4 +1,4 @@
-"""The rest of ECS: which revision a family means, paging, and what an answer leaves out."""
+"""More of ECS: the revision that a family means, paging, and omitted fields."""
 
 import json
 import time
@@ -17,7 +17,7 @@ _BORN = "_born"
 
 
 def install(hooks: Hooks, switches: Switches) -> None:
-    """Declares the hooks on ECS's answers."""
+    """Declares the hooks on ECS's responses."""
     hooks.require(ecs, "_task_defs")
 
     @hooks.around(ecs, "_resolve_td_key")
@@ -34,7 +34,7 @@ def install(hooks: Hooks, switches: Switches) -> None:
 
     @hooks.around(ecs, "_list_task_definition_families")
     def list_families(original, data):
-        """Pages as AWS does, so that a reader that forgets to is found out."""
+        """Returns pages like AWS, so that tests find a caller that reads only the first."""
         status, headers, body = original(data)
         if status != 200:
             return status, headers, body
@@ -48,7 +48,7 @@ def install(hooks: Hooks, switches: Switches) -> None:
 
     @hooks.around(ecs, "_describe_task_definition")
     def describe_definition(original, data):
-        """Tags come only with `include: [TAGS]`."""
+        """Returns tags only with `include: [TAGS]`."""
         status, headers, body = original(data)
         if status != 200 or "TAGS" in (data.get("include") or ()):
             return status, headers, body
@@ -58,7 +58,7 @@ def install(hooks: Hooks, switches: Switches) -> None:
 
     @hooks.around(ecs, "_describe_tasks")
     def describe_tasks(original, data):
-        """As `describe_definition`; and no more than a hundred at once."""
+        """Like `describe_definition`; at most a hundred tasks per call."""
         if len(data.get("tasks") or ()) > _TASKS_PER_CALL:
             text = f"Tasks cannot have more than {_TASKS_PER_CALL} elements."
             return ecs.error_response_json("InvalidParameterException", text, 400)
@@ -91,7 +91,7 @@ def install(hooks: Hooks, switches: Switches) -> None:
         return status, headers, body
 
     def is_late(arn: str) -> bool:
-        """Whether ECS doesn't show a task yet that it has made.
+        """Whether ECS does not show an existing task yet.
 
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html (eventual consistency)
         """
@@ -100,7 +100,7 @@ def install(hooks: Hooks, switches: Switches) -> None:
 
     @hooks.around(ecs, "_sanitize")
     def sanitize(original, record):
-        """A running task has no stop code; MiniStack keeps empty text in its place, which an SDK takes for a value."""
+        """Removes an empty stop code: a running task has none, and an SDK would keep the empty text."""
         answer = original(record)
         if isinstance(answer, dict) and "taskArn" in answer:
             for name in ("stopCode", "stoppedReason", "startedBy", "platformVersion", "platformFamily"):
@@ -119,7 +119,7 @@ def task_of(reference: str) -> dict | None:
 
 
 def runner_of(task: dict) -> str | None:
-    """The runner that a task runs, by what RunTask told its agent; None for a task of somebody else."""
+    """A task's runner, from the agent's environment in RunTask's overrides; None for other tasks."""
     for container in (task.get("overrides") or {}).get("containerOverrides") or ():
         for variable in container.get("environment") or ():
             if variable.get("name") == "AGENT_RUNNER":

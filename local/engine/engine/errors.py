@@ -1,19 +1,19 @@
-"""Reasons not to start, each with the exit status that `launch.py` ends with."""
+"""Errors of the start, each with the exit status of `launch.py`."""
 
 
 class StartError(Exception):
-    """The engine can't start; the message says what is wrong and what to do about it."""
+    """The engine cannot start; the message says what is wrong and what to do."""
 
     status = 1
 
 
 class PortTaken(StartError):
-    """Somebody else listens on the port asked for."""
+    """The requested port is in use."""
 
     status = 3
 
 
 class Incompatible(StartError):
-    """The installed MiniStack is not the one this launcher was written for."""
+    """The installed MiniStack is not the supported version."""
 
     status = 4

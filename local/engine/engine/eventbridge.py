@@ -1,4 +1,4 @@
-"""EventBridge's way to a function: asynchronous, so a failed invocation is repeated.
+"""EventBridge invokes functions asynchronously, so a failed invocation is retried.
 
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
@@ -21,7 +21,7 @@ def install(hooks: Hooks) -> None:
     def dispatch(_original, arn, payload):
         function, config, name = lambda_svc._get_func_record_for_ref(arn)
         if not function or not config:
-            logger.warning("a rule's target does not exist: %s", name)
+            logger.warning("the target function of a rule does not exist: %s", name)
             return
         record = lambda_svc._execution_record_for_config(function, config)
         lambda_svc.invoke_async_with_retry(record, json.loads(payload))

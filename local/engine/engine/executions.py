@@ -1,7 +1,7 @@
-"""Step Functions executions as AWS runs them: starting, stopping, timing out and retrying.
+"""Step Functions executions as on AWS: start, stop, timeout and retry.
 
-MiniStack interprets a state machine on a thread per execution, which nothing can interrupt. Here each sleep and each
-wait for a task listens for its execution's end, and leaves the interpreter with `Interrupted` when that has come.
+MiniStack interprets a state machine in a thread per execution, which cannot be interrupted. Here each sleep and each
+wait for a task also waits for its execution's end, and then leaves the interpreter with `Interrupted`.
 """
 
 import contextvars
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 """https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
 
 _TERMINAL_ERRORS = {"States.Runtime"}
-"""Errors that `States.ALL` and `States.TaskFailed` don't stand for.
+"""Errors that `States.ALL` and `States.TaskFailed` do not match.
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html names `States.DataLimitExceeded` too,
 but `States.ALL` caught that of a task's result where it was recorded (LocalStack's `test_states_errors.py`, 2024-03-21).
 """
@@ -39,7 +39,7 @@ current: contextvars.ContextVar[dict | None] = contextvars.ContextVar("execution
 
 
 class Interrupted(SystemExit):
-    """The execution has ended while a state was running.
+    """The execution ended while a state was running.
 
     A SystemExit, because the interpreter takes every Exception for a failure of the state, and because a thread of a
     Parallel state that ends with one ends quietly.
@@ -47,12 +47,12 @@ class Interrupted(SystemExit):
 
 
 def running(execution: dict) -> bool:
-    """Whether an execution is still under way."""
+    """Whether an execution is running."""
     return execution["status"] == "RUNNING"
 
 
 class Timekeeper:
-    """Calls functions at their time, all from one thread that sleeps in between."""
+    """Calls functions at set times, from one thread that sleeps in between."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -82,24 +82,24 @@ class Timekeeper:
             try:
                 function()
             except Exception:
-                logger.exception("a time-out could not be applied")
+                logger.exception("cannot apply a timeout")
 
 
 class Executions:
-    """Ends executions whose time is over."""
+    """Ends executions that exceed their timeout."""
 
     def __init__(self, doorbell: Doorbell) -> None:
         self._doorbell = doorbell
 
     def time_out(self, name: str) -> int:
-        """Has the running executions of that name end as if their time were over; how many."""
+        """Times out the running executions of that name; returns how many."""
         ended = [each for _, each in sfn._executions.all_items() if each["name"] == name and running(each)]
         for execution in ended:
             self.end(execution)
         return len(ended)
 
     def end(self, execution: dict) -> None:
-        """The execution's time is over; one that has ended before stays as it is."""
+        """Times out an execution, unless it has ended."""
         if not running(execution):
             return
         execution["status"] = "TIMED_OUT"
@@ -132,7 +132,7 @@ def _starting(hooks: Hooks) -> None:
         except ValueError:
             return sfn.error_response_json("InvalidExecutionInput", "Invalid State Machine Execution Input", 400)
         known = name and _known_execution(data, name)
-        # Idempotent while it runs, and only for the same input; a closed one keeps its name.
+        # Idempotent while it runs with the same input; a closed execution keeps its name.
         if known and running(known) and known["input"] == data.get("input", "{}"):
             return sfn.json_response({"executionArn": known["executionArn"], "startDate": known["startDate"]})
         return original(data)
@@ -168,13 +168,13 @@ def _ending(hooks: Hooks, executions: Executions, doorbell: Doorbell, timekeeper
 
     @hooks.around(sfn, "_fail_execution")
     def fail(original, execution, error, cause):
-        """A state that fails after its execution was stopped changes nothing any more."""
+        """Ignores a state that fails after its execution was stopped."""
         if running(execution):
             original(execution, error, cause)
 
     @hooks.around(sfn, "_add_event")
     def add_event(original, execution, event_type, details=None):
-        """Nor is it told of: the history ends with the execution."""
+        """Ignores events after the execution's end, where its history ends."""
         if running(execution) or event_type.startswith("Execution"):
             return original(execution, event_type, details)
         return {}
@@ -185,7 +185,7 @@ def _definition(execution: dict) -> dict:
     try:
         return json.loads(machine["definition"]) if machine else {}
     except ValueError:
-        # The interpreter finds it out for itself and says so.
+        # The interpreter detects and reports this itself.
         return {}
 
 
@@ -211,7 +211,7 @@ def _sleeping(hooks: Hooks, doorbell: Doorbell, wait_scale: float) -> None:
 
     @hooks.around(sfn, "_find_matching_retrier")
     def find_retrier(original, retriers, error, retry_counts):
-        """Sleeps the retrier's own delay, and has the interpreter add none: it knows neither limit nor jitter."""
+        """Sleeps the retrier's delay instead of the interpreter, which knows neither limit nor jitter."""
         execution = current.get()
         if execution is not None and not running(execution):
             raise Interrupted
@@ -240,7 +240,7 @@ def retry_delay(retrier: dict, attempt: int) -> float:
 def _states(hooks: Hooks) -> None:
     @hooks.around(sfn, "_apply_output_path")
     def output_path(original, state_def, data, ctx=None):
-        """A Succeed state's `Output`; the interpreter gives the other states theirs."""
+        """Evaluates a Succeed state's `Output`; the interpreter does so for the other states."""
         if state_def.get("Type") == "Succeed" and sfn._state_query_language(state_def, ctx) == "JSONata":
             return sfn._apply_jsonata_output(state_def, data, ctx, default=data)
         return original(state_def, data, ctx)
@@ -252,7 +252,7 @@ def _states(hooks: Hooks) -> None:
             state_def = {**state_def, "TimeoutSeconds": seconds}
         output, following = original(state_def, raw_input, execution, ctx)
         if len(json.dumps(output, ensure_ascii=False).encode()) > PAYLOAD_LIMIT:
-            # Of the state's output, after its Catch: the execution fails.
+            # The output after the state's Catch is too large: the execution fails.
             raise too_large(ctx["State"]["Name"])
         return output, following
 

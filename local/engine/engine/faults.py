@@ -1,4 +1,4 @@
-"""Faults that a test orders, and the log of calls that it reads afterwards. Both are empty unless asked for."""
+"""Faults that a test sets, and the log of calls. Both are empty by default."""
 
 import itertools
 import threading
@@ -9,25 +9,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 _CALLS_KEPT = 100_000
-"""Oldest calls are dropped from here on: a test of a thousand jobs makes some 20,000."""
+"""Maximum number of logged calls; older ones are dropped. A test with a thousand jobs makes about 20,000."""
 
 ERROR = "error"
-"""The call is refused with an AWS error code."""
+"""Rejects the call with an AWS error code."""
 
 LOST = "lost"
-"""The call is carried out, and its answer replaced by an error: for callers that must be able to repeat it."""
+"""Carries out the call and replaces its response by an error, to test retries."""
 
 FAILURES = "failures"
-"""RunTask answers 200 with no task and a `failures` list."""
+"""RunTask returns 200 with no task and a `failures` list."""
 
 NEVER_STARTS = "never-starts"
-"""RunTask's task is accepted and then stops before its container starts."""
+"""RunTask accepts the task, which then stops before its container starts."""
 
 CAPACITY = "capacity"
-"""RunTask is refused because Fargate has no capacity."""
+"""Rejects RunTask because Fargate has no capacity."""
 
 DELAY = "delay"
-"""The call is answered late, and then as usual."""
+"""Delays the response."""
 
 EFFECTS = {ERROR, LOST, FAILURES, NEVER_STARTS, CAPACITY, DELAY}
 RUN_TASK_EFFECTS = {FAILURES, NEVER_STARTS, CAPACITY}
@@ -35,16 +35,16 @@ RUN_TASK_EFFECTS = {FAILURES, NEVER_STARTS, CAPACITY}
 
 @dataclass
 class Fault:
-    """One order: what happens to the next `times` calls of an operation."""
+    """A fault for the next `times` calls of an operation."""
 
     service: str
-    """As in the endpoint's prefix: `states`, `ecs`, `ssm`, `lambda`, `sqs`, ..."""
+    """The endpoint prefix: `states`, `ecs`, `ssm`, `lambda`, `sqs`, ..."""
     operation: str
     """`StartExecution`, `RunTask`, ...; `*` for every operation of the service."""
     effect: str = ERROR
     times: int = 1
     match: str = ""
-    """Only calls whose request contains this text; all when empty."""
+    """Applies to calls whose request contains this text; empty means all."""
     error: str = "ThrottlingException"
     status: int = 400
     message: str = "Rate exceeded"
@@ -53,29 +53,29 @@ class Fault:
     stopped_reason: str = "ResourceInitializationError: failed to configure ENI: failed to setup regular eni"
     stop_code: str = "TaskFailedToStart"
     seconds: float = 0.0
-    """How late an answer with effect `delay` is."""
+    """Seconds of delay for the effect `delay`."""
     hits: int = 0
-    """Calls that it has met."""
+    """Number of affected calls."""
 
     @classmethod
     def parse(cls, order: Any) -> "Fault":
-        """A fault from its JSON form.
+        """Parses a fault.
 
         Raises `ValueError` naming the field that is missing, unknown or wrong.
         """
         if not isinstance(order, dict):
-            raise ValueError("a fault is a JSON object")
+            raise ValueError("a fault must be a JSON object")
         known = set(cls.__dataclass_fields__) - {"hits"}
         if unknown := set(order) - known:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
         for name in ("service", "operation"):
             if not isinstance(order.get(name), str) or not order[name]:
-                raise ValueError(f"`{name}` must name it")
+                raise ValueError(f"`{name}` is required")
         fault = cls(**order)
         if fault.effect not in EFFECTS:
             raise ValueError(f"`effect` must be one of {', '.join(sorted(EFFECTS))}")
         if fault.effect in RUN_TASK_EFFECTS and (fault.service, fault.operation) != ("ecs", "RunTask"):
-            raise ValueError(f"effect `{fault.effect}` is for ecs RunTask")
+            raise ValueError(f"effect `{fault.effect}` is only for ecs RunTask")
         if not isinstance(fault.times, int) or fault.times < 1:
             raise ValueError("`times` must be a positive number")
         return fault

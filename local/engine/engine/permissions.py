@@ -1,8 +1,8 @@
-"""Whether the caller's role allows a call: judged for the call log always, and enforced when asked for.
+"""Checks whether the caller's role allows a call: always for the call log, and enforced on request.
 
-MiniStack's own enforcement wants every client signed and verified, takes a cluster for the resource of whatever is
-done to a task, and leaves out what Step Functions does itself. Here its evaluator is given the actions, resources and
-condition keys that AWS documents for the calls that a deployment makes.
+MiniStack's own enforcement requires signatures of every client, uses the cluster as the resource of task actions, and
+omits the calls of Step Functions. Here its evaluator gets the actions, resources and condition keys that AWS
+documents for the calls of a deployment.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -22,19 +22,19 @@ from engine.hooks import Hooks
 
 @dataclass(frozen=True)
 class Needed:
-    """A permission that a call needs."""
+    """A permission that a call requires."""
 
     action: str
     resource: str
     context: dict[str, Any] = field(default_factory=dict)
-    """Condition keys of the service, in lower case."""
+    """The service's condition keys, in lower case."""
 
     def __str__(self) -> str:
         return f"{self.action} on {self.resource}"
 
 
 def install(hooks: Hooks) -> None:
-    """Declares what is used of MiniStack's evaluator."""
+    """Declares the used parts of MiniStack's evaluator."""
     hooks.require(iam_evaluator, "_gather_role_policies", "_permissions_boundary", "EvalContext", "evaluate")
     hooks.require(iam, "_roles")
 
@@ -42,9 +42,9 @@ def install(hooks: Hooks) -> None:
 def denied(
     grants: Grants, caller: Caller | None, service: str, operation: str, request: dict, path: str = ""
 ) -> str | None:
-    """What the caller's role doesn't allow of a call, as `action on resource`; empty when it allows everything.
+    """The permission that the caller's role lacks, as `action on resource`; empty if it lacks none.
 
-    What was needed is noted in `grants`. None when it can't be told: nobody's role, or a call that this module doesn't know.
+    Records the required permissions in `grants`. None if unknown: no role, or a call that this module does not know.
     """
     describe = _NEEDS.get(f"{service}:{operation}")
     account = get_account_id()
@@ -72,7 +72,7 @@ def denied(
 
 
 def message(caller: Caller, what: str) -> str:
-    """AWS's message for a call that a role doesn't allow."""
+    """AWS's message for a denied call."""
     action, _, resource = what.partition(" on ")
     return (
         f"User: {principal(caller)} is not authorized to perform: {action} on resource: {resource} "
@@ -149,7 +149,7 @@ def _run_task(request: dict) -> list[Needed]:
 
 
 def _invoke(request: dict) -> list[Needed]:
-    # Over HTTP the function is named by the path, and the body is its event.
+    # Over HTTP, the path names the function and the body is its event.
     in_path = unquote(request["_path"].partition("/functions/")[2].partition("/")[0])
     function = in_path or request.get("FunctionName") or ""
     resource = function if function.startswith("arn:") else f"function:{function}"

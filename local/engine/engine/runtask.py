@@ -1,7 +1,8 @@
-"""RunTask as Fargate answers it: what it refuses, and what a task shows of its overrides.
+"""RunTask as on Fargate: rejected requests, and a task's overridden fields.
 
-MiniStack accepts what AWS doesn't (no network configuration, an unknown cluster, an inactive revision), so a broken
-request would be found only after deploying. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+MiniStack accepts requests that AWS rejects (no network configuration, an unknown cluster, an inactive revision), so a
+broken request would be found only after a deployment.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 """
 
 import json
@@ -38,7 +39,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-servic
 
 
 class _Refused(Exception):
-    """RunTask answers with this code and message."""
+    """RunTask returns this code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -71,7 +72,7 @@ def install(hooks: Hooks, faults: FaultBook, switches: Switches) -> None:
 
     @hooks.around(ecs, "_run_task_worker")
     def run_worker(original, task, *rest):
-        """The task's own record is corrected before anything about it is told."""
+        """Corrects the task's record before any event about it."""
         with resource_lock("ecs-task", task["taskArn"]):
             _show_overrides(task)
         return original(task, *rest)
@@ -79,7 +80,7 @@ def install(hooks: Hooks, faults: FaultBook, switches: Switches) -> None:
 
 def _answer(fault: Fault) -> tuple:
     if fault.effect == CAPACITY:
-        # No error that the API declares: Step Functions has only the service's general exception for it.
+        # The API does not declare this error, so Step Functions reports the service's general exception.
         return ecs.error_response_json("AmazonECSException", CAPACITY_MESSAGE, 400)
     return ecs.json_response({"tasks": [], "failures": [{"reason": fault.reason}]})
 
@@ -89,7 +90,7 @@ def _definition(data: dict) -> dict:
 
 
 def _complete(data: dict) -> dict:
-    """The request with what AWS adds: the group, and the tags that are propagated and managed."""
+    """Adds what AWS adds to the request: the group, and the propagated and managed tags."""
     definition = _definition(data)
     tags = {tag["key"]: tag for tag in data.get("tags") or ()}
     if data.get("propagateTags") == "TASK_DEFINITION":
@@ -101,13 +102,13 @@ def _complete(data: dict) -> dict:
 
 
 def _show_overrides(task: dict) -> None:
-    """RunTask's overrides of a task's size are the size of the task."""
+    """Applies RunTask's overrides of the task's size."""
     overrides = task.get("overrides") or {}
     for name in ("cpu", "memory", "ephemeralStorage"):
         if overrides.get(name):
             task[name] = overrides[name]
     if task.get("launchType") == "FARGATE":
-        # A Fargate task runs on nobody's container instance.
+        # A Fargate task has no container instance.
         task.pop("containerInstanceArn", None)
 
 
@@ -147,7 +148,7 @@ def _check_network(data: dict, definition: dict) -> None:
 def _check_capacity(data: dict, cluster: dict, definition: dict) -> None:
     launch_type, strategy, refusal = ecs._launch_choice(data, cluster)
     if refusal:
-        # MiniStack words this refusal itself, the same way.
+        # MiniStack returns the same error itself.
         return
     providers = {item.get("capacityProvider") for item in strategy or ()}
     if unknown := providers - set(cluster.get("capacityProviders") or ()):

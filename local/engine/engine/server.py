@@ -1,4 +1,4 @@
-"""The engine process: a clean environment, MiniStack with our hooks, and the ready line."""
+"""The engine process: a clean environment, MiniStack with the hooks, and the ready line."""
 
 import asyncio
 import fcntl
@@ -20,19 +20,19 @@ from engine.settings import ACCOUNT, REGION, Settings
 _MINISTACK = "1.5.33"
 
 _READY_SECONDS = 30
-"""Bound on a start, which takes about two."""
+"""Limit of a start in seconds; it takes about two."""
 
 _TASK_GRACE_SECONDS = 2.0
-"""What tasks have to end after SIGTERM when the whole engine stops."""
+"""Seconds between SIGTERM and SIGKILL for tasks when the engine stops."""
 
 _FUNCTION_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "GATEWAY_PORT", "AWS_ENDPOINT_URL")
-"""What stays in the environment once MiniStack has started: every function inherits all of it."""
+"""Variables that stay in the environment after MiniStack has started; every function inherits them."""
 
 
 def run(settings: Settings) -> int:
     """Runs the engine until SIGTERM and returns the process's exit status.
 
-    A start that fails is told on stderr; everything later goes to the engine's log.
+    A failed start prints to stderr; everything later goes to the engine's log.
     """
     out, err = os.fdopen(os.dup(1), "w"), os.fdopen(os.dup(2), "w")
     try:
@@ -59,13 +59,13 @@ def _check_version() -> None:
     if version != _MINISTACK:
         found = f"ministack {version}" if version else "no ministack"
         raise Incompatible(
-            f"{sys.executable} has {found}, and the launcher is written for {_MINISTACK}; "
+            f"{sys.executable} has {found}, but this launcher requires {_MINISTACK}; "
             "install it with: pip install -r local/engine/requirements.txt"
         )
 
 
 def _prepare(settings: Settings) -> None:
-    """Makes the state directory ours, and clears what an engine that was killed left in it."""
+    """Locks the state directory and removes what a killed engine left in it."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     lock = os.open(settings.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -73,7 +73,7 @@ def _prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise StartError(
-            f"another engine uses {settings.state_dir}; stop it, or choose another directory with --state-dir"
+            f"another engine uses {settings.state_dir}; stop it, or use another directory with --state-dir"
         ) from error
     for directory in (settings.task_homes, settings.scratch):
         shutil.rmtree(directory, ignore_errors=True)
@@ -89,14 +89,14 @@ def _listen(port: int) -> socket.socket:
         listener.listen(1024)
     except OSError as error:
         raise PortTaken(
-            f"port {port} on 127.0.0.1 can't be had ({error.strerror}); "
-            f"stop what uses it (see: ss -ltnp 'sport = :{port}') or choose another with --port, or 0 for a free one"
+            f"cannot use port {port} on 127.0.0.1 ({error.strerror}); "
+            f"stop the process that uses it (ss -ltnp 'sport = :{port}') or use another --port, or 0 for a free one"
         ) from error
     return listener
 
 
 def _redirect_output(log_file: Path) -> None:
-    """Keeps stdout for the ready line: whatever else is printed goes to the log."""
+    """Reserves stdout for the ready line; all other output goes to the log."""
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -104,7 +104,7 @@ def _redirect_output(log_file: Path) -> None:
 
 
 def _set_environment(settings: Settings, port: int) -> None:
-    """Forgets the environment we were started with: credentials and proxies in it are not for the functions."""
+    """Clears the inherited environment, so that functions do not get its credentials and proxies."""
     path = os.environ.get("PATH", os.defpath)
     os.environ.clear()
     os.environ.update(
@@ -119,7 +119,7 @@ def _set_environment(settings: Settings, port: int) -> None:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "LOG_LEVEL": settings.log_level,
-            # Listeners of services that nobody uses here.
+            # Listeners of unused services.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
         }
@@ -127,7 +127,7 @@ def _set_environment(settings: Settings, port: int) -> None:
 
 
 async def _serve(settings: Settings, listener: socket.socket, out: IO[str]) -> int:
-    # Imported late: MiniStack reads its environment while it is imported.
+    # Imported late: MiniStack reads the environment during its import.
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app
@@ -157,7 +157,7 @@ async def _serve(settings: Settings, listener: socket.socket, out: IO[str]) -> i
 
 
 async def _announce(port: int, control_port: int | None, out: IO[str]) -> None:
-    """Prints the ready line once MiniStack answers, and takes from the environment what functions should not see."""
+    """Prints the ready line once MiniStack responds, and removes variables that functions should not see."""
     async with asyncio.timeout(_READY_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What the launcher was asked for."""
+"""Options of the launcher."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +11,14 @@ ACCOUNT = "000000000000"
 
 @dataclass(frozen=True)
 class Settings:
-    """The command line, checked."""
+    """The validated options."""
 
     port: int
-    """Port of the AWS endpoint on 127.0.0.1; 0 takes a free one."""
+    """Port of the AWS endpoint on 127.0.0.1; 0 picks a free one."""
     control_port: int | None
-    """Port of the control endpoint on 127.0.0.1; 0 takes a free one, None leaves it off."""
+    """Port of the control endpoint on 127.0.0.1; 0 picks a free one, None disables it."""
     state_dir: Path
-    """Logs, the homes of tasks and everything else the engine writes."""
+    """Directory of logs, task homes and everything else that the engine writes."""
     agent: Path
     """Executable that runs in place of every container's entrypoint."""
     runner_home: Path | None
@@ -26,11 +26,11 @@ class Settings:
     wait_scale: float
     """Factor on Wait states and retry delays. Timeouts are never scaled."""
     enforce_iam: bool
-    """Whether what a role doesn't allow is refused, instead of only being written to the call log."""
+    """Whether to reject calls that a role does not allow, instead of only logging them."""
     log_level: str
     """Level of `engine.log`, as `logging` names it."""
     switches: Values = field(default_factory=Values)
-    """How unproven behaviours are turned at the start."""
+    """Initial values of the switches."""
 
     @property
     def log_file(self) -> Path:
@@ -39,7 +39,7 @@ class Settings:
 
     @property
     def grants_file(self) -> Path:
-        """What roles are granted, and what of it was needed."""
+        """File with each role's grants and used permissions."""
         return self.state_dir / "grants.json"
 
     @property
@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def task_homes(self) -> Path:
-        """Directory of the tasks' working directories: `<task id>/`, gone when the task is."""
+        """Directory of the running tasks' working directories: `<task id>/`."""
         return self.state_dir / "tasks"
 
     @property

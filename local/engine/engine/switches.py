@@ -1,6 +1,6 @@
-"""Behaviours of AWS that nobody has proven, each of which a test can turn the other way.
+"""Unproven behaviours of AWS, each of which a test can reverse.
 
-What is on by default is what AWS does as far as is known; README.md says of each what is known.
+The defaults are what AWS does as far as known; README.md has the evidence for each.
 """
 
 import threading
@@ -13,29 +13,29 @@ class Values:
     """One setting of all switches. Their names at the control endpoint have dashes."""
 
     started_by_kept: bool = False
-    """`runTask.sync` keeps the `StartedBy` that it is given, instead of writing "AWS Step Functions" there."""
+    """`runTask.sync` keeps a given `StartedBy`, instead of overwriting it with "AWS Step Functions"."""
     duplicate_tags_refused: bool = False
-    """RunTask refuses a tag that is both given and propagated, instead of letting the request win."""
+    """RunTask rejects a tag that is both given and propagated, instead of letting the request win."""
     throttled_as: str = "ECS.AmazonECSException"
-    """The error as which a state machine meets what RunTask's model doesn't name: throttling, no capacity."""
+    """A state machine's error for errors that the RunTask API does not declare: throttling, no capacity."""
     tasks_late: float = 0.0
-    """For so many seconds after RunTask a task is not listed, and `MISSING` where it is described."""
+    """Seconds after RunTask in which a task is not listed, and `MISSING` when described."""
     tags_missing: bool = False
-    """DescribeTasks shows no tags even where they are asked for."""
+    """DescribeTasks returns no tags even if they are requested."""
     events_late: float = 0.0
-    """Task events come so many seconds late."""
+    """Delay of task events in seconds."""
     events_twice: bool = False
     """Each task event comes twice."""
     events_out_of_order: bool = False
-    """A task's earlier events come after the event of its end, the latest first."""
+    """A task's earlier events come after its STOPPED event, latest first."""
     stopped_tasks_gone: bool = False
-    """StopTask doesn't know a task that has stopped. AWS remembers one for an hour at least."""
+    """StopTask does not find a stopped task. AWS finds it for at least an hour."""
     gone_task_as: str = "InvalidParameterException"
-    """The error with which StopTask answers for a task that it doesn't know."""
+    """StopTask's error for a missing task."""
 
 
 class Switches:
-    """The switches as they are now. They are read at each use, so a change holds from the next call on."""
+    """The current switches, read at each use: a change applies from the next call."""
 
     def __init__(self, values: Values) -> None:
         self._lock = threading.Lock()
@@ -44,20 +44,20 @@ class Switches:
 
     @property
     def now(self) -> Values:
-        """The present setting."""
+        """The current setting."""
         with self._lock:
             return self._values
 
     def turn(self, order: Any) -> None:
         """Changes the switches that a JSON object names.
 
-        Raises `ValueError` naming what is unknown or of the wrong type, having changed nothing.
+        Raises `ValueError` for an unknown name or a wrong type, without any change.
         """
         with self._lock:
             self._values = changed(self._values, order)
 
     def reset(self) -> None:
-        """Back to how the engine was started."""
+        """Restores the values of the start."""
         with self._lock:
             self._values = self._start
 
@@ -73,7 +73,7 @@ def changed(values: Values, order: Any) -> Values:
     Raises `ValueError`.
     """
     if not isinstance(order, dict):
-        raise ValueError("switches are a JSON object")
+        raise ValueError("switches must be a JSON object")
     known = {_dashed(field.name): field for field in fields(Values)}
     changes = {}
     for name, value in order.items():
@@ -86,7 +86,7 @@ def changed(values: Values, order: Any) -> Values:
         if type(value) is not wanted:
             raise ValueError(f"`{name}` is a {_TYPES[wanted]}, as {field.default!r} is")
         if wanted is float and not 0 <= value < float("inf"):
-            raise ValueError(f"`{name}` is a number of seconds from 0 up")
+            raise ValueError(f"`{name}` must be a number of seconds, 0 or more")
         changes[field.name] = value
     return replace(values, **changes)
 

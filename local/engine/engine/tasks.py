@@ -1,7 +1,7 @@
-"""The life of an ECS task: how it starts, ends and is ended, and the events that tell of it.
+"""The life of an ECS task: start, stop, end, and its events.
 
-MiniStack polls each running container and knows one way to stop: at once and with exit code 0. Here a container's
-end is waited for, a stop is SIGTERM and then SIGKILL as on Fargate, and the exit code is the process's own.
+MiniStack polls each running container and stops it at once with exit code 0. Here a thread waits for a container's
+end, a stop is SIGTERM and then SIGKILL as on Fargate, and the exit code is the process's.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 """
 
@@ -30,14 +30,14 @@ SPOT_INTERRUPTION = "SpotInterruption"
 SPOT_REASON = "Your Spot Task was interrupted."
 
 _DEFAULT_STOP_SECONDS = 30
-"""Fargate's time between SIGTERM and SIGKILL where a container definition names no `stopTimeout`."""
+"""Fargate's seconds between SIGTERM and SIGKILL for a container definition without `stopTimeout`."""
 
 _ENDING = "_ending_thread"
 """Task key: the thread that may bring a task to STOPPED although its desired status says so already."""
 
 
 class Tasks:
-    """Ends tasks on behalf of StopTask, Step Functions, Spot and tests."""
+    """Stops tasks for StopTask, Step Functions, Spot and tests."""
 
     def __init__(self, doorbell: Doorbell, timekeeper: Timekeeper, switches: Switches) -> None:
         self._doorbell = doorbell
@@ -46,7 +46,7 @@ class Tasks:
         self._held: dict[str, list[dict]] = {}
 
     def end(self, task: dict, stop_code: str, reason: str, grace: float | None = None) -> None:
-        """Asks a task to stop and returns at once; nothing happens to one that is stopping already.
+        """Stops a task without waiting; does nothing if it is already stopping.
 
         `grace` overrides the container's `stopTimeout`, in seconds.
         """
@@ -60,7 +60,7 @@ class Tasks:
             task["stopCode"] = stop_code
             task["stoppedReason"] = reason
             containers = _containers(task)
-        # A consumer of events sees the shutdown begin, while lastStatus is still what it was.
+        # An event reports the beginning of the shutdown, with an unchanged lastStatus.
         self._emit(task)
         graces = [_stop_seconds(task, container) if grace is None else grace for container in containers]
         spawn_background(self._finish, task, containers, graces, thread_name=f"stop-{arn[-8:]}")
@@ -75,7 +75,7 @@ class Tasks:
             for record in task["containers"] if reason else ():
                 record["reason"] = reason
         if not containers:
-            raise LookupError("the task runs no process")
+            raise LookupError("the task has no running process")
         for container in containers:
             container.kill(signal.SIGKILL)
 
@@ -89,12 +89,12 @@ class Tasks:
         ecs._cleanup_task_resources(task, ecs._get_docker())
 
     def changed(self, task: dict) -> None:
-        """Tells the world that a task has reached another status."""
+        """Publishes that a task has changed its status."""
         self._emit(task)
         self._doorbell.ring(task["taskArn"])
 
     def _emit(self, task: dict) -> None:
-        """Tells of a task as it is now, in the order and as often as the switches say."""
+        """Publishes a task's current state, in the order and number that the switches set."""
         entry, arn = _entry(task), task["taskArn"]
         entries = [entry]
         if task["lastStatus"] == "STOPPED":
@@ -118,7 +118,7 @@ def _entry(task: dict) -> dict:
     """
     with resource_lock("ecs-task", task["taskArn"]):
         detail = ecs._sanitize(task)
-    # Tags are in the task's description, not in its events.
+    # Events have no tags.
     for name in ("tags", "healthStatus", "platformFamily"):
         detail.pop(name, None)
     detail.setdefault("attributes", [{"name": "ecs.cpu-architecture", "value": "x86_64"}])
@@ -141,8 +141,8 @@ def _publish(entry: dict) -> None:
     try:
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
     except Exception:
-        # Events are best effort on AWS too: a task must not fail because nobody could be told.
-        logger.exception("could not publish the state of %s", entry["Resources"])
+        # Events are best effort on AWS too: a failed publication must not fail the task.
+        logger.exception("cannot publish the state of %s", entry["Resources"])
 
 
 def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -> None:
@@ -153,7 +153,7 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -
 
     @hooks.around(ecs, "_task_is_active")
     def task_is_active(original, task_arn, task):
-        """A task told to stop isn't active; but the thread that ends it must still be able to."""
+        """A stopping task is not active, but the thread that stops it may still update it."""
         if task.get(_ENDING) == threading.get_ident():
             return ecs._tasks.get(task_arn) is task and task.get("lastStatus") != "STOPPED"
         return original(task_arn, task)
@@ -170,7 +170,7 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -
         stopped = original(task_arn, task, reason, stop_code, exit_code)
         if stopped:
             if stop_code == "TaskFailedToStart":
-                # As recorded: the reason is the task's alone, and a pull that never ended is not told.
+                # As recorded: only the task has the reason, and an unfinished pull is not reported.
                 task["pullStartedAt"] = task.get("pullStoppedAt") and task["pullStartedAt"]
             tasks.changed(task)
         return stopped
@@ -190,7 +190,7 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -
 
     @hooks.around(ecs, "_watch_task_lifecycle")
     def watch(_original, task, docker_client, account_id, region):
-        """Follows the containers' ends instead of polling each ten times a second."""
+        """Waits for the containers' ends instead of polling each ten times a second."""
         containers = _containers(task)
 
         def ended() -> None:
@@ -198,9 +198,9 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -
                 with request_scope(account_id, region):
                     ecs._maybe_mark_stopped(task, docker_client)
             except Exception:
-                logger.exception("could not follow the end of %s", task["taskArn"])
+                logger.exception("cannot handle the end of %s", task["taskArn"])
             if task["lastStatus"] == "STOPPED":
-                # An essential container takes the task's other ones with it.
+                # The end of an essential container stops the task's other containers.
                 for container in containers:
                     container.remove()
 
@@ -209,7 +209,7 @@ def install(hooks: Hooks, tasks: Tasks, faults: FaultBook, switches: Switches) -
 
     @hooks.around(ecs, "_run_docker_container")
     def run_container(original, docker_client, cdef, run_kwargs, **options):
-        """Fargate pulls for every task; the architecture is this machine's, whatever the definition says."""
+        """Pulls for every task, like Fargate, with this machine's architecture."""
         run_kwargs.pop("platform", None)
         options["refresh_image"], options["allow_cached"] = True, False
         return original(docker_client, cdef, run_kwargs, **options)
@@ -230,7 +230,7 @@ def _containers(task: dict) -> list[Container]:
         try:
             found.append(client.containers.get(container_id))
         except NotFound:
-            # Ended and dropped between the two lines above.
+            # It ended and was removed between the two lines above.
             continue
     return found
 

@@ -3,20 +3,20 @@
 
 /// It ended in order, or its runner was deleted.
 pub(crate) const SUCCESS: i32 = 0;
-/// It is of no use to start it again.
+/// A restart would not help.
 pub(crate) const TERMINATED: i32 = 1;
-/// It may work next time.
+/// A restart may help.
 pub(crate) const RETRYABLE: i32 = 2;
 /// It is being replaced by a newer version.
 pub(crate) const UPDATING: i32 = 3;
-/// The same, for a runner of one job.
+/// The same, for an ephemeral runner.
 pub(crate) const UPDATING_ONCE: i32 = 4;
 /// Another listener has this runner's session.
 pub(crate) const SESSION_CONFLICT: i32 = 5;
-/// GitHub sends no messages to this version any more.
+/// GitHub rejects this version.
 pub(crate) const VERSION_DEPRECATED: i32 = 7;
-/// A worker adds its result to this; any other code is a crash
+/// Base of a worker's exit codes, plus its result; any other code is a crash
 /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Util/TaskResultUtil.cs)).
 pub(crate) const WORKER_RESULT: i32 = 100;
-/// SIGTERM, as .NET ends on it.
+/// .NET's exit code after SIGTERM.
 pub(crate) const SIGTERM: i32 = 128 + 15;

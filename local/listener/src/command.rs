@@ -1,8 +1,8 @@
-//! What is wanted of the listener: its arguments, and those that come as variables.
+//! Parses the command: arguments, and arguments given as variables.
 
 use std::collections::BTreeMap;
 
-/// Each argument may come as a variable of this prefix instead
+/// Prefix of variables that replace arguments
 /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.cs)).
 pub(crate) const INPUT: &str = "ACTIONS_RUNNER_INPUT_";
 
@@ -28,7 +28,7 @@ Config options:
  --ephemeral            Takes one job only
  --disableupdate        Does not update itself";
 
-/// What `configure` was given.
+/// Arguments of `configure`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Configure {
     pub(crate) url: Option<String>,
@@ -51,12 +51,12 @@ pub(crate) enum Command {
     Run {
         jit_config: Option<String>,
     },
-    /// What the listener starts for a job.
+    /// Arguments of the worker process.
     Work,
 }
 
 impl Command {
-    /// Reads the arguments after the program's name, and the variables.
+    /// Parses the arguments (without the program's name) and the variables.
     pub(crate) fn read(
         arguments: &[String],
         environment: impl IntoIterator<Item = (String, String)>,
@@ -91,7 +91,7 @@ impl Command {
     }
 }
 
-/// Arguments by their names, in lower case.
+/// Arguments by lower-case name.
 struct Inputs(BTreeMap<String, String>);
 
 impl Inputs {

@@ -9,7 +9,7 @@ use crate::github::{GitHub, Trouble};
 use crate::home::Home;
 use crate::terminal::{Diagnostics, error, line, success};
 
-/// What every runner gets unless told otherwise.
+/// Default labels of every runner.
 const DEFAULT_LABELS: [&str; 2] = ["self-hosted", "Linux"];
 
 pub(crate) async fn configure(home: &Home, request: Configure) -> i32 {
@@ -95,7 +95,7 @@ fn host_name() -> String {
         .map_or_else(|_| "myrunner".to_owned(), |name| name.trim().to_owned())
 }
 
-/// Scheme and host of an address.
+/// Scheme and host of a URL.
 fn origin(url: &str) -> Result<String, String> {
     url.parse::<reqwest::Url>()
         .ok()

@@ -1,4 +1,4 @@
-//! The directories and files round a job, and the variables that name them
+//! The directories, files and variables of a job
 //! ([source](https://docs.github.com/actions/reference/workflows-and-actions/variables)).
 
 use std::collections::BTreeMap;
@@ -13,19 +13,19 @@ use crate::github::Job;
 use crate::home::Settings;
 use crate::orphans::TRACKING;
 
-/// The commit that every job of the stand-in is for.
+/// The commit of every job in the stand-in.
 const SHA: &str = "0000000000000000000000000000000000000001";
 
 #[derive(Debug)]
 pub(crate) struct Layout {
-    /// Where the script runs.
+    /// Working directory of the script.
     pub(crate) workspace: PathBuf,
     pub(crate) script: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,
 }
 
 impl Layout {
-    /// Makes them all. The script's name and the tracking id contain `nonce`.
+    /// Creates all of them. The script's name and the tracking id contain `nonce`.
     pub(crate) fn make(
         home: &Path,
         settings: &Settings,

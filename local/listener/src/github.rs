@@ -1,4 +1,4 @@
-//! The listener's side of its protocol with the GitHub stand-in.
+//! The listener's client for the GitHub stand-in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::VERSION;
 use crate::home::Settings;
 
-/// Longer than the stand-in keeps a request for messages open.
+/// Longer than the stand-in's long poll.
 const POLL_LIMIT: Duration = Duration::from_secs(50);
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -20,12 +20,11 @@ pub(crate) struct GitHub {
     server: String,
 }
 
-/// A job as it is sent.
+/// A job message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) name: String,
-    /// The script.
     pub(crate) run: String,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) repository: String,
@@ -43,7 +42,7 @@ pub(crate) enum Message {
     Update(Option<u64>),
 }
 
-/// What the listener is doing while it asks for messages.
+/// The listener's status in its poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
     Idle,
@@ -61,22 +60,20 @@ impl Doing {
     }
 }
 
-/// What this listener is to do wrong, as the stand-in wants it.
+/// Misbehaviour that the stand-in requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
     #[default]
     None,
-    /// It stays when its job has ended, and hears no signal.
+    /// Stays after its job, and ignores signals.
     HangsAfterJob,
-    /// It says that it runs its job, and nothing more; nor does it hear a signal.
+    /// Reports that it runs its job and then goes silent; ignores signals.
     SilentInJob,
-    /// The job that it was sent is gone
-    /// ([source](https://github.com/actions/runner/pull/4540)).
+    /// Gets a job that is gone ([source](https://github.com/actions/runner/pull/4540)).
     RequestGone,
 }
 
-/// An open session.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Opened {
     pub(crate) session: String,
@@ -84,18 +81,18 @@ pub(crate) struct Opened {
     pub(crate) fault: Fault,
 }
 
-/// Why GitHub gives nothing.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// The registration or its token is worth nothing (any more).
+    /// The registration or its token is invalid or revoked.
     Revoked,
-    /// The runner is not known.
+    /// GitHub does not know the runner.
     NotFound(String),
-    /// The version is too old, in the words of the server.
+    /// The version is too old, with the server's message.
     Deprecated(String),
-    /// Another has the session.
+    /// Another listener has the session.
     Conflict,
-    /// It may work next time.
+    /// A retry may help.
     Transient(String),
 }
 
@@ -107,7 +104,6 @@ impl GitHub {
         })
     }
 
-    /// Opens a session.
     pub(crate) async fn open(&self, settings: &Settings) -> Result<Opened, Trouble> {
         let body = json!({
             "client_id": settings.client_id,
@@ -117,7 +113,7 @@ impl GitHub {
         self.call("sessions", &body).await
     }
 
-    /// Waits for a message; nothing if none came for a while.
+    /// Polls for a message; `None` if there is none.
     pub(crate) async fn message(
         &self,
         session: &str,
@@ -135,7 +131,7 @@ impl GitHub {
         read(response).await.map(Some)
     }
 
-    /// Takes a job.
+    /// Acquires a job.
     pub(crate) async fn acquire(&self, session: &str, job: u64) -> Result<Job, Trouble> {
         self.call(
             &format!("sessions/{session}/jobs/{job}/acquire"),
@@ -144,7 +140,7 @@ impl GitHub {
         .await
     }
 
-    /// Sends what a job has written.
+    /// Sends a job's output.
     pub(crate) async fn output(
         &self,
         session: &str,
@@ -156,7 +152,7 @@ impl GitHub {
         Ok(())
     }
 
-    /// Says how a job ended.
+    /// Reports a job's result.
     pub(crate) async fn complete(
         &self,
         session: &str,
@@ -169,14 +165,13 @@ impl GitHub {
         Ok(())
     }
 
-    /// Ends a session.
     pub(crate) async fn close(&self, session: &str) -> Result<(), Trouble> {
         let url = format!("{}/sessions/{session}", self.server);
         send(self.http.delete(url).timeout(CALL_LIMIT)).await?;
         Ok(())
     }
 
-    /// Registers a runner; the files that say so.
+    /// Registers a runner and returns its files.
     pub(crate) async fn register(&self, body: &Value) -> Result<BTreeMap<String, Value>, Trouble> {
         self.call("registrations", body).await
     }

@@ -10,13 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The files that make a directory a runner.
+/// The files of a registered runner.
 const FILES: [&str; 3] = [".runner", ".credentials", ".credentials_rsaparams"];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Home(PathBuf);
 
-/// What the files say.
+/// The contents of the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) server: String,
@@ -28,8 +28,8 @@ pub(crate) struct Settings {
 }
 
 impl Home {
-    /// The directory above the one the program is in. Not where a link leads: each task has a home
-    /// of its own and may share the program.
+    /// The parent of the program's directory. Does not follow links: each task has its own home and
+    /// may share the program.
     pub(crate) fn of(program: &str) -> io::Result<Self> {
         let program = Path::new(program);
         let program = if program.components().count() > 1 {
@@ -73,7 +73,7 @@ impl Home {
         Ok(())
     }
 
-    /// Writes the files as a registration gives them.
+    /// Writes the files of a registration.
     pub(crate) fn write(&self, files: &BTreeMap<String, Value>) -> io::Result<()> {
         for name in FILES {
             if let Some(content) = files.get(name) {
@@ -83,7 +83,7 @@ impl Home {
         Ok(())
     }
 
-    /// What the files say.
+    /// Reads the files.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         let read = |name: &str| -> anyhow::Result<Value> {
             let text =
@@ -107,10 +107,10 @@ impl Home {
         })
     }
 
-    /// Takes the files away, as the runner does when it has had its job.
+    /// Deletes the files, as the runner does after its job.
     pub(crate) fn unconfigure(&self) {
         for name in FILES {
-            // One that is gone already is as good.
+            // A missing file is fine.
             let _ = std::fs::remove_file(self.0.join(name));
         }
     }

@@ -1,4 +1,4 @@
-//! Runs a job: the hooks round it and its script, with the output on its way to GitHub.
+//! Runs a job: its hooks and its script, and sends the output to GitHub.
 
 use std::io;
 use std::path::Path;
@@ -17,16 +17,16 @@ use crate::home::{Home, Settings};
 use crate::orphans;
 use crate::terminal::Diagnostics;
 
-/// What a cancelled step is given before the next, harder signal
+/// Delays between the signals to a cancelled step
 /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Sdk/ProcessInvoker.cs)).
 const AFTER_INTERRUPT: Duration = Duration::from_millis(7_500);
 const AFTER_TERMINATE: Duration = Duration::from_millis(2_500);
-/// How long the rest of the output may take once the script has ended.
+/// Wait for the remaining output after the script has ended.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Output is sent in pieces of about this time.
+/// Interval between pieces of output.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// How a job ended, as the console spells it.
+/// A job's result, as the console spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobResult {
     Succeeded,
@@ -43,7 +43,7 @@ impl JobResult {
         }
     }
 
-    /// As a number
+    /// The result as a number
     /// ([source](https://github.com/actions/runner/blob/main/src/Sdk/DTWebApi/WebApi/TaskResult.cs)).
     pub(crate) fn number(self) -> i32 {
         match self {
@@ -54,7 +54,7 @@ impl JobResult {
     }
 }
 
-/// Runs the job to its end. It is cancelled once `cancelled` says so.
+/// Runs the job, and cancels it when `cancelled` says so.
 pub(crate) async fn execute(
     home: Home,
     settings: Settings,
@@ -80,17 +80,17 @@ pub(crate) async fn execute(
             .await
         }
         Err(error) => {
-            // The other end lives as long as the task above.
-            let _ = output.send(format!(
-                "The job's directories could not be made: {error}\n"
-            ));
+            // The task above keeps the other end.
+            let _ = output.send(format!("Cannot create the job's directories: {error}\n"));
             drop(output);
             JobResult::Failed
         }
     };
     let orphans = orphans::signal_all(&tracking_id(&nonce), Signal::SIGKILL);
-    log.info(&format!("{orphans} processes were left behind and ended."));
-    // What could not be sent is lost; the result is not.
+    log.info(&format!(
+        "Killed {orphans} processes that the job left behind."
+    ));
+    // Lost output does not change the result.
     let _ = sending.await;
     log.info(&format!("Job result: {}", result.as_str()));
     result
@@ -110,7 +110,7 @@ impl Steps {
             let script = self.layout.script.clone();
             good = self.step("Run", &script, log).await;
         }
-        // The hook after a job runs whatever became of it.
+        // The hook after a job always runs.
         good &= self.hook("ACTIONS_RUNNER_HOOK_JOB_COMPLETED", log).await;
         match (*self.cancelled.borrow(), good) {
             (true, _) => JobResult::Canceled,
@@ -127,7 +127,7 @@ impl Steps {
         self.step(variable, Path::new(&script), log).await
     }
 
-    /// Runs a script; whether it succeeded.
+    /// Runs a script; returns whether it succeeded.
     async fn step(&mut self, name: &str, script: &Path, log: &Diagnostics) -> bool {
         let mut child = match self.start(script) {
             Ok(child) => child,
@@ -151,7 +151,7 @@ impl Steps {
         .collect();
         let status = attend(&mut child, &self.tracking_id, &mut self.cancelled).await;
         for reader in readers {
-            // Something in the background may hold the pipe open; it is not waited for.
+            // A background process may keep the pipe open; do not wait for it.
             let _ = timeout(DRAIN, reader).await;
         }
         let code = status.ok().and_then(|status| status.code());
@@ -187,13 +187,13 @@ impl Steps {
     }
 
     fn say(&self, text: &str) {
-        // The other end lives as long as this one.
+        // This object keeps the other end.
         let _ = self.output.send(text.to_owned());
     }
 }
 
-/// Waits for a step's end, and hastens it once the job is cancelled. A step that begins after that
-/// (the hook after the job) is not disturbed.
+/// Waits for a step's end, and signals it once the job is cancelled. A step that starts later (the
+/// hook after the job) is not signalled.
 async fn attend(
     child: &mut Child,
     tracking_id: &str,
@@ -204,7 +204,7 @@ async fn attend(
     }
     tokio::select! {
         status = child.wait() => return status,
-        // An error means that nobody can cancel any more.
+        // An error means that no cancellation can come.
         Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {}
     }
     let begun = Instant::now();
@@ -232,8 +232,8 @@ async fn follow(mut pipe: impl AsyncRead + Unpin, output: mpsc::UnboundedSender<
     }
 }
 
-/// Sends the output on, in pieces that are not too small. What GitHub does not take is dropped: a
-/// job does not fail for its log.
+/// Sends the output in larger pieces. Rejected output is dropped: a job does not fail because of
+/// its log.
 async fn send_output(
     github: GitHub,
     session: String,
@@ -257,7 +257,7 @@ async fn send_output(
 
 fn nonce() -> String {
     let mut bytes = [0; 16];
-    // Without randomness two jobs of one directory share a name; a directory has one job.
+    // Without randomness two jobs in one directory would share a name; a directory has one job.
     let _ = getrandom::fill(&mut bytes);
     format!("{:032x}", u128::from_ne_bytes(bytes))
 }

@@ -1,8 +1,8 @@
-//! Takes the place of the runner's `bin/Runner.Listener` on the local stack.
+//! Replaces the runner's `bin/Runner.Listener` on the local stack.
 //!
-//! It is started, spoken to by signals, and listened to as the real one is
-//! ([source](https://github.com/actions/runner/tree/main/src/Runner.Listener)), and it runs a job's
-//! script. GitHub is the stand-in, over a protocol of their own.
+//! It starts, handles signals and prints like the real one
+//! ([source](https://github.com/actions/runner/tree/main/src/Runner.Listener)), and runs a job's
+//! script. GitHub is the stand-in, with a private protocol.
 
 mod code;
 mod command;
@@ -20,7 +20,7 @@ mod worker;
 use command::Command;
 use home::Home;
 
-/// What this listener calls itself. GitHub refuses runners that are too old.
+/// The version that it reports; GitHub rejects old ones.
 const VERSION: &str = "2.335.0";
 
 fn main() {
@@ -57,7 +57,7 @@ async fn execute(arguments: &[String]) -> i32 {
             println!("{VERSION}");
             code::SUCCESS
         }
-        // There is nothing to compile ahead here.
+        // Nothing to compile ahead.
         Command::Warmup => code::SUCCESS,
         Command::Configure(request) => configure::configure(&home, request).await,
         Command::Work => worker::work().await,

@@ -1,18 +1,17 @@
-//! The processes of a job, found by the tracking id that they inherit. They are in the listener's
-//! process group, as a real runner's are: who ends that group ends them.
-//! What a job leaves behind is ended with it
-//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs)).
+//! Finds a job's processes by their inherited tracking id, and kills those that the job leaves
+//! behind
+//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs)). They
+//! are in the listener's process group, as in the real runner: a signal to the group reaches them.
 
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The variable that a job's processes inherit.
+/// The inherited variable.
 pub(crate) const TRACKING: &str = "RUNNER_TRACKING_ID";
 
-/// Sends a signal to every process whose environment says that it belongs to the job; how many
-/// there were.
+/// Sends a signal to every process with the job's tracking id; returns their number.
 pub(crate) fn signal_all(tracking_id: &str, signal: Signal) -> usize {
     let mark = format!("{TRACKING}={tracking_id}");
     let own = std::process::id();
@@ -24,7 +23,7 @@ pub(crate) fn signal_all(tracking_id: &str, signal: Signal) -> usize {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|id| u32::try_from(*id) != Ok(own))
         .filter(|id| {
-            // Only processes of the same user can be read, and only those could be ended.
+            // Only processes of the same user can be read and signalled.
             fs::read(format!("/proc/{id}/environ")).is_ok_and(|environment| {
                 environment
                     .split(|byte| *byte == 0)

@@ -1,4 +1,4 @@
-//! `run`: from the registration to the end of its session.
+//! The command `run`: from the registration to the end of the session.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::terminal::{Diagnostics, error, event, line, success};
 use crate::worker::{self, Order, Worker};
 use crate::{VERSION, code, command};
 
-/// Before a call is tried again. The real listener waits 30 s.
+/// Delay before a retry. The real listener waits 30 s.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long another session is waited for. The real listener waits four minutes.
+/// How long to wait for another session. The real listener waits four minutes.
 const CONFLICT_LIMIT: Duration = Duration::from_secs(15);
-/// How often the end of a job is told before the listener gives up.
+/// Maximum number of reports of a job's end.
 const COMPLETE_ATTEMPTS: u32 = 30;
 
 pub(crate) async fn run(home: &Home, jit_config: Option<&str>) -> i32 {
@@ -31,7 +31,7 @@ pub(crate) async fn run(home: &Home, jit_config: Option<&str>) -> i32 {
 }
 
 async fn prepare(home: &Home, jit_config: Option<&str>, log: Diagnostics) -> i32 {
-    // From the first moment on: a signal before the session is a signal, too.
+    // Installed first: a signal before the session counts too.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(reason) => {
@@ -93,11 +93,11 @@ fn fail(log: &Diagnostics, message: &str, code: i32) -> i32 {
     code
 }
 
-/// What ends a listener.
+/// Why a listener ends.
 enum End {
-    /// By this exit code.
+    /// With this exit code.
     Code(i32),
-    /// Asked to.
+    /// On request.
     Shutdown,
 }
 
@@ -121,7 +121,7 @@ impl Listener<'_> {
         event("Listening for Jobs");
         let end = self.listen(&session, fault).await;
         self.log.info("Deleting Runner Session...");
-        // The registration may be gone with the session; nothing follows from that.
+        // The session's registration may be gone; that has no effect.
         let _ = self.github.close(&session).await;
         match end {
             End::Code(code) => code,
@@ -129,7 +129,7 @@ impl Listener<'_> {
         }
     }
 
-    /// Opens a session, however long GitHub can't be reached.
+    /// Opens a session, and retries for ever while GitHub is unreachable.
     async fn open(&mut self) -> Result<Opened, End> {
         let begun = Instant::now();
         let mut troubled = false;
@@ -168,7 +168,7 @@ impl Listener<'_> {
         }
     }
 
-    /// Waits for messages and does what they say.
+    /// Polls for messages and handles them.
     async fn listen(&mut self, session: &str, fault: Fault) -> End {
         let mut troubled = false;
         loop {
@@ -219,7 +219,7 @@ impl Listener<'_> {
         }
     }
 
-    /// Runs a job; nothing if the runner stays for another.
+    /// Runs a job; `None` if the runner waits for another.
     async fn work(&mut self, session: &str, job: Job, fault: Fault) -> Option<End> {
         let (id, name) = (job.id, job.name.clone());
         event(&format!("Running job: {name}"));
@@ -241,13 +241,13 @@ impl Listener<'_> {
                 code::TERMINATED
             }
         };
-        // A job's id is a GUID between listener and GitHub.
+        // Between listener and GitHub, a job's id is a GUID.
         self.log.said_by(
             "JobDispatcher",
             &format!("Worker finished for job 00000000-0000-0000-0000-{id:012}. Code: {code}"),
         );
         let result = worker::result(code);
-        // Before GitHub knows: once it does, the runner may be taken away at any moment.
+        // Printed before the report: after it, the runner may be stopped at any moment.
         event(&format!(
             "Job {name} completed with result: {}",
             result.as_str()
@@ -263,8 +263,8 @@ impl Listener<'_> {
         self.shutdown.map(|_| End::Shutdown)
     }
 
-    /// Stays with the worker until it has ended; cancels its job when GitHub or a signal says so. The
-    /// worker's exit code.
+    /// Follows the worker until it ends, and cancels its job on request of GitHub or a signal.
+    /// Returns the worker's exit code.
     async fn attend(&mut self, session: &str, mut worker: Worker) -> i32 {
         let mut cancelled = false;
         loop {
@@ -292,7 +292,7 @@ impl Listener<'_> {
                 }
                 Ok(_) => {}
                 Err(Trouble::Transient(_)) => sleep(RETRY).await,
-                // The job is not this runner's any more.
+                // This runner no longer owns the job.
                 Err(trouble) => {
                     self.log.error(&format!("The session is over: {trouble:?}"));
                     worker.cancel().await;
@@ -320,7 +320,7 @@ impl Listener<'_> {
         }
     }
 
-    /// Leaves a script behind that finishes the update when this process is gone
+    /// Leaves a script that finishes the update after this process has exited
     /// ([source](https://github.com/actions/runner/blob/main/src/Misc/layoutbin/update.sh.template)).
     fn update(&mut self) -> End {
         line("Runner update in progress, do not shutdown runner.");
@@ -347,7 +347,7 @@ impl Listener<'_> {
         })
     }
 
-    /// The server words the sentence, and only with a variable is there an exit code of its own
+    /// Prints the server's message; has its own exit code only with a variable
     /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Program.cs)).
     fn deprecated(&self, reason: &str) -> End {
         let wanted = std::env::var("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE");
@@ -363,7 +363,7 @@ impl Listener<'_> {
         ))
     }
 
-    /// GitHub has sent a job and taken it back before it was acquired
+    /// GitHub withdrew a job before the listener acquired it
     /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Runner.cs)).
     fn request_gone(&self, id: u64) -> End {
         self.log.said_by(
@@ -405,7 +405,7 @@ impl Listener<'_> {
     }
 }
 
-/// As the real one reads a truth
+/// Parses a boolean like the real listener
 /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Sdk/Util/StringUtil.cs)).
 fn is_true(value: &str) -> bool {
     ["1", "true", "$true"]
@@ -413,7 +413,7 @@ fn is_true(value: &str) -> bool {
         .any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// Signals are heard and not heeded.
+/// Ignores signals.
 async fn hang() {
     std::future::pending::<()>().await;
 }

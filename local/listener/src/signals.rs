@@ -4,12 +4,11 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Why the listener shall end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shutdown {
-    /// Ctrl-C.
+    /// SIGINT (Ctrl-C).
     Interrupt,
-    /// The system is going down.
+    /// SIGTERM.
     Terminate,
 }
 
@@ -26,7 +25,7 @@ impl Signals {
         })
     }
 
-    /// The next of them. Safe to give up waiting for.
+    /// The next signal. Cancel safe.
     pub(crate) async fn next(&mut self) -> Shutdown {
         tokio::select! {
             _ = self.interrupt.recv() => Shutdown::Interrupt,

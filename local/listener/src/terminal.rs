@@ -1,4 +1,4 @@
-//! What the listener says, on the console and in `_diag`.
+//! Writes to the console and to `_diag`.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -18,28 +18,27 @@ pub(crate) fn now() -> String {
         .replace('T', " ")
 }
 
-/// A line of the console.
+/// Prints a line.
 pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
-/// A line of the console with the time before it.
+/// Prints a line with a timestamp.
 pub(crate) fn event(text: &str) {
     println!("{}: {text}", now());
 }
 
-/// A green tick in the original.
+/// Prints a line with a check mark, green in the original.
 pub(crate) fn success(text: &str) {
     println!("\u{221a} {text}");
 }
 
-/// A line of the console's other half.
+/// Prints a line to stderr.
 pub(crate) fn error(text: &str) {
     eprintln!("{text}");
 }
 
-/// A log in `_diag`. A line that can't be written is let go: nobody would be helped if the runner
-/// ended for it.
+/// A log in `_diag`. A failed write is ignored, because it must not end the runner.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {
     file: Option<Mutex<File>>,
@@ -78,7 +77,7 @@ impl Diagnostics {
         self.write("ERR ", text);
     }
 
-    /// In the name of another part of the listener.
+    /// Logs in the name of another part of the listener.
     pub(crate) fn said_by(&self, part: &str, text: &str) {
         self.put("INFO", part, text);
     }

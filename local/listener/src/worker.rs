@@ -1,8 +1,7 @@
-//! The process that runs a job. The listener starts it, hands it the job, and takes its exit code
-//! for the result
-//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs)). Who
-//! kills it, such as a job that kills its parent or the kernel for want of memory, meets a listener
-//! that goes on.
+//! The process that runs a job. The listener starts it, passes the job, and reads the result from
+//! its exit code
+//! ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs)). If
+//! the worker is killed, by its job or for lack of memory, the listener continues.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -19,11 +18,11 @@ use crate::job::{self, JobResult};
 use crate::terminal::error;
 
 const NAME: &str = "Runner.Worker";
-/// As the real worker is called.
+/// The real worker's name.
 const COMMAND: &str = "spawnclient";
 const CANCEL: &[u8] = b"cancel\n";
 
-/// All that a worker needs to know.
+/// The worker's input.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) home: Home,
@@ -32,7 +31,6 @@ pub(crate) struct Order {
     pub(crate) job: Job,
 }
 
-/// A running worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
@@ -49,7 +47,7 @@ impl Worker {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        // The listener's arguments are not the job's to see.
+        // The job must not see the listener's arguments.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().to_uppercase().starts_with(INPUT) {
                 command.env_remove(name);
@@ -65,15 +63,14 @@ impl Worker {
         Ok(Self { child, input })
     }
 
-    /// Its exit code, as .NET gives it. Safe to give up waiting for.
+    /// Its exit code, as .NET reports it. Cancel safe.
     pub(crate) async fn ended(&mut self) -> i32 {
         self.child.wait().await.map_or(code::TERMINATED, exit_code)
     }
 
-    /// Cancels its job.
     pub(crate) async fn cancel(&mut self) {
         if let Some(input) = &mut self.input {
-            // One that is gone has nothing to cancel.
+            // A worker that is gone has nothing to cancel.
             let _ = input.write_all(CANCEL).await;
         }
     }
@@ -85,7 +82,7 @@ fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(signal).unwrap_or(code::TERMINATED)
 }
 
-/// What a worker's exit code says of its job; any that is no result is a failure.
+/// The result of a worker's exit code; an unknown code is a failure.
 pub(crate) fn result(code: i32) -> JobResult {
     [JobResult::Succeeded, JobResult::Canceled]
         .into_iter()
@@ -93,15 +90,15 @@ pub(crate) fn result(code: i32) -> JobResult {
         .unwrap_or(JobResult::Failed)
 }
 
-/// A worker is found by its name, which the kernel has from the program's file.
+/// The kernel takes a process's name from the program's file.
 pub(crate) fn take_name(arguments: &[String]) {
     if arguments.get(1).is_some_and(|argument| argument == COMMAND) {
-        // It only helps those who look for it.
+        // Only helps debugging.
         let _ = nix::sys::prctl::set_name(c"Runner.Worker");
     }
 }
 
-/// What the listener says, until it is gone. A thread of its own: nobody waits for one that reads.
+/// Reads the listener's messages until it is gone, in its own thread, which nothing joins.
 fn lines() -> mpsc::UnboundedReceiver<String> {
     let (sender, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -114,7 +111,7 @@ fn lines() -> mpsc::UnboundedReceiver<String> {
     lines
 }
 
-/// Runs the job that the listener hands over.
+/// Runs the job that the listener passes.
 pub(crate) async fn work() -> i32 {
     let mut lines = lines();
     let order = lines
@@ -122,7 +119,7 @@ pub(crate) async fn work() -> i32 {
         .await
         .and_then(|line| serde_json::from_str::<Order>(&line).ok());
     let Some(order) = order else {
-        error("The listener handed no job over.");
+        error("The listener sent no job.");
         return code::TERMINATED;
     };
     let github = match GitHub::new(&order.settings.server) {
@@ -134,7 +131,7 @@ pub(crate) async fn work() -> i32 {
     };
     let (cancel, cancelled) = watch::channel(false);
     tokio::spawn(async move {
-        // A word from the listener is a cancel, and so is its end.
+        // Any message from the listener means cancel, and so does its end.
         lines.recv().await;
         cancel.send_replace(true);
     });

@@ -1,4 +1,4 @@
-//! The few AWS calls of the tools, by the JSON protocol.
+//! AWS calls of the tools, with the JSON protocol.
 
 use std::time::Duration;
 
@@ -7,22 +7,21 @@ use serde_json::{Value, json};
 
 use crate::REGION;
 
-/// The engine answers within milliseconds; a call that hangs is a bug to be seen.
+/// The engine answers within milliseconds; a hanging call is a bug.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A caller of the local engine. It has every permission.
+/// A client of the local engine with all permissions.
 #[derive(Clone, Debug)]
 pub struct Aws {
     http: reqwest::Client,
     endpoint: String,
 }
 
-/// AWS refused a call.
+/// An error response of AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
     /// The exception's name, such as `ParameterNotFound`.
     pub code: String,
-    /// Its message.
     pub message: String,
     call: String,
 }
@@ -36,7 +35,6 @@ impl std::fmt::Display for AwsError {
 impl std::error::Error for AwsError {}
 
 impl Aws {
-    /// A caller of the engine at that endpoint.
     pub fn new(endpoint: &str) -> anyhow::Result<Self> {
         Ok(Self {
             http: reqwest::Client::builder()
@@ -47,52 +45,44 @@ impl Aws {
         })
     }
 
-    /// Where the engine is.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// A call of Step Functions.
     pub async fn states(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("states", "AWSStepFunctions", "1.0", operation, input)
             .await
     }
 
-    /// A call of ECS.
     pub async fn ecs(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         let target = "AmazonEC2ContainerServiceV20141113";
         self.json("ecs", target, "1.1", operation, input).await
     }
 
-    /// A call of Parameter Store.
     pub async fn ssm(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("ssm", "AmazonSSM", "1.1", operation, input).await
     }
 
-    /// A call of EventBridge.
     pub async fn events(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("events", "AWSEvents", "1.1", operation, input)
             .await
     }
 
-    /// A call of CloudWatch Logs.
     pub async fn logs(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("logs", "Logs_20140328", "1.1", operation, input)
             .await
     }
 
-    /// A call of KMS.
     pub async fn kms(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("kms", "TrentService", "1.1", operation, input)
             .await
     }
 
-    /// A call of SQS.
     pub async fn sqs(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("sqs", "AmazonSQS", "1.0", operation, input).await
     }
 
-    /// A call of a service that takes a form and answers XML, such as EC2 or IAM.
+    /// Calls a service that takes a form and returns XML, such as EC2 or IAM.
     pub async fn query(
         &self,
         service: &str,
@@ -101,7 +91,7 @@ impl Aws {
         input: &[(&str, &str)],
     ) -> anyhow::Result<String> {
         let call = format!("{service}:{operation}");
-        // A form is encoded as a query is.
+        // A form is encoded like a query.
         let mut form = reqwest::Url::parse(&self.endpoint)?;
         form.query_pairs_mut()
             .extend_pairs([("Action", operation), ("Version", version)])
@@ -119,7 +109,7 @@ impl Aws {
         let text = answer
             .text()
             .await
-            .with_context(|| format!("reading {call}'s answer"))?;
+            .with_context(|| format!("cannot read the response of {call}"))?;
         anyhow::ensure!(good, "{call}: {text}");
         Ok(text)
     }
@@ -131,8 +121,8 @@ impl Aws {
         self.ssm("PutParameter", input).await.map(drop)
     }
 
-    /// Calls a function and waits for its answer. What the function fails with is an [`AwsError`] of
-    /// that name.
+    /// Invokes a function and returns its result. A function's error is an [`AwsError`] with its
+    /// name.
     pub async fn invoke(&self, function: &str, payload: Value) -> anyhow::Result<Value> {
         let call = format!("lambda:Invoke {function}");
         let answer = self
@@ -151,7 +141,7 @@ impl Aws {
         let body: Value = answer
             .json()
             .await
-            .with_context(|| format!("{call} answered no JSON"))?;
+            .with_context(|| format!("the response of {call} is not JSON"))?;
         if good {
             return Ok(body);
         }
@@ -199,11 +189,12 @@ impl Aws {
         let bytes = answer
             .bytes()
             .await
-            .with_context(|| format!("reading {call}'s answer"))?;
+            .with_context(|| format!("cannot read the response of {call}"))?;
         let body: Value = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).with_context(|| format!("{call} answered no JSON"))?
+            serde_json::from_slice(&bytes)
+                .with_context(|| format!("the response of {call} is not JSON"))?
         };
         if good {
             return Ok(body);
@@ -218,13 +209,13 @@ impl Aws {
     }
 }
 
-/// Nobody checks the signature here, but the scope in it tells the engine which service is meant.
+/// Nothing checks the signature, but its scope tells the engine the service.
 fn authorization(service: &str) -> String {
     let scope = format!("test/20260101/{REGION}/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
 }
 
-/// The first of these fields that there is.
+/// The first of these fields that exists.
 fn text<'a>(body: &'a Value, names: [&str; 2]) -> &'a str {
     names
         .iter()

@@ -14,21 +14,21 @@ use crate::engine::{cdk, credentials};
 use crate::observer::Observer;
 use crate::{Aws, Engine};
 
-/// What is deployed.
+/// A deployment's configuration.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What the deployment's names begin with; one engine holds one deployment of a prefix.
+    /// Prefix of all names; one engine holds one deployment per prefix.
     pub prefix: String,
-    /// The deployment's id in runners' names.
+    /// The deployment's id in runner names.
     pub id: String,
-    /// Further keys of the CDK app's configuration.
+    /// More configuration of the CDK app.
     pub context: Vec<(String, String)>,
     /// The directory below which its template is put, where that is not the checkout's.
     directory: Option<PathBuf>,
 }
 
 impl Plan {
-    /// A deployment with the app's defaults.
+    /// Uses the app's defaults.
     pub fn new(prefix: &str, id: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
@@ -38,20 +38,20 @@ impl Plan {
         }
     }
 
-    /// With its template below another directory: several engines can hold one prefix.
+    /// Puts its template below another directory, so that several engines can hold one prefix.
     #[must_use]
     pub fn below(mut self, directory: &Path) -> Self {
         self.directory = Some(directory.to_owned());
         self
     }
 
-    /// Where its template is.
+    /// Directory of its template.
     fn assembly(&self, checkout: &Checkout) -> PathBuf {
         let directory = self.directory.clone().unwrap_or_else(|| checkout.local());
         directory.join("cdk").join(&self.prefix)
     }
 
-    /// With another configuration value.
+    /// Adds a configuration value.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.context.push((key.to_owned(), value.to_owned()));
@@ -59,12 +59,11 @@ impl Plan {
     }
 }
 
-/// A deployment in the engine, with the GitHub that it serves.
+/// A deployment in the engine, with its GitHub.
 #[derive(Debug)]
 pub struct Deployment {
-    /// The GitHub stand-in.
     pub github: Server,
-    /// What the stack says of itself, by name.
+    /// The stack's outputs, by name.
     pub outputs: BTreeMap<String, String>,
     prefix: String,
     assembly: PathBuf,
@@ -72,8 +71,8 @@ pub struct Deployment {
     tasks: PathBuf,
 }
 
-/// Makes the template for a plan, with GitHub at that address; returns the directory that it is in.
-/// Needs no engine.
+/// Synthesizes a plan for the GitHub at this URL; returns the template's directory. Needs no
+/// engine.
 pub fn synthesize(
     checkout: &Checkout,
     step: &Step,
@@ -115,7 +114,7 @@ pub fn synthesize(
     Ok(directory)
 }
 
-/// Deploys what was synthesized for a prefix, and answers what the stack says of itself.
+/// Deploys the synthesized template of a prefix and returns the stack's outputs.
 fn deploy(
     checkout: &Checkout,
     step: &Step,
@@ -148,7 +147,7 @@ fn deploy(
 }
 
 impl Deployment {
-    /// Deploys what was synthesized, and points the stand-in's webhook at it. No secret is written.
+    /// Deploys the synthesized template and sets the stand-in's webhook URL. Writes no secret.
     pub fn deploy(
         checkout: &Checkout,
         step: &Step,
@@ -170,12 +169,12 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// Deploys what was synthesized since, over what is there.
+    /// Deploys a newly synthesized template over the existing stack.
     pub fn update(&self, checkout: &Checkout, step: &Step, engine: &Engine) -> anyhow::Result<()> {
         deploy(checkout, step, engine, &self.prefix, &self.assembly).map(drop)
     }
 
-    /// What the stack says of itself.
+    /// An output of the stack.
     pub fn output(&self, name: &str) -> anyhow::Result<&str> {
         self.outputs
             .get(name)
@@ -183,7 +182,7 @@ impl Deployment {
             .with_context(|| format!("the stack has no output {name}"))
     }
 
-    /// The function URL, and how the engine is told which one is meant.
+    /// The function URL, and the host name that selects it in the engine.
     pub fn webhook(&self) -> anyhow::Result<WebhookTarget> {
         let url = self.output("WebhookUrl")?;
         let host = url.split("://").nth(1).unwrap_or(url).split('/').next();
@@ -198,7 +197,7 @@ impl Deployment {
         format!("/{}/github/{name}", self.prefix)
     }
 
-    /// Writes the stand-in's App id, key and webhook secret where the deployment looks for them.
+    /// Writes the stand-in's App id, key and webhook secret to the deployment's parameters.
     pub async fn write_secrets(&self) -> anyhow::Result<()> {
         let app_id = self.github.app_id().to_string();
         let webhook_secret = self.github.webhook_secret();
@@ -213,8 +212,8 @@ impl Deployment {
         Ok(())
     }
 
-    /// Invokes one of the deployment's functions, as a schedule or an event would, and returns what
-    /// it answered.
+    /// Invokes one of the deployment's functions, as a schedule or an event would, and returns its
+    /// result.
     pub async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<Value> {
         let url = format!(
             "{}/2015-03-31/functions/{}-{function}/invocations",
@@ -226,7 +225,7 @@ impl Deployment {
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
     }
 
-    /// Takes everything away again that was deployed.
+    /// Deletes the stack.
     pub fn destroy(&self, checkout: &Checkout, step: &Step, engine: &Engine) -> anyhow::Result<()> {
         let mut destroy = cdk(checkout, engine.endpoint());
         destroy
@@ -260,7 +259,7 @@ impl Deployment {
         run(step, &mut setup)
     }
 
-    /// What looks at it from outside.
+    /// An observer of the deployment.
     pub fn observer(&self) -> anyhow::Result<Observer> {
         Ok(Observer {
             aws: self.aws.clone(),

@@ -13,29 +13,29 @@ use tooling::{Checkout, Step, run};
 
 use crate::{ACCOUNT, Aws, REGION};
 
-/// It starts within two seconds; on a machine that compiles meanwhile it may take longer.
+/// It starts within two seconds, or slower while the machine compiles.
 const START: Duration = Duration::from_mins(1);
-/// It promises ten seconds; then its guardian is killed, and with it everything.
+/// It stops within ten seconds; after that, killing its guardian kills everything.
 const STOP: Duration = Duration::from_secs(15);
-/// The engine's exit status for a port that is taken.
+/// The engine's exit status for a port in use.
 const PORT_TAKEN: i32 = 3;
 
-/// How the engine is started.
+/// Options of the engine.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Its port on 127.0.0.1; 0 takes a free one.
+    /// Port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
-    /// What waits and retry delays are multiplied by.
+    /// Factor on waits and retry delays.
     pub wait_scale: f64,
-    /// Whether it has a control endpoint, for faults and the log of calls.
+    /// Whether it has a control endpoint for faults and the call log.
     pub control: bool,
-    /// Whether it refuses what roles don't allow.
+    /// Whether it rejects calls that roles do not allow.
     pub enforce_iam: bool,
-    /// Where it keeps logs and homes of tasks; emptied at the start.
+    /// Directory for logs and task homes; emptied at start.
     pub directory: PathBuf,
 }
 
-/// The running engine. It ends when this is dropped, and when this process ends in any way.
+/// The running engine. It ends when this is dropped, or when this process ends.
 #[derive(Debug)]
 pub struct Engine {
     child: Child,
@@ -52,7 +52,7 @@ struct Ready {
 }
 
 impl Engine {
-    /// Starts the engine and waits until it answers.
+    /// Starts the engine and waits until it is ready.
     pub async fn start(checkout: &Checkout, options: &EngineOptions) -> anyhow::Result<Self> {
         let directory = &options.directory;
         if directory.exists() {
@@ -64,7 +64,7 @@ impl Engine {
         let python = checkout.venv_program("engine", "python");
         ensure!(
             python.is_file() && checkout.agent().is_file(),
-            "the engine's environment or the agent is missing; make them: cargo xtask prepare"
+            "the engine's Python environment or the agent is missing; run: cargo xtask prepare"
         );
         let mut command = Command::new(python);
         command
@@ -83,7 +83,8 @@ impl Engine {
         if options.enforce_iam {
             command.arg("--enforce-iam");
         }
-        // A group of its own: Ctrl-C in the terminal is for us, who then end it in order.
+        // Its own process group: Ctrl-C in the terminal reaches only this process, which stops the
+        // engine in order.
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -91,11 +92,14 @@ impl Engine {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .context("the AWS engine could not be started")?;
+            .context("cannot start the AWS engine")?;
         let ready = tokio::time::timeout(START, ready_line(&mut child, options.port))
             .await
             .with_context(|| {
-                format!("the AWS engine was not ready within {} s", START.as_secs())
+                format!(
+                    "the AWS engine was not ready within {} s; see its engine.log",
+                    START.as_secs()
+                )
             })??;
         Ok(Self {
             child,
@@ -104,32 +108,32 @@ impl Engine {
         })
     }
 
-    /// Where AWS is.
+    /// The URL of the AWS endpoint.
     pub fn endpoint(&self) -> &str {
         &self.ready.endpoint
     }
 
-    /// Where its control endpoint is, if it has one.
+    /// The URL of the control endpoint, if it has one.
     pub fn control(&self) -> Option<String> {
         self.ready
             .control_port
             .map(|port| format!("http://127.0.0.1:{port}"))
     }
 
-    /// Where its logs are.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// A caller of it.
+    /// A client of the engine.
     pub fn aws(&self) -> anyhow::Result<Aws> {
         Aws::new(self.endpoint())
     }
 
-    /// Makes what the CDK needs in an account before it can deploy.
+    /// Runs `cdk bootstrap`.
     pub fn bootstrap(&self, checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
         let mut cdk = cdk(checkout, self.endpoint());
-        // Outside the app's directory: it needs none, and synthesizing it takes seconds.
+        // Outside the app's directory: bootstrap does not need the app, whose synthesis takes
+        // seconds.
         cdk.args(["bootstrap", &format!("aws://{ACCOUNT}/{REGION}")])
             .current_dir(&self.directory);
         run(step, &mut cdk).map(drop)
@@ -148,13 +152,13 @@ impl Engine {
         }
         self.child.kill().await.context("killing the AWS engine")?;
         bail!(
-            "the AWS engine did not end within {} s and was killed",
+            "the AWS engine did not stop within {} s and was killed",
             STOP.as_secs()
         )
     }
 }
 
-/// The CDK's command line, for the engine.
+/// The CDK command line, set up for the engine.
 pub(crate) fn cdk(checkout: &Checkout, endpoint: &str) -> std::process::Command {
     let mut command = std::process::Command::new(checkout.path("cdk/node_modules/.bin/cdk"));
     credentials(&mut command, endpoint);
@@ -162,14 +166,14 @@ pub(crate) fn cdk(checkout: &Checkout, endpoint: &str) -> std::process::Command 
     command
 }
 
-/// Points a program that uses an AWS SDK at the engine, and nowhere else.
+/// Points a program with an AWS SDK to the engine only.
 pub(crate) fn credentials(command: &mut std::process::Command, endpoint: &str) {
     command
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_REGION", REGION)
-        // A profile would win over the credentials given here.
+        // A profile would override these credentials.
         .env_remove("AWS_PROFILE")
         .env_remove("AWS_SESSION_TOKEN");
 }
@@ -187,7 +191,7 @@ async fn ready_line(child: &mut Child, port: u16) -> anyhow::Result<Ready> {
     let status = child.wait().await?;
     let advice = if status.code() == Some(PORT_TAKEN) {
         format!(
-            "\n`ss -ltnp 'sport = :{port}'` shows who has the port. Stop that, or take another one: \
+            "\n`ss -ltnp 'sport = :{port}'` shows which process uses the port. Stop it, or use another port: \
              cargo xtask local --port 4666"
         )
     } else {
@@ -199,7 +203,7 @@ async fn ready_line(child: &mut Child, port: u16) -> anyhow::Result<Ready> {
     )
 }
 
-/// The template of a task's home: the listener stand-in where the real listener would be.
+/// The template of a task's home, with the listener stand-in in place of the real listener.
 fn runner_home(checkout: &Checkout, directory: &Path) -> anyhow::Result<PathBuf> {
     let home = directory.join("runner-home");
     fs::create_dir_all(home.join("bin"))?;

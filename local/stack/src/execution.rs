@@ -3,58 +3,53 @@
 use protocol::State;
 use serde_json::Value;
 
-/// One execution.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
     /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
     pub status: String,
-    /// When it began, in seconds since 1970.
+    /// Seconds since 1970.
     pub began: f64,
-    /// When it ended.
     pub ended: Option<f64>,
-    /// The states it has been in, in order.
+    /// The entered states, in order.
     pub visits: Vec<Visit>,
-    /// Its output.
     pub output: Option<Value>,
-    /// The name of the error that it failed with.
+    /// The error's name, if it failed.
     pub error: Option<String>,
-    /// What that error says.
+    /// The error's cause.
     pub cause: Option<String>,
-    /// Every event, as Step Functions tells it.
+    /// Every event, as Step Functions returns it.
     pub events: Vec<Value>,
 }
 
-/// One stay in a state.
+/// One visit of a state.
 #[derive(Clone, Debug, Default)]
 pub struct Visit {
-    /// The state.
     pub state: String,
-    /// Which attempt at a runner it belongs to, from 1.
+    /// The attempt that it belongs to, from 1.
     pub attempt: u32,
-    /// When it was entered, in seconds since 1970.
+    /// Seconds since 1970.
     pub entered: f64,
-    /// When it was left.
     pub left: Option<f64>,
-    /// How often its task was tried.
+    /// Number of tries of its task.
     pub tries: u32,
-    /// What its task answered at last.
+    /// The task's last result.
     pub result: Option<Value>,
-    /// What it failed with at last: the error's name and cause.
+    /// The last error: name and cause.
     pub failure: Option<(String, String)>,
 }
 
 impl Execution {
-    /// Whether it is over.
+    /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         self.status != "RUNNING"
     }
 
-    /// How many states it has entered: what AWS bills, retries apart.
+    /// Number of entered states, which AWS bills (retries not included).
     pub fn states_entered(&self) -> usize {
         self.visits.len()
     }
 
-    /// Reads a history.
+    /// Parses a history.
     pub(crate) fn read(status: &str, events: Vec<Value>) -> Self {
         let mut execution = Self {
             status: status.to_owned(),
@@ -92,7 +87,7 @@ impl Execution {
 
     fn end(&mut self, event: &Value, at: f64) {
         self.ended = Some(at);
-        // Each way to end has its own details; what an execution can end with is the same.
+        // Each way to end has its own details with the same fields.
         let details = event
             .as_object()
             .and_then(|fields| {
@@ -136,7 +131,7 @@ impl Visit {
         }
     }
 
-    /// What came of it, in a few words.
+    /// A short description of the result.
     pub fn outcome(&self) -> String {
         if let Some((error, cause)) = &self.failure {
             return failure(error, cause);
@@ -163,7 +158,7 @@ impl Visit {
         }
     }
 
-    /// The ARN of the task that the state ran, however that ended.
+    /// The ARN of the state's task, if it started one.
     pub fn task(&self) -> Option<String> {
         let failed: Option<Value> = self
             .failure

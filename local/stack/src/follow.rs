@@ -1,4 +1,4 @@
-//! Shows a job's way while it takes it.
+//! Shows a job's progress.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use tokio::time::Instant;
 use tooling::{Progress, Step};
 
 const LOOK: Duration = Duration::from_millis(100);
-/// A webhook is answered within a second; then its execution is there.
+/// Limit for the start of the execution: a webhook is answered within a second.
 const START: Duration = Duration::from_secs(20);
-/// A failed execution's successor is started by an event.
+/// Limit for the start of a failed execution's successor, which an event triggers.
 const SUCCESSOR: Duration = Duration::from_secs(3);
-/// The widest outcome shown; the rest is in the history.
+/// Maximum width of an outcome; the history has the rest.
 const OUTCOME: usize = 100;
 
-/// What became of a job.
+/// A followed job.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// The job as GitHub sees it.
+    /// The job at GitHub.
     pub(crate) job: Job,
-    /// The last execution's name and what it was.
+    /// Name and history of the last execution.
     pub(crate) execution: Option<(String, Execution)>,
     /// The task of the last runner.
     pub(crate) task: Option<Task>,
 }
 
 impl Report {
-    /// Whether the execution did its duty: whatever the job's script did, GitHub has its result.
+    /// Whether the execution succeeded; the job's own result is GitHub's.
     pub(crate) fn served(&self) -> bool {
         let succeeded = self
             .execution
@@ -37,7 +37,7 @@ impl Report {
         succeeded && self.job.status == JobStatus::Completed
     }
 
-    /// What GitHub says of the job.
+    /// The job's status at GitHub.
     pub(crate) fn conclusion(&self) -> &str {
         self.job
             .conclusion
@@ -58,7 +58,7 @@ pub(crate) fn heading(progress: &Progress) {
     ));
 }
 
-/// Shows a job's way, state by state, until nobody works for it any more.
+/// Shows a job's progress, state by state, until its last execution has ended.
 pub(crate) async fn follow(
     observer: &Observer,
     progress: &Progress,
@@ -105,7 +105,7 @@ pub(crate) async fn follow(
     }
 }
 
-/// Shows the states that have been left since, and what the newest is at.
+/// Prints the states that ended since, and notes the current one.
 fn show(
     progress: &Progress,
     step: &Step,
@@ -150,18 +150,18 @@ async fn close(observer: &Observer, step: Step, report: &Report) -> anyhow::Resu
             .map(|delivery| format!("{} ({})", delivery.status_code, delivery.status))
             .collect();
         step.failed(&format!(
-            "no execution was started; its webhooks were answered {}",
+            "no execution started; its webhooks got {}",
             answers.join(", ")
         ));
         return Ok(());
     };
     if report.served() {
-        // GitHub tells whole seconds.
+        // GitHub returns whole seconds.
         let waited = report.job.started_at.map_or(0, |started| {
             (started - report.job.created_at).whole_seconds() + 1
         });
         step.done(&format!(
-            "{}; a runner had it within {waited} s",
+            "{}; its runner started within {waited} s",
             report.conclusion()
         ));
     } else {

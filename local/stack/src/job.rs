@@ -1,4 +1,4 @@
-//! `cargo xtask job`: one more job on the stack that is running.
+//! `cargo xtask job`: queues one job on the running stack.
 
 use clap::Args;
 use github_standin::NewJob;
@@ -7,21 +7,21 @@ use tooling::{Checkout, Progress};
 use crate::follow::{follow, heading};
 use crate::state_file::StateFile;
 
-/// What the job is.
+/// The job to queue.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What its `runs-on` asks for, separated by commas
+    /// Labels of `runs-on`, separated by commas
     #[arg(long, value_delimiter = ',', required = true)]
     labels: Vec<String>,
-    /// The shell script that it runs
+    /// Shell script to run
     #[arg(long, default_value = "echo hello")]
     run: String,
-    /// Its repository
+    /// Repository of the job
     #[arg(long, default_value = "octo/hello")]
     repository: String,
 }
 
-/// Queues the job and shows it; true if GitHub calls it a success.
+/// Queues the job and shows it; returns whether it succeeded.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
     let observer = StateFile::find(&Checkout::here())?;
     let progress = Progress::new();

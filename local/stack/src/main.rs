@@ -22,7 +22,7 @@ struct Cli {
 enum Command {
     /// Starts everything, queues jobs and shows them
     Up(StackOptions),
-    /// Queues a job on the stack that is running
+    /// Queues a job on the running stack
     Job(job::Options),
 }
 
@@ -31,7 +31,7 @@ fn main() -> std::process::ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             let result = runtime.block_on(run(Cli::parse().command));
-            // What is still being prepared when something else failed is not waited for.
+            // Unfinished preparations are not awaited after a failure.
             runtime.shutdown_background();
             result
         });

@@ -1,4 +1,4 @@
-//! What can be seen of a deployment from outside.
+//! Observes a deployment from outside.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,39 +12,36 @@ use serde_json::{Value, json};
 
 use crate::{Aws, AwsError, Execution};
 
-/// How often something is looked at that somebody waits for.
+/// Poll interval.
 const LOOK: Duration = Duration::from_millis(100);
-/// How many tasks ECS describes at once.
+/// Maximum number of tasks in one `DescribeTasks` call.
 const TASKS_DESCRIBED: usize = 100;
 
-/// A look at one deployment, its engine and its GitHub.
+/// Observes one deployment, its engine and its GitHub.
 #[derive(Clone, Debug)]
 pub struct Observer {
-    /// The engine.
     pub aws: Aws,
-    /// The GitHub stand-in's address.
+    /// URL of the GitHub stand-in.
     pub github: String,
-    /// The state machine's ARN.
+    /// ARN of the state machine.
     pub machine: String,
-    /// The cluster's name.
+    /// Name of the cluster.
     pub cluster: String,
-    /// The deployment's prefix.
+    /// Prefix of the deployment.
     pub prefix: String,
-    /// Where the tasks' logs are.
+    /// Directory of the tasks' logs.
     pub tasks: PathBuf,
 }
 
-/// A runner's task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Task {
-    /// Its ARN.
     pub arn: String,
-    /// What it printed.
+    /// The task's output.
     pub log: PathBuf,
 }
 
 impl Observer {
-    /// An execution of the deployment, if there is one of that name.
+    /// An execution of the deployment, if it exists.
     pub async fn execution(&self, name: &str) -> anyhow::Result<Option<Execution>> {
         let arn = self.execution_arn(name);
         let described = self
@@ -73,7 +70,6 @@ impl Observer {
         Ok(Some(Execution::read(&status, events)))
     }
 
-    /// The ARN of an execution.
     pub fn execution_arn(&self, name: &str) -> String {
         format!(
             "{}:{name}",
@@ -81,7 +77,6 @@ impl Observer {
         )
     }
 
-    /// The name of a job's first execution.
     pub fn execution_name(&self, job: &Job) -> anyhow::Result<ExecutionName> {
         Ok(ExecutionName::first(
             &job.repository.parse()?,
@@ -89,13 +84,13 @@ impl Observer {
         ))
     }
 
-    /// Waits until a job's first execution is over.
+    /// Waits until a job's first execution has ended.
     pub async fn first_execution(&self, job: &Job, limit: Duration) -> anyhow::Result<Execution> {
         self.ended(&self.execution_name(job)?.to_string(), limit)
             .await
     }
 
-    /// Waits until an execution is over.
+    /// Waits until an execution has ended.
     pub async fn ended(&self, name: &str, limit: Duration) -> anyhow::Result<Execution> {
         let mut last = None;
         let found = self
@@ -106,13 +101,13 @@ impl Observer {
             .await?;
         found.with_context(|| {
             format!(
-                "execution {name} was not over within {} s: {last:#?}",
+                "execution {name} did not end within {} s: {last:#?}",
                 limit.as_secs()
             )
         })
     }
 
-    /// Looks until there is something to be seen, or the limit is over.
+    /// Polls until there is a value, or the limit expires.
     pub async fn wait<T>(
         &self,
         limit: Duration,
@@ -140,12 +135,12 @@ impl Observer {
         .await
     }
 
-    /// Everything that GitHub knows.
+    /// The whole state of the GitHub stand-in.
     pub async fn github(&self) -> anyhow::Result<Snapshot> {
         self.standin(reqwest::Method::GET, "state", None).await
     }
 
-    /// A job as GitHub sees it.
+    /// The job at GitHub.
     pub async fn job(&self, id: u64) -> anyhow::Result<Job> {
         self.standin(reqwest::Method::GET, &format!("jobs/{id}"), None)
             .await
@@ -175,7 +170,6 @@ impl Observer {
         serde_json::from_str(&text).with_context(|| format!("{url} answered {text}"))
     }
 
-    /// The task that an ARN means.
     pub fn task(&self, arn: &str) -> Task {
         let id = arn.rsplit('/').next().unwrap_or(arn);
         Task {
@@ -184,8 +178,8 @@ impl Observer {
         }
     }
 
-    /// What should not be there when all jobs are done: parameters of runners, registered runners,
-    /// tasks, executions. A line for each.
+    /// What should not exist when all jobs are done: runner parameters, registered runners, tasks,
+    /// executions. One line each.
     pub async fn leftovers(&self) -> anyhow::Result<Vec<String>> {
         let mut left = self.parameters().await?;
         left.extend(
@@ -209,7 +203,7 @@ impl Observer {
         Ok(left)
     }
 
-    /// Waits until nothing is left over; what still is when the limit is over.
+    /// Waits until nothing is left; returns the rest when the limit expires.
     pub async fn settled(&self, limit: Duration) -> anyhow::Result<Vec<String>> {
         let mut left = Vec::new();
         self.wait(limit, async || {
@@ -224,7 +218,7 @@ impl Observer {
         let path = format!("/{}/runners", self.prefix);
         let input = json!({ "Path": path, "Recursive": true });
         let found = self.aws.ssm("GetParametersByPath", input).await?;
-        // The path's last part is what protects a parameter; it is nobody's business.
+        // The last part of the path protects a parameter, so it is not shown.
         let names = found["Parameters"].as_array().into_iter().flatten();
         Ok(names
             .filter_map(|parameter| parameter["Name"].as_str()?.rsplit_once('/'))
@@ -232,7 +226,7 @@ impl Observer {
             .collect())
     }
 
-    /// The ARNs of the tasks that are not stopped.
+    /// ARNs of the tasks that are not stopped.
     pub async fn tasks(&self) -> anyhow::Result<Vec<String>> {
         let found = self
             .aws
@@ -241,7 +235,7 @@ impl Observer {
         Ok(texts(&found["taskArns"]))
     }
 
-    /// The ARNs of the tasks that run a runner and are not stopped.
+    /// ARNs of the runner tasks that are not stopped.
     pub async fn tasks_of(&self, runner: &str) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
         for some in self.tasks().await?.chunks(TASKS_DESCRIBED) {
@@ -263,13 +257,13 @@ impl Observer {
             .collect())
     }
 
-    /// Whether GitHub is done with a job.
+    /// Whether the job has completed.
     pub async fn is_completed(&self, job: u64) -> anyhow::Result<bool> {
         Ok(self.job(job).await?.status == JobStatus::Completed)
     }
 }
 
-/// The runner that a task runs, by the agent's environment in its overrides.
+/// A task's runner name, from the agent's environment in the overrides.
 pub fn runner_of(task: &Value) -> Option<String> {
     let containers = task["overrides"]["containerOverrides"].as_array()?.iter();
     let mut variables = containers

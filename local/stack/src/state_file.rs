@@ -1,4 +1,4 @@
-//! How a second terminal finds the running stack.
+//! Lets a second terminal find the running stack.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use local_stack::{Aws, Observer};
 use serde::{Deserialize, Serialize};
 use tooling::Checkout;
 
-/// Where the running stack is reached.
+/// Addresses of the running stack.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StateFile {
@@ -21,12 +21,12 @@ pub(crate) struct StateFile {
     tasks: PathBuf,
 }
 
-/// The file, as long as the stack runs.
+/// The file exists while the stack runs.
 #[derive(Debug)]
 pub(crate) struct Published(PathBuf);
 
 impl StateFile {
-    /// Writes down where a stack is reached.
+    /// Writes the addresses of a stack.
     pub(crate) fn publish(checkout: &Checkout, observer: &Observer) -> anyhow::Result<Published> {
         let file = checkout.stack_file();
         let content = Self {
@@ -43,19 +43,17 @@ impl StateFile {
         Ok(Published(file))
     }
 
-    /// Finds the stack that is running.
+    /// Finds the running stack.
     pub(crate) fn find(checkout: &Checkout) -> anyhow::Result<Observer> {
         let file = checkout.stack_file();
         let found = fs::read(&file)
             .ok()
             .and_then(|text| serde_json::from_slice::<Self>(&text).ok());
-        // A stack that was killed leaves its file.
+        // A killed stack leaves its file.
         let Some(state) =
             found.filter(|state| Path::new("/proc").join(state.pid.to_string()).exists())
         else {
-            bail!(
-                "no local stack is running here; start one in another terminal: cargo xtask local"
-            );
+            bail!("no local stack is running; start one in another terminal: cargo xtask local");
         };
         Ok(Observer {
             aws: Aws::new(&state.endpoint)?,
@@ -70,7 +68,7 @@ impl StateFile {
 
 impl Drop for Published {
     fn drop(&mut self) {
-        // A file left behind names a process that is gone, and is then ignored.
+        // A leftover file names a process that is gone, so it is ignored.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask local`: everything, started in order, shown, and stopped.
+//! `cargo xtask local`: starts everything in order, shows the jobs, and stops everything.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::follow::{Report, follow, heading};
 use crate::state_file::StateFile;
 
 const REPOSITORY: &str = "octo/hello";
-/// What follows a job's end by event, such as a cancelled runner's task, may take this long.
+/// Limit for what events do after a job's end, such as stopping a cancelled runner's task.
 const SETTLE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Runs the stack; true if all jobs succeeded and nothing was left over.
+/// Runs the stack; returns whether all jobs succeeded and nothing is left over.
 pub(crate) async fn run(options: &StackOptions) -> anyhow::Result<bool> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     progress.say("Starting");
-    // Ctrl-C at any moment: dropping the future drops what it has started.
+    // Ctrl-C at any moment: dropping the future drops everything that it started.
     let (engine, deployment) = tokio::select! {
         started = start(&progress, &checkout, options) => started?,
         signal = tokio::signal::ctrl_c() => { signal?; return Ok(false); }
@@ -106,7 +106,7 @@ async fn blocking<T: Send + 'static>(
         .context("a preparation crashed")?
 }
 
-/// Queues the jobs and shows them; then, unless once, everything that others queue.
+/// Queues and shows the jobs; then, without `--once`, shows all jobs that others queue.
 async fn show(
     progress: &Progress,
     checkout: &Checkout,
@@ -200,19 +200,19 @@ async fn summary(observer: &Observer, reports: &[Report], took: Duration) -> any
 }
 
 fn urls(observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {
-    println!("\nEverything stays up until Ctrl-C.");
+    println!("\nThe stack runs until Ctrl-C.");
     println!(
         "  AWS       {}  (region {REGION}, any credentials)",
         observer.aws.endpoint()
     );
     println!("  webhook   {}", deployment.output("WebhookUrl")?);
     println!(
-        "  GitHub    {0}  (what it knows: {0}/_standin/state)",
+        "  GitHub    {0}  (its state: {0}/_standin/state)",
         observer.github
     );
     println!("  logs      {}", observer.tasks.display());
     println!(
-        "\nAnother job, from a second terminal:\n  cargo xtask job --labels {} --run 'echo hello'",
+        "\nQueue another job from a second terminal:\n  cargo xtask job --labels {} --run 'echo hello'",
         labels().join(",")
     );
     Ok(())

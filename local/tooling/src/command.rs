@@ -1,4 +1,4 @@
-//! Running a program to its end.
+//! Runs a program to its end.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::Step;
 
-/// How much of a failed program's output is shown: enough for a compiler's error.
+/// Number of lines of a failed program's output to show: enough for a compiler error.
 const SHOWN: usize = 40;
 
 enum Line {
@@ -16,8 +16,8 @@ enum Line {
     Err(String),
 }
 
-/// Runs a program to its end, its last line of output as the step's note, and returns what it wrote
-/// to stdout. Fails with the end of its output where it didn't end with 0.
+/// Runs a program to its end and returns its stdout. Shows its last output line as the step's note.
+/// A failure has the end of its output.
 pub fn run(step: &Step, command: &mut Command) -> anyhow::Result<String> {
     let name = shown(command);
     let mut child = command
@@ -25,7 +25,7 @@ pub fn run(step: &Step, command: &mut Command) -> anyhow::Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("`{name}` could not be started"))?;
+        .with_context(|| format!("cannot start `{name}`"))?;
     let (send, lines) = mpsc::channel();
     let readers = [
         child
@@ -48,7 +48,7 @@ pub fn run(step: &Step, command: &mut Command) -> anyhow::Result<String> {
         all.push(text);
     }
     for reader in readers.into_iter().flatten() {
-        // A reader has nothing to tell beyond its lines.
+        // A reader only returns lines.
         let _ = reader.join();
     }
     let status = child
@@ -76,7 +76,7 @@ fn read(
     })
 }
 
-/// A command as a person would type it, without its path.
+/// A command as typed, without its program's path.
 pub fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let program = program.file_name().unwrap_or(command.get_program());

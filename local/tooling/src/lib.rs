@@ -1,5 +1,4 @@
-//! What the repository's tools share: where things are, how long they take, and running other
-//! people's programs without hiding what those say.
+//! Shared by the repository's tools: paths, progress, and running programs with their output.
 
 mod command;
 mod exit;

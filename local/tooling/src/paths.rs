@@ -1,4 +1,4 @@
-//! Where everything is, and what is made where.
+//! Paths of sources and build products.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::{fs, io};
 
 use anyhow::Context;
 
-/// The repository's files, and the places of what is made from them.
+/// The repository's files and build products.
 #[derive(Clone, Debug)]
 pub struct Checkout {
     root: PathBuf,
 }
 
 impl Checkout {
-    /// The repository that this was compiled in.
+    /// The repository of this build.
     pub fn here() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         Self {
@@ -22,12 +22,10 @@ impl Checkout {
         }
     }
 
-    /// A file or directory of the repository.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
 
-    /// The root of the repository.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -63,22 +61,22 @@ impl Checkout {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
     }
 
-    /// What the local stack is made of, and what it leaves for a look.
+    /// Build products, state and logs of the local stack.
     pub fn local(&self) -> PathBuf {
         self.target().join("local")
     }
 
-    /// A Python environment of that name.
+    /// A Python virtual environment.
     pub fn venv(&self, name: &str) -> PathBuf {
         self.local().join(format!("venv-{name}"))
     }
 
-    /// A program of a Python environment.
+    /// A program in a Python virtual environment.
     pub fn venv_program(&self, venv: &str, program: &str) -> PathBuf {
         self.venv(venv).join("bin").join(program)
     }
 
-    /// The handlers' programs for the local stack, each as `NAME/bootstrap`.
+    /// The handlers for the local stack, each as `NAME/bootstrap`.
     pub fn handlers(&self) -> PathBuf {
         self.local().join("lambda")
     }
@@ -88,24 +86,24 @@ impl Checkout {
         self.handlers().join("agent/bootstrap")
     }
 
-    /// Handlers and agent as they are deployed, for this machine's processor.
+    /// Handlers and agent as they are deployed, for this machine's architecture.
     pub fn deployed(&self) -> PathBuf {
-        // cargo-lambda takes every program for a function's: the agent is among them.
+        // cargo-lambda treats every program as a function, including the agent.
         self.local().join("deployed")
     }
 
-    /// A program of ours as `cargo build` makes it.
+    /// A program built with `cargo build`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.target().join("debug").join(name)
     }
 
-    /// Where the running local stack says how it is reached.
+    /// File with the addresses of the running local stack.
     pub fn stack_file(&self) -> PathBuf {
         self.local().join("stack.json")
     }
 }
 
-/// A processor that functions run on.
+/// CPU architecture of the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
     /// AWS Graviton.
@@ -115,7 +113,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// This machine's.
+    /// This machine's architecture.
     pub fn here() -> Self {
         if cfg!(target_arch = "aarch64") {
             Self::Arm64
@@ -124,7 +122,7 @@ impl Architecture {
         }
     }
 
-    /// The static target that functions and agent are built for.
+    /// The static target of functions and agent.
     pub fn triple(self) -> &'static str {
         match self {
             Self::Arm64 => "aarch64-unknown-linux-musl",
@@ -132,7 +130,7 @@ impl Architecture {
         }
     }
 
-    /// The label that runners of this architecture carry.
+    /// The runner label of this architecture.
     pub fn label(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",

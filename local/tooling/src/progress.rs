@@ -1,22 +1,21 @@
-//! Says what is going on and how long it has taken.
+//! Shows progress and durations.
 //!
-//! On a terminal the steps under way are redrawn in place; elsewhere each step is a line when it
-//! begins, a line now and then while it lasts, and a line when it ends. Everything goes to stderr, so
-//! that stdout stays free for results.
+//! A terminal redraws the running steps in place. Otherwise each step prints a line at its start,
+//! at intervals, and at its end. Everything goes to stderr, so that stdout has only results.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a terminal is redrawn.
+/// Redraw interval of a terminal.
 const FRAME: Duration = Duration::from_millis(120);
-/// How often a step says that it is still at it where nothing can be redrawn.
+/// Interval of reports without a terminal.
 const REMINDER: Duration = Duration::from_secs(20);
 const SPINNER: [char; 8] = ['⣷', '⣯', '⣟', '⡿', '⢿', '⣻', '⣽', '⣾'];
-/// What is assumed of a terminal that doesn't tell.
+/// Assumed width of an unknown terminal.
 const COLUMNS: usize = 80;
 
-/// The steps under way. Cheap to clone; all clones show on one screen.
+/// The running steps. Clones share one screen.
 #[derive(Clone, Debug)]
 pub struct Progress {
     screen: Arc<Mutex<Screen>>,
@@ -28,7 +27,7 @@ struct Screen {
     terminal: bool,
     running: Vec<Running>,
     next: usize,
-    /// Lines drawn that the next drawing replaces.
+    /// Lines that the next drawing replaces.
     drawn: usize,
     frame: usize,
 }
@@ -42,7 +41,7 @@ struct Running {
     reminded: Instant,
 }
 
-/// A step under way. Dropped without a word, it counts as failed.
+/// A running step. If it is dropped without a result, it failed.
 #[derive(Debug)]
 pub struct Step {
     progress: Progress,
@@ -53,7 +52,6 @@ pub struct Step {
 }
 
 impl Progress {
-    /// Shows on stderr.
     pub fn new() -> Self {
         let screen = Arc::new(Mutex::new(Screen {
             hidden: false,
@@ -74,7 +72,7 @@ impl Progress {
         Self { screen }
     }
 
-    /// Shows nothing: for work beside programs that write to the screen themselves.
+    /// Shows nothing, for work beside programs that write to the screen themselves.
     pub fn hidden() -> Self {
         Self {
             screen: Arc::new(Mutex::new(Screen {
@@ -88,7 +86,6 @@ impl Progress {
         }
     }
 
-    /// Begins a step.
     pub fn step(&self, label: impl Into<String>) -> Step {
         let label = label.into();
         let now = Instant::now();
@@ -114,7 +111,7 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a permanent line.
     pub fn say(&self, line: &str) {
         lock(&self.screen).print(line);
     }
@@ -127,7 +124,7 @@ impl Default for Progress {
 }
 
 impl Step {
-    /// What the step is at; replaces the last note.
+    /// Sets the step's note.
     pub fn note(&self, note: &str) {
         if let Some(running) = lock(&self.progress.screen)
             .running
@@ -138,17 +135,16 @@ impl Step {
         }
     }
 
-    /// How long it has taken so far.
     pub fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
 
-    /// It went well; `detail` is shown beside it.
+    /// The step succeeded; shows `detail`.
     pub fn done(mut self, detail: &str) {
         self.close('✔', detail);
     }
 
-    /// It went wrong.
+    /// The step failed.
     pub fn failed(mut self, detail: &str) {
         self.close('✘', detail);
     }
@@ -214,7 +210,7 @@ impl Screen {
             eprintln!("  {spinner} {line}");
         }
         self.drawn = self.running.len();
-        // A screen that can't be written to is nobody's loss.
+        // A failed write to the screen has no effect.
         let _ = std::io::stderr().flush();
     }
 }
@@ -237,7 +233,7 @@ fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
     screen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A duration as a person reads it: `0.4 s`, `12 s`, `3 min 05 s`.
+/// A duration in readable form: `0.4 s`, `12 s`, `3 min 05 s`.
 pub fn seconds(time: Duration) -> String {
     let whole = time.as_secs();
     match whole {

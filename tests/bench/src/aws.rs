@@ -188,10 +188,7 @@ impl Account {
                         "runtimePlatform": { "cpuArchitecture": "X86_64" },
                         "containerDefinitions": [{ "name": "runner" }],
                     },
-                    "tags": [
-                        { "key": "GH:labels", "value": offered(number.unwrap_or_default()) },
-                        { "key": "fargate-runners:prefix", "value": "fargate-runners" },
-                    ],
+                    "tags": [{ "key": "GH:labels", "value": offered(number.unwrap_or_default()) }],
                 }))
             }
             "ecs:ListTasks" => done(json!({ "taskArns": [] })),

@@ -9,9 +9,8 @@ use protocol::ExecutionName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateMachineArn(String);
 
-/// Text that is no such ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not a state machine's ARN; give arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")]
+#[error("not a state machine's ARN: use arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")]
 pub struct NotAStateMachine;
 
 impl FromStr for StateMachineArn {

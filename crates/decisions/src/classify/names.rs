@@ -1,12 +1,12 @@
-//! Cuts out of a text what was named, not said.
+//! Removes names from a text.
 
 use super::phrases::TABLE;
 
-/// What stands for a name, or for several in a row.
+/// Replaces a name, or several consecutive names.
 const NAME: &str = "·";
-/// The longest quotation or list that is taken for a name. Longer ones are prose.
+/// The longest quotation or list that counts as a name. Longer ones are prose.
 const LONGEST: usize = 512;
-/// After these words stands a name, even one that looks like a word: `pull access denied for busybox`.
+/// A name follows these words, even if it looks like a word: `pull access denied for busybox`.
 const INTRODUCED_BY: &[&[&str]] = &[
     &["denied", "for"],
     &["manifest", "for"],
@@ -15,12 +15,12 @@ const INTRODUCED_BY: &[&[&str]] = &[
     &["container", "named"],
 ];
 
-/// The words of a text in lower case, one space apart, without punctuation and with [`NAME`] in the
-/// place of names: image references, ARNs, addresses, ids, digests, numbers, quotations.
+/// The words of a text in lower case, one space apart, without punctuation, with [`NAME`] in place
+/// of names: image references, ARNs, addresses, ids, digests, numbers, quotations.
 pub(super) fn cut(text: &str) -> String {
     let text = without_spans(&text.replace('’', "'"));
     let mut words: Vec<String> = Vec::new();
-    // A colon ends what introduces a name: `failed to resolve ref: not found`.
+    // A colon ends the introduction of a name: `failed to resolve ref: not found`.
     let mut ended = false;
     for token in text.split(|c: char| c.is_whitespace() || ",;(){}<>|".contains(c)) {
         let Some(word) = word(token) else { continue };
@@ -37,10 +37,10 @@ pub(super) fn cut(text: &str) -> String {
     words.join(" ")
 }
 
-/// One token as a word, or as [`NAME`]. Nothing if it is only punctuation.
+/// A token as a word or as [`NAME`]; `None` for punctuation.
 fn word(token: &str) -> Option<String> {
     let bare = token.trim_matches(|c: char| ":.!?*\\".contains(c));
-    // ECS spells what an instance lacks in capitals; an image reference has none.
+    // ECS writes what an instance lacks in capitals; an image reference has none.
     if bare.starts_with("RESOURCE:") {
         return Some("resource·".to_owned());
     }
@@ -56,7 +56,7 @@ fn word(token: &str) -> Option<String> {
     Some(lower)
 }
 
-/// References, ids, hosts and numbers have something in them that a word of prose has not.
+/// References, ids, hosts and numbers contain characters that a word of prose does not.
 fn looks_like_a_name(word: &str) -> bool {
     word.chars()
         .any(|c| !(c.is_ascii_alphabetic() || c == '\''))
@@ -69,9 +69,8 @@ fn is_in_a_phrase(word: &str) -> bool {
         .any(|phrase| phrase.words.split(' ').any(|known| known == word))
 }
 
-/// Without quotations in single quotes or backticks and without lists in brackets: AWS puts values
-/// there. Double quotes are kept: errors that are passed on stand between them, and what is a name
-/// between them is one token.
+/// Removes quotations in single quotes or backticks and lists in brackets, where AWS puts values.
+/// Keeps double quotes: nested errors stand between them, and a name between them is one token.
 fn without_spans(text: &str) -> String {
     let mut left = String::with_capacity(text.len());
     let mut rest = text;
@@ -100,7 +99,7 @@ fn without_spans(text: &str) -> String {
     left
 }
 
-/// Where a quotation ends: at a quote that no letter follows (`'can't'` goes on).
+/// End of a quotation: a quote that no letter follows (`'can't'` continues).
 fn closing(text: &str, quote: char) -> Option<usize> {
     text.char_indices()
         .filter(|(_, c)| *c == quote)

@@ -1,48 +1,47 @@
-//! What ECS, EC2, containerd and registries say, and what it means.
+//! The phrases of ECS, EC2, containerd and registries, and their meanings.
 //!
-//! A phrase is in lower case, without punctuation, as [`cut`](super::names::cut) leaves a text, and is
-//! found only as whole words. `·` stands where a name stood. A new phrase needs a source: AWS's page,
-//! a recorded answer, a public report that quotes it, or the code that words it.
+//! A phrase is in lower case without punctuation, as [`cut`](super::names::cut) leaves a text, and
+//! matches only whole words. `·` stands for a name. A new phrase needs a source: AWS's page, a
+//! recorded response, a public report that quotes it, or the code that produces it.
 
-/// What a phrase says.
+/// The meaning of a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// Refused for its rate, by ECS or by EC2 where ECS asks it. Passes within seconds or minutes.
+    /// ECS throttled the call, or EC2 throttled ECS. Ends within seconds or minutes.
     Throttled,
-    /// No capacity, no address, a quota of what runs at once. Passes as other tasks end, elsewhere sooner.
+    /// No capacity, no address, or a concurrency quota. Ends when other tasks end; another place
+    /// may have room.
     NoRoom,
     /// The capacity was taken back before the runner had a job.
     TakenBack,
     /// The task needed more memory than it has.
     OutOfMemory,
-    /// A subnet or security group that does not exist, or does not fit the other.
+    /// A subnet or security group does not exist, or they do not belong together.
     NoNetwork,
-    /// A permission is missing: the state machine's, the execution role's or the task role's.
+    /// A missing permission: of the state machine's, the execution's or the task's role.
     Denied,
-    /// A request that will be refused again, whoever sends it.
+    /// An invalid request, which would be rejected again.
     Malformed,
-    /// The failure is one of pulling the image; the phrases below say which.
+    /// An image pull failed; other phrases say why.
     Pull,
-    /// The other side was not reached, was busy or broke off. Passes.
+    /// The other side was unreachable, busy or disconnected. Transient.
     Transport,
-    /// The registry refuses, or the image is not for this platform: somebody must change something.
+    /// The registry rejects the pull, or the image is for another platform. Permanent.
     PullRefused,
-    /// No such image, or not yet: a registry says the same of one that it hides.
+    /// No such image, or not yet: a registry says the same about an image that it hides.
     PullMissing,
-    /// The task was not brought up, for a reason that may pass.
+    /// The task did not start, for a reason that may be transient.
     NotStarted,
 }
 
-/// Words that say something.
+/// A phrase.
 pub(super) struct Phrase {
-    /// What they say.
     pub(super) says: Says,
-    /// The words.
     pub(super) words: &'static str,
-    /// Who words it so.
+    /// Its source.
     #[cfg_attr(
         not(test),
-        allow(dead_code, reason = "read by people, and by the tests")
+        allow(dead_code, reason = "documentation, and used by the tests")
     )]
     pub(super) source: &'static str,
 }
@@ -96,9 +95,9 @@ const FARGATE_SIZE: &str =
 const BATCH: &str = "https://github.com/dagster-io/dagster/blob/master/python_modules/libraries/dagster-aws/dagster_aws/ecs/utils.py";
 const SLR: &str = "https://github.com/jonrau1/ElectricEye/issues/9";
 
-/// Every phrase there is, by what it says.
+/// All phrases, by meaning.
 pub(super) const TABLE: &[Phrase] = &[
-    // Throttled. Refused for its rate, by ECS or by EC2 where ECS asks it. Passes within seconds or minutes.
+    // Throttled: ECS throttled the call, or EC2 throttled ECS.
     phrase(Says::Throttled, "rate exceeded", STEP_FUNCTIONS),
     phrase(Says::Throttled, "throttlingexception", STEP_FUNCTIONS),
     phrase(Says::Throttled, "throttling", SECURITY_GROUP),
@@ -110,7 +109,7 @@ pub(super) const TABLE: &[Phrase] = &[
     phrase(Says::Throttled, "requestthrottled", THROTTLING),
     phrase(Says::Throttled, "slowdown", EC2),
     phrase(Says::Throttled, "operations are being throttled", SERVICE),
-    // NoRoom. No capacity, no address, a quota of what runs at once. Passes as other tasks end, elsewhere sooner.
+    // NoRoom: no capacity, no address, or a concurrency quota.
     phrase(Says::NoRoom, "capacity is unavailable", SERVICE),
     phrase(Says::NoRoom, "capacity unavailable", SERVICE),
     phrase(Says::NoRoom, "no capacity", SERVICE),
@@ -169,11 +168,11 @@ pub(super) const TABLE: &[Phrase] = &[
         "attach network interface to unused device index",
         START,
     ),
-    // TakenBack. The capacity was taken back before the runner had a job.
+    // TakenBack: the capacity was taken back before the runner had a job.
     phrase(Says::TakenBack, "spot task was interrupted", SPOT),
     phrase(Says::TakenBack, "spotinterruptionerror", STOPPED),
     phrase(Says::TakenBack, "spotinterruption", SPOT),
-    // OutOfMemory. The task needed more memory than it has.
+    // OutOfMemory: the task needed more memory than it has.
     phrase(Says::OutOfMemory, "outofmemoryerror", STOPPED),
     phrase(Says::OutOfMemory, "outofmemory", STOPPED),
     phrase(
@@ -181,7 +180,7 @@ pub(super) const TABLE: &[Phrase] = &[
         "container killed due to memory usage",
         STOPPED,
     ),
-    // NoNetwork. A subnet or security group that does not exist, or does not fit the other.
+    // NoNetwork: a subnet or security group does not exist, or they do not belong together.
     phrase(
         Says::NoNetwork,
         "subnet id · does not exist",
@@ -211,7 +210,7 @@ pub(super) const TABLE: &[Phrase] = &[
         EC2,
     ),
     phrase(Says::NoNetwork, "subnets can not be empty", MOTO),
-    // Denied. A permission is missing: the state machine's, the execution role's or the task role's.
+    // Denied: a missing permission.
     phrase(Says::Denied, "not authorized to perform", IAM),
     phrase(Says::Denied, "is not authorized", IAM),
     phrase(Says::Denied, "accessdenied", IAM),
@@ -221,7 +220,7 @@ pub(super) const TABLE: &[Phrase] = &[
     phrase(Says::Denied, "no identity based policy allows", IAM),
     phrase(Says::Denied, "unable to assume the role", ROLE),
     phrase(Says::Denied, "access to kms is not allowed", KMS),
-    // Malformed. A request that will be refused again, whoever sends it.
+    // Malformed: an invalid request, which would be rejected again.
     phrase(Says::Malformed, "taskdefinition is inactive", RUN_TASK),
     phrase(Says::Malformed, "taskdefinition not found", PROVISIONING),
     phrase(Says::Malformed, "unable to describe task definition", MOTO),
@@ -287,7 +286,7 @@ pub(super) const TABLE: &[Phrase] = &[
     phrase(Says::Malformed, "duplicate tag keys", RUN_TASK),
     phrase(Says::Malformed, "contains invalid characters", RUN_TASK),
     phrase(Says::Malformed, "can not have more than", RUN_TASK),
-    // Pull. The failure is one of pulling the image; the phrases below say which.
+    // Pull: an image pull failed; other phrases say why.
     phrase(Says::Pull, "cannotpullcontainererror", PULL),
     phrase(Says::Pull, "cannotpullcontainer", PULL),
     phrase(Says::Pull, "cannotpullecrcontainererror", PULL),
@@ -302,7 +301,7 @@ pub(super) const TABLE: &[Phrase] = &[
     phrase(Says::Pull, "failed to resolve ref", PULL),
     phrase(Says::Pull, "failed to resolve reference", CONTAINERD),
     phrase(Says::Pull, "error pulling image", PULL),
-    // Transport. The other side was not reached, was busy or broke off. Passes.
+    // Transport: the other side was unreachable, busy or disconnected. Transient.
     phrase(Says::Transport, "i/o timeout", GO_NET),
     phrase(Says::Transport, "no such host", GO_NET),
     phrase(Says::Transport, "connection refused", GO_NET),
@@ -363,7 +362,7 @@ pub(super) const TABLE: &[Phrase] = &[
         "invalid memory address or nil pointer dereference",
         PULL,
     ),
-    // PullRefused. The registry refuses, or the image is not for this platform: somebody must change something.
+    // PullRefused: the registry rejects the pull, or the image is for another platform. Permanent.
     phrase(Says::PullRefused, "forbidden", FORBIDDEN),
     phrase(Says::PullRefused, "unauthorized", UNAUTHORIZED),
     phrase(Says::PullRefused, "no basic auth credentials", ECR),
@@ -386,7 +385,7 @@ pub(super) const TABLE: &[Phrase] = &[
         "does not match the current platform",
         PULL,
     ),
-    // PullMissing. No such image, or not yet: a registry says the same of one that it hides.
+    // PullMissing: no such image, or not yet.
     phrase(Says::PullMissing, "not found", PULL),
     phrase(Says::PullMissing, "manifest unknown", REGISTRY),
     phrase(Says::PullMissing, "manifest_unknown", REGISTRY),
@@ -407,7 +406,7 @@ pub(super) const TABLE: &[Phrase] = &[
         "check that the role has the permissions to pull images",
         PULL,
     ),
-    // NotStarted. The task was not brought up, for a reason that may pass.
+    // NotStarted: the task did not start, for a reason that may be transient.
     phrase(Says::NotStarted, "resourceinitializationerror", INIT),
     phrase(Says::NotStarted, "resourcenotfoundexception", STOPPED),
     phrase(Says::NotStarted, "internalerror", STOPPED),

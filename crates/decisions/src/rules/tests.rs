@@ -186,7 +186,7 @@ fn unpicked_runners_blame_the_group_only_where_others_were_picked_up_meanwhile()
         let blames = cause.contains("most likely the runner group");
         assert_eq!(blames, others == Some(true), "{cause}");
         assert!(
-            cause.contains("61 runners") && cause.contains("24 h"),
+            cause.contains("61 consecutive runners") && cause.contains("24 h"),
             "{cause}"
         );
         assert!(cause.contains("re-run"), "says what to do: {cause}");

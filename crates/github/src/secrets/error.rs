@@ -1,39 +1,31 @@
-//! Why there are no credentials.
+//! Errors of reading the credentials.
 
 use crate::{KeyError, SourceError};
 use protocol::Fault;
 
-/// Credentials that could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The environment is wrong.
     #[error(transparent)]
     Settings(#[from] runtime::settings::Error),
-    /// No client could be made.
     #[error("{0}")]
     Client(String),
-    /// SSM did not answer, or refused.
-    #[error("the GitHub App's credentials could not be read: {0}")]
+    #[error("cannot read the GitHub App's credentials: {0}")]
     Read(aws::Error),
-    /// A parameter is missing or empty.
     #[error(
-        "parameter {0} is missing or empty in SSM; write it as a SecureString (README, \"The GitHub App\")"
+        "SSM parameter {0} is missing or empty: run scripts/setup, which writes it as a SecureString"
     )]
     Missing(String),
-    /// What lies there is no App id or no key.
+    /// The value is not an App id or private key.
     #[error("{error} (in SSM: {app_id}, {private_key})")]
     Key {
-        /// The parameter that holds the id.
         app_id: String,
-        /// The parameter that holds the key.
         private_key: String,
-        /// What is wrong.
         error: KeyError,
     },
 }
 
 impl Error {
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Settings(_) | Self::Client(_) => Fault::BadConfiguration,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 const RANDOM_BYTES: usize = 16;
 
-/// The name of the parameter that holds one runner's registration.
+/// The path of one runner's registration parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ParameterPath {
@@ -17,7 +17,6 @@ pub struct ParameterPath {
     random: String,
 }
 
-/// Text that is not such a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not the path of a runner's registration (/<prefix>/runners/<runner name>/<32 hex digits>)"
@@ -25,7 +24,7 @@ pub struct ParameterPath {
 pub struct PathError(String);
 
 impl ParameterPath {
-    /// A path nobody can guess, for one runner.
+    /// Generates an unguessable path for a runner.
     pub fn mint(prefix: &str, runner: RunnerName) -> Result<Self, getrandom::Error> {
         use std::fmt::Write as _;
         let mut bytes = [0; RANDOM_BYTES];
@@ -42,12 +41,11 @@ impl ParameterPath {
         })
     }
 
-    /// Under which path the registrations of a deployment lie, without a trailing slash.
+    /// Path prefix of a deployment's registrations, without a trailing slash.
     pub fn root(prefix: &str) -> String {
         format!("/{}/runners", prefix.trim_matches('/'))
     }
 
-    /// Whose registration it is.
     pub fn runner(&self) -> &RunnerName {
         &self.runner
     }

@@ -1,14 +1,14 @@
-//! A runner that is registered.
+//! A registered runner.
 
 use serde::{Deserialize, Serialize};
 
-/// What `token` answers, and `cleanup` finds the runner by. In JSON its fields are in camel case.
+/// Result of `token`, with which `cleanup` finds the runner. JSON fields are in camel case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registered {
-    /// The runner's id at GitHub; null where it registers itself with a token.
+    /// The runner's id at GitHub; null if it registers itself with a token.
     pub runner_id: Option<u64>,
-    /// The App's installation that it was registered by.
+    /// The App's installation that registered it.
     pub installation_id: u64,
 }
 

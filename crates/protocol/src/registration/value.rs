@@ -1,8 +1,8 @@
-//! How a registration is written into one parameter.
+//! Encodes a registration as a parameter's value.
 //!
 //! A just-in-time configuration is base64 of JSON whose values are base64 again. It was measured at
 //! 4,088 characters for four labels, and a standard parameter holds 4,096. So the outer base64 is
-//! undone, the bytes are deflated, and that is written as base64: about a quarter shorter.
+//! decoded, and the deflated bytes are written as base64: about a quarter shorter.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -15,25 +15,24 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
-/// No configuration comes near this; a parameter that inflates further is not one of ours.
+/// Larger than any configuration; a parameter that inflates to more is not this system's.
 const INFLATED_LIMIT: u64 = 256 * 1024;
 
 const JIT: &str = "jit1:";
 const JIT_TEXT: &str = "jit1t:";
 const TOKEN: &str = "token1:";
 
-/// Text that must not be seen. Its `Debug` shows only its length.
+/// A secret. `Debug` shows only its length.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The secret itself; the one way to it, so that every use is found by this name.
+    /// The secret; the only access, so that every use is found by this name.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -48,9 +47,9 @@ impl fmt::Debug for Secret {
 /// What a runner needs to register itself, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// A just-in-time configuration, as GitHub's `encoded_jit_config` gives it.
+    /// A just-in-time configuration: GitHub's `encoded_jit_config`.
     Jit(Secret),
-    /// A registration token and what `config.sh` asks for besides.
+    /// A registration token and the other arguments of `config.sh`.
     Token(TokenRegistration),
 }
 
@@ -58,44 +57,41 @@ pub enum Registration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRegistration {
-    /// The repository's or organization's page (`https://github.com/octo/hello`).
+    /// Page of the repository or organization (`https://github.com/octo/hello`).
     pub url: String,
-    /// The registration token.
     pub token: Secret,
-    /// The runner's name.
     pub name: String,
-    /// The runner's labels, comma separated.
+    /// Comma separated.
     pub labels: String,
-    /// The runner group, where there is one to be named.
+    /// The runner group, if it has to be named.
     pub group: Option<String>,
 }
 
-/// A registration that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the registration could not be packed: {0}")]
+#[error("cannot compress the registration: {0}")]
 pub struct EncodeError(String);
 
-/// A parameter that holds no registration.
+/// A parameter without a valid registration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
     /// It starts with none of the known marks.
     #[error(
-        "the parameter holds no registration that this agent knows; rebuild the runner image from the deployed version"
+        "the parameter has no registration that this agent can read; rebuild the runner image from the deployed version"
     )]
     UnknownForm,
-    /// It starts right and goes on wrong.
+    /// A known mark with invalid contents.
     #[error("the registration in the parameter is damaged: {0}")]
     Damaged(&'static str),
 }
 
 impl Registration {
-    /// The parameter's value. The mark in front names the form, so that an agent from an older
-    /// image can say what it does not know.
+    /// The parameter's value. The mark at its start names the format, so that an agent from an
+    /// older image can report an unknown one.
     pub fn encode(&self) -> Result<Secret, EncodeError> {
         match self {
             Self::Jit(config) => {
                 let text = config.expose();
-                // Only what encodes back to the same characters may be undone.
+                // Decodes only what encodes back to the same characters.
                 let inner = STANDARD
                     .decode(text)
                     .ok()
@@ -156,7 +152,7 @@ fn inflate(packed: &str) -> Result<Vec<u8>, RegistrationError> {
         .read_to_end(&mut bytes)
         .map_err(|_| RegistrationError::Damaged("not deflated"))?;
     if bytes.len() as u64 > INFLATED_LIMIT {
-        return Err(RegistrationError::Damaged("it inflates without end"));
+        return Err(RegistrationError::Damaged("it inflates beyond the limit"));
     }
     Ok(bytes)
 }

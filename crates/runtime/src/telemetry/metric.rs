@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-/// The CloudWatch namespace of all our metrics.
+/// The CloudWatch namespace of all metrics.
 pub const NAMESPACE: &str = "FargateRunners";
 
-/// The dimension every metric has: two deployments in one account stay apart.
+/// Dimension of every metric; separates two deployments in one account.
 const DEPLOYMENT: &str = "Deployment";
 
 macro_rules! metrics {
@@ -18,20 +18,17 @@ macro_rules! metrics {
         }
 
         impl Metric {
-            /// Every metric there is.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its name in CloudWatch.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
 
-            /// Its unit in CloudWatch.
             pub const fn unit(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($unit),)+ }
             }
 
-            /// The dimension it is split by besides the deployment.
+            /// Its dimension besides the deployment.
             pub const fn dimension(self) -> Option<&'static str> {
                 match self { $(Self::$variant => { let _d: Option<&'static str> = None; $(let _d = Some(stringify!($dimension));)? _d })+ }
             }
@@ -68,18 +65,8 @@ metrics! {
     JobsWaitingTooLong: Count,
     /// Days since a successor was released to the oldest runner version that task definitions name.
     RunnerVersionAgeDays: None,
-    /// Task definitions under the prefix that are no offers.
-    ForeignDefinitions: Count,
-    /// Families of task definitions that were not offered before.
-    NewFamilies: Count,
-    /// Runners of ours that run a job of a repository that is not served.
-    RunnersTakenByStrangers: Count,
-    /// Webhooks that GitHub signed and that were taken.
-    WebhooksTaken: Count,
-    /// Requests that nobody signed.
-    WebhooksUnsigned: Count,
-    /// Webhooks that GitHub signed and that could not be used or taken.
-    WebhooksUnusable: Count,
+    /// Webhooks that were refused or could not be taken.
+    WebhookErrors: Count,
     /// Events put into the overflow queue.
     KeptEvents: Count,
     /// Queued jobs that this deployment does not serve, by what speaks against it.
@@ -93,7 +80,6 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics of the deployment of this id.
     pub fn new(deployment: &impl ToString) -> Self {
         Self {
             deployment: deployment.to_string(),
@@ -105,7 +91,7 @@ impl Metrics {
         self.write(metric, value, None);
     }
 
-    /// Emits one value with the value of the metric's own dimension.
+    /// Emits one value with a value of the metric's own dimension.
     pub fn split(&self, metric: Metric, value: f64, by: &str) {
         self.write(metric, value, Some(by));
     }
@@ -116,7 +102,7 @@ impl Metrics {
     }
 }
 
-/// The log line that carries one value.
+/// The log line of one value.
 pub fn line(
     deployment: &str,
     metric: Metric,

@@ -1,4 +1,4 @@
-//! The agent's own configuration.
+//! The agent's settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,53 +10,53 @@ use crate::watch::Limits;
 
 const PARAMETER: Variable = Variable::required(
     "AGENT_PARAMETER",
-    "path of the SSM parameter that holds this runner's registration; `launch` sets it",
+    "path of the SSM parameter with this runner's registration; `launch` sets it",
 );
 const RUNNER: Variable = Variable::optional(
     "AGENT_RUNNER",
-    "the runner's name, for the log; read off the path if not set",
+    "the runner's name in the log; taken from the path if not set",
 );
 const EXECUTION: Variable = Variable::optional(
     "AGENT_EXECUTION",
-    "the execution this runner was started for, for the log",
+    "the execution that started this runner, for the log",
 );
 const IDLE_LIMIT: Variable = Variable::with_default(
     "AGENT_IDLE_LIMIT_SECONDS",
     "300",
-    "how long the listener may listen without a job before the agent shuts it down",
+    "seconds that the listener may listen without a job before the agent ends it",
 );
 const CONNECT_LIMIT: Variable = Variable::with_default(
     "AGENT_CONNECT_LIMIT_SECONDS",
     "180",
-    "how long the listener may take until it listens before the agent shuts it down as without a connection to GitHub",
+    "seconds until the listener must listen; then the agent ends it as `NoConnection`",
 );
 const LINGER_LIMIT: Variable = Variable::with_default(
     "AGENT_LINGER_LIMIT_SECONDS",
     "180",
-    "how long the listener may go on after its job has ended, or after the job's worker process has vanished, before the agent shuts it down",
+    "seconds that the listener may run after its job, or after its job's worker process disappeared, before the agent ends it",
 );
 const STOP_LIMIT: Variable = Variable::with_default(
     "AGENT_STOP_LIMIT_SECONDS",
     "110",
-    "how long an orderly shutdown may take before the listener is killed; keep it under the container's stopTimeout",
+    "seconds from the shutdown request until the agent kills the listener; keep it below the container's stopTimeout",
 );
 const SAMPLE: Variable = Variable::with_default(
     "AGENT_SAMPLE_SECONDS",
     "60",
-    "how often memory and processes are looked at and written to the log",
+    "seconds between log entries about memory and processes",
 );
 const CGROUP: Variable = Variable::with_default(
     "AGENT_CGROUP",
     "/sys/fs/cgroup",
-    "directory that the container's memory is accounted in (cgroup v2 or v1)",
+    "cgroup directory of the container's memory (cgroup v2 or v1)",
 );
 const RUNNER_HOME: Variable = Variable::with_default(
     "AGENT_RUNNER_HOME",
     "/home/runner",
-    "directory that `bin/Runner.Listener` lies in",
+    "directory that contains `bin/Runner.Listener`",
 );
 
-/// Every variable the agent reads.
+/// Every variable that the agent reads.
 pub const VARIABLES: &[Variable] = &[
     PARAMETER,
     RUNNER,
@@ -72,7 +72,7 @@ pub const VARIABLES: &[Variable] = &[
     shared::AWS_ENDPOINT_URL,
 ];
 
-/// What one run of the agent is told.
+/// The settings of one run.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) parameter: ParameterPath,
@@ -94,7 +94,7 @@ impl Config {
                 linger: settings.seconds(&LINGER_LIMIT)?,
                 stop: settings.seconds(&STOP_LIMIT)?,
             },
-            // A look costs little, but not nothing.
+            // The shortest interval: a sample is cheap, but not free.
             sample: settings.seconds(&SAMPLE)?.max(Duration::from_secs(1)),
             cgroup: settings.text(&CGROUP)?.into(),
             home: settings.text(&RUNNER_HOME)?.into(),
@@ -116,7 +116,7 @@ impl Config {
     }
 }
 
-/// Who is speaking, as far as it is known before the configuration has been read.
+/// The runner's and the execution's name for the log, before the settings are validated.
 pub(crate) fn speaker(settings: &Settings) -> (Option<String>, Option<String>) {
     let named = || {
         settings
@@ -130,7 +130,7 @@ pub(crate) fn speaker(settings: &Settings) -> (Option<String>, Option<String>) {
     )
 }
 
-/// Whether a path is a file that somebody may execute.
+/// Whether the path is an executable file.
 pub(crate) fn executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata()

@@ -1,4 +1,4 @@
-//! The end of the runner's own diagnostics, for the log of a task that is about to vanish.
+//! Copies the end of the runner's own diagnostics to the log, before the task disappears.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::log::Log;
 
-/// The listener's log and its worker's; a third if it updated itself.
+/// The listener's log and its worker's; a third after an update.
 const FILES: usize = 3;
-/// Of each. Enough for a stack trace and what led to it, small enough to be read.
+/// Bytes of each file: enough for a stack trace and its context, short enough to read.
 const TAIL: u64 = 16 * 1024;
-/// Of the listener's own log, in search of a line near its end: what a worker wrote before it died
-/// comes after that line, and so does the good-bye to GitHub.
+/// Bytes of the listener's log that are searched for a line near its end. Only a dying worker's
+/// last lines and the goodbye to GitHub follow that line.
 const SEARCHED: u64 = 256 * 1024;
 
 /// Writes the end of the newest files to the log.
@@ -31,13 +31,13 @@ pub(crate) fn show(directory: &Path, log: &Log) {
             Err(error) => {
                 let fields =
                     json!({ "file": file.display().to_string(), "error": error.to_string() });
-                log.error("diagnostics of the runner could not be read", fields);
+                log.error("cannot read the runner's diagnostics", fields);
             }
         }
     }
 }
 
-/// The end of what the newest listener has written down; nothing if there is none.
+/// The end of the newest listener log, if there is one.
 pub(crate) fn of_listener(directory: &Path) -> String {
     newest(directory)
         .into_iter()
@@ -50,7 +50,7 @@ pub(crate) fn of_listener(directory: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// The newest files, the oldest of them first. A runner that never ran has none.
+/// The newest files, oldest first. Empty if the runner never ran.
 fn newest(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
@@ -78,7 +78,7 @@ fn tail(path: &Path, most: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    // Not half a line: it could begin with half a secret.
+    // Skips a partial first line: it could start with half a secret.
     let whole = if start == 0 {
         &*text
     } else {

@@ -1,23 +1,23 @@
-//! What the listener, and so the job, gets to see of the task's environment.
+//! The environment of the listener, and so of the job.
 
 use std::ffi::{OsStr, OsString};
 
 use protocol::{Registration, TokenRegistration};
 
-/// Arguments of the listener may come as variables of this prefix; it takes them out of its
-/// environment and masks the secret ones
+/// The listener reads its arguments from variables with this prefix, removes them from its
+/// environment, and masks the secret ones
 /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.cs)).
 const INPUT: &str = "ACTIONS_RUNNER_INPUT_";
-/// The agent's own variables.
+/// Prefix of the agent's own variables.
 const OURS: &str = "AGENT_";
-/// The one variable under our prefix that belongs to the runner: where tools are cached.
+/// The one variable with that prefix that belongs to the runner: the tool cache.
 const TOOLS: &str = "AGENT_TOOLSDIRECTORY";
 
-/// The environment a child of the agent starts from: everything but the agent's own variables, and
-/// but arguments that a task definition tries to give to the listener behind the agent's back.
+/// The base environment of a child process: everything except the agent's own variables and
+/// listener arguments that a task definition sets.
 ///
-/// What is kept on purpose: the address of the task role's credentials, because a job may be meant
-/// to use that role, and the region and endpoint that go with it.
+/// Kept deliberately: the address of the task role's credentials, because a job may use that role,
+/// and the region and endpoint for it.
 pub fn cleaned(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
@@ -32,22 +32,23 @@ fn removed(name: &OsStr) -> bool {
     name != TOOLS && (name.starts_with(OURS) || name.to_ascii_uppercase().starts_with(INPUT))
 }
 
-/// Without it the listener ends with 1 where GitHub calls its version too old, as on a refused
-/// registration, and says so in a sentence that the server words
+/// Without it, the listener exits with 1 if GitHub rejects its version, as for a rejected
+/// registration, and only the server's message tells the difference
 /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Program.cs)).
 const VERSION_EXIT: &str = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE";
 
-/// What the listener is given besides, for `run`.
+/// Additional variables for `run`.
 pub fn for_listener(registration: &Registration) -> Vec<(String, String)> {
     let mut variables = vec![(VERSION_EXIT.to_owned(), "1".to_owned())];
-    // With a token, `config.sh` has written down all else it needs.
+    // With a token, `config.sh` has written everything else.
     if let Registration::Jit(config) = registration {
         variables.push(input("JITCONFIG", config.expose()));
     }
     variables
 }
 
-/// What `config.sh` is given. Not on the command line: other processes could read the token there.
+/// Variables for `config.sh`. Not arguments: other processes could read the token on the command
+/// line.
 pub fn for_config(registration: &TokenRegistration) -> Vec<(String, String)> {
     let mut inputs = vec![
         input("URL", &registration.url),

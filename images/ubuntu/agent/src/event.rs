@@ -1,38 +1,37 @@
-//! What the listener's output tells.
+//! Parses the listener's output.
 //!
-//! The lines are those of the runner's own console
+//! The lines are those of the runner's console
 //! ([listener](https://github.com/actions/runner/blob/main/src/Runner.Listener/Runner.cs),
 //! [dispatcher](https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs)),
-//! each behind a time like `2026-01-01 00:00:00Z: `. A job's own output goes to GitHub and never
-//! comes this way; a job's name does, so nothing is searched for in the middle of a line that
-//! carries one.
+//! each after a time like `2026-01-01 00:00:00Z: `. A job's output goes to GitHub and never appears
+//! here. A job's name does, so lines with a name are not searched in the middle.
 
-/// A line that matters.
+/// A recognized line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The registration was accepted; GitHub may assign a job.
     Listening,
-    /// A job was taken. Its display name.
+    /// A job started; its display name.
     Started(String),
     /// That job ended.
     Completed(JobResult),
-    /// GitHub does not talk to runners as old as this one.
+    /// GitHub rejects this runner version.
     Deprecated,
-    /// GitHub was not reached. The listener says so once and retries every 30 s without an end
+    /// GitHub is unreachable, with the listener's reason. The listener prints it once and retries
+    /// every 30 s for ever
     /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/BrokerMessageListener.cs)).
-    /// Its reason.
     ConnectError(String),
-    /// Another listener holds the session. It is waited for, for four minutes (same source).
+    /// Another listener has the session. The listener waits four minutes for it (same source).
     Conflict,
 }
 
-/// How a job ended, as the listener spells it.
+/// A job's result, as the listener spells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobResult(String);
 
 impl JobResult {
-    /// Whether the job ended as it wanted to. A job that is shut down ends as `Canceled`, `Failed`
-    /// or `Abandoned`.
+    /// Whether the job ended by itself. A job that is shut down ends as `Canceled`, `Failed` or
+    /// `Abandoned`.
     pub fn is_success(&self) -> bool {
         matches!(
             self.0.as_str(),
@@ -40,15 +39,15 @@ impl JobResult {
         )
     }
 
-    /// Whether the listener says so of a job whose worker died: it takes an exit code that is no
-    /// result for a failure
+    /// Whether the listener reports this result for a job whose worker died: an unknown exit code
+    /// counts as a failure
     /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Util/TaskResultUtil.cs)),
-    /// and gives a job up that it could not renew.
+    /// and a job that it could not renew is abandoned.
     pub fn may_hide_a_death(&self) -> bool {
         matches!(self.0.as_str(), "Failed" | "Abandoned")
     }
 
-    /// The listener's word for it.
+    /// The listener's spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -61,7 +60,7 @@ impl From<&str> for JobResult {
 }
 
 impl Event {
-    /// Reads one line, without its end.
+    /// Parses one line, without its line end.
     pub fn read(line: &str) -> Option<Self> {
         let text = without_time(line.trim_end());
         if text == "Listening for Jobs" {

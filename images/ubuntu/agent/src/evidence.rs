@@ -1,43 +1,44 @@
-//! What a runner leaves behind that goes silent or dies: memory and processes, looked at now and
-//! then and at the end.
+//! Collects evidence about a runner that goes silent or dies: samples of memory and processes, and
+//! a last one at the end.
 //!
-//! The listener tells nothing of a worker that was killed: it takes the exit code for a failed job
+//! The listener does not report a killed worker: it treats the exit code as a failed job
 //! ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs)). So
-//! that is read off its diagnostics, and want of memory off the container's cgroup.
+//! the worker's end is read from the listener's diagnostics, and memory from the container's
+//! cgroup.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// As the listener names the process that runs a job.
+/// Process name of a job's worker.
 const WORKER: &str = "Runner.Worker";
-/// A worker's exit codes are a job's result from here on, of which there are six; any other is a
-/// crash ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Util/TaskResultUtil.cs)).
+/// First of the six exit codes that are a job's result; any other code is a crash
+/// ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Util/TaskResultUtil.cs)).
 const RESULTS: std::ops::RangeInclusive<i32> = 100..=105;
-/// SIGKILL, as .NET gives the exit code of a process that was ended by it.
+/// .NET's exit code for a process that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
 
-/// What the container's cgroup says of memory, in bytes.
+/// Memory of the container's cgroup, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
-    /// In use, with what the kernel would give back.
+    /// In use, including what the kernel can reclaim.
     pub current: Option<u64>,
-    /// Of it, cached files, which the kernel gives back before it ends anybody.
+    /// Cached files in it, which the kernel reclaims before it kills a process.
     pub files: Option<u64>,
-    /// The most that was in use.
+    /// Peak use.
     pub peak: Option<u64>,
-    /// What may be in use: the cgroup's limit, or the machine's memory where that is less.
+    /// The cgroup's limit, or the machine's memory if that is less.
     pub limit: Option<u64>,
-    /// Processes of this cgroup that any out-of-memory killer has ended
-    /// ([cgroup v2](https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files)).
+    /// Processes of this cgroup that an out-of-memory killer has ended ([cgroup
+    /// v2](https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files)).
     pub oom_kills: Option<u64>,
 }
 
 impl Memory {
-    /// What can't be given back is nearly all there is. Cached files fill what they find, so they
-    /// say nothing.
+    /// Whether memory that cannot be reclaimed nearly reaches the limit. Cached files fill any free
+    /// memory, so they do not count.
     fn is_full(&self) -> bool {
         let (Some(current), Some(limit)) = (self.current, self.limit) else {
             return false;
@@ -46,7 +47,7 @@ impl Memory {
         held >= limit / 10 * 9
     }
 
-    /// Reads what there is. What can't be read is missing: no job fails for its evidence.
+    /// Reads what is available; missing values fail no job.
     fn read(accounts: &Accounts) -> Self {
         let number = |name: &str| parsed(&accounts.directory.join(name));
         let key = |name: &str, key: &str| {
@@ -66,7 +67,7 @@ impl Memory {
                 current: number("memory.usage_in_bytes"),
                 files: key("memory.stat", "total_cache "),
                 peak: number("memory.max_usage_in_bytes"),
-                // With the limits of the cgroups above, such as the task's.
+                // Includes the limits of parent cgroups, such as the task's.
                 limit: key("memory.stat", "hierarchical_memory_limit "),
                 oom_kills: key("memory.oom_control", "oom_kill "),
             }
@@ -78,18 +79,16 @@ impl Memory {
     }
 }
 
-/// Where memory is accounted.
+/// Location of the memory accounting.
 #[derive(Clone, Debug)]
 struct Accounts {
     directory: PathBuf,
-    /// cgroup v2.
     second: bool,
-    /// The machine's memory.
     machine: Option<u64>,
 }
 
 impl Accounts {
-    /// A container sees its own cgroup at the root, or its path below it, depending on the engine.
+    /// A container sees its own cgroup at the root or at a path below it, depending on the engine.
     fn find(root: &Path) -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let path = |controller: &str| {
@@ -135,12 +134,12 @@ impl Accounts {
     }
 }
 
-/// A number alone in a file; `max` is none.
+/// A file with a single number; `max` means no limit.
 fn parsed(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// The number behind a key, of lines that are a key and a number each.
+/// The number of a key, in a file of `key number` lines.
 fn value(text: &str, key: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(key))?
@@ -150,16 +149,14 @@ fn value(text: &str, key: &str) -> Option<u64> {
         .ok()
 }
 
-/// A process, as `/proc` shows it.
+/// A process in `/proc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Process {
-    /// Its id.
     pub pid: i32,
-    /// `R` (running), `S` (waiting), `D` (waiting for a disk), `T` (stopped), `Z` (has ended).
+    /// `R` (running), `S` (sleeping), `D` (waiting for a disk), `T` (stopped), `Z` (zombie).
     pub state: String,
-    /// In memory, in kibibytes.
+    /// Resident memory, in KiB.
     pub kibibytes: Option<u64>,
-    /// Its threads.
     pub threads: Option<u64>,
     #[serde(skip)]
     name: String,
@@ -199,18 +196,16 @@ impl Process {
     }
 }
 
-/// One look.
+/// One sample.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
-    /// The container's memory.
     pub memory: Memory,
-    /// The listener.
     pub listener: Option<Process>,
-    /// The process that runs its job.
+    /// The job's worker process.
     pub worker: Option<Process>,
 }
 
-/// Looks at one runner, over all starts of its listener.
+/// Samples one runner, across all starts of its listener.
 #[derive(Debug)]
 pub struct Evidence {
     accounts: Accounts,
@@ -220,7 +215,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Notes what was before the listener.
+    /// Records the state before the listener starts.
     pub fn begin(root: &Path) -> Self {
         let accounts = Accounts::find(root);
         let before = Memory::read(&accounts).oom_kills.unwrap_or_default();
@@ -232,7 +227,7 @@ impl Evidence {
         }
     }
 
-    /// Looks at memory, the listener and its worker.
+    /// Samples memory, the listener and its worker.
     pub fn look(&mut self, listener: i32) -> Sample {
         let memory = Memory::read(&self.accounts);
         self.was_full |= memory.is_full();
@@ -245,7 +240,7 @@ impl Evidence {
         }
     }
 
-    /// The one that was seen last, or the first that is found: a listener has one at a time.
+    /// The worker of the last sample, or the first one found: a listener has one at a time.
     fn worker(&self, listener: i32) -> Option<Process> {
         let known = self.worker.and_then(Process::read);
         known
@@ -255,15 +250,15 @@ impl Evidence {
                     .ok()?
                     .flatten()
                     .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-                    // A status costs more than a name, and only one of many is wanted.
+                    // Reads the name first: the status costs more, and only one process is needed.
                     .filter(|pid| is_named(*pid, WORKER))
                     .filter_map(Process::read)
                     .find(|process| process.is_worker_of(listener))
             })
     }
 
-    /// Whether memory ran out: the kernel has ended a process for want of it, or the worker was
-    /// killed while it was full.
+    /// Whether memory ran out: the kernel killed a process for lack of memory, or the worker was
+    /// killed while memory was full.
     pub fn is_exhausted(&self, memory: &Memory, worker_code: Option<i32>) -> bool {
         memory
             .oom_kills
@@ -276,10 +271,10 @@ fn is_named(pid: i32, name: &str) -> bool {
     fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name)
 }
 
-/// The exit code of the last worker, as the listener's diagnostics have it.
+/// The last worker's exit code, from the listener's diagnostics.
 pub fn worker_code(diagnostics: &str) -> Option<i32> {
     diagnostics.lines().rev().find_map(|line| {
-        // The source of a line stands before anything that a job could have worded.
+        // A line's source precedes any text that a job could have written.
         let (head, text) = line.split_once("] ")?;
         if !head.starts_with('[') || !head.ends_with(" JobDispatcher") {
             return None;
@@ -291,7 +286,7 @@ pub fn worker_code(diagnostics: &str) -> Option<i32> {
     })
 }
 
-/// Whether a worker that ended with this code did not end by itself.
+/// Whether this exit code means that a worker did not end by itself.
 pub fn is_a_death(worker_code: i32) -> bool {
     !RESULTS.contains(&worker_code)
 }

@@ -1,34 +1,33 @@
-//! Why the agent ended before a listener could say anything.
+//! Errors before the listener starts.
 
 use std::io;
 use std::path::PathBuf;
 
 use decisions::AgentExit;
 
-/// Anything that ends the agent without a verdict on a listener.
+/// Ends the agent without a listener's outcome.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Settings(#[from] runtime::settings::Error),
     #[error(
-        "{} is no executable file; the image is not built from a runner's package, or AGENT_RUNNER_HOME is wrong",
+        "{} is not an executable file: the image lacks the runner package, or AGENT_RUNNER_HOME is wrong",
         .0.display()
     )]
     NoProgram(PathBuf),
-    #[error("{} could not be started: {error}", .program.display())]
+    #[error("cannot start {}: {error}", .program.display())]
     NotStarted { program: PathBuf, error: io::Error },
-    #[error("the agent could not set up its signals: {0}")]
+    #[error("cannot install signal handlers: {0}")]
     Signals(io::Error),
     #[error(transparent)]
     Parameter(#[from] crate::parameter::Error),
-    #[error("config.sh was refused with exit code {}", .0.map_or_else(|| "unknown".to_owned(), |code| code.to_string()))]
+    #[error("config.sh failed with exit code {}; its output above says why", .0.map_or_else(|| "unknown".to_owned(), |code| code.to_string()))]
     Refused(Option<i32>),
-    #[error("the task was stopped before the listener had started")]
+    #[error("the task was stopped before the listener started")]
     Stopped,
 }
 
 impl Failure {
-    /// The exit code that says so.
     pub(crate) fn exit(&self) -> AgentExit {
         match self {
             Self::Settings(_) | Self::NoProgram(_) | Self::NotStarted { .. } | Self::Signals(_) => {

@@ -1,4 +1,4 @@
-//! The agent: the first process of a runner's container, and the only one of ours in it.
+//! The agent: the first process of a runner's container.
 //!
 //! ```text
 //! read the parameter ─▶ delete it ─▶ (config.sh) ─▶ Runner.Listener run ─▶ outcome as exit code
@@ -6,10 +6,10 @@
 //!                                                     └─ update ─┘ once
 //! ```
 //!
-//! It takes the registration out of SSM ([`parameter`]), starts the listener with it in the
-//! listener's environment only ([`environment`]), follows what the listener prints ([`event`]), and
-//! ends it where nobody else would ([`watch`]). It looks at memory and processes now and then
-//! ([`evidence`]). What it saw becomes one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
+//! It takes the registration out of SSM ([`parameter`]), passes it to the listener in the
+//! listener's environment only ([`environment`]), parses the listener's output ([`event`]), ends a
+//! listener that does not end by itself ([`watch`]), and samples memory and processes
+//! ([`evidence`]). The result is one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
 
 mod config;
 mod diagnostics;

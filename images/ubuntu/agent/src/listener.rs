@@ -1,4 +1,4 @@
-//! One process of the runner's: started, listened to, ended with all it has started.
+//! A process of the runner: start, read, and end it with its children.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -14,20 +14,20 @@ use crate::log::Log;
 use crate::process;
 use crate::verdict::End;
 
-/// No line of the listener's is near this. What goes beyond is left out: half a line could hold
-/// half a secret, which no mask would find.
+/// Longest line. No line of the listener comes near it. Longer lines are dropped: half a line could
+/// hold half a secret, which the mask would miss.
 const LONGEST_LINE: usize = 64 * 1024;
-/// How long the rest of the output may take to arrive. It is in the pipe when the process ends;
-/// only something that outlived it holds the pipe open.
+/// Wait for the remaining output after the process has ended. It is already in the pipe; only a
+/// surviving child keeps the pipe open.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
-/// What comes from a process.
+/// An event of the process.
 pub(crate) enum Next {
     Said(Event),
     Ended(End),
 }
 
-/// A running process of the runner's.
+/// A running process.
 pub(crate) struct Listener {
     child: Child,
     pid: Pid,
@@ -35,7 +35,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Starts it in a process group of its own. Its output goes to the log.
+    /// Starts the process in its own process group and copies its output to the log.
     pub(crate) fn start(command: &mut Command, log: &Log) -> io::Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
@@ -59,17 +59,17 @@ impl Listener {
         self.pid
     }
 
-    /// What comes next from it. Safe to give up waiting for.
+    /// The next event. Cancel safe.
     pub(crate) async fn next(&mut self) -> Next {
         tokio::select! {
-            // What it said before it ended comes before its end.
+            // Its output comes before its end.
             biased;
             Some(event) = self.events.recv() => Next::Said(event),
             status = self.child.wait() => Next::Ended(status.map_or(End::Killed, end)),
         }
     }
 
-    /// What it said and nobody has heard yet, once it has ended.
+    /// The unread output of a process that has ended.
     pub(crate) async fn last_words(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         let _ = tokio::time::timeout(DRAIN_LIMIT, async {
@@ -81,12 +81,12 @@ impl Listener {
         events
     }
 
-    /// Asks it to end.
+    /// Asks the process to end (SIGINT).
     pub(crate) fn interrupt(&self) {
         process::interrupt(self.pid);
     }
 
-    /// Ends it and what it has started.
+    /// Kills the process and its children.
     pub(crate) fn kill(&self) -> bool {
         process::kill_group(self.pid)
     }
@@ -96,13 +96,13 @@ fn end(status: ExitStatus) -> End {
     status.code().map_or(End::Killed, End::Code)
 }
 
-/// Passes lines on to the log until the last process that could write one is gone.
+/// Copies lines to the log until no process can write any more.
 async fn follow(output: impl AsyncRead + Unpin, log: Log, events: mpsc::UnboundedSender<Event>) {
     let mut output = BufReader::new(output);
     while let Ok(Some(line)) = next_line(&mut output).await {
         log.line(&line);
         if let Some(event) = Event::read(&line) {
-            // Nobody listens any more once the listener has ended; the log still wants the lines.
+            // Nothing reads the events after the listener has ended; the log still needs the lines.
             let _ = events.send(event);
         }
     }
@@ -137,7 +137,7 @@ async fn next_line(output: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Optio
     }
     Ok(Some(match left_out {
         0 => String::from_utf8_lossy(&line).into_owned(),
-        bytes => format!("[a line of {bytes} bytes was left out]"),
+        bytes => format!("[dropped a line of {bytes} bytes]"),
     }))
 }
 
@@ -168,7 +168,7 @@ mod tests {
         let text = [b"a\n".as_slice(), &vec![b'x'; LONGEST_LINE + 1], b"\nb\n"].concat();
         assert_eq!(
             lines(&text).await,
-            ["a", "[a line of 65537 bytes was left out]", "b"]
+            ["a", "[dropped a line of 65537 bytes]", "b"]
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What reaches the container's log: the agent's own messages as JSON lines, and the listener's
-//! lines as it wrote them. Both go through the [`Mask`].
+//! Writes the container's log: the agent's messages as JSON lines, and the listener's lines
+//! unchanged. Both pass the [`Mask`].
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::failure::Failure;
 use crate::mask::Mask;
 
-/// Writes to standard output. Cloned freely; all clones share one mask.
+/// Writes to standard output. Clones share one mask.
 #[derive(Clone, Debug)]
 pub(crate) struct Log(Arc<Shared>);
 
@@ -32,7 +32,7 @@ impl Log {
         }))
     }
 
-    /// From here on nothing of this is written. There is one registration, so one mask.
+    /// Masks the registration from now on. There is one registration, so one mask.
     pub(crate) fn hide(&self, mask: Mask) {
         let _ = self.0.mask.set(mask);
     }
@@ -45,15 +45,15 @@ impl Log {
         self.message("ERROR", message, fields);
     }
 
-    /// Says on standard error why no listener came to an end.
+    /// Prints to stderr why no listener ran.
     pub(crate) fn report(&self, failure: &Failure) {
         let line = format!("error: {}", program::sentence(failure));
         let _ = writeln!(std::io::stderr().lock(), "{}", self.masked(&line));
     }
 
-    /// Passes a line on.
+    /// Copies a line.
     pub(crate) fn line(&self, line: &str) {
-        // A log nobody reads any more is no reason to end a job.
+        // A closed log must not end a job.
         let _ = writeln!(std::io::stdout().lock(), "{}", self.masked(line));
     }
 
@@ -73,7 +73,7 @@ impl Log {
             _ => Map::new(),
         };
         let (runner, execution) = (self.0.runner.as_deref(), self.0.execution.as_deref());
-        // Text and numbers always become JSON.
+        // Text and numbers always serialize.
         if let Ok(entry) = serde_json::to_string(&Entry {
             level,
             message,
@@ -86,7 +86,7 @@ impl Log {
     }
 }
 
-/// A message, with its fields in the order in which a person reads them.
+/// A message; its fields follow in reading order.
 #[derive(Serialize)]
 struct Entry<'a> {
     level: &'a str,

@@ -1,7 +1,7 @@
-//! Keeps the registration out of the log.
+//! Masks the registration in the log.
 //!
-//! The listener masks its own output, but only once it has read its environment, and its
-//! diagnostics are files that anything may have been written to.
+//! The listener masks its own output, but only after it has read its environment, and its
+//! diagnostics are files that any process may have written.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,18 +10,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::Registration;
 
-/// Shorter values are no secrets of a registration, and would mask ordinary words.
+/// Shorter values are not secrets of a registration; masking them would hide ordinary words.
 const SHORTEST: usize = 16;
-/// What stands in a secret's place, as GitHub writes it.
+/// GitHub's replacement for a secret.
 const STAND_IN: &str = "***";
 
-/// The texts that must not be written.
+/// The texts to mask.
 #[derive(Debug, Default)]
 pub struct Mask(Vec<String>);
 
 impl Mask {
-    /// Hides a registration, and the keys inside a just-in-time configuration: a JSON object of
-    /// file names and base64 contents, those again JSON
+    /// Masks a registration and the keys in a just-in-time configuration: a JSON object of file
+    /// names and base64 contents, which are JSON again
     /// ([source](https://github.com/actions/runner/blob/main/src/Runner.Listener/Runner.cs)).
     pub fn of(registration: &Registration) -> Self {
         let mut secrets = match registration {
@@ -38,12 +38,12 @@ impl Mask {
             }
         };
         secrets.retain(|secret| secret.len() >= SHORTEST);
-        // The longest first, so that what contains another secret goes as a whole.
+        // Longest first, so that a text that contains another secret is masked as a whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }
 
-    /// The text without secrets.
+    /// The text with its secrets masked.
     pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.0 {
@@ -59,8 +59,8 @@ fn files(config: &str) -> BTreeMap<String, String> {
     decoded(config).unwrap_or_default()
 }
 
-/// The values of a `.credentials_rsaparams`; `.credentials` nests its own one level deeper and has
-/// an id and an address in it, no key.
+/// The values of `.credentials_rsaparams`. `.credentials` nests its values one level deeper and
+/// holds an id and a URL, but no key.
 fn keys(content: &str) -> Vec<String> {
     decoded::<BTreeMap<String, serde_json::Value>>(content)
         .unwrap_or_default()

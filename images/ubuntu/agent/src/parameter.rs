@@ -1,4 +1,4 @@
-//! Takes the registration out of SSM: reads it once, and sees it gone.
+//! Takes the registration out of SSM: reads it once and deletes it.
 
 use std::time::Duration;
 
@@ -16,27 +16,23 @@ use aws_smithy_http_client::{Builder, tls};
 use protocol::{ParameterPath, Registration, RegistrationError};
 use runtime::settings::{Settings, Variable};
 
-/// Where ECS says the task role's credentials are; one of them is set in a task that has a role
+/// ECS sets one of these to the address of the task role's credentials
 /// ([documentation](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html)).
 const RELATIVE_URI: Variable =
     Variable::optional("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "set by ECS");
 const FULL_URI: Variable = Variable::optional("AWS_CONTAINER_CREDENTIALS_FULL_URI", "set by ECS");
 const ACCESS_KEY: Variable = Variable::required(
     "AWS_ACCESS_KEY_ID",
-    "access key, used only where there is no task role (ECS sets AWS_CONTAINER_CREDENTIALS_RELATIVE_URI for one)",
+    "access key, used only without a task role (with one, ECS sets AWS_CONTAINER_CREDENTIALS_RELATIVE_URI)",
 );
-const SECRET_KEY: Variable = Variable::required(
-    "AWS_SECRET_ACCESS_KEY",
-    "secret key that goes with AWS_ACCESS_KEY_ID",
-);
-const SESSION_TOKEN: Variable = Variable::optional(
-    "AWS_SESSION_TOKEN",
-    "session token that goes with AWS_ACCESS_KEY_ID",
-);
+const SECRET_KEY: Variable =
+    Variable::required("AWS_SECRET_ACCESS_KEY", "secret key of AWS_ACCESS_KEY_ID");
+const SESSION_TOKEN: Variable =
+    Variable::optional("AWS_SESSION_TOKEN", "session token of AWS_ACCESS_KEY_ID");
 
-/// SSM answers 40 calls a second by default, for all runners that start at once
-/// ([quota](https://docs.aws.amazon.com/general/latest/gr/ssm.html)). Ten tries wait some 20
-/// seconds in the middle and 45 at most: a burst of several hundred starts gets through.
+/// SSM allows 40 calls a second by default, for all runners together
+/// ([quota](https://docs.aws.amazon.com/general/latest/gr/ssm.html)). Ten tries wait about 20
+/// seconds on average and at most 45, which is enough for a burst of several hundred starts.
 const ATTEMPTS: u32 = 10;
 const FIRST_BACKOFF: Duration = Duration::from_millis(300);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
@@ -44,36 +40,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A registration that could not be taken.
+/// Errors of taking the registration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Neither a task role nor keys.
     #[error(transparent)]
     Credentials(#[from] runtime::settings::Error),
-    /// SSM refused, or did not answer.
     #[error("{call} on {path} failed: {cause}. {advice}")]
     Call {
-        /// As IAM spells it.
+        /// The IAM action.
         call: &'static str,
-        /// On what.
         path: String,
-        /// SSM's words, or the connection's.
+        /// The message of SSM or of the connection.
         cause: String,
-        /// What to look at.
         advice: &'static str,
     },
-    /// What was read is no registration.
     #[error("{path}: {error}")]
     Content {
-        /// Where it was read.
         path: String,
-        /// What is wrong with it.
         error: RegistrationError,
     },
 }
 
-/// Reads the registration and deletes its parameter. A listener must not start before this has
-/// returned: a job could read what is still there.
+/// Reads the registration and deletes its parameter. Start the listener only afterwards: a job
+/// could read a parameter that still exists.
 pub async fn take(client: &Client, path: &ParameterPath) -> Result<Registration, Error> {
     let name = path.to_string();
     let answer = client
@@ -96,7 +86,8 @@ pub async fn take(client: &Client, path: &ParameterPath) -> Result<Registration,
 async fn delete(client: &Client, name: &str) -> Result<(), Error> {
     match client.delete_parameter().name(name).send().await {
         Ok(_) => Ok(()),
-        // An answer got lost and the call was repeated, or `cleanup` was faster: gone is gone.
+        // The response was lost and the call retried, or `cleanup` was faster: it is gone either
+        // way.
         Err(error)
             if error
                 .as_service_error()
@@ -121,7 +112,7 @@ where
     }
 }
 
-/// An error and what lies under it, each once: the SDK's errors often repeat the one below them.
+/// An error with its causes, each once: the SDK's errors often repeat their cause.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string)
@@ -137,30 +128,30 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// What helps with an error code.
+/// What to do about an error code.
 fn advice(code: Option<&str>) -> &'static str {
     match code {
         Some("ParameterNotFound") => {
-            "It was deleted or never written: the runner was cleaned up before it started, or it started twice"
+            "The parameter was deleted or never written: the runner was cleaned up before it started, or it started twice"
         }
         Some("AccessDeniedException") => {
-            "The task role needs ssm:GetParameter and ssm:DeleteParameter on the runners' path, and kms:Decrypt where the key is your own"
+            "Grant the task role ssm:GetParameter and ssm:DeleteParameter on the runners' path, and kms:Decrypt on your own key"
         }
         Some(code) if code.contains("Throttl") => {
-            "Raise SSM's throughput setting, or start fewer runners at once"
+            "Enable SSM's higher throughput, or start fewer runners at once"
         }
-        Some(_) => "SSM refused the call",
+        Some(_) => "SSM rejected the call",
         None => {
-            "Check that the subnet reaches SSM (NAT, public IP or a VPC endpoint) and that the task has a role"
+            "Check that the subnet reaches SSM (NAT, public IP or VPC endpoint) and that the task has a role"
         }
     }
 }
 
-/// A client with the task role's credentials, or with keys from the environment where there is no
-/// task role.
+/// A client with the task role's credentials, or with keys from the environment if there is no task
+/// role.
 ///
-/// Not the SDK's default chain: it looks for profiles, web identity and an instance's role, and
-/// each of those costs size or time and hides what is really missing.
+/// Not the SDK's default chain: it tries profiles, web identity and the instance's role, which adds
+/// size and time and hides what is missing.
 pub fn client(settings: &Settings, region: &str, endpoint: Option<&str>) -> Result<Client, Error> {
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -188,7 +179,7 @@ fn credentials(settings: &Settings) -> Result<SharedCredentialsProvider, Error> 
     let uri = settings
         .maybe(&RELATIVE_URI)
         .or_else(|| settings.maybe(&FULL_URI));
-    // The role before the keys: keys in a task definition are there for its jobs.
+    // The role first: keys in a task definition are for its jobs.
     if let Some(uri) = uri {
         let config = ProviderConfig::without_region().with_http_client(http(Some(&uri)));
         return Ok(SharedCredentialsProvider::new(
@@ -204,8 +195,8 @@ fn credentials(settings: &Settings) -> Result<SharedCredentialsProvider, Error> 
     )))
 }
 
-/// TLS only where it is spoken: reading the system's root certificates takes longer than all else
-/// the agent does, and ECS hands out credentials over plain HTTP.
+/// Loads TLS only for https: reading the system's root certificates takes longer than everything
+/// else here, and ECS serves credentials over plain HTTP.
 fn http(endpoint: Option<&str>) -> SharedHttpClient {
     let plain = endpoint.is_some_and(|endpoint| !endpoint.starts_with("https:"));
     if plain {

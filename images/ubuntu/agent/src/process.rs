@@ -1,4 +1,4 @@
-//! Being the first process of a container.
+//! Duties of a container's first process.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-/// The signals the agent lives by.
+/// The signals that the agent handles.
 pub(crate) struct Signals {
     terminate: Stream,
     interrupt: Stream,
@@ -17,8 +17,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From here on the signals are ours. Without a handler the first process of a container never
-    /// sees SIGTERM: the kernel drops it.
+    /// Installs the handlers. Without one, the kernel does not deliver SIGTERM to a container's
+    /// first process.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -27,7 +27,7 @@ impl Signals {
         })
     }
 
-    /// Somebody wants the task to end.
+    /// The task should end.
     pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -35,7 +35,7 @@ impl Signals {
         }
     }
 
-    /// Returns when somebody wants the task to end; buries orphans until then.
+    /// Returns when the task should end; reaps orphans until then.
     pub(crate) async fn stop_while_reaping(&mut self, own: Option<Pid>) {
         loop {
             tokio::select! {
@@ -47,22 +47,21 @@ impl Signals {
     }
 }
 
-/// Settles in. Neither step is needed for a job to run, so neither may fail the task.
+/// Prepares the process. A job can run without either step, so a failure is ignored.
 pub(crate) fn settle() {
     // A job runs as the same user: it must not read the parameter's path in /proc/1/environ, nor
     // the registration in /proc/1/mem.
     let _ = prctl::set_dumpable(false);
-    // Orphans come to us even where we are not the first process, so that nothing is different
-    // there.
+    // Adopts orphans even if it is not the first process, so that it behaves the same there.
     let _ = prctl::set_child_subreaper(true);
 }
 
-/// Buries every child that has ended but `own`, whose end belongs to whoever awaits it.
+/// Reaps every ended child except `own`, which its own caller awaits.
 pub(crate) fn reap(own: Option<Pid>) {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(status) = waitid(Id::All, look) {
         match status.pid() {
-            // While ours waits to be collected it may hide others: they are found the next time.
+            // An uncollected `own` may hide others; the next call finds them.
             Some(pid) if Some(pid) != own => {
                 if waitpid(pid, Some(WaitPidFlag::WNOHANG)).is_err() {
                     return;
@@ -73,13 +72,13 @@ pub(crate) fn reap(own: Option<Pid>) {
     }
 }
 
-/// Asks a process to end in order.
+/// Asks a process to end.
 pub(crate) fn interrupt(pid: Pid) {
-    // Gone already is as good.
+    // Already gone is fine.
     let _ = kill(pid, Signal::SIGINT);
 }
 
-/// Ends a process group. Says whether there was anybody left in it.
+/// Kills a process group. Returns whether it had any process left.
 pub(crate) fn kill_group(leader: Pid) -> bool {
     !matches!(killpg(leader, Signal::SIGKILL), Err(Errno::ESRCH))
 }

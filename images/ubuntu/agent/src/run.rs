@@ -1,4 +1,4 @@
-//! From the task's environment to the agent's exit.
+//! Runs the agent, from the task's environment to its exit code.
 
 use std::path::Path;
 use std::time::{Duration, Instant as Clock};
@@ -23,13 +23,13 @@ use crate::verdict::{End, Seen, Stop, is_update, verdict};
 use crate::watch::{Action, Watch};
 use crate::{diagnostics, environment, parameter, update};
 
-/// The first look at a job: by then its worker is there, and most jobs last longer.
+/// Delay of the first sample in a job: the worker has started by then, and most jobs take longer.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
-/// What a listener that says nothing is waiting for, as far as anybody knows.
-const SILENT: &str = "the listener said nothing of GitHub before the connect limit; look at the network: NAT or a public IP, security group, DNS, proxy";
+/// The reason for a listener that prints nothing.
+const SILENT: &str = "the listener reported nothing about GitHub within the connect limit; check the network: NAT or public IP, security group, DNS, proxy";
 
-/// Runs one runner from its registration to its end, and says what became of it. The last line of
-/// the log names the outcome.
+/// Runs one runner from its registration to its end and returns the outcome, which is also the last
+/// line of the log.
 pub async fn run(settings: &Settings) -> AgentExit {
     let started = Clock::now();
     process::settle();
@@ -60,7 +60,7 @@ pub async fn run(settings: &Settings) -> AgentExit {
 async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<(End, Seen), Failure> {
     let config = Config::read(settings)?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
-    // Before the registration is taken: in an image without a listener it would be lost.
+    // Before it takes the registration, which an image without a listener would lose.
     if !config::executable(&config.listener()) {
         return Err(Failure::NoProgram(config.listener()));
     }
@@ -86,12 +86,12 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<(End, S
     Ok((end, seen))
 }
 
-/// A job that ran and a stop that was asked for explain themselves.
+/// Outcomes that need no diagnostics: a job that ran, and a requested stop.
 fn is_worth_explaining(exit: AgentExit) -> bool {
     !matches!(exit, AgentExit::RanJob | AgentExit::Stopped)
 }
 
-/// Lets `config.sh` register the runner, where the server gives no just-in-time configuration.
+/// Runs `config.sh`, which registers the runner if the server has no just-in-time configurations.
 async fn register(
     config: &Config,
     registration: &TokenRegistration,
@@ -127,7 +127,7 @@ async fn register(
     }
 }
 
-/// Runs the listener, twice if it updates itself, and ends it where it does not end by itself.
+/// Runs the listener, twice if it updates itself, and ends it if it does not end by itself.
 async fn listen(
     config: &Config,
     registration: &Registration,
@@ -150,10 +150,7 @@ async fn listen(
         let end = attend(&mut listener, &mut watch, &mut looks, log, signals).await;
         let updating = is_update(end, watch.seen()) && !updated;
         if !updating && listener.kill() {
-            log.info(
-                "processes that the listener left behind were ended",
-                json!({}),
-            );
+            log.info("killed processes that the listener left behind", json!({}));
         }
         for event in listener.last_words().await {
             watch.heard(event, Instant::now());
@@ -167,7 +164,7 @@ async fn listen(
         updated = true;
         tokio::select! {
             finished = update::finished(&config.home, update::LIMIT) => if !finished {
-                log.error("the runner's update of itself did not finish; build the image with a newer runner", json!({}));
+                log.error("the runner's self-update did not finish in time; build the image with a newer runner", json!({}));
                 return Ok((End::Killed, watch.seen().clone()));
             },
             () = signals.stop_while_reaping(None) => {
@@ -175,14 +172,11 @@ async fn listen(
                 return Ok((end, watch.seen().clone()));
             }
         }
-        log.info(
-            "the runner has updated itself and is started again",
-            json!({}),
-        );
+        log.info("restarting the listener after its self-update", json!({}));
     }
 }
 
-/// Stays with one listener until it has ended.
+/// Follows one listener until it has ended.
 async fn attend(
     listener: &mut Listener,
     watch: &mut Watch,
@@ -194,7 +188,7 @@ async fn attend(
     loop {
         let deadline = watch.deadline();
         let action = tokio::select! {
-            // What was said before a deadline or a signal counts before it.
+            // Output before a deadline or a signal takes precedence.
             biased;
             next = listener.next() => match next {
                 Next::Said(event) => {
@@ -208,7 +202,7 @@ async fn attend(
             },
             () = signals.stop_while_reaping(Some(pid)) => watch.stopped(Instant::now()),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                // Not before a look: a worker that is there is a job.
+                // Samples first: an existing worker means a job.
                 looks.look(pid, watch, log);
                 watch.expired(Instant::now())
             }
@@ -231,7 +225,7 @@ async fn attend(
     }
 }
 
-/// Looks at the runner now and then.
+/// Samples the runner.
 struct Looks {
     evidence: Evidence,
     interval: Duration,
@@ -254,7 +248,7 @@ impl Looks {
         self.next = Instant::now() + self.interval;
     }
 
-    /// The last look, once a listener has ended.
+    /// The last sample, after a listener has ended.
     fn conclude(&mut self, listener: &Listener, watch: &mut Watch, diagnostics: &Path, log: &Log) {
         let memory = self.evidence.look(listener.pid().as_raw()).memory;
         let worker_code = watch
@@ -278,7 +272,7 @@ impl Looks {
     }
 }
 
-/// A command in the runner's directory, with the environment that is a job's to see.
+/// A command in the runner's directory, with the environment that a job may see.
 fn command(config: &Config, program: std::path::PathBuf) -> Command {
     let mut command = Command::new(program);
     command

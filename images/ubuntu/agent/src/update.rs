@@ -1,18 +1,18 @@
-//! Waits for the runner's update of itself.
+//! Waits for the runner's self-update.
 //!
-//! The listener has started a script and left; the script waits for it to be gone (and reaped: it
-//! looks at `/proc`), puts the new version in place, and leaves a file
+//! The listener starts a script and exits. The script waits until the listener is gone (and reaped:
+//! it looks at `/proc`), installs the new version, and creates a file
 //! ([source](https://github.com/actions/runner/blob/main/src/Misc/layoutbin/update.sh.template)).
 
 use std::path::Path;
 use std::time::Duration;
 
-/// The script takes some three seconds. The runner's own helper waits for thirty.
+/// The script takes about three seconds. The runner's own helper waits thirty.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_millis(100);
 const MARK: &str = "update.finished";
 
-/// Whether the update was finished in time. Takes the mark away, for the next one.
+/// Whether the update finished in time. Removes the file, for the next update.
 pub(crate) async fn finished(home: &Path, limit: Duration) -> bool {
     let mark = home.join(MARK);
     let look = async {
@@ -20,7 +20,8 @@ pub(crate) async fn finished(home: &Path, limit: Duration) -> bool {
         loop {
             interval.tick().await;
             if mark.exists() {
-                // A mark that stays is met again only by a second update, which nobody waits for.
+                // A remaining file matters only for a second update, which the agent does not wait
+                // for.
                 let _ = std::fs::remove_file(&mark);
                 return;
             }

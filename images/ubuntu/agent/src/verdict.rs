@@ -1,4 +1,4 @@
-//! What a listener's end means.
+//! Turns a listener's end into an outcome.
 //!
 //! | listener | before a job | during a job | after a job |
 //! |---|---|---|---|
@@ -14,15 +14,15 @@
 //! | … after its worker had vanished | | `WorkerDied`, or `MemoryExhausted` | the same, unless the job succeeded |
 //! | … long after its job | | | ran |
 //!
-//! *Lost*: `MemoryExhausted` or `WorkerDied` if there is evidence of that, else `ListenerFailed`.
-//! *Ran*: `RanJob`, but a job that failed or was given up ends as `MemoryExhausted` or `WorkerDied`
-//! if there is evidence of that. The evidence is in [`evidence`](crate::evidence).
+//! *Lost*: `MemoryExhausted` or `WorkerDied` with evidence, else `ListenerFailed`. *Ran*: `RanJob`,
+//! but a failed or abandoned job is `MemoryExhausted` or `WorkerDied` with evidence. See
+//! [`evidence`](crate::evidence).
 //!
-//! The codes are those of the runner
+//! The exit codes are the runner's
 //! ([source](https://github.com/actions/runner/blob/main/src/Runner.Common/Constants.cs)). Since
-//! 2.336 code 0 without a job is also how an ephemeral runner ends whose job request is gone
-//! ([source](https://github.com/actions/runner/pull/4540)) or that is not known any more
-//! ([source](https://github.com/actions/runner/pull/4551)).
+//! 2.336, code 0 without a job also means that an ephemeral runner's job request is gone
+//! ([source](https://github.com/actions/runner/pull/4540)) or that GitHub no longer knows the
+//! runner ([source](https://github.com/actions/runner/pull/4551)).
 
 use decisions::AgentExit;
 
@@ -32,14 +32,11 @@ use crate::watch::UNTOLD;
 /// How the listener's process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By itself, with this code.
     Code(i32),
-    /// By a signal.
     Killed,
 }
 
 impl End {
-    /// The exit code, where there is one.
     pub fn code(self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(code),
@@ -55,60 +52,59 @@ pub enum Stop {
     Signal,
     /// No job came in time.
     Idle,
-    /// It was not listening in time.
+    /// It did not listen in time.
     NoConnection,
-    /// The job had ended and the listener had not.
+    /// It did not exit after its job.
     Lingering,
-    /// The job's worker had vanished and the listener had not noticed.
+    /// It did not notice that its job's worker disappeared.
     WorkerGone,
 }
 
 impl Stop {
-    /// For the log.
+    /// Text for the log.
     pub fn name(self) -> &'static str {
         match self {
             Self::Signal => "the task is being stopped",
             Self::Idle => "no job came within the idle limit",
             Self::NoConnection => "the listener did not reach GitHub within the connect limit",
-            Self::Lingering => "the listener did not end after its job",
+            Self::Lingering => "the listener did not exit after its job",
             Self::WorkerGone => "the job's worker process is gone and the listener did not notice",
         }
     }
 }
 
-/// What the agent saw of one runner, over all starts of its listener.
-#[allow(clippy::struct_excessive_bools)] // Facts, each seen on its own.
+/// What the agent saw of one runner, across all starts of its listener.
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// It listened for jobs.
     pub listening: bool,
-    /// GitHub called its version too old.
+    /// GitHub rejected its version.
     pub deprecated: bool,
-    /// It took the job of this name.
+    /// The name of its job.
     pub job: Option<String>,
-    /// That job ended.
+    /// The job's result.
     pub result: Option<JobResult>,
-    /// That job ended before anything was asked to stop.
+    /// The job ended before any stop request.
     pub undisturbed: bool,
-    /// The first reason for which it was asked to end.
+    /// The first reason for a stop request.
     pub stop: Option<Stop>,
-    /// Why GitHub was not reached, as the listener said last.
+    /// The listener's last reason for not reaching GitHub.
     pub connect_error: Option<String>,
-    /// Another listener held its session.
     pub conflict: bool,
-    /// The kernel ended a process for want of memory, or the worker was killed with memory full.
+    /// The kernel killed a process for lack of memory, or the worker was killed while memory was
+    /// full.
     pub exhausted: bool,
     /// The job's worker did not end by itself.
     pub worker_died: bool,
 }
 
 impl Seen {
-    /// Whether it is in its job.
+    /// Whether it has a job.
     pub fn is_running(&self) -> bool {
         self.job.is_some() && self.result.is_none()
     }
 
-    /// Takes note of a line.
+    /// Records an event.
     pub fn note(&mut self, event: Event) {
         match event {
             Event::Listening => self.listening = true,
@@ -124,13 +120,12 @@ impl Seen {
     }
 }
 
-/// Whether the listener ended in order to be replaced by a newer one (3, and 4 for a runner that
-/// runs one job only). One that has had its job is not needed again.
+/// Whether the listener exited for an update (3, or 4 for an ephemeral runner). After its job it is
+/// not needed again.
 pub fn is_update(end: End, seen: &Seen) -> bool {
     matches!(end, End::Code(3 | 4)) && seen.job.is_none() && seen.stop.is_none()
 }
 
-/// The outcome.
 pub fn verdict(end: End, seen: &Seen) -> AgentExit {
     if seen.job.is_none() {
         return without_job(end, seen);
@@ -148,7 +143,7 @@ pub fn verdict(end: End, seen: &Seen) -> AgentExit {
     match (disturbed, &seen.result) {
         (Some(Stop::WorkerGone), _) => death.unwrap_or(AgentExit::WorkerDied),
         (Some(_), _) => AgentExit::StoppedInJob,
-        // Where its start was told in words that are not known, its end may have been as well.
+        // If the job's start was not recognized, its end may not have been either.
         (None, None) if end == End::Code(0) && seen.job.as_deref() == Some(UNTOLD) => {
             death.unwrap_or(AgentExit::RanJob)
         }
@@ -170,7 +165,7 @@ fn without_job(end: End, seen: &Seen) -> AgentExit {
     match end {
         _ if seen.deprecated => AgentExit::VersionTooOld,
         End::Code(0) => AgentExit::EndedWithoutJob,
-        // A session that GitHub had opened and then ended: the runner was deleted or dropped there.
+        // GitHub opened a session and then ended it: the runner was deleted or dropped there.
         End::Code(1) if seen.listening => AgentExit::EndedWithoutJob,
         End::Code(1) => AgentExit::Refused,
         End::Code(3 | 4 | 7) => AgentExit::VersionTooOld,

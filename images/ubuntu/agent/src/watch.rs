@@ -1,4 +1,4 @@
-//! When to end a listener, and how hard.
+//! Decides when to end a listener, and how.
 //!
 //! ```text
 //! start ──connect limit──▶ interrupt ──stop limit──▶ kill
@@ -12,7 +12,7 @@
 //! at any time: stop signal ──▶ interrupt ──stop limit──▶ kill
 //! ```
 //!
-//! Pure: it is told the time, and says what to do.
+//! Pure: the caller passes the time and carries out the action.
 
 use std::time::Duration;
 
@@ -21,49 +21,49 @@ use tokio::time::Instant;
 use crate::event::Event;
 use crate::verdict::{Seen, Stop};
 
-/// The name of a job whose worker is there and whose start was not told in words that are known.
-pub const UNTOLD: &str = "(a job that the listener did not name)";
+/// Stands for the name of a job whose worker exists but whose start was not recognized.
+pub const UNTOLD: &str = "(a job without a recognized start)";
 
-/// How long the agent waits, and for what.
+/// Time limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// For the listener to listen.
+    /// Until it listens.
     pub connect: Duration,
-    /// For a job, once it listens.
+    /// Without a job, once it listens.
     pub idle: Duration,
-    /// For the listener to end after its job, or after the job's worker has vanished: it completes
-    /// the job at GitHub, closes its session and deletes its files, with retries. Only a fault takes
-    /// longer, and then nobody else would end the task.
+    /// After its job, or after the job's worker disappeared. The listener completes the job at
+    /// GitHub, closes its session and deletes its files, with retries. Only a fault takes longer,
+    /// and then nothing else would end the task.
     pub linger: Duration,
-    /// For an end that was asked for.
+    /// Between SIGINT and SIGKILL.
     pub stop: Duration,
 }
 
-/// What to do with the listener.
+/// An action on the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Ask it to end in order (SIGINT).
+    /// SIGINT to the listener.
     Interrupt,
-    /// End it and all its processes (SIGKILL).
+    /// SIGKILL to the listener and all its processes.
     Kill,
 }
 
 impl Action {
-    /// For the log.
+    /// Text for the log.
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "asking the listener to end",
-            Self::Kill => "killing the listener and all it has started",
+            Self::Kill => "killing the listener and its processes",
         }
     }
 }
 
-/// The agent's patience with one runner, over all starts of its listener.
+/// The deadlines of one runner, across all starts of its listener.
 #[derive(Debug)]
 pub struct Watch {
     seen: Seen,
     limits: Limits,
-    /// A worker was there while the job ran.
+    /// A worker existed while the job ran.
     worker: bool,
     /// When to ask it to end, and why.
     interrupt: Option<(Instant, Stop)>,
@@ -72,7 +72,6 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts counting.
     pub fn new(now: Instant, limits: Limits) -> Self {
         let interrupt = now
             .checked_add(limits.connect)
@@ -86,12 +85,11 @@ impl Watch {
         }
     }
 
-    /// What was seen so far.
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// When [`Watch::expired`] is to be asked next.
+    /// The next deadline, for [`Watch::expired`].
     pub fn deadline(&self) -> Option<Instant> {
         self.interrupt
             .map(|(at, _)| at)
@@ -100,7 +98,7 @@ impl Watch {
             .min()
     }
 
-    /// The listener printed something.
+    /// Handles a line of the listener.
     pub fn heard(&mut self, event: Event, now: Instant) {
         let (listening, started, completed) = (
             matches!(event, Event::Listening),
@@ -115,8 +113,8 @@ impl Watch {
             self.interrupt = None;
             self.worker = false;
             if matches!(self.seen.stop, Some(Stop::Idle | Stop::NoConnection)) {
-                // GitHub assigned a job just as the limit ran out. Nobody is waiting for this task
-                // to end, so the job gets the time it takes.
+                // GitHub assigned a job as the limit expired. Nothing waits for this task to end,
+                // so the job gets the time it needs.
                 self.kill = None;
             }
         }
@@ -125,8 +123,8 @@ impl Watch {
         }
     }
 
-    /// The job's worker process was looked for. Where it is there is a job, whatever the listener
-    /// has printed; where it is gone nothing runs the job, whatever the listener believes.
+    /// Handles a look for the job's worker process. An existing worker means a job, whatever the
+    /// listener printed; without a worker nothing runs the job, whatever the listener believes.
     pub fn looked(&mut self, worker_is_there: bool, now: Instant) {
         if worker_is_there && self.seen.job.is_none() {
             self.heard(Event::Started(UNTOLD.to_owned()), now);
@@ -144,7 +142,7 @@ impl Watch {
         }
     }
 
-    /// The listener has ended, and this is what its memory and its worker came to.
+    /// The listener has ended; records the evidence about its memory and its worker.
     pub fn concluded(&mut self, exhausted: bool, worker_died: bool) {
         self.seen.exhausted = exhausted;
         self.seen.worker_died = worker_died;

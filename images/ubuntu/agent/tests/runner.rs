@@ -617,7 +617,7 @@ fn an_image_without_a_listener_does_not_use_up_the_registration() {
     assert!(
         agent
             .log()
-            .contains("bin/Runner.Listener is no executable file"),
+            .contains("bin/Runner.Listener is not an executable file"),
         "{}",
         agent.log()
     );

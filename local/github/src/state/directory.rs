@@ -215,7 +215,7 @@ fn split(full_name: &str) -> Result<(&str, &str), String> {
     full_name
         .split_once('/')
         .filter(|(owner, name)| plain(owner) && plain(name))
-        .ok_or_else(|| format!("{full_name:?} is no repository; write it as owner/name"))
+        .ok_or_else(|| format!("{full_name:?} is not a repository: use owner/name"))
 }
 
 #[cfg(test)]
