@@ -40,7 +40,7 @@ export {
 export { Handler } from "./handlers/handler";
 export type { FunctionAlarm, HandlerContext, HandlerSpec } from "./handlers/handler-spec";
 export { HANDLER_NAMES, type HandlerName, HANDLERS } from "./handlers/record";
-export { DEPLOYMENT_TAG, Names } from "./names";
+export { DEPLOYMENT_TAG, Names, PREFIX_TAG } from "./names";
 export type { Permission } from "./permission";
 export { Roles } from "./roles";
 export type { Offer, RunnerHost } from "./runners/host";

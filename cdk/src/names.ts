@@ -6,6 +6,12 @@ import { invalidProp } from "./invalid-prop";
 export const DEPLOYMENT_TAG = "fargate-runners:deployment";
 
 /**
+ * The tag that says whose a task definition is: the prefix, which no other deployment has in the same
+ * account and Region. Only definitions that carry it are offered to jobs.
+ */
+export const PREFIX_TAG = "fargate-runners:prefix";
+
+/**
  * Every name that two parts must agree on, derived from the prefix alone.
  *
  * The functions, the state machine, the cluster and the task definitions carry fixed names because

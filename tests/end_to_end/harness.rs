@@ -207,6 +207,7 @@ async fn without_container(site: &Site) {
         "tags": [
             { "key": "GH:labels", "value": "self-hosted broken" },
             { "key": "GH:runner-version", "value": "/fargate-runners/runner-versions/broken" },
+            { "key": "fargate-runners:prefix", "value": "fargate-runners" },
         ],
     });
     site.observer

@@ -151,7 +151,10 @@ export const HANDLERS = {
         }),
         allow(["states:ListExecutions"], [names.stateMachineArn]),
         readTaskDefinitions(),
-        allow(["ssm:PutParameter"], [names.parameterArn(names.catalogueParameter)]),
+        // What it published before tells which families are new.
+        allow(["ssm:GetParameter", "ssm:PutParameter"], [
+          names.parameterArn(names.catalogueParameter),
+        ]),
         // How far back it has looked through GitHub's deliveries.
         allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {

@@ -90,10 +90,10 @@ export class Alarms extends Construct {
         "An event failed permanently and is in the dead-letter queue. Read the message, fix the cause, then purge the queue.",
     });
     this.alarm("WebhookErrors", {
-      metric: sum("WebhookErrors"),
+      metric: sum("WebhooksUnusable"),
       threshold: props.webhookErrors ?? 10,
       description:
-        "Webhooks are rejected: the secret is wrong, or a body can't be read. Read the log of verify.",
+        "GitHub's webhooks are signed and can't be used or taken: a body can't be read, or AWS fails. Read the log of verify.",
     });
     for (const name of HANDLER_NAMES) {
       for (const { id: alarmId, metric, ...options } of handlerSpec(name).alarms ?? []) {

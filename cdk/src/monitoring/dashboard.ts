@@ -85,11 +85,18 @@ export class Dashboard extends Construct {
     );
     this.dashboard.addWidgets(
       graph("Webhooks", [
-        metrics.of("WebhookErrors", SUM, { label: "Rejected or failed" }),
+        metrics.of("WebhooksTaken", SUM, { label: "Taken" }),
+        metrics.of("WebhooksUnusable", SUM, { label: "Signed, not usable or failed" }),
+        metrics.of("WebhooksUnsigned", SUM, { label: "Not signed by GitHub" }),
         props.verify.metricThrottles({ label: "Throttled by Lambda" }),
         metrics.of("KeptEvents", SUM, { label: "Queued for retry" }),
         props.overflow.metricApproximateNumberOfMessagesVisible({ label: "In the queue" }),
         props.deadLetters.metricApproximateNumberOfMessagesVisible({ label: "Dead letters" }),
+      ]),
+      graph("Strangers", [
+        metrics.of("RunnersTakenByStrangers", SUM, { label: "Runners taken" }),
+        metrics.of("NewFamilies", SUM, { label: "New families" }),
+        metrics.of("ForeignDefinitions", MAXIMUM, { label: "Definitions not offered" }),
       ]),
       graph("GitHub calls left in the hour", [
         metrics.of("GitHubRateLimitRemaining", MINIMUM, { label: "minimum" }),

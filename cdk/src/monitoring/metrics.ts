@@ -24,7 +24,12 @@ export const METRICS = {
   FirstFailedStarts: { unit: COUNT },
   JobsWaitingTooLong: { unit: COUNT },
   RunnerVersionAgeDays: { unit: NONE },
-  WebhookErrors: { unit: COUNT },
+  ForeignDefinitions: { unit: COUNT },
+  NewFamilies: { unit: COUNT },
+  RunnersTakenByStrangers: { unit: COUNT },
+  WebhooksTaken: { unit: COUNT },
+  WebhooksUnsigned: { unit: COUNT },
+  WebhooksUnusable: { unit: COUNT },
   KeptEvents: { unit: COUNT },
   JobsNotServed: { unit: COUNT, dimension: "Reason" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;

@@ -6,7 +6,7 @@ import { acknowledge } from "../acknowledge";
 import { RebuildOptions, RebuiltImage } from "../images/rebuilt-image";
 import { ubuntuImage, ubuntuRunnerVersion } from "../images/ubuntu-image";
 import { invalidProp } from "../invalid-prop";
-import { DEPLOYMENT_TAG } from "../names";
+import { DEPLOYMENT_TAG, PREFIX_TAG } from "../names";
 import { Capacity, CAPACITY_TAG } from "./capacity";
 import { RunnerHost } from "./host";
 import { LABELS_TAG, labelsTag } from "./labels";
@@ -177,6 +177,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     this.addExtraContainers(props.extraContainers ?? {});
 
     Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
+    Tags.of(this).add(PREFIX_TAG, runners.names.prefix);
     const only = { includeResourceTypes: ["AWS::ECS::TaskDefinition"] };
     Tags.of(this.taskDefinition).add(LABELS_TAG, labelsValue, only);
     if (version !== undefined) {

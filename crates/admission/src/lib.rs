@@ -2,17 +2,19 @@
 //! webhook is answered.
 
 pub mod answer;
+mod owner;
 mod policy;
 mod required;
 
 use runtime::settings::{Error, Settings, Variable};
 
-pub use policy::{Policy, Refusal};
+pub use owner::{Owner, OwnerError};
+pub use policy::{About, Policy, Refusal};
 pub use required::{Required, RequiredError};
 
 const ALLOWED_OWNERS: Variable = Variable::optional(
     "ALLOWED_OWNERS",
-    "accounts whose jobs are served, separated by spaces or commas; all if not set",
+    "accounts whose jobs are served, separated by spaces or commas: by name, by `name:id` with the account's id at GitHub, or `*` for all; all where it is not set",
 );
 const ALLOWED_REPOSITORIES: Variable = Variable::optional(
     "ALLOWED_REPOSITORIES",
@@ -22,6 +24,11 @@ const ALLOW_PUBLIC_REPOSITORIES: Variable = Variable::with_default(
     "ALLOW_PUBLIC_REPOSITORIES",
     "false",
     "whether jobs of public repositories are served, in which strangers can run code",
+);
+const ALLOW_INTERNAL_REPOSITORIES: Variable = Variable::with_default(
+    "ALLOW_INTERNAL_REPOSITORIES",
+    "false",
+    "whether jobs of internal repositories are served, which every member of the enterprise can read and may fork",
 );
 const REQUIRED_LABELS: Variable = Variable::with_default(
     "REQUIRED_LABELS",
@@ -34,6 +41,7 @@ pub const VARIABLES: &[Variable] = &[
     ALLOWED_OWNERS,
     ALLOWED_REPOSITORIES,
     ALLOW_PUBLIC_REPOSITORIES,
+    ALLOW_INTERNAL_REPOSITORIES,
     REQUIRED_LABELS,
 ];
 
@@ -41,9 +49,10 @@ impl Policy {
     /// Reads the policy.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            owners: settings.list(&ALLOWED_OWNERS),
+            owners: settings.parsed_list(&ALLOWED_OWNERS)?,
             repositories: settings.parsed_list(&ALLOWED_REPOSITORIES)?,
             public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
+            internal: settings.flag(&ALLOW_INTERNAL_REPOSITORIES)?,
             required: settings.parsed(&REQUIRED_LABELS)?,
         })
     }

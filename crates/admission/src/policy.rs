@@ -4,13 +4,13 @@ use std::fmt;
 
 use protocol::{Job, LabelSet, Repository};
 
-use crate::Required;
+use crate::{Owner, Required};
 
 /// What the operator allows.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Accounts whose jobs are served; empty means all.
-    pub owners: Vec<String>,
+    pub owners: Vec<Owner>,
     /// Repositories whose jobs are served; empty means all. A job has to pass both lists.
     pub repositories: Vec<Repository>,
     /// Whether public repositories are served: anybody can have their code run there by a pull
@@ -18,8 +18,25 @@ pub struct Policy {
     ///
     /// [warning]: https://docs.github.com/actions/security-for-github-actions/security-guides/security-hardening-for-github-actions#hardening-for-self-hosted-runners
     pub public: bool,
+    /// Whether internal repositories are served: every member of the enterprise can read them, and may
+    /// fork them where that is allowed ([visibility]).
+    ///
+    /// [visibility]: https://docs.github.com/repositories/creating-and-managing-repositories/about-repositories#about-internal-repositories
+    pub internal: bool,
     /// What a job must ask for: those for GitHub's own runners start nothing here.
     pub required: Required,
+}
+
+/// What an event tells besides the job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The runner group that it names. Mostly none: GitHub knows the group of a job only once a
+    /// runner has it.
+    pub group: Option<String>,
+    /// The id of the account that the repository lies in.
+    pub owner_id: Option<u64>,
+    /// Whether the repository is internal.
+    pub internal: bool,
 }
 
 /// Why a job is not served.
@@ -40,6 +57,8 @@ pub enum Refusal {
     Repository(Repository),
     /// Its repository is public.
     Public(Repository),
+    /// Its repository is internal.
+    Internal(Repository),
 }
 
 impl fmt::Display for Refusal {
@@ -67,6 +86,10 @@ impl fmt::Display for Refusal {
                 f,
                 "{repository} is public, and ALLOW_PUBLIC_REPOSITORIES is false"
             ),
+            Self::Internal(repository) => write!(
+                f,
+                "{repository} is internal, and ALLOW_INTERNAL_REPOSITORIES is false"
+            ),
         }
     }
 }
@@ -79,6 +102,7 @@ impl Refusal {
             Self::Owner(_) => "Owner",
             Self::Repository(_) => "Repository",
             Self::Public(_) => "Public",
+            Self::Internal(_) => "Internal",
         }
     }
 
@@ -102,25 +126,35 @@ impl Refusal {
 const GITHUBS_OWN: [&str; 3] = ["ubuntu-", "windows-", "macos-"];
 
 impl Policy {
-    /// Decides whether a job is served. `group` is the runner group that its event names. Labels
-    /// come first: most refused jobs are GitHub's own.
-    pub fn admit(&self, job: &Job, group: Option<&str>) -> Result<(), Refusal> {
-        let repository = &job.repository;
-        // GitHub compares names of accounts and repositories without case.
-        let owner = |allowed: &str| allowed.eq_ignore_ascii_case(repository.owner());
-        if !self.required.met(&job.labels, group) {
+    /// Decides whether a job is served. Labels come first: most refused jobs are GitHub's own.
+    pub fn admit(&self, job: &Job, about: &About) -> Result<(), Refusal> {
+        if !self.required.met(&job.labels, about.group.as_deref()) {
             return Err(Refusal::Labels {
                 asked: job.labels.clone(),
-                group: group.map(str::to_owned),
+                group: about.group.clone(),
                 required: self.required.clone(),
             });
         }
-        if !self.owners.is_empty() && !self.owners.iter().any(|allowed| owner(allowed)) {
-            return Err(Refusal::Owner(repository.owner().to_owned()));
+        self.admit_repository(job, about)
+    }
+
+    /// Decides whether jobs of the job's repository are served, whatever they ask for.
+    pub fn admit_repository(&self, job: &Job, about: &About) -> Result<(), Refusal> {
+        let repository = &job.repository;
+        let owner = repository.owner();
+        if !self.owners.is_empty()
+            && !self
+                .owners
+                .iter()
+                .any(|allowed| allowed.is(owner, about.owner_id))
+        {
+            return Err(Refusal::Owner(owner.to_owned()));
         }
         if !self.repositories.is_empty()
             && !self.repositories.iter().any(|allowed| {
-                owner(allowed.owner()) && allowed.name().eq_ignore_ascii_case(repository.name())
+                // GitHub compares names of repositories without case.
+                allowed.owner().eq_ignore_ascii_case(owner)
+                    && allowed.name().eq_ignore_ascii_case(repository.name())
             })
         {
             return Err(Refusal::Repository(repository.clone()));
@@ -128,12 +162,16 @@ impl Policy {
         if !job.private && !self.public {
             return Err(Refusal::Public(repository.clone()));
         }
+        if about.internal && !self.internal {
+            return Err(Refusal::Internal(repository.clone()));
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use protocol::{JobId, OwnerType};
     use time::OffsetDateTime;
 
@@ -158,9 +196,10 @@ mod tests {
 
     fn policy(owners: &[&str], repositories: &[&str], public: bool) -> Policy {
         Policy {
-            owners: owners.iter().map(|&owner| owner.to_owned()).collect(),
+            owners: owners.iter().map(|owner| owner.parse().unwrap()).collect(),
             repositories: repositories.iter().map(|r| r.parse().unwrap()).collect(),
             public,
+            internal: false,
             required: Required::default(),
         }
     }
@@ -181,15 +220,59 @@ mod tests {
             (vec![], vec!["octo/hello"], false, false, false),
         ] {
             let policy = policy(&owners, &repositories, public);
-            let decision = policy.admit(&job("self-hosted linux", private), None);
+            let decision = policy.admit(&job("self-hosted linux", private), &About::default());
             assert_eq!(decision.is_ok(), admitted, "{policy:?}, private {private}");
+        }
+    }
+
+    #[test]
+    fn internal_repositories_have_a_switch_of_their_own() {
+        let about = About {
+            internal: true,
+            ..About::default()
+        };
+        for (public, internal, served) in [
+            (false, false, false),
+            (true, false, false),
+            (false, true, true),
+        ] {
+            let mut policy = policy(&[], &[], public);
+            policy.internal = internal;
+            let decision = policy.admit(&job("self-hosted linux", true), &about);
+            assert_eq!(decision.is_ok(), served, "{public} {internal}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_whom_a_list_or_a_switch_leaves_out_is_ever_served(
+            owners in prop::collection::vec("octo|acme|octo:7|acme:8|\\*", 0..3),
+            repositories in prop::collection::vec("octo/hello|octo/x|acme/hello", 0..3),
+            (public, internal, private, is_internal) in any::<(bool, bool, bool, bool)>(),
+            owner_id in prop::option::of(7_u64..9),
+        ) {
+            let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
+            let repositories: Vec<&str> = repositories.iter().map(String::as_str).collect();
+            let mut policy = policy(&owners, &repositories, public);
+            policy.internal = internal;
+            let about = About { group: None, owner_id, internal: is_internal };
+            let served = policy.admit(&job("self-hosted linux", private), &about).is_ok();
+            let by_owner = owners.is_empty() || owners.iter().any(|owner| match *owner {
+                "*" | "octo" => true,
+                "octo:7" => owner_id == Some(7),
+                "acme:8" => owner_id == Some(8),
+                _ => false,
+            });
+            let by_repository = repositories.is_empty() || repositories.contains(&"octo/hello");
+            let by_visibility = (private || public) && (!is_internal || internal);
+            prop_assert_eq!(served, by_owner && by_repository && by_visibility);
         }
     }
 
     #[test]
     fn jobs_for_githubs_own_runners_are_refused_by_what_they_lack() {
         let refusal = policy(&[], &[], true)
-            .admit(&job("ubuntu-latest", true), None)
+            .admit(&job("ubuntu-latest", true), &About::default())
             .unwrap_err();
         assert_eq!(
             refusal.to_string(),
@@ -201,10 +284,14 @@ mod tests {
     fn every_required_label_has_to_be_asked_for() {
         let mut policy = policy(&[], &[], true);
         policy.required = "self-hosted fargate".parse().unwrap();
-        assert!(policy.admit(&job("self-hosted linux", true), None).is_err());
         assert!(
             policy
-                .admit(&job("Self-Hosted Fargate linux", true), None)
+                .admit(&job("self-hosted linux", true), &About::default())
+                .is_err()
+        );
+        assert!(
+            policy
+                .admit(&job("Self-Hosted Fargate linux", true), &About::default())
                 .is_ok()
         );
     }
@@ -213,13 +300,19 @@ mod tests {
     fn a_refusal_says_what_the_job_asks_for_and_what_would_be_served() {
         let mut policy = policy(&[], &[], true);
         policy.required = "self-hosted | group:Build".parse().unwrap();
-        let refusal = policy.admit(&job("", true), Some("GPU")).unwrap_err();
+        let in_group = |group: Option<&str>| About {
+            group: group.map(str::to_owned),
+            ..About::default()
+        };
+        let refusal = policy
+            .admit(&job("", true), &in_group(Some("GPU")))
+            .unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "the job asks for [] in the runner group \"GPU\", which is none of REQUIRED_LABELS \
              (self-hosted | group:Build)"
         );
-        assert!(policy.admit(&job("", true), None).is_ok());
+        assert!(policy.admit(&job("", true), &in_group(None)).is_ok());
     }
 
     #[test]
@@ -233,7 +326,9 @@ mod tests {
             ("dependabot", false),
             ("gpu linux", false),
         ] {
-            let refusal = policy.admit(&job(labels, true), None).unwrap_err();
+            let refusal = policy
+                .admit(&job(labels, true), &About::default())
+                .unwrap_err();
             assert_eq!(refusal.is_for_githubs_runners(), githubs, "{labels}");
         }
     }

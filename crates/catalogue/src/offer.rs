@@ -1,9 +1,16 @@
 //! One family's offer, and all of them.
 
 use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
-use protocol::{Definition, LabelSet, Matched};
+use protocol::{Definition, LabelSet, Matched, Repository};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+use crate::Audience;
+
+/// The tag that says which deployment a task definition belongs to: the deployment's prefix, which no
+/// other has in the same account and region. The stack sets it; who else may set it decides whose
+/// containers run jobs.
+pub const PREFIX_TAG: &str = "fargate-runners:prefix";
 
 /// The tag by which a task definition offers itself: labels, separated by spaces.
 pub const LABELS_TAG: &str = "GH:labels";
@@ -12,11 +19,18 @@ pub const LABELS_TAG: &str = "GH:labels";
 /// preference. Without it the deployment's own apply.
 pub const CAPACITY_TAG: &str = "GH:capacity";
 
+/// The tag by which a task definition names the repositories that it is for. Without it, it is for all.
+pub const REPOSITORIES_TAG: &str = "GH:repositories";
+
+/// The tag by which a task definition names the runner group that its runners are registered in, at an
+/// organization. Without it the deployment's own applies.
+pub const RUNNER_GROUP_TAG: &str = "GH:runner-group";
+
 /// The tag by which a task definition tells which version of GitHub's runner its image holds: the
 /// version, or the name of an SSM parameter with it, where the image is rebuilt on its own.
 pub const RUNNER_VERSION_TAG: &str = "GH:runner-version";
 
-/// Everything a deployment offered at one time. In JSON its fields are `publishedAt` and `families`.
+/// Everything that was offered under a family prefix at one time. In JSON its fields are `publishedAt` and `families`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
     /// When ECS was asked.
@@ -29,12 +43,18 @@ pub struct Catalogue {
 
 /// The newest active revision of a family, as far as choosing among families needs it. In JSON its
 /// fields are in camel case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// What is known of it.
     #[serde(flatten)]
     pub definition: Definition,
+    /// The prefix of the deployment that it is tagged as belonging to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The repositories that it is for; all where there is no tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repositories: Option<Audience>,
     /// The labels it offers.
     pub labels: LabelSet,
     /// The names of its containers.
@@ -49,12 +69,12 @@ impl Offer {
     /// Reads a family's offer from its task definition; none where the labels tag is missing or
     /// empty, because the definition serves something else then.
     pub(crate) fn of(family: &str, definition: &TaskDefinition, tags: &[Tag]) -> Option<Self> {
-        let tag = |key: &str| {
-            tags.iter()
-                .find(|tag| tag.key() == Some(key))
-                .and_then(Tag::value)
-                .unwrap_or_default()
+        let tagged = |key: &str| {
+            let found = tags.iter().find(|tag| tag.key() == Some(key));
+            found.map(|tag| tag.value().unwrap_or_default())
         };
+        let tag = |key| tagged(key).unwrap_or_default();
+        let named = |key| Some(tag(key).trim().to_owned()).filter(|text| !text.is_empty());
         let labels = LabelSet::parse(tag(LABELS_TAG));
         if labels.is_empty() {
             return None;
@@ -79,16 +99,26 @@ impl Offer {
                         .map_or("bridge", NetworkMode::as_str)
                         .to_owned(),
                 ),
+                runner_group: named(RUNNER_GROUP_TAG),
             },
+            deployment: named(PREFIX_TAG),
+            // A tag without a value is for nobody: it was meant to exclude.
+            repositories: tagged(REPOSITORIES_TAG).map(Audience::parse),
             labels,
             containers: definition
                 .container_definitions()
                 .iter()
                 .filter_map(|container| container.name().map(str::to_owned))
                 .collect(),
-            runner_version: Some(tag(RUNNER_VERSION_TAG).trim().to_owned())
-                .filter(|version| !version.is_empty()),
+            runner_version: named(RUNNER_VERSION_TAG),
         })
+    }
+
+    /// Whether it is for a repository. One that it is not for never learns that it exists.
+    pub fn is_for(&self, repository: &Repository) -> bool {
+        self.repositories
+            .as_ref()
+            .is_none_or(|repositories| repositories.includes(repository))
     }
 
     /// What the state machine goes on with.
@@ -126,6 +156,9 @@ mod tests {
         let tags = [
             tag("GH:capacity", "FARGATE_SPOT FARGATE"),
             tag("GH:labels", "Self-Hosted linux ARM64"),
+            tag("GH:repositories", "octo/hello octo-labs/"),
+            tag("GH:runner-group", "Deployers"),
+            tag("fargate-runners:prefix", "fargate-runners"),
             tag("GH:runner-version", "2.338.0"),
         ];
         assert_eq!(
@@ -138,7 +171,10 @@ mod tests {
                     memory: Some(2048),
                     architecture: Some("ARM64".to_owned()),
                     network_mode: Some("awsvpc".to_owned()),
+                    runner_group: Some("Deployers".to_owned()),
                 },
+                deployment: Some("fargate-runners".to_owned()),
+                repositories: Some(Audience::parse("octo/hello octo-labs/")),
                 labels: LabelSet::parse("arm64 linux self-hosted"),
                 containers: vec!["runner".to_owned()],
                 runner_version: Some("2.338.0".to_owned()),
@@ -158,6 +194,18 @@ mod tests {
         };
         assert_eq!(offer.definition, open);
         assert!(offer.containers.is_empty());
+        assert_eq!(offer.deployment, None);
+        assert!(offer.is_for(&"octo/hello".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_tag_that_names_no_repository_is_for_none() {
+        let definition = TaskDefinition::builder().build();
+        for value in ["", " ", "octo", "hello/world/x"] {
+            let tags = [tag("GH:labels", "linux"), tag("GH:repositories", value)];
+            let offer = Offer::of("f", &definition, &tags).unwrap();
+            assert!(!offer.is_for(&"octo/hello".parse().unwrap()), "{value:?}");
+        }
     }
 
     #[test]

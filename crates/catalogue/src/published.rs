@@ -1,4 +1,4 @@
-//! The catalogue as one parameter: `v1:` and base64 of deflated JSON.
+//! The catalogue as one parameter: `v2:` and base64 of deflated JSON.
 //!
 //! ```text
 //! {"publishedAt":"2026-01-01T00:00:00Z","families":[{"family":"fargate-runners-ubuntu","labels":[…],…}]}
@@ -27,7 +27,9 @@ const ADVANCED_LIMIT: usize = 8_192;
 /// Far beyond any catalogue that fits a parameter; what inflates further is not one of ours.
 const INFLATED_LIMIT: u64 = 1024 * 1024;
 
-const VERSION: &str = "v1:";
+/// What the text begins with. Version 1 did not tell whose a definition is nor whom it is for, so it
+/// cannot be trusted: `match` reads ECS itself until `sweep` has published anew.
+const VERSION: &str = "v2:";
 
 /// A catalogue that cannot be published.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +122,10 @@ mod tests {
                 memory: Some(2048),
                 architecture: Some("X86_64".to_owned()),
                 network_mode: Some("awsvpc".to_owned()),
+                runner_group: None,
             },
+            deployment: Some("fargate-runners".to_owned()),
+            repositories: Some(crate::Audience::parse("octo/hello")),
             labels: LabelSet::parse(labels),
             containers: vec!["runner".to_owned()],
             runner_version: None,
@@ -168,9 +173,21 @@ mod tests {
 
     #[test]
     fn other_parameters_are_refused() {
-        for text in ["", "v2:AAAA", "v1:!", "v1:AAAA", "v1:"] {
+        for text in ["", "v1:AAAA", "v3:AAAA", "v2:!", "v2:AAAA", "v2:"] {
             assert!(Catalogue::decode(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_the_version_before_published_is_not_believed() {
+        let text = catalogue(vec![offer("fargate-runners-ubuntu", "linux")])
+            .encode()
+            .unwrap();
+        let before = text.replacen("v2:", "v1:", 1);
+        assert!(matches!(
+            Catalogue::decode(&before),
+            Err(DecodeError::Version)
+        ));
     }
 
     #[test]
@@ -191,7 +208,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
-            let _ = Catalogue::decode(&format!("v1:{text}"));
+            let _ = Catalogue::decode(&format!("v2:{text}"));
         }
     }
 }

@@ -26,6 +26,11 @@ pub struct RepositoryInfo {
     pub repository: Repository,
     /// Whether it is private or internal.
     pub private: bool,
+    /// Whether it is internal, where GitHub says so.
+    pub internal: bool,
+    /// The id of the account that it lies in, where GitHub says so.
+    pub owner_id: Option<u64>,
+    /// Whose account that is.
     pub owner_type: OwnerType,
     /// Whether it is archived; no jobs run there.
     pub archived: bool,
@@ -190,6 +195,7 @@ fn listed(call: &Call, answer: &Answer) -> Result<Page<RepositoryInfo>, Error> {
 #[derive(Deserialize)]
 struct Account {
     login: String,
+    id: Option<u64>,
     #[serde(rename = "type")]
     kind: String,
 }
@@ -226,6 +232,7 @@ impl From<WireInstallation> for InstallationInfo {
 struct WireRepository {
     full_name: String,
     private: bool,
+    visibility: Option<String>,
     owner: Account,
     #[serde(default)]
     archived: bool,
@@ -238,6 +245,8 @@ impl TryFrom<WireRepository> for RepositoryInfo {
         Ok(Self {
             repository: wire.full_name.parse()?,
             private: wire.private,
+            internal: wire.visibility.as_deref() == Some("internal"),
+            owner_id: wire.owner.id,
             owner_type: wire.owner.owner_type(),
             archived: wire.archived,
         })

@@ -56,7 +56,19 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Path of an endpoint below `…/actions/`.
+    /// Whether a runner that is registered here can be given jobs of a repository. GitHub compares
+    /// names without case.
+    pub fn reaches(&self, other: &Repository) -> bool {
+        match self {
+            Self::Repository(repository) => {
+                repository.owner().eq_ignore_ascii_case(other.owner())
+                    && repository.name().eq_ignore_ascii_case(other.name())
+            }
+            Self::Organization(login) => login.eq_ignore_ascii_case(other.owner()),
+        }
+    }
+
+    /// The path of an endpoint below `…/actions/`.
     pub(crate) fn actions(&self, rest: &str) -> String {
         match self {
             Self::Repository(repository) => format!("/repos/{repository}/actions/{rest}"),
@@ -114,6 +126,22 @@ mod tests {
             RunnerScope::Organization.at(&job("Organization")),
             Scope::Organization("octo".to_owned())
         );
+    }
+
+    #[test]
+    fn a_runner_gets_jobs_of_its_own_scope_only() {
+        let repository = RunnerScope::Repository.at(&job("Organization"));
+        let organization = RunnerScope::Organization.at(&job("Organization"));
+        for (other, at_repository, at_organization) in [
+            ("octo/hello", true, true),
+            ("Octo/Hello", true, true),
+            ("octo/world", false, true),
+            ("acme/hello", false, false),
+        ] {
+            let other = other.parse().unwrap();
+            assert_eq!(repository.reaches(&other), at_repository, "{other}");
+            assert_eq!(organization.reaches(&other), at_organization, "{other}");
+        }
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub struct Definition {
     /// earlier versions, which means `awsvpc`.
     #[serde(default)]
     pub network_mode: Option<String>,
+    /// The runner group that its runners are registered in, at an organization; the deployment's own
+    /// where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_group: Option<String>,
 }
 
 /// The task definition for a job, as one JSON object with the definition's fields.

@@ -25,12 +25,18 @@ pub async fn check(
     if *runner.deployment() != deps.fleet.deployment || left.job() == taken.id {
         return Ok(json!({ "result": "notDisplaced" }));
     }
-    deps.metrics().emit(Metric::Thefts, 1.0);
     let Some(execution) = deps.fleet.execution(left).await? else {
         tracing::warn!(%runner, "cannot find the execution of a displaced job");
         return Ok(json!({ "result": "executionUnknown" }));
     };
     let job = &execution.order.job;
+    let scope = deps.config.scope.at(job);
+    if !scope.reaches(&taken.repository) {
+        // Anybody may give a runner of theirs a name of ours, where the App is installed at theirs too.
+        tracing::warn!(%runner, %scope, repository = %taken.repository, "a job out of our runner's reach runs on one of its name");
+        return Ok(json!({ "result": "outOfReach" }));
+    }
+    deps.metrics().emit(Metric::Thefts, 1.0);
     // A rate limit or an outage must not cost the check: where GitHub cannot be asked, it is due.
     let state = match deps
         .github

@@ -221,6 +221,26 @@ async fn a_displaced_job_gets_one_check_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_job_out_of_the_runners_reach_displaces_nobody() {
+    let world = World::new().await;
+    let left = world.job();
+    world
+        .aws
+        .add_execution(&execution_of(&left), &order(&left), "RUNNING", None);
+    let runner = format!("fr-{}", execution_of(&left));
+    let mut taken = order(&world.job()).job;
+    let before = world.github_calls();
+    for repository in ["stranger/hello", "octo/other"] {
+        taken.repository = repository.parse().unwrap();
+        let event = json!({ "kind": "displaced", "job": taken, "runner": runner });
+        let output = world.handle(event).await.unwrap();
+        assert_eq!(output["result"], "outOfReach", "{repository}");
+    }
+    assert_eq!(world.github_calls(), before);
+    assert_eq!(world.aws.state().executions.len(), 1);
+}
+
+#[tokio::test]
 async fn a_displaced_job_that_is_served_gets_no_check() {
     let world = World::new().await;
     let left = world.job();

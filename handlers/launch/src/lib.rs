@@ -81,6 +81,7 @@ fn plan(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, E
         parameter: ParameterPath::mint(&config.prefix, name.clone())?,
         name,
         labels: order.job.labels.clone(),
+        group: matched.definition.runner_group.clone(),
     };
     let run_task = request::run_task(config, &order, &matched, &runner, &attempt);
     tracing::info!(runner = %runner.name, family = matched.definition.family, attempt = attempt.number, "planned a runner");

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Trust};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
@@ -32,6 +32,7 @@ pub struct CatalogueCache {
     ecs: aws_sdk_ecs::Client,
     ssm: aws_sdk_ssm::Client,
     family_prefix: String,
+    trust: Trust,
     parameter: String,
     ttl: std::time::Duration,
     at_hand: Mutex<Option<AtHand>>,
@@ -51,6 +52,7 @@ impl CatalogueCache {
             ecs,
             ssm,
             family_prefix: config.family_prefix.clone(),
+            trust: config.trust.clone(),
             parameter: catalogue::parameter(&config.prefix),
             ttl: config.ttl,
             at_hand: Mutex::new(None),
@@ -107,7 +109,8 @@ impl CatalogueCache {
     }
 
     async fn read(&self, now: OffsetDateTime) -> Result<Catalogue, aws::Error> {
-        catalogue::read(&self.ecs, &self.family_prefix, now).await
+        let found = catalogue::read(&self.ecs, &self.family_prefix, now).await?;
+        Ok(self.trust.sort(found).0)
     }
 
     /// The published catalogue, where there is one to be used. Only an outage is an error: to
@@ -136,7 +139,8 @@ impl CatalogueCache {
         let text = answer.parameter().and_then(|found| found.value());
         match Catalogue::decode(text.unwrap_or_default()) {
             Ok(catalogue) if PUBLISHED_AGE.contains(&(now - catalogue.read_at)) => {
-                Ok(Some(catalogue))
+                // `sweep` publishes only what it trusts, and may have been told otherwise than `match`.
+                Ok(Some(self.trust.sort(catalogue).0))
             }
             Ok(catalogue) => {
                 tracing::warn!(parameter, read_at = %catalogue.read_at, "the published catalogue is too old; reading ECS instead. Check that sweep runs");

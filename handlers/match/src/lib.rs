@@ -1,7 +1,8 @@
 //! Finds the task definition that serves a job.
 //!
 //! A task definition offers labels by its tag `GH:labels`; a job asks for labels by `runs-on`. Of
-//! the offers that carry every label the job asks for, the most specific one serves ([`select`]).
+//! the offers that are for the job's repository (tag `GH:repositories`) and carry every label the job
+//! asks for, the most specific one serves ([`select`]).
 //!
 //! What is offered is read seldom: a sandbox keeps the catalogue at hand for a minute, then takes
 //! the one that `sweep` publishes in SSM, and reads ECS itself only where none is published
@@ -20,7 +21,7 @@ pub mod cache;
 pub mod select;
 pub mod settings;
 
-use catalogue::{Catalogue, Offer};
+use catalogue::{Catalogue, Offer, Trust};
 use lambda_runtime::Diagnostic;
 use protocol::{CONTAINER, DeploymentId, Fault, Job, Matched, Order};
 use runtime::settings::Settings;
@@ -90,8 +91,10 @@ impl From<Error> for Diagnostic {
 /// What the handler works with, made once per sandbox.
 #[derive(Debug)]
 pub struct Deps {
-    /// The deployment's id, for metrics.
+    /// The deployment's id.
     pub deployment: DeploymentId,
+    /// Which definitions are offers.
+    pub trust: Trust,
     /// The catalogue at hand.
     pub cache: CatalogueCache,
 }
@@ -108,6 +111,7 @@ impl Deps {
                 aws_sdk_ssm::Client::new(&aws),
             ),
             deployment: config.deployment,
+            trust: config.trust,
         })
     }
 
@@ -144,7 +148,7 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
 /// Looks in the catalogue at hand; where that does not serve the job, in what ECS says now.
 async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Error> {
     let catalogue = deps.cache.catalogue(now).await?;
-    let failure = match look_up(&catalogue, job) {
+    let failure = match look_up(deps, &catalogue, job) {
         Ok(offer) => return Ok(offer.matched()),
         Err(failure) => failure,
     };
@@ -153,13 +157,14 @@ async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Er
         return Err(failure);
     }
     match deps.cache.newer(&catalogue, now).await? {
-        Some(newer) => Ok(look_up(&newer, job)?.matched()),
+        Some(newer) => Ok(look_up(deps, &newer, job)?.matched()),
         None => Err(failure),
     }
 }
 
-fn look_up<'a>(catalogue: &'a Catalogue, job: &Job) -> Result<&'a Offer, Error> {
-    let offer = select(&catalogue.offers, &job.labels)?;
+fn look_up<'a>(deps: &Deps, catalogue: &'a Catalogue, job: &Job) -> Result<&'a Offer, Error> {
+    let ours = |offer: &Offer| deps.trust.is_ours(offer);
+    let offer = select(&catalogue.offers, &job.labels, &job.repository, ours)?;
     if offer.containers.iter().any(|name| name == CONTAINER) {
         Ok(offer)
     } else {

@@ -3,29 +3,39 @@
 use std::fmt;
 
 use catalogue::Offer;
-use protocol::LabelSet;
+use protocol::{LabelSet, Repository};
 
 /// How many offers an unmatched job is shown.
 const NEAREST: usize = 3;
 
 /// The offer that serves a job with the labels `wanted`: of those that carry them all, the one with
-/// the fewest labels that the job did not ask for; of equals, the first by family name.
+/// the fewest labels that the job did not ask for; of equals, one of the deployment's `own`; of these,
+/// the first by family name. An offer that is not for the job's repository does not exist for it, nor
+/// is it named where nothing serves.
 ///
 /// A job that asks for `self-hosted` alone names no kind of runner: any offer would do, so none is
 /// chosen for it. A job without any label (`runs-on: {group: NAME}`) comes here only where the
 /// deployment is told to serve such (`group:NAME` in `REQUIRED_LABELS`). Every offer carries what it
 /// asks for, so the same rule decides: the offer with the fewest labels, of equals the first by name.
-pub fn select<'a>(offers: &'a [Offer], wanted: &LabelSet) -> Result<&'a Offer, Unmatched> {
+pub fn select<'a>(
+    offers: &'a [Offer],
+    wanted: &LabelSet,
+    repository: &Repository,
+    own: impl Fn(&Offer) -> bool,
+) -> Result<&'a Offer, Unmatched> {
+    let offers: Vec<_> = offers
+        .iter()
+        .filter(|offer| offer.is_for(repository))
+        .collect();
     offers
         .iter()
+        .copied()
         .filter(|offer| names_a_kind(wanted) && offer.labels.carries(wanted))
         .min_by_key(|&offer| {
-            (
-                wanted.lacking(&offer.labels).len(),
-                &offer.definition.family,
-            )
+            let surplus = wanted.lacking(&offer.labels).len();
+            (surplus, !own(offer), &offer.definition.family)
         })
-        .ok_or_else(|| Unmatched::new(offers, wanted))
+        .ok_or_else(|| Unmatched::new(&offers, wanted))
 }
 
 /// Whether labels tell which runner is wanted: any but `self-hosted`, or none at all.
@@ -48,10 +58,10 @@ struct Near {
 }
 
 impl Unmatched {
-    fn new(offers: &[Offer], wanted: &LabelSet) -> Self {
+    fn new(offers: &[&Offer], wanted: &LabelSet) -> Self {
         let mut nearest: Vec<_> = offers
             .iter()
-            .map(|offer| (offer.labels.lacking(wanted), offer))
+            .map(|&offer| (offer.labels.lacking(wanted), offer))
             .collect();
         nearest.sort_by_key(|(lacking, offer)| {
             let surplus = wanted.lacking(&offer.labels).len();
@@ -111,6 +121,7 @@ impl fmt::Display for Unmatched {
 
 #[cfg(test)]
 mod tests {
+    use catalogue::Audience;
     use proptest::prelude::*;
     use protocol::Definition;
 
@@ -124,8 +135,13 @@ mod tests {
             },
             labels: LabelSet::parse(labels),
             containers: vec![protocol::CONTAINER.to_owned()],
-            runner_version: None,
+            ..Offer::default()
         }
+    }
+
+    /// What serves a job of octo/hello, where nothing is ours.
+    fn select<'a>(offers: &'a [Offer], wanted: &LabelSet) -> Result<&'a Offer, Unmatched> {
+        super::select(offers, wanted, &"octo/hello".parse().unwrap(), |_| false)
     }
 
     fn offers() -> Vec<Offer> {
@@ -168,6 +184,37 @@ mod tests {
             let found = select(&offers, &LabelSet::parse("linux")).unwrap();
             assert_eq!(found.definition.family, "a");
         }
+    }
+
+    #[test]
+    fn of_equals_the_deployments_own_is_chosen_and_narrower_is_no_equal() {
+        let wanted = LabelSet::parse("linux");
+        let repository = "octo/hello".parse().unwrap();
+        let own = |offer: &Offer| offer.definition.family == "own";
+        let serves = |offers: &[Offer]| {
+            let found = super::select(offers, &wanted, &repository, own).unwrap();
+            found.definition.family.clone()
+        };
+        let (own_one, other) = (offer("own", "linux a"), offer("another", "linux b"));
+        assert_eq!(serves(&[own_one.clone(), other.clone()]), "own");
+        assert_eq!(serves(&[other, own_one.clone()]), "own");
+        assert_eq!(serves(&[own_one, offer("another", "linux")]), "another");
+    }
+
+    #[test]
+    fn an_offer_for_others_does_not_exist_for_a_job() {
+        let mut deployer = offer("deployer", "linux deploy");
+        deployer.repositories = Some(Audience::parse("octo/infra acme/"));
+        let offers = [deployer, offer("plain", "linux")];
+        let wanted = LabelSet::parse("linux deploy");
+        let asked = |repository: &str| {
+            super::select(&offers, &wanted, &repository.parse().unwrap(), |_| true)
+        };
+        assert_eq!(asked("Octo/Infra").unwrap().definition.family, "deployer");
+        assert_eq!(asked("acme/x").unwrap().definition.family, "deployer");
+        let told = asked("octo/hello").unwrap_err().to_string();
+        assert!(told.contains("Nearest: plain lacks [deploy]."), "{told}");
+        assert!(!told.contains("deployer"), "{told}");
     }
 
     #[test]
@@ -234,6 +281,14 @@ mod tests {
         .prop_map(|labels| labels.join(" "))
     }
 
+    fn any_patterns() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop::sample::select(&["octo/", "octo/a", "Octo/B", "acme/", "acme", "/a", "x/a"]),
+            0..3,
+        )
+        .prop_map(|patterns| patterns.join(" "))
+    }
+
     proptest! {
         #[test]
         fn what_serves_carries_every_label_and_nothing_fits_better(
@@ -258,6 +313,41 @@ mod tests {
                     !names_a_kind(&wanted) || offers.iter().all(|offer| !offer.labels.carries(&wanted))
                 ),
             }
+        }
+
+        #[test]
+        fn no_repository_ever_gets_or_sees_an_offer_that_excludes_it(
+            offered in prop::collection::vec((any_labels(), prop::option::of(any_patterns())), 0..6),
+            wanted in any_labels(),
+            repository in prop::sample::select(&["octo/a", "octo/b", "acme/a", "OCTO/A"]),
+        ) {
+            let offers: Vec<_> = offered
+                .iter()
+                .enumerate()
+                .map(|(index, (labels, patterns))| Offer {
+                    repositories: patterns.as_deref().map(Audience::parse),
+                    ..offer(&format!("family-{index}"), labels)
+                })
+                .collect();
+            let repository: Repository = repository.parse().unwrap();
+            let allowed: Vec<_> = offers
+                .iter()
+                .filter(|offer| offer.is_for(&repository))
+                .cloned()
+                .collect();
+            let wanted = LabelSet::parse(&wanted);
+            match super::select(&offers, &wanted, &repository, |_| false) {
+                Ok(found) => prop_assert!(allowed.contains(found)),
+                Err(unmatched) => {
+                    for near in &unmatched.nearest {
+                        prop_assert!(allowed.iter().any(|offer| offer.definition.family == near.family));
+                    }
+                }
+            }
+            // What is for others changes nothing, whatever its labels.
+            let among_all = super::select(&offers, &wanted, &repository, |_| false);
+            let among_allowed = super::select(&allowed, &wanted, &repository, |_| false);
+            prop_assert_eq!(among_all, among_allowed);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use catalogue::{TRUSTED_DEFINITIONS, Trust};
 use protocol::DeploymentId;
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
@@ -22,6 +23,7 @@ pub const VARIABLES: &[&[Variable]] = &[
         shared::DEPLOYMENT,
         shared::PREFIX,
         FAMILY_PREFIX,
+        TRUSTED_DEFINITIONS,
         CATALOGUE_TTL_SECONDS,
     ],
     aws::VARIABLES,
@@ -32,6 +34,8 @@ pub const VARIABLES: &[&[Variable]] = &[
 #[derive(Clone, Debug)]
 pub struct Config {
     pub deployment: DeploymentId,
+    /// Which definitions are offers.
+    pub trust: Trust,
     /// The first segment of SSM paths.
     pub prefix: String,
     /// What the families of this deployment begin with.
@@ -45,6 +49,10 @@ impl Config {
         let prefix = settings.text(&shared::PREFIX)?;
         Ok(Self {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,
+            trust: Trust {
+                prefix: prefix.clone(),
+                trusted: settings.parsed(&TRUSTED_DEFINITIONS)?,
+            },
             family_prefix: settings
                 .maybe(&FAMILY_PREFIX)
                 .unwrap_or_else(|| format!("{prefix}-")),

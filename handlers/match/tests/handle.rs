@@ -40,9 +40,10 @@ fn offer(family: &str, labels: &str) -> Offer {
             family: family.to_owned(),
             ..Definition::default()
         },
+        deployment: Some("fargate-runners".to_owned()),
         labels: LabelSet::parse(labels),
         containers: vec!["runner".to_owned()],
-        runner_version: None,
+        ..Offer::default()
     }
 }
 
@@ -79,6 +80,17 @@ fn ecs(families: &'static [(&'static str, &'static str)], container: &'static st
                         .build(),
                 )
                 .tags(Tag::builder().key("GH:labels").value(*labels).build())
+                .tags(
+                    Tag::builder()
+                        .key("fargate-runners:prefix")
+                        // Families named otherwise belong to another deployment.
+                        .value(if request.task_definition().unwrap().starts_with("f-") {
+                            "fargate-runners"
+                        } else {
+                            "fargate-runners-dev"
+                        })
+                        .build(),
+                )
                 .build()
         });
     let client = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&list, &describe]);
@@ -125,11 +137,17 @@ fn error_body(code: &str) -> String {
 }
 
 fn deps(ecs: &Ecs, ssm_rule: &Rule) -> Deps {
-    let settings = Settings::from_pairs([("DEPLOYMENT", "fr"), ("PREFIX", "fargate-runners")]);
+    deps_with(&[], ecs, ssm_rule)
+}
+
+fn deps_with(variables: &[(&str, &str)], ecs: &Ecs, ssm_rule: &Rule) -> Deps {
+    let required = [("DEPLOYMENT", "fr"), ("PREFIX", "fargate-runners")];
+    let settings = Settings::from_pairs(required.iter().chain(variables).copied());
     let config = Config::from_settings(&settings).unwrap();
     Deps {
         cache: CatalogueCache::new(&config, ecs.client.clone(), ssm(ssm_rule)),
         deployment: config.deployment,
+        trust: config.trust,
     }
 }
 
@@ -195,6 +213,62 @@ async fn a_published_catalogue_spares_ecs() {
         }
     );
     assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_definition_of_another_deployment_does_not_exist_here() {
+    for trusted in ["deployment", "prefix"] {
+        let variables = [("TRUSTED_DEFINITIONS", trusted)];
+        let (ecs, ssm) = (
+            ecs(
+                &[("dev-narrow", "linux"), ("f-wide", "linux x64")],
+                "runner",
+            ),
+            nothing_published(),
+        );
+        let found = deps_with(&variables, &ecs, &ssm);
+        assert_eq!(family(&found, &["linux"], NOW).await.unwrap(), "f-wide");
+        // Nor where it was published, by a sweep that believed it.
+        let mut offers = vec![offer("dev-narrow", "linux"), offer("f-wide", "linux x64")];
+        offers[0].deployment = Some("fargate-runners-dev".to_owned());
+        let ssm = published(&Catalogue {
+            read_at: NOW,
+            offers,
+        });
+        let found = deps_with(&variables, &ecs, &ssm);
+        assert_eq!(family(&found, &["linux"], NOW).await.unwrap(), "f-wide");
+    }
+}
+
+#[tokio::test]
+async fn a_definition_without_a_deployment_serves_only_where_the_prefix_is_trusted() {
+    let mut offers = vec![offer("f-own", "linux x64"), offer("f-teams", "linux")];
+    offers[1].deployment = None;
+    let catalogue = Catalogue {
+        read_at: NOW,
+        offers,
+    };
+    for (trusted, served) in [("deployment", "f-own"), ("prefix", "f-teams")] {
+        let (ecs, ssm) = (ecs(&[], "runner"), published(&catalogue));
+        let found = deps_with(&[("TRUSTED_DEFINITIONS", trusted)], &ecs, &ssm);
+        assert_eq!(family(&found, &["linux"], NOW).await.unwrap(), served);
+    }
+}
+
+#[tokio::test]
+async fn what_the_version_before_published_is_read_again_from_ecs() {
+    let text = Catalogue {
+        read_at: NOW,
+        offers: vec![offer("f-published", "linux")],
+    }
+    .encode()
+    .unwrap();
+    let (ecs, ssm) = (
+        ecs(&[("f-now", "linux")], "runner"),
+        holds(text.replacen("v2:", "v1:", 1)),
+    );
+    let found = family(&deps(&ecs, &ssm), &["linux"], NOW).await.unwrap();
+    assert_eq!((found.as_str(), ecs.calls()), ("f-now", (1, 1)));
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub struct Report {
     pub unannounced: usize,
     /// Webhooks that GitHub was asked to repeat.
     pub redelivered: usize,
+    /// Families of task definitions that the catalogue published before had not.
+    pub new_families: usize,
     /// For how many days the runner of the image furthest behind has had a successor; none where no
     /// image's version is known.
     pub runner_version_age_days: Option<i64>,
@@ -90,7 +92,7 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
     match offers::read(deps, now).await {
         Ok(found) => {
             let published = offers::publish(deps, &found).await;
-            note(&mut report, "offers", published, |_, ()| {});
+            note(&mut report, "offers", published, |r, n| r.new_families = n);
             let age = versions::check(deps, &found, now).await;
             note(&mut report, "versions", age, |r, days| {
                 r.runner_version_age_days = days;

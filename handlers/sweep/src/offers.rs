@@ -1,24 +1,44 @@
 //! The catalogue of task definitions: read from ECS, and published for `match`.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
-use catalogue::{Catalogue, STANDARD_LIMIT, parameter};
+use catalogue::{Catalogue, PREFIX_TAG, STANDARD_LIMIT, Trust};
+use runtime::telemetry::Metric;
 use time::OffsetDateTime;
 
-use crate::Deps;
+use crate::{Deps, parameter};
 
-/// Reads the catalogue from ECS.
+/// Reads the catalogue from ECS: what is an offer here. The task definitions under the prefix that are
+/// none are named and counted: one may belong to a team that has to tag it, or to somebody who wants to
+/// have our jobs.
 pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::Error> {
-    Ok(catalogue::read(&deps.fleet.ecs, &deps.config.family_prefix, now).await?)
+    let found = catalogue::read(&deps.fleet.ecs, &deps.config.family_prefix, now).await?;
+    let trust = Trust {
+        prefix: deps.fleet.prefix.clone(),
+        trusted: deps.config.trusted,
+    };
+    let (offers, others) = trust.sort(found);
+    for other in &others {
+        tracing::info!(
+            family = other.definition.family,
+            deployment = other.deployment.as_deref().unwrap_or("none"),
+            tag = PREFIX_TAG,
+            "a task definition under the prefix is no offer here: its tag names another deployment, or none"
+        );
+    }
+    count(deps, Metric::ForeignDefinitions, others.len());
+    Ok(offers)
 }
 
-/// Puts the catalogue into one parameter.
-pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<(), fleet::Error> {
+/// Puts the catalogue into one parameter. Answers how many families were not in the one before.
+pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Error> {
     let text = match found.encode() {
         Ok(text) => text,
         Err(error) => {
             // `match` reads from ECS then, as it does before the first sweep.
-            tracing::warn!(%error, "cannot publish the catalogue");
-            return Ok(());
+            tracing::warn!(%error, "the catalogue is not published");
+            return Ok(0);
         }
     };
     let tier = if text.len() > STANDARD_LIMIT {
@@ -26,7 +46,8 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<(), fleet::Error>
     } else {
         ParameterTier::Standard
     };
-    let name = parameter(&deps.fleet.prefix);
+    let name = catalogue::parameter(&deps.fleet.prefix);
+    let before = published(deps, &name).await;
     deps.fleet
         .ssm
         .put_parameter()
@@ -38,5 +59,48 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<(), fleet::Error>
         .send()
         .await
         .map_err(|error| aws::Error::new("ssm:PutParameter", name, &error))?;
-    Ok(())
+    let new: Vec<_> = before
+        .iter()
+        .flat_map(|before| {
+            let families = found
+                .offers
+                .iter()
+                .map(|offer| offer.definition.family.as_str());
+            families.filter(|family| !before.contains(*family))
+        })
+        .collect();
+    for family in &new {
+        tracing::warn!(family, "a new family of task definitions is offered");
+    }
+    count(deps, Metric::NewFamilies, new.len());
+    Ok(new.len())
+}
+
+/// The families of the catalogue that is published; none where that is not known. It must not keep the
+/// new one from being published.
+async fn published(deps: &Deps, name: &str) -> Option<BTreeSet<String>> {
+    let text = match parameter::read(deps, name).await {
+        Ok(text) => text?,
+        Err(error) => {
+            tracing::warn!(%error, "new families are not told from old ones this time");
+            return None;
+        }
+    };
+    let catalogue = Catalogue::decode(&text).ok()?;
+    Some(
+        catalogue
+            .offers
+            .into_iter()
+            .map(|offer| offer.definition.family)
+            .collect(),
+    )
+}
+
+/// Counts what there is. A metric costs money once it has a value, so none is no value.
+fn count(deps: &Deps, metric: Metric, number: usize) {
+    if number > 0 {
+        #[expect(clippy::cast_precision_loss, reason = "families, not atoms")]
+        let value = number as f64;
+        deps.metrics().emit(metric, value);
+    }
 }

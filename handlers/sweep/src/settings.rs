@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use admission::Policy;
+use catalogue::{TRUSTED_DEFINITIONS, Trusted};
 use github::RunnerScope;
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
@@ -54,6 +55,7 @@ pub const VARIABLES: &[&[Variable]] = &[
         SWEEP_IDLE_SECONDS,
         WAITING_LIMIT_SECONDS,
         FAMILY_PREFIX,
+        TRUSTED_DEFINITIONS,
         RECONCILE_CALLS,
     ],
     admission::VARIABLES,
@@ -77,6 +79,8 @@ pub struct Config {
     pub policy: Policy,
     /// What families begin with.
     pub family_prefix: String,
+    /// Which of them are offers.
+    pub trusted: Trusted,
 }
 
 impl Config {
@@ -88,6 +92,7 @@ impl Config {
             reconcile_calls: settings.parsed(&RECONCILE_CALLS)?,
             policy: Policy::from_settings(settings)?,
             family_prefix: settings.text(&FAMILY_PREFIX)?,
+            trusted: settings.parsed(&TRUSTED_DEFINITIONS)?,
         })
     }
 }

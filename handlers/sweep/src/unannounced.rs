@@ -5,6 +5,7 @@
 //! repositories in `ALLOWED_REPOSITORIES`: those that are named can be counted. What a grant does not
 //! reach in one sweep is looked at in one of the next: each begins somewhere else.
 
+use admission::About;
 use decisions::{OnUnannounced, on_unannounced};
 use fleet::Started;
 use github::{ListedJob, Run};
@@ -86,7 +87,8 @@ async fn look_at(
         }
         for listed in installation.run_jobs(repository, run.id, 1).await?.items {
             if listed.state.is_queued() {
-                started += usize::from(see_to(deps, job(run, listed, now), now).await?);
+                started +=
+                    usize::from(see_to(deps, job(run, listed, now), &about(run), now).await?);
             }
         }
     }
@@ -113,9 +115,23 @@ fn job(run: &Run, listed: ListedJob, now: OffsetDateTime) -> Job {
     }
 }
 
-async fn see_to(deps: &Deps, job: Job, now: OffsetDateTime) -> Result<bool, fleet::Error> {
+/// What the run tells besides.
+fn about(run: &Run) -> About {
+    About {
+        group: None,
+        owner_id: run.repository.owner_id,
+        internal: run.repository.internal,
+    }
+}
+
+async fn see_to(
+    deps: &Deps,
+    job: Job,
+    about: &About,
+    now: OffsetDateTime,
+) -> Result<bool, fleet::Error> {
     let known_for = now - job.created_at.unwrap_or(job.queued_at);
-    if known_for < OVERDUE || deps.config.policy.admit(&job, None).is_err() {
+    if known_for < OVERDUE || deps.config.policy.admit(&job, about).is_err() {
         return Ok(false);
     }
     let name = ExecutionName::first(&job.repository, job.id);

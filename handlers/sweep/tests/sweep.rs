@@ -413,12 +413,69 @@ impl Snapshot {
 
     /// The AWS deployment has a task definition whose image tells its runner's version like that.
     fn image(&self, family: &str, version: &str) {
-        let tags = [("GH:labels", "self-hosted"), ("GH:runner-version", version)];
+        let tags = [
+            ("GH:labels", "self-hosted"),
+            ("GH:runner-version", version),
+            ("fargate-runners:prefix", "fargate-runners"),
+        ];
         self.aws.add_family(family, tags);
     }
 }
 
 const RELEASES: [(&str, i64); 3] = [("2.338.0", 4), ("2.337.1", 23), ("2.337.0", 40)];
+
+#[tokio::test]
+async fn what_is_published_is_ours_and_what_is_new_in_it_is_told() {
+    let snapshot = Snapshot::new().await;
+    let offers = |prefix| {
+        [
+            ("GH:labels", "self-hosted linux"),
+            ("fargate-runners:prefix", prefix),
+        ]
+    };
+    let published = || {
+        let state = snapshot.aws.state();
+        let (_, text) = &state.parameters["/fargate-runners/catalogue"];
+        let catalogue = catalogue::Catalogue::decode(text).unwrap();
+        let families = catalogue
+            .offers
+            .into_iter()
+            .map(|offer| offer.definition.family);
+        families.collect::<Vec<_>>()
+    };
+    snapshot
+        .aws
+        .add_family("fargate-runners-a", offers("fargate-runners"));
+    snapshot
+        .aws
+        .add_family("fargate-runners-dev-a", offers("fargate-runners-dev"));
+    snapshot
+        .aws
+        .add_family("fargate-runners-z", [("GH:labels", "self-hosted linux")]);
+    // With nothing to compare with, nothing is new.
+    assert_eq!(snapshot.sweep().await.new_families, 0);
+    assert_eq!(published(), ["fargate-runners-a"]);
+    snapshot
+        .aws
+        .add_family("fargate-runners-b", offers("fargate-runners"));
+    assert_eq!(snapshot.sweep().await.new_families, 1);
+    assert_eq!(snapshot.sweep().await.new_families, 0);
+    assert_eq!(published(), ["fargate-runners-a", "fargate-runners-b"]);
+
+    // A team's own definition, where the prefix is trusted.
+    let trusting = Snapshot::with(&[("TRUSTED_DEFINITIONS", "prefix")]).await;
+    for (family, prefix) in [
+        ("fargate-runners-a", "fargate-runners"),
+        ("fargate-runners-dev-a", "fargate-runners-dev"),
+    ] {
+        trusting.aws.add_family(family, offers(prefix));
+    }
+    trusting.sweep().await;
+    trusting
+        .aws
+        .add_family("fargate-runners-z", [("GH:labels", "self-hosted linux")]);
+    assert_eq!(trusting.sweep().await.new_families, 1);
+}
 
 #[tokio::test]
 async fn the_image_furthest_behind_githubs_releases_is_told() {

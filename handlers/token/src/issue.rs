@@ -43,7 +43,7 @@ pub async fn issue(
                     name: runner.name.to_string(),
                     labels: labels(&runner.labels).join(","),
                     group: matches!(scope, Scope::Organization(_))
-                        .then(|| deps.config.runner_group.clone()),
+                        .then(|| deps.config.group_of(runner).to_owned()),
                 }),
             })
         }
@@ -83,7 +83,7 @@ async fn jit(
                 tracing::warn!(%error, "retrying the registration");
                 refused = true;
                 // GitHub does not say which part of the request it does not know.
-                let name = &deps.config.runner_group;
+                let name = deps.config.group_of(runner);
                 installation.forget_runner_group(scope, name);
                 request.runner_group_id = installation.runner_group(scope, name).await?;
                 installation.pause().await;

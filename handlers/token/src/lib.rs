@@ -67,7 +67,7 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     // Independent of each other; that the job needs no runner weighs more than a missing group.
     let (wanted, group) = tokio::join!(
         still_queued(input, &installation),
-        installation.runner_group(&scope, &deps.config.runner_group),
+        installation.runner_group(&scope, deps.config.group_of(runner)),
     );
     wanted?;
     let issued = issue::issue(deps, &installation, &scope, runner, group?).await?;

@@ -3,14 +3,14 @@
 use std::str::FromStr;
 
 use github::RunnerScope;
-use protocol::DeploymentId;
+use protocol::{DeploymentId, PlannedRunner};
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
 
 const RUNNER_GROUP: Variable = Variable::with_default(
     "RUNNER_GROUP",
     "Default",
-    "name of the runner group; only at organization scope",
+    "runner group of the runners, by name; only at an organization. A task definition's `GH:runner-group` tag goes first",
 );
 const REGISTRATION: Variable = Variable::with_default(
     "REGISTRATION",
@@ -69,6 +69,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The name of a runner's group: the one that its task definition names, else the deployment's.
+    pub fn group_of<'a>(&'a self, runner: &'a PlannedRunner) -> &'a str {
+        runner.group.as_deref().unwrap_or(&self.runner_group)
+    }
+
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,

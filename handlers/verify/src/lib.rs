@@ -36,7 +36,7 @@ pub mod signature;
 pub mod start;
 pub mod webhook;
 
-use admission::Refusal;
+use admission::{About, Refusal};
 use aws::executions::Started;
 use protocol::{Class, Handoff, Job, Order, RunnerName};
 use runtime::telemetry::Metric;
@@ -91,10 +91,18 @@ pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
     async {
         let result = take(deps, &request, now).await;
         match &result {
-            Ok(done) => tracing::info!(status = done.status(), ?done, "webhook accepted"),
+            Ok(done) => {
+                tracing::info!(status = done.status(), ?done, "webhook taken");
+                deps.metrics().emit(Metric::WebhooksTaken, 1.0);
+            }
             Err(error) => {
-                tracing::warn!(status = error.status(), fault = %error.fault(), %error, "webhook rejected");
-                deps.metrics().emit(Metric::WebhookErrors, 1.0);
+                tracing::warn!(status = error.status(), fault = %error.fault(), %error, "webhook not taken");
+                let metric = if error.is_unsigned() {
+                    Metric::WebhooksUnsigned
+                } else {
+                    Metric::WebhooksUnusable
+                };
+                deps.metrics().emit(metric, 1.0);
             }
         }
         Answer::Http(Response::from(&result))
@@ -123,27 +131,34 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
         Webhook::Ping => Ok(Done::Pong),
         Webhook::WithoutJob => Ok(Done::NoJob),
         Webhook::Other(event) => Ok(Done::Ignored(event)),
-        Webhook::Queued { job, group } => {
+        Webhook::Queued { job, about } => {
             record(&job);
-            match deps.config.policy.admit(&job, group.as_deref()) {
+            match deps.config.policy.admit(&job, &about) {
                 Ok(()) => start_or_keep(deps, job, now, act_by).await,
                 Err(refusal) => {
-                    report_not_served(deps, &job, group.as_deref(), &refusal);
+                    report_not_served(deps, &job, &about, &refusal);
                     Ok(Done::NotServed(refusal))
                 }
             }
         }
-        Webhook::Cancelled { job, group } => {
+        Webhook::Cancelled { job, about } => {
             record(&job);
-            match deps.config.policy.admit(&job, group.as_deref()) {
+            match deps.config.policy.admit(&job, &about) {
                 Ok(()) => tell_cleanup(deps, Handoff::Cancelled { job }, act_by).await,
                 Err(refusal) => Ok(Done::NotServed(refusal)),
             }
         }
-        // Whoever's job it is: if a runner of ours runs it, another job of ours may have nobody.
-        Webhook::Started { job, runner } => match taken_from(deps, &job, &runner) {
+        Webhook::Started { job, about, runner } => match taken_from(deps, &job, &runner) {
             Some(runner) => {
                 record(&job);
+                match deps.config.policy.admit_repository(&job, &about) {
+                    // No runner of ours is registered where this owner's jobs could get it: it only has
+                    // the name of one.
+                    Err(refusal @ Refusal::Owner(_)) => return Ok(Done::NotServed(refusal)),
+                    Err(refusal) => report_taken(deps, &job, &runner, &refusal),
+                    Ok(()) => {}
+                }
+                // Served or not: a job of ours may have nobody.
                 tell_cleanup(deps, Handoff::Displaced { job, runner }, act_by).await
             }
             None => Ok(Done::Ignored("a job in the hands of its runner".to_owned())),
@@ -152,18 +167,30 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
 }
 
 /// Says why a queued job starts nothing here, for whoever asks why it waits.
-fn report_not_served(deps: &Deps, job: &Job, group: Option<&str>, refusal: &Refusal) {
+fn report_not_served(deps: &Deps, job: &Job, about: &About, refusal: &Refusal) {
     if refusal.is_for_githubs_runners() {
         return;
     }
     tracing::info!(
         labels = %job.labels,
-        group = group.unwrap_or("not named"),
+        group = about.group.as_deref().unwrap_or("not named"),
         reason = %refusal,
         "a queued job is not served"
     );
     deps.metrics()
         .split(Metric::JobsNotServed, 1.0, refusal.kind());
+}
+
+/// A runner of ours runs a job that nothing would have been started for. At an organization the lists
+/// decide what is launched for; who gets an idle runner is decided by its runner group.
+fn report_taken(deps: &Deps, job: &Job, runner: &RunnerName, refusal: &Refusal) {
+    tracing::warn!(
+        %runner,
+        repository = %job.repository,
+        reason = %refusal,
+        "a runner of this deployment runs a job that it does not serve: admit only the allowed repositories to the runner group"
+    );
+    deps.metrics().emit(Metric::RunnersTakenByStrangers, 1.0);
 }
 
 fn record(job: &Job) {

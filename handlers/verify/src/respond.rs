@@ -91,6 +91,13 @@ impl Error {
         }
     }
 
+    /// Whether the request is not known to be GitHub's because nobody signed it: anybody can send
+    /// such, so it must not raise an alarm by itself. A signature that could not be checked is trouble
+    /// of ours.
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self, Self::Body(_) | Self::Signature(_))
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
@@ -247,6 +254,22 @@ mod tests {
             Error::Body(BodyError::NotBase64),
         ] {
             assert_eq!(answer(&Err(error)), (401, json!({"error":"unauthorized"})));
+        }
+    }
+
+    #[test]
+    fn what_anybody_can_send_is_told_from_what_github_signed() {
+        let late = || aws::Error::timed_out("ssm:GetParameter", "/p/github/webhook-secret");
+        for (error, unsigned) in [
+            (Error::Body(BodyError::TooLarge), true),
+            (Error::Body(BodyError::NotBase64), true),
+            (Error::Signature(SignatureError::Missing), true),
+            (Error::Signature(SignatureError::Mismatch), true),
+            (Error::Webhook(WebhookError::NoEvent), false),
+            (Error::Secret(late().into()), false),
+            (Error::Start(Box::new(late().into())), false),
+        ] {
+            assert_eq!(error.is_unsigned(), unsigned, "{error}");
         }
     }
 

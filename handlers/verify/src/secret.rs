@@ -1,23 +1,35 @@
 //! The webhook's secrets, kept for a while.
 //!
-//! A read that failed is never kept: this webhook fails, the next one tries again. A signature that
-//! does not match has the parameter read once more, so that a secret changed a minute ago costs no
-//! webhook; strangers can have that done too, so never more often than every [`REREAD`].
+//! A signature that does not match has the parameter read once more, so that a secret changed a minute
+//! ago costs no webhook. Strangers can have that done too, and a sandbox that knows no secret has to
+//! read for whoever comes: [`pace`] says when a read may begin. While reads fail, the secrets that are
+//! known go on being used for up to an hour; without any, the failure is remembered instead of met
+//! again.
+
+pub mod pace;
+
+use std::hash::{BuildHasher, RandomState};
 
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::Config;
+use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
-use protocol::Fault;
+use protocol::{Class, Fault};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
 use crate::signature::{Keys, Signature, SignatureError};
+use pace::{Pace, Reason};
 
-/// Secrets this young are not read again for a signature that does not match. SSM answers 40 calls a
-/// second to the whole account; a flood of forged webhooks must not take them.
-const REREAD: Duration = Duration::seconds(5);
+/// For how long secrets are used that cannot be read again.
+const STALE: Duration = Duration::hours(1);
+
+/// A webhook for which nothing is known waits this long for a second read after one that failed. A
+/// burst of cold sandboxes is throttled together, and this spreads them.
+const PATIENCE: Duration = Duration::seconds(4);
 
 /// Why the secrets are not known.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SecretError {
     /// There is no such parameter.
     #[error(
@@ -66,13 +78,38 @@ pub struct Secrets {
     parameter: String,
     ttl: Duration,
     /// Held while the parameter is read: whoever comes meanwhile waits and finds it.
-    known: Mutex<Option<Known>>,
+    reads: Mutex<Reads>,
 }
 
 #[derive(Clone, Debug)]
 struct Known {
     keys: Keys,
     read_at: OffsetDateTime,
+}
+
+/// What came of the reads so far.
+#[derive(Debug, Default)]
+struct Reads {
+    known: Option<Known>,
+    /// Why the latest read brought nothing; none where it did, or was given up before it ended.
+    failure: Option<SecretError>,
+    pace: Pace,
+}
+
+impl Reads {
+    /// The secrets, where they are young enough.
+    fn known_for(&self, limit: Duration, now: OffsetDateTime) -> Option<Known> {
+        let known = self.known.as_ref()?;
+        (Duration::ZERO..limit)
+            .contains(&(now - known.read_at))
+            .then(|| known.clone())
+    }
+
+    /// Why there are no secrets, where none may be read now.
+    fn failure(&self, parameter: &str) -> SecretError {
+        let late = || aws::Error::timed_out("ssm:GetParameter", parameter).into();
+        self.failure.clone().unwrap_or_else(late)
+    }
 }
 
 impl Secrets {
@@ -82,12 +119,12 @@ impl Secrets {
             ssm,
             parameter,
             ttl,
-            known: Mutex::new(None),
+            reads: Mutex::default(),
         }
     }
 
-    /// Reads the secrets before anybody asks for them. A failure is only logged: the first webhook
-    /// reads again, and fails by itself if it has to.
+    /// Reads the secrets before anybody asks for them. A failure is only logged: a webhook that comes
+    /// meanwhile shares it, a later one reads again.
     pub async fn prefetch(&self, now: OffsetDateTime) {
         if let Err(error) = self.known(now).await {
             tracing::warn!(fault = %error.fault(), %error, "cannot read the webhook secret during init");
@@ -105,9 +142,12 @@ impl Secrets {
         if known.keys.signed(body, signature) {
             return Ok(());
         }
-        match self.newer(&known, now).await? {
+        let mut reads = self.reads.lock().await;
+        reads.pace.mismatched(now);
+        match self.newer(&mut reads, &known, now).await? {
             Some(newer) if newer.keys.signed(body, signature) => {
-                tracing::info!("the webhook secret has changed");
+                reads.pace.matched();
+                tracing::info!("the webhook's secret has changed");
                 Ok(())
             }
             _ => Err(SignatureError::Mismatch.into()),
@@ -116,39 +156,76 @@ impl Secrets {
 
     /// The secrets, read again where they are older than their time.
     async fn known(&self, now: OffsetDateTime) -> Result<Known, SecretError> {
-        let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref()
-            && (Duration::ZERO..self.ttl).contains(&(now - known.read_at))
-        {
-            return Ok(known.clone());
+        let mut reads = self.reads.lock().await;
+        if let Some(known) = reads.known_for(self.ttl, now) {
+            return Ok(known);
         }
-        *known = None;
-        Ok(known.insert(self.read(now).await?).clone())
+        let stale = reads.known_for(STALE, now);
+        let mut then = now;
+        while reads.pace.allows(Reason::Due, then) {
+            let error = match self.read(&mut reads, Reason::Due, then).await {
+                Ok(known) => return Ok(known),
+                Err(error) => error,
+            };
+            let pause = reads.pace.pause();
+            if let Some(known) = stale {
+                tracing::warn!(fault = %error.fault(), %error, "the secret read earlier is still used");
+                return Ok(known);
+            }
+            if error.fault().class() != Class::Transient || pause > PATIENCE {
+                return Err(error);
+            }
+            tokio::time::sleep(pause.unsigned_abs()).await;
+            then += pause;
+        }
+        stale.ok_or_else(|| reads.failure(&self.parameter))
     }
 
-    /// Secrets newer than those that did not match; none where those are as new as it gets.
+    /// Secrets newer than those that did not match; none where those are as new as it gets. While the
+    /// parameter cannot be read, nobody can say whether they are.
     async fn newer(
         &self,
+        reads: &mut Reads,
         tried: &Known,
         now: OffsetDateTime,
     ) -> Result<Option<Known>, SecretError> {
-        let mut known = self.known.lock().await;
-        match known.as_ref() {
+        match reads.known.as_ref() {
             // Somebody else read them while this one tried the old ones.
-            Some(known) if known.read_at > tried.read_at => return Ok(Some(known.clone())),
-            _ if now - tried.read_at < REREAD => return Ok(None),
-            _ => {}
+            Some(known) if known.read_at > tried.read_at => Ok(Some(known.clone())),
+            _ if reads.pace.allows(Reason::Mismatch, now) => {
+                self.read(reads, Reason::Mismatch, now).await.map(Some)
+            }
+            _ => reads.failure.clone().map_or(Ok(None), Err),
         }
-        Ok(Some(known.insert(self.read(now).await?).clone()))
     }
 
-    async fn read(&self, now: OffsetDateTime) -> Result<Known, SecretError> {
+    async fn read(
+        &self,
+        reads: &mut Reads,
+        reason: Reason,
+        now: OffsetDateTime,
+    ) -> Result<Known, SecretError> {
+        reads.pace.began(reason, now, jitter());
+        reads.failure = None;
+        match self.get(now).await {
+            Ok(known) => {
+                reads.pace.succeeded();
+                Ok(reads.known.insert(known).clone())
+            }
+            Err(error) => Err(reads.failure.insert(error).clone()),
+        }
+    }
+
+    /// Asks SSM once: what [`Pace`] counts is calls, so the SDK must not repeat them.
+    async fn get(&self, now: OffsetDateTime) -> Result<Known, SecretError> {
         let parameter = &self.parameter;
         let answer = self
             .ssm
             .get_parameter()
             .name(parameter)
             .with_decryption(true)
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(|error| {
@@ -168,4 +245,10 @@ impl Secrets {
             .ok_or_else(|| SecretError::Empty(parameter.clone()))?;
         Ok(Known { keys, read_at: now })
     }
+}
+
+/// A number from 0 to 1, another one in each sandbox.
+fn jitter() -> f64 {
+    let [low, high, ..] = RandomState::new().hash_one(()).to_le_bytes();
+    f64::from(u16::from_le_bytes([low, high])) / f64::from(u16::MAX)
 }

@@ -3,6 +3,7 @@
 //! The structs name only what is used; GitHub adds fields freely. What merely informs may be
 //! missing, because a job must not be lost for the lack of a name.
 
+use admission::About;
 use protocol::text::{plain, readable_json};
 use protocol::{Job, JobId, LabelSet, OwnerType, Repository, queued_since};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
@@ -25,14 +26,15 @@ pub enum Webhook {
     Queued {
         /// The job.
         job: Job,
-        /// The runner group that GitHub names. Mostly none: GitHub knows the group of a job only
-        /// once a runner has it.
-        group: Option<String>,
+        /// What its admission is decided by besides.
+        about: About,
     },
     /// A runner took a job.
     Started {
         /// The job.
         job: Job,
+        /// What its admission is decided by besides.
+        about: About,
         /// The runner's name.
         runner: String,
     },
@@ -40,8 +42,8 @@ pub enum Webhook {
     Cancelled {
         /// The job.
         job: Job,
-        /// The runner group that GitHub names.
-        group: Option<String>,
+        /// What its admission is decided by besides.
+        about: About,
     },
     /// A `workflow_job` event without a job. GitHub has sent such.
     WithoutJob,
@@ -119,6 +121,8 @@ struct RawRepository {
 
 #[derive(Deserialize)]
 struct RawOwner {
+    #[serde(default)]
+    id: Lenient<u64>,
     #[serde(rename = "type", default)]
     kind: Lenient<String>,
 }
@@ -190,15 +194,16 @@ impl Webhook {
         Ok(match (action, raw.runner()) {
             ("queued", _) => Self::Queued {
                 job: payload.job(raw, now)?,
-                group: raw.group(),
+                about: payload.about(raw),
             },
             ("in_progress", Some(runner)) => Self::Started {
                 job: payload.job(raw, now)?,
+                about: payload.about(raw),
                 runner: runner.to_owned(),
             },
             ("completed", None) => Self::Cancelled {
                 job: payload.job(raw, now)?,
-                group: raw.group(),
+                about: payload.about(raw),
             },
             _ => Self::Other(plain(&format!("{event} {action}"))),
         })
@@ -217,6 +222,17 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 }
 
 impl Payload {
+    fn about(&self, raw: &RawJob) -> About {
+        let repository = self.repository.as_ref();
+        let owner = repository.and_then(|repository| repository.owner.0.as_ref());
+        let visibility = repository.and_then(|repository| repository.visibility.0.as_deref());
+        About {
+            group: raw.group(),
+            owner_id: owner.and_then(|owner| owner.id.0),
+            internal: visibility == Some("internal"),
+        }
+    }
+
     fn job(&self, raw: &RawJob, now: OffsetDateTime) -> Result<Job, WebhookError> {
         let repository = self.repository.as_ref().ok_or(WebhookError::NoRepository)?;
         let owner = repository.owner.0.as_ref();
@@ -497,16 +513,19 @@ mod tests {
     fn a_runner_group_is_told_where_github_names_it() {
         let mut named = payload("queued", &[("/workflow_job/labels", json!([]))]);
         named["workflow_job"]["runner_group_name"] = json!("Build Machines");
-        let Webhook::Queued { job, group } = read(&named).unwrap() else {
+        let Webhook::Queued { job, about } = read(&named).unwrap() else {
             panic!("not queued")
         };
-        assert_eq!(group.as_deref(), Some("Build Machines"));
+        assert_eq!(about.group.as_deref(), Some("Build Machines"));
         assert!(job.labels.is_empty());
         for odd in [Value::Null, json!(""), json!(1)] {
             named["workflow_job"]["runner_group_name"] = odd;
             assert!(matches!(
                 read(&named).unwrap(),
-                Webhook::Queued { group: None, .. }
+                Webhook::Queued {
+                    about: About { group: None, .. },
+                    ..
+                }
             ));
         }
     }
@@ -527,6 +546,22 @@ mod tests {
             ]);
             assert_eq!(job.private, expected, "{private} {visibility}");
         }
+    }
+
+    #[test]
+    fn an_internal_repository_and_the_owners_id_are_told() {
+        let mut named = payload("queued", &[("/repository/visibility", json!("internal"))]);
+        named["repository"]["owner"]["id"] = json!(583_231);
+        let Webhook::Queued { about, .. } = read(&named).unwrap() else {
+            panic!("not queued")
+        };
+        assert_eq!((about.internal, about.owner_id), (true, Some(583_231)));
+        named["repository"]["visibility"] = json!("private");
+        named["repository"]["owner"]["id"] = json!("583231");
+        let Webhook::Queued { about, .. } = read(&named).unwrap() else {
+            panic!("not queued")
+        };
+        assert_eq!((about.internal, about.owner_id), (false, None));
     }
 
     #[test]

@@ -185,6 +185,11 @@ async fn what_is_not_served_is_answered_202_with_the_reason() {
             ("/repository/private", json!(false)),
             "octo/hello is public, and ALLOW_PUBLIC_REPOSITORIES is false",
         ),
+        (
+            ("ALLOW_INTERNAL_REPOSITORIES", "false"),
+            ("/repository/visibility", json!("internal")),
+            "octo/hello is internal, and ALLOW_INTERNAL_REPOSITORIES is false",
+        ),
     ] {
         let deps = deps(&[variable], &[&secret()]);
         let mut payload = workflow_job("queued", 4242, None);
@@ -246,6 +251,41 @@ async fn a_job_taken_by_another_jobs_runner_is_handed_to_cleanup() {
     assert_eq!(seen[0]["kind"], "displaced");
     assert_eq!(seen[0]["job"]["id"], 4242);
     assert_eq!(seen[0]["runner"], "fr-hello-17-r2-a3");
+}
+
+#[tokio::test]
+async fn a_job_of_a_stranger_on_a_runner_of_our_name_is_nobodys_business() {
+    // No rule answers Lambda: nothing is handed on.
+    let deps = deps(&[("ALLOWED_OWNERS", "octo")], &[&secret()]);
+    let mut payload = workflow_job("in_progress", 4242, Some("fr-hello-17"));
+    payload["repository"]["full_name"] = json!("stranger/hello");
+    let (status, body) = deliver(&deps, &payload, NOW).await;
+    assert_eq!(
+        (status, body),
+        (
+            202,
+            json!({"result": "ignored", "reason": "stranger is not among ALLOWED_OWNERS"})
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_owner_given_by_its_id_is_served_under_any_name() {
+    for (id, status) in [
+        (json!(7), "started"),
+        (json!(8), "ignored"),
+        (json!(null), "ignored"),
+    ] {
+        let (start, describe, _) = machine(&[]);
+        let deps = deps(
+            &[("ALLOWED_OWNERS", "before:7")],
+            &[&secret(), &start, &describe],
+        );
+        let mut payload = workflow_job("queued", 4242, None);
+        payload["repository"]["owner"]["id"] = id.clone();
+        let (_, body) = deliver(&deps, &payload, NOW).await;
+        assert_eq!(body["result"], status, "{id}");
+    }
 }
 
 #[tokio::test]

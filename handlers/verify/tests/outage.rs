@@ -16,11 +16,15 @@ use aws_sdk_sqs::operation::send_message::SendMessageOutput;
 use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
 use aws_sdk_ssm::types::Parameter;
 use aws_sdk_ssm::types::error::ParameterNotFound;
-use aws_smithy_mocks::{Rule, mock};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use serde_json::{Value, json};
-use support::{NOW, QUEUE, SECRET, answer, deliver, deps, machine, request, secret, workflow_job};
+use support::{
+    NOW, QUEUE, SECRET, answer, deliver, deps, machine, request, secret, sign, workflow_job,
+};
+use time::Duration;
 use tokio::time::Instant;
 use verify::event::{ItemFailure, Message};
+use verify::secret::Secrets;
 use verify::{Answer, BatchResponse, Deps, Event, handle};
 
 /// An error as the JSON protocol writes it.
@@ -151,7 +155,7 @@ async fn a_missing_or_empty_secret_is_500_and_not_named_to_strangers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_read_of_the_secret_is_not_kept() {
+async fn a_failed_read_of_the_secret_is_remembered_for_seconds_only() {
     let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
         .sequence()
         .http_status(400, Some(error_body("AccessDeniedException")))
@@ -162,14 +166,148 @@ async fn a_failed_read_of_the_secret_is_not_kept() {
         })
         .build();
     let deps = deps(&[], &[&ssm]);
-    assert_eq!(
-        answer(&deps, request("ping", b"{}"), NOW).await.status_code,
-        500
-    );
-    assert_eq!(
-        answer(&deps, request("ping", b"{}"), NOW).await.status_code,
-        200
-    );
+    for (seconds, status) in [(0, 500), (0, 500), (5, 200)] {
+        let now = NOW + Duration::seconds(seconds);
+        let response = answer(&deps, request("ping", b"{}"), now).await;
+        assert_eq!(response.status_code, status, "after {seconds} s");
+    }
+    assert_eq!(ssm.num_calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_webhook_outlasts_one_throttled_read_of_the_secret() {
+    let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value(SECRET).build())
+                .build()
+        })
+        .build();
+    let deps = deps(&[], &[&ssm]);
+    let begun = Instant::now();
+    let response = answer(&deps, request("ping", b"{}"), NOW).await;
+    assert_eq!(response.status_code, 200);
+    assert!(begun.elapsed().as_secs() < 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_known_secret_serves_for_an_hour_while_it_cannot_be_read() {
+    let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value(SECRET).build())
+                .build()
+        })
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .repeatedly()
+        .build();
+    let deps = deps(&[], &[&ssm]);
+    for (minutes, status) in [(0, 200), (5, 200), (6, 200), (59, 200), (60, 503)] {
+        let now = NOW + Duration::minutes(minutes);
+        let response = answer(&deps, request("ping", b"{}"), now).await;
+        assert_eq!(response.status_code, status, "after {minutes} min");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_that_cannot_be_checked_with_the_newest_secret_is_503_so_that_it_is_repeated() {
+    let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value("the one before").build())
+                .build()
+        })
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value(SECRET).build())
+                .build()
+        })
+        .build();
+    let deps = deps(&[], &[&ssm]);
+    deps.secrets.prefetch(NOW).await;
+    // Changed meanwhile. The read fails, then it is too early for another, then it succeeds.
+    for (seconds, status) in [(10, 503), (11, 503), (70, 200)] {
+        let now = NOW + Duration::seconds(seconds);
+        let response = answer(&deps, request("ping", b"{}"), now).await;
+        assert_eq!(response.status_code, status, "after {seconds} s");
+    }
+    assert_eq!(ssm.num_calls(), 3);
+}
+
+fn throttled() -> Rule {
+    mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .repeatedly()
+        .build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_forged_requests_make_few_calls_of_a_throttling_ssm() {
+    // At once, and within a few minutes.
+    for apart in [Duration::ZERO, Duration::milliseconds(200)] {
+        let ssm = throttled();
+        let deps = deps(&[], &[&ssm]);
+        let mut forged = request("ping", b"{}");
+        forged.body = "{ }".to_owned();
+        for number in 0..1_000 {
+            let response = answer(&deps, forged.clone(), NOW + apart * number).await;
+            assert_eq!(response.status_code, 503);
+        }
+        assert!(ssm.num_calls() <= 10, "{} calls", ssm.num_calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_requests_to_three_hundred_sandboxes_leave_ssm_to_the_rest_of_the_account() {
+    for ssm in [secret(), throttled()] {
+        let client = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&ssm]);
+        let signature = sign("a guess", b"{}").parse().unwrap();
+        for _ in 0..300 {
+            let parameter = "/fargate-runners/github/webhook-secret".to_owned();
+            let secrets = Secrets::new(client.clone(), parameter, Duration::minutes(5));
+            secrets.prefetch(NOW).await;
+            for second in 0..60 {
+                let now = NOW + Duration::seconds(second);
+                assert!(secrets.check(b"{}", &signature, now).await.is_err());
+            }
+        }
+        assert!(ssm.num_calls() <= 600, "{} calls", ssm.num_calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_changes_under_a_flood_is_accepted_after_its_time_at_the_latest() {
+    let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
+        .sequence()
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value("the one before").build())
+                .build()
+        })
+        .times(4)
+        .output(|| {
+            GetParameterOutput::builder()
+                .parameter(Parameter::builder().value(SECRET).build())
+                .build()
+        })
+        .repeatedly()
+        .build();
+    let deps = deps(&[], &[&ssm]);
+    let mut forged = request("ping", b"{}");
+    forged.body = "{ }".to_owned();
+    for second in 0..=500 {
+        let now = NOW + Duration::seconds(second);
+        assert_eq!(answer(&deps, forged.clone(), now).await.status_code, 401);
+    }
+    let now = NOW + Duration::seconds(501);
+    let response = answer(&deps, request("ping", b"{}"), now).await;
+    assert_eq!(response.status_code, 200);
 }
 
 fn order(id: u64) -> String {

@@ -188,7 +188,10 @@ impl Account {
                         "runtimePlatform": { "cpuArchitecture": "X86_64" },
                         "containerDefinitions": [{ "name": "runner" }],
                     },
-                    "tags": [{ "key": "GH:labels", "value": offered(number.unwrap_or_default()) }],
+                    "tags": [
+                        { "key": "GH:labels", "value": offered(number.unwrap_or_default()) },
+                        { "key": "fargate-runners:prefix", "value": "fargate-runners" },
+                    ],
                 }))
             }
             "ecs:ListTasks" => done(json!({ "taskArns": [] })),

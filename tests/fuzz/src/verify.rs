@@ -185,6 +185,7 @@ fn deps() -> Deps {
         ("STATE_MACHINE_ARN", MACHINE),
         ("CLEANUP_FUNCTION", "cleanup"),
         ("ALLOW_PUBLIC_REPOSITORIES", "true"),
+        ("ALLOW_INTERNAL_REPOSITORIES", "true"),
     ]);
     let config = Config::from_settings(&settings).unwrap();
     let rules: &[&Rule] = &[&secret(), &start(), &invoke()];

@@ -11,4 +11,7 @@ pub struct PlannedRunner {
     pub parameter: ParameterPath,
     /// Exactly its job's labels: with more labels it would get more of other jobs.
     pub labels: LabelSet,
+    /// The runner group that its task definition names; the deployment's own where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }

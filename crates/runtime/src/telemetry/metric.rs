@@ -65,8 +65,18 @@ metrics! {
     JobsWaitingTooLong: Count,
     /// Days since a successor was released to the oldest runner version that task definitions name.
     RunnerVersionAgeDays: None,
-    /// Webhooks that were refused or could not be taken.
-    WebhookErrors: Count,
+    /// Task definitions under the prefix that are no offers.
+    ForeignDefinitions: Count,
+    /// Families of task definitions that were not offered before.
+    NewFamilies: Count,
+    /// Runners of ours that run a job of a repository that is not served.
+    RunnersTakenByStrangers: Count,
+    /// Webhooks that GitHub signed and that were taken.
+    WebhooksTaken: Count,
+    /// Requests that nobody signed.
+    WebhooksUnsigned: Count,
+    /// Webhooks that GitHub signed and that could not be used or taken.
+    WebhooksUnusable: Count,
     /// Events put into the overflow queue.
     KeptEvents: Count,
     /// Queued jobs that this deployment does not serve, by what speaks against it.

@@ -86,6 +86,32 @@ async fn what_is_written_starts_the_runner() {
 }
 
 #[tokio::test]
+async fn the_group_that_the_task_definition_names_goes_first_and_is_looked_up_once() {
+    let variables = [
+        ("RUNNER_SCOPE", "organization"),
+        ("RUNNER_GROUP", "builders"),
+    ];
+    let stage = Stage::with(&variables, &Ssm::Works).await;
+    let [_, deployers] = ["Builders", "Deployers"].map(|name| {
+        let group = RunnerGroup {
+            name: name.to_owned(),
+            repositories: None,
+            allows_public: false,
+        };
+        stage.server.add_runner_group("octo", group).unwrap()
+    });
+    let mut payload = payload(Some(stage.installation()));
+    payload["runner"]["group"] = json!("deployers");
+    handle(&stage.deps, payload.clone()).await.unwrap();
+    payload["runner"]["name"] = json!("fr-hello-4242-a2");
+    handle(&stage.deps, payload).await.unwrap();
+    for runner in stage.server.runners() {
+        assert_eq!(runner.group_id, deployers, "{}", runner.name);
+    }
+    assert_eq!(stage.calls()["GET /orgs/{org}/actions/runner-groups"], 1);
+}
+
+#[tokio::test]
 async fn an_organizations_runner_goes_into_its_group() {
     let stage = Stage::with(
         &[
