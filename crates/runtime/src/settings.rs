@@ -105,7 +105,7 @@ pub mod shared {
 /// A variable that is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("environment variable {name} is not set, but it is required: {meaning}")]
+    #[error("environment variable {name} is not set; set it to: {meaning}")]
     Missing {
         name: &'static str,
         meaning: &'static str,
@@ -262,7 +262,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("environment variable LIMIT is \"many\"; give a whole number")
+                .starts_with("environment variable LIMIT is \"many\": use a whole number")
         );
     }
 

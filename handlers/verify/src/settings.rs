@@ -101,7 +101,7 @@ mod tests {
         let error = read(&[("ALLOWED_REPOSITORIES", "octo/hello, world")]).unwrap_err();
         assert!(
             error.to_string().starts_with(
-                "environment variable ALLOWED_REPOSITORIES is \"world\"; \"world\" is not a repository's full name"
+                "environment variable ALLOWED_REPOSITORIES is \"world\": \"world\" is not a repository's full name"
             ),
             "{error}"
         );

@@ -196,7 +196,7 @@ fn a_listener_that_never_reaches_github_ends_as_no_connection_with_its_reason() 
     let mut agent = Agent::start_with(&aws, &home, &limits);
     assert_eq!(agent.outcome(), AgentExit::NoConnection);
     let reason = agent.last()["connectError"].to_string();
-    assert!(reason.contains("look at the network"), "{reason}");
+    assert!(reason.contains("check the network"), "{reason}");
 }
 
 #[test]
