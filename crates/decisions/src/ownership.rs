@@ -10,6 +10,10 @@ use crate::job::JobStatus;
 /// Maximum number of a job's failed executions that are restarted automatically.
 const RESTART_LIMIT: u32 = 3;
 
+/// Maximum number of a job's executions until its `queued` events start no more. Somebody who has
+/// captured a signed delivery can send it again and again, and each time would cost an execution.
+const EVENT_LIMIT: u32 = 5;
+
 /// An execution's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -65,17 +69,20 @@ pub enum OnQueued {
     /// An execution is running. It may have asked GitHub already, found the job held back, and be
     /// about to end: [`on_queued_again`] handles that.
     Watch,
+    /// Events have started enough executions of the job: start nothing.
+    Enough,
 }
 
-/// Decides what follows a `queued` event. `latest` is the job's last execution, `old` whether the
-/// event is older than a minute, so that the job may already be served.
+/// Decides what follows a `queued` event. `latest` is the job's last execution of `executions`, `old`
+/// whether the event is older than a minute, so that the job may already be served.
 ///
 /// A closed execution is followed whatever its status: after an approval the same job is queued
 /// again, and an operator who presses *Redeliver* has fixed something.
-pub fn on_queued(latest: Option<Status>, old: bool) -> OnQueued {
+pub fn on_queued(latest: Option<Status>, executions: u32, old: bool) -> OnQueued {
     match latest {
         None => OnQueued::Start { recheck: old },
         Some(Status::Running) => OnQueued::Watch,
+        Some(_) if executions >= EVENT_LIMIT => OnQueued::Enough,
         Some(_) => OnQueued::Follow,
     }
 }
@@ -104,7 +111,7 @@ pub fn on_unannounced(latest: Option<Status>) -> OnUnannounced {
 /// What to do about a job that was queued again while its execution runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnQueuedAgain {
-    /// Nothing: it will ask GitHub before it ends.
+    /// Nothing: it will ask GitHub before it ends, or events have started enough executions.
     Leave,
     /// It may have asked GitHub before the job was queued again: look again.
     LookAgain,
@@ -113,13 +120,19 @@ pub enum OnQueuedAgain {
     Follow,
 }
 
-/// Decides by the job's last execution and the state that it entered last; `None` if unknown, for
-/// example if a newer version of the state machine has another state. `new_stay` is whether that
-/// execution counts an earlier stay of the job in the queue. It would give up before the new stay
-/// is over, so it hands over to another one.
-pub fn on_queued_again(latest: Status, state: Option<State>, new_stay: bool) -> OnQueuedAgain {
+/// Decides by the job's last execution of `executions` and the state that it entered last; `None` if
+/// unknown, for example if a newer version of the state machine has another state. `new_stay` is
+/// whether that execution counts an earlier stay of the job in the queue. It would give up before the
+/// new stay is over, so it hands over to another one.
+pub fn on_queued_again(
+    latest: Status,
+    executions: u32,
+    state: Option<State>,
+    new_stay: bool,
+) -> OnQueuedAgain {
+    let enough = executions >= EVENT_LIMIT;
     match (latest, state) {
-        (Status::Running, _) if new_stay => OnQueuedAgain::Follow,
+        (Status::Running, _) if new_stay && !enough => OnQueuedAgain::Follow,
         (
             Status::Running,
             Some(State::Match | State::Launch | State::Runner | State::Wait | State::WaitForGitHub),
@@ -128,6 +141,7 @@ pub fn on_queued_again(latest: Status, state: Option<State>, new_stay: bool) -> 
             Status::Running,
             Some(State::Token | State::Cleanup | State::Failed | State::Unmatched) | None,
         ) => OnQueuedAgain::LookAgain,
+        _ if enough => OnQueuedAgain::Leave,
         _ => OnQueuedAgain::Follow,
     }
 }
@@ -296,8 +310,34 @@ mod tests {
             (Some(Status::Aborted), true, OnQueued::Follow),
         ];
         for (latest, old, expected) in cases {
-            assert_eq!(on_queued(latest, old), expected, "{latest:?} {old}");
+            assert_eq!(on_queued(latest, 1, old), expected, "{latest:?} {old}");
         }
+    }
+
+    #[test]
+    fn events_begin_five_executions_of_a_job_and_no_more() {
+        let closed = [
+            Status::Succeeded,
+            Status::Failed,
+            Status::TimedOut,
+            Status::Aborted,
+        ];
+        for latest in closed {
+            for (executions, queued, again) in [
+                (4, OnQueued::Follow, OnQueuedAgain::Follow),
+                (5, OnQueued::Enough, OnQueuedAgain::Leave),
+                (9, OnQueued::Enough, OnQueuedAgain::Leave),
+            ] {
+                assert_eq!(on_queued(Some(latest), executions, true), queued);
+                assert_eq!(on_queued_again(latest, executions, None, false), again);
+            }
+        }
+        // One that is at work asks GitHub anyway, and its own stay in the queue has to do.
+        assert_eq!(on_queued(Some(Status::Running), 5, true), OnQueued::Watch);
+        let waits =
+            |executions| on_queued_again(Status::Running, executions, Some(State::Wait), true);
+        assert_eq!(waits(4), OnQueuedAgain::Follow);
+        assert_eq!(waits(5), OnQueuedAgain::Leave);
     }
 
     #[test]
@@ -318,7 +358,7 @@ mod tests {
 
     #[test]
     fn an_execution_that_may_have_asked_already_is_looked_at_again() {
-        let running = |state| on_queued_again(Status::Running, state, false);
+        let running = |state| on_queued_again(Status::Running, 1, state, false);
         for state in [
             State::Match,
             State::Launch,
@@ -332,11 +372,11 @@ mod tests {
             assert_eq!(running(state), OnQueuedAgain::LookAgain, "{state:?}");
         }
         assert_eq!(
-            on_queued_again(Status::Succeeded, Some(State::Cleanup), false),
+            on_queued_again(Status::Succeeded, 1, Some(State::Cleanup), false),
             OnQueuedAgain::Follow
         );
         assert_eq!(
-            on_queued_again(Status::Running, Some(State::Wait), true),
+            on_queued_again(Status::Running, 1, Some(State::Wait), true),
             OnQueuedAgain::Follow,
             "its day in the queue ends before the job's"
         );

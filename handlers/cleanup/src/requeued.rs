@@ -36,9 +36,15 @@ pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
             _ => None,
         };
         let new_stay = job.queued_at - latest.order.job.queued_at >= NEW_STAY;
-        match on_queued_again(latest.status, state, new_stay) {
+        let executions = latest.name.restart();
+        match on_queued_again(latest.status, executions, state, new_stay) {
             OnQueuedAgain::Leave => {
-                return Ok(json!({ "result": "asksLater", "execution": latest.name }));
+                let result = if latest.status == Status::Running {
+                    "asksLater"
+                } else {
+                    "enough"
+                };
+                return Ok(json!({ "result": result, "execution": latest.name }));
             }
             OnQueuedAgain::Follow => {
                 // With the job as this event tells of it: its stay in the queue begins anew.

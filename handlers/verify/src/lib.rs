@@ -37,7 +37,6 @@ pub mod start;
 pub mod webhook;
 
 use admission::{About, Refusal};
-use aws::executions::Started;
 use protocol::{Class, Handoff, Job, Order, RunnerName};
 use runtime::telemetry::Metric;
 use serde::Serialize;
@@ -55,7 +54,7 @@ use deadline::{KEEPING, WORK, by};
 use handoff::hand_on;
 use overflow::{KeepError, drain, keep};
 use signature::{Signature, SignatureError};
-use start::start;
+use start::{Started, start};
 use webhook::Webhook;
 
 /// A job older than this when its webhook arrives may be over, or served by an idle runner: GitHub is
@@ -222,16 +221,23 @@ async fn start_or_keep(
     let id = order.job.id.to_string();
     let starting = start(&deps.executions, &order);
     let problem = match by(act_by, ("states:StartExecution", &id), starting).await {
-        Ok((execution, Started::New)) => {
+        Ok(Started::New(execution)) => {
             Span::current().record("execution", tracing::field::display(&execution));
             return Ok(Done::Started(execution));
         }
-        Ok((execution, Started::Already)) => {
+        Ok(Started::Already(execution)) => {
             Span::current().record("execution", tracing::field::display(&execution));
             // Mostly a repeated delivery. But a job can be held back and queued again, and its
             // execution may have found it held back a moment ago.
             tell_cleanup(deps, Handoff::Requeued { job: order.job }, act_by).await?;
             return Ok(Done::Running(execution));
+        }
+        Ok(Started::Enough(execution)) => {
+            Span::current().record("execution", tracing::field::display(&execution));
+            tracing::warn!(
+                "the job's events begin no more executions; re-run the job if it still waits"
+            );
+            return Ok(Done::Enough(execution));
         }
         Err(problem) if problem.fault().class() == Class::Transient => problem,
         Err(problem) => return Err(Error::Start(Box::new(problem))),

@@ -3,16 +3,15 @@
 //! GitHub never repeats a failed delivery by itself, so what StartExecution does not take is put
 //! into a queue as an order; the same function drains it.
 
-use aws::executions::Started;
 use aws_sdk_sqs::Client;
-use protocol::{Class, ExecutionName, Order};
+use protocol::{Class, Order};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
 use crate::Deps;
 use crate::deadline::{WORK, by};
 use crate::event::{BatchResponse, ItemFailure, Message};
-use crate::start::{StartError, start};
+use crate::start::{StartError, Started, start};
 
 /// Why an order was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +51,7 @@ pub async fn drain(deps: &Deps, messages: Vec<Message>) -> BatchResponse {
     let mut messages = messages.into_iter();
     for message in messages.by_ref() {
         match take(deps, &message.body, act_by).await {
-            Ok((execution, started)) => {
-                tracing::info!(%execution, ?started, "started a job from the overflow queue");
-            }
+            Ok(started) => tracing::info!(?started, "started a job from the overflow queue"),
             Err(error) => {
                 tracing::warn!(message = message.message_id, %error, "a job stays in the overflow queue");
                 failed.push(message.message_id);
@@ -91,11 +88,7 @@ impl TakeError {
     }
 }
 
-async fn take(
-    deps: &Deps,
-    body: &str,
-    act_by: Instant,
-) -> Result<(ExecutionName, Started), TakeError> {
+async fn take(deps: &Deps, body: &str, act_by: Instant) -> Result<Started, TakeError> {
     let order: Order = serde_json::from_str(body)?;
     let job = &order.job;
     let span =

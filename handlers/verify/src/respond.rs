@@ -26,6 +26,8 @@ pub enum Done {
     Started(ExecutionName),
     /// An execution was at work already.
     Running(ExecutionName),
+    /// The job has had as many executions as its events may begin; this was the last.
+    Enough(ExecutionName),
     /// The job is in the overflow queue.
     Kept,
     /// `cleanup` sees to it.
@@ -135,7 +137,11 @@ impl Done {
     pub fn status(&self) -> u16 {
         match self {
             Self::Started(_) | Self::Running(_) | Self::Pong | Self::NoJob => 200,
-            Self::Kept | Self::HandedOn(_) | Self::NotServed(_) | Self::Ignored(_) => 202,
+            Self::Enough(_)
+            | Self::Kept
+            | Self::HandedOn(_)
+            | Self::NotServed(_)
+            | Self::Ignored(_) => 202,
         }
     }
 
@@ -143,6 +149,11 @@ impl Done {
         match self {
             Self::Started(execution) => json!({ "result": "started", "execution": execution }),
             Self::Running(execution) => json!({ "result": "running", "execution": execution }),
+            Self::Enough(execution) => json!({
+                "result": "ignored",
+                "reason": "the job has had five executions; re-run it if it still waits",
+                "execution": execution,
+            }),
             Self::Kept => json!({ "result": "kept" }),
             Self::HandedOn(kind) => json!({ "result": "handed on", "kind": kind }),
             Self::Pong => json!({ "result": "pong" }),

@@ -9,7 +9,7 @@
 //!           └ exists: closed ──▶ StartExecution hello-4242-r2, which asks GitHub first ──▶ …
 //! ```
 
-use aws::executions::{Executions, Started};
+use aws::executions::{Executions, Started as Outcome};
 use decisions::{OnQueued, Status, on_queued};
 use protocol::{ExecutionName, Fault, Order};
 
@@ -33,18 +33,27 @@ impl StartError {
     }
 }
 
-/// Starts an execution for the order's job, unless one is at work. Answers with its name.
-pub async fn start(
-    executions: &Executions,
-    order: &Order,
-) -> Result<(ExecutionName, Started), StartError> {
+/// Who works for a job after its `queued` event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// This execution was started now.
+    New(ExecutionName),
+    /// This one was at work already.
+    Already(ExecutionName),
+    /// None: the job has had as many as its events may begin, of which this was the last.
+    Enough(ExecutionName),
+}
+
+/// Starts an execution for the order's job, unless one is at work or there were enough.
+pub async fn start(executions: &Executions, order: &Order) -> Result<Started, StartError> {
     let old = order.recheck;
     let mut order = order.clone();
     let mut name = ExecutionName::first(&order.job.repository, order.job.id);
     let mut latest = None;
     loop {
-        match on_queued(latest, old) {
-            OnQueued::Watch => return Ok((name, Started::Already)),
+        match on_queued(latest, name.restart(), old) {
+            OnQueued::Watch => return Ok(Started::Already(name)),
+            OnQueued::Enough => return Ok(Started::Enough(name)),
             OnQueued::Start { recheck } => order.recheck = recheck,
             // The job had its execution. Most likely this is an old delivery come again, so GitHub is
             // asked before anything is launched.
@@ -53,8 +62,8 @@ pub async fn start(
                 name = name.next()?;
             }
         }
-        if executions.start(&name, &order).await? == Started::New {
-            return Ok((name, Started::New));
+        if executions.start(&name, &order).await? == Outcome::New {
+            return Ok(Started::New(name));
         }
         // One that cannot be described yet was started a moment ago.
         let found = executions.describe(&name).await?;

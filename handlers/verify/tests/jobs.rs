@@ -142,6 +142,23 @@ async fn an_execution_too_young_to_be_described_is_at_work() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_is_sent_again_and_again_starts_no_sixth_execution() {
+    let (start, describe, asked) = machine(&[
+        ("hello-4242", ExecutionStatus::Succeeded),
+        ("hello-4242-r2", ExecutionStatus::Succeeded),
+        ("hello-4242-r3", ExecutionStatus::Succeeded),
+        ("hello-4242-r4", ExecutionStatus::Succeeded),
+        ("hello-4242-r5", ExecutionStatus::Succeeded),
+    ]);
+    let deps = deps(&[], &[&secret(), &start, &describe]);
+    let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+    assert_eq!((status, &body["result"]), (202, &json!("ignored")));
+    assert_eq!(body["execution"], "hello-4242-r5");
+    let asked = asked.lock().unwrap();
+    assert!(asked.iter().all(|(name, _)| name != "hello-4242-r6"));
+}
+
+#[tokio::test]
 async fn a_webhook_that_comes_late_has_github_asked_first() {
     for (seconds, recheck) in [
         (0, false),

@@ -49,7 +49,7 @@ impl Runners {
         let latest = world.executions_of(job).next_back();
         let status = latest.map(Execution::status);
         let id = latest.map(|execution| execution.id);
-        match (on_queued(status, old), id) {
+        match (on_queued(status, count(world, job), old), id) {
             (OnQueued::Start { recheck }, _) => {
                 world.start(ExecutionId::first(job), Stage::Starting, recheck);
             }
@@ -398,7 +398,13 @@ impl Runners {
         };
         let new_stay =
             latest.day_over && !world.job(job).day_over && !self.without(Mutation::IgnoresANewStay);
-        on_queued_again(latest.status(), Some(state(latest.stage)), new_stay)
+        let executions = count(world, job);
+        on_queued_again(
+            latest.status(),
+            executions,
+            Some(state(latest.stage)),
+            new_stay,
+        )
     }
 
     /// `cleanup`: a job was queued again while an execution of it was at work. It looks until that has
@@ -409,6 +415,11 @@ impl Runners {
             world.start(latest.next(), Stage::Starting, true);
         }
     }
+}
+
+/// How many executions a job has had.
+fn count(world: &World, job: JobId) -> u32 {
+    u32::try_from(world.executions_of(job).count()).unwrap_or(u32::MAX)
 }
 
 /// A runner has had a job, and an execution ended that tells so.
