@@ -30,7 +30,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   registration: ["token", ["TokenFunction.Environment"]],
   allowedOwners: [["octo"], ["VerifyFunction.Environment"]],
   allowedRepositories: [["octo/hello"], ["VerifyFunction.Environment"]],
-  allowPublicRepositories: [true, ["VerifyFunction.Environment"]],
+  allowPublicRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
   requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
   reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],
   checkRuns: [true, ["CleanupFunction.Environment"]],

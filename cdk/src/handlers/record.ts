@@ -101,6 +101,7 @@ export const HANDLERS = {
       RUNNER_SCOPE: github.scope,
       RUNNER_GROUP: github.runnerGroup,
       REGISTRATION: github.registration,
+      ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
       ...(parameterKeyArn && { KMS_KEY_ID: parameterKeyArn }),
     }),
     permissions: (context) => [...readAppKey(context), ...writeRunnerParameters(context)],

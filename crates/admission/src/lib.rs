@@ -9,7 +9,7 @@ mod required;
 use runtime::settings::{Error, Settings, Variable};
 
 pub use owner::{Owner, OwnerError};
-pub use policy::{About, Policy, Refusal};
+pub use policy::{About, Policy, Refusal, Sources};
 pub use required::{Required, RequiredError};
 
 const ALLOWED_OWNERS: Variable = Variable::optional(
@@ -30,6 +30,11 @@ const ALLOW_INTERNAL_REPOSITORIES: Variable = Variable::with_default(
     "false",
     "whether jobs of internal repositories are served, which every member of the enterprise can read and may fork",
 );
+const ALLOW_FORKS: Variable = Variable::with_default(
+    "ALLOW_FORKS",
+    "true",
+    "whether runs whose code comes from a fork are served; `false` costs one call at GitHub for each runner",
+);
 const REQUIRED_LABELS: Variable = Variable::with_default(
     "REQUIRED_LABELS",
     protocol::SELF_HOSTED,
@@ -44,6 +49,24 @@ pub const VARIABLES: &[Variable] = &[
     ALLOW_INTERNAL_REPOSITORIES,
     REQUIRED_LABELS,
 ];
+
+/// Every variable of what is asked again when a runner is registered.
+pub const REGISTRATION_VARIABLES: &[Variable] = &[
+    ALLOW_PUBLIC_REPOSITORIES,
+    ALLOW_INTERNAL_REPOSITORIES,
+    ALLOW_FORKS,
+];
+
+impl Sources {
+    /// Reads it.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            public: settings.flag(&ALLOW_PUBLIC_REPOSITORIES)?,
+            internal: settings.flag(&ALLOW_INTERNAL_REPOSITORIES)?,
+            forks: settings.flag(&ALLOW_FORKS)?,
+        })
+    }
+}
 
 impl Policy {
     /// Reads the policy.

@@ -59,6 +59,13 @@ pub enum Refusal {
     Public(Repository),
     /// Its repository is internal.
     Internal(Repository),
+    /// Its code comes from a fork.
+    Fork {
+        /// The job's repository.
+        repository: Repository,
+        /// The fork, where it still exists.
+        fork: Option<String>,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -90,6 +97,11 @@ impl fmt::Display for Refusal {
                 f,
                 "{repository} is internal, and ALLOW_INTERNAL_REPOSITORIES is false"
             ),
+            Self::Fork { repository, fork } => write!(
+                f,
+                "the code of its run comes from {} instead of {repository}, and ALLOW_FORKS is false",
+                fork.as_deref().unwrap_or("a fork that was deleted")
+            ),
         }
     }
 }
@@ -103,6 +115,7 @@ impl Refusal {
             Self::Repository(_) => "Repository",
             Self::Public(_) => "Public",
             Self::Internal(_) => "Internal",
+            Self::Fork { .. } => "Fork",
         }
     }
 
@@ -124,6 +137,59 @@ impl Refusal {
 
 /// What the labels of GitHub's own runners begin with.
 const GITHUBS_OWN: [&str; 3] = ["ubuntu-", "windows-", "macos-"];
+
+/// Where code may come from, as it is asked again when a job's runner is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// Public repositories.
+    pub public: bool,
+    /// Internal repositories.
+    pub internal: bool,
+    /// Forks of the repositories that are served.
+    pub forks: bool,
+}
+
+impl Sources {
+    /// Decides whether jobs of a repository of this visibility are served. `private` is whether it is
+    /// private or internal.
+    pub fn admit_visibility(
+        self,
+        repository: &Repository,
+        private: bool,
+        internal: bool,
+    ) -> Result<(), Refusal> {
+        if !private && !self.public {
+            return Err(Refusal::Public(repository.clone()));
+        }
+        if internal && !self.internal {
+            return Err(Refusal::Internal(repository.clone()));
+        }
+        Ok(())
+    }
+
+    /// Decides whether a run is served whose code comes from the repository `head`: none where that
+    /// was deleted. `event` is what began the run. Only pull requests bring code from elsewhere, but
+    /// whatever began it, code of another repository is a fork's.
+    pub fn admit_run(
+        self,
+        repository: &Repository,
+        head: Option<&str>,
+        event: &str,
+    ) -> Result<(), Refusal> {
+        let own = match head {
+            // GitHub compares names without case.
+            Some(head) => head.eq_ignore_ascii_case(&repository.to_string()),
+            None => !event.starts_with("pull_request"),
+        };
+        if own || self.forks {
+            return Ok(());
+        }
+        Err(Refusal::Fork {
+            repository: repository.clone(),
+            fork: head.map(str::to_owned),
+        })
+    }
+}
 
 impl Policy {
     /// Decides whether a job is served. Labels come first: most refused jobs are GitHub's own.
@@ -159,13 +225,12 @@ impl Policy {
         {
             return Err(Refusal::Repository(repository.clone()));
         }
-        if !job.private && !self.public {
-            return Err(Refusal::Public(repository.clone()));
-        }
-        if about.internal && !self.internal {
-            return Err(Refusal::Internal(repository.clone()));
-        }
-        Ok(())
+        let sources = Sources {
+            public: self.public,
+            internal: self.internal,
+            forks: true,
+        };
+        sources.admit_visibility(repository, job.private, about.internal)
     }
 }
 
@@ -240,6 +305,30 @@ mod tests {
             policy.internal = internal;
             let decision = policy.admit(&job("self-hosted linux", true), &about);
             assert_eq!(decision.is_ok(), served, "{public} {internal}");
+        }
+    }
+
+    #[test]
+    fn code_of_another_repository_is_a_forks_and_so_is_that_of_none() {
+        let repository: Repository = "octo/hello".parse().unwrap();
+        for (head, event, own) in [
+            (Some("octo/hello"), "push", true),
+            (Some("Octo/Hello"), "pull_request", true),
+            (Some("stranger/hello"), "pull_request", false),
+            (Some("stranger/hello"), "pull_request_target", false),
+            (Some("octo/hello-2"), "workflow_run", false),
+            (None, "pull_request", false),
+            (None, "schedule", true),
+        ] {
+            for forks in [false, true] {
+                let sources = Sources {
+                    public: false,
+                    internal: false,
+                    forks,
+                };
+                let decision = sources.admit_run(&repository, head, event);
+                assert_eq!(decision.is_ok(), own || forks, "{head:?} {event} {forks}");
+            }
         }
     }
 

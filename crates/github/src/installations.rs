@@ -165,6 +165,14 @@ impl GitHub {
 }
 
 impl Installation {
+    /// A repository as it is now ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/repos/repos#get-a-repository
+    pub async fn repository(&self, repository: &Repository) -> Result<RepositoryInfo, Error> {
+        let call = Call::get(format!("/repos/{repository}"));
+        self.settled(&call, Some(repository)).await?.json(&call)
+    }
+
     /// A page, from 1, of the repositories that the installation includes ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/installations#list-repositories-accessible-to-the-app-installation

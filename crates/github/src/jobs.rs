@@ -29,6 +29,24 @@ pub struct Run {
     pub repository: RepositoryInfo,
 }
 
+/// Where a run's code comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RunSource {
+    /// What began the run: `push`, `pull_request` and so on.
+    #[serde(default)]
+    pub event: String,
+    /// The repository that its code is in; none where that was deleted.
+    #[serde(rename = "head_repository")]
+    pub head: Option<Head>,
+}
+
+/// The repository that a run's code is in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// Its full name.
+    pub full_name: String,
+}
+
 /// A job as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WireJob")]
@@ -197,6 +215,17 @@ impl Installation {
             }
             Err(error) => error,
         }
+    }
+
+    /// Where the code of a job's run comes from ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run
+    pub async fn run_source(&self, job: &Job) -> Result<RunSource, Error> {
+        let Job {
+            repository, run_id, ..
+        } = job;
+        let call = Call::get(format!("/repos/{repository}/actions/runs/{run_id}")).needs(ACTIONS);
+        self.settled(&call, Some(repository)).await?.json(&call)
     }
 
     /// A page, from 1, of a repository's runs of one status, newest first ([endpoint]).

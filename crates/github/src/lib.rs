@@ -30,7 +30,7 @@ pub use client::{GitHub, Installation};
 pub use deliveries::{Deliveries, Delivery};
 pub use error::Error;
 pub use installations::{InstallationInfo, RepositoryInfo};
-pub use jobs::{ListedJob, Run};
+pub use jobs::{Head, ListedJob, Run, RunSource};
 pub use page::Page;
 pub use patience::Patience;
 pub use releases::{RunnerRelease, RunnerVersion, RunnerVersionError};

@@ -82,6 +82,8 @@ faults! {
     GitHubRefused => Permanent,
     /// The runner group does not exist.
     RunnerGroupMissing => Permanent,
+    /// The job's repository, or the one that its code comes from, is not served.
+    NotAdmitted => Permanent,
     /// The matched task definition has no container with the runner's name.
     ContainerMissing => Permanent,
 }

@@ -1,9 +1,10 @@
 //! What is told of an attempt: metrics, and the execution's output.
 
 use decisions::{
-    Attempt, Ended, EndedTask, ExecutionOutput, JobStatus, LogStream, Outcome, OutcomeClass,
-    Verdict,
+    Attempt, Ended, EndedTask, ExecutionOutput, GiveUp, JobStatus, LogStream, Outcome,
+    OutcomeClass, Verdict,
 };
+use protocol::Fault;
 use runtime::telemetry::{Metric, Metrics};
 
 use crate::Deps;
@@ -36,6 +37,8 @@ impl AttemptReport<'_> {
         match self.verdict {
             Verdict::End => self.wait(metrics),
             Verdict::Relaunch { .. } => metrics.emit(Metric::Relaunches, 1.0),
+            // Whoever opens a pull request from a fork must not be able to raise the alarm.
+            Verdict::GiveUp { reason, .. } if *reason == GiveUp::Fault(Fault::NotAdmitted) => {}
             Verdict::GiveUp { .. } => metrics.emit(Metric::FailedExecutions, 1.0),
         }
     }

@@ -17,6 +17,14 @@ pub enum Error {
         /// What it is instead.
         state: String,
     },
+    /// The job's code may not come from where it does.
+    #[error("job {job} is not served: {refusal}")]
+    NotAdmitted {
+        /// The job.
+        job: protocol::JobId,
+        /// Why.
+        refusal: admission::Refusal,
+    },
     /// GitHub wants to be left alone. The message is the seconds to wait, for the state machine.
     #[error("{0}")]
     RateLimited(u64),
@@ -57,6 +65,7 @@ impl Error {
         match self {
             Self::BadInput(_) | Self::Encode(_) | Self::TooLarge { .. } => Fault::BadInput,
             Self::JobNotQueued { .. } => Fault::JobNotQueued,
+            Self::NotAdmitted { .. } => Fault::NotAdmitted,
             Self::RateLimited(_) => Fault::GitHubRateLimited,
             Self::GitHub(error) => error.fault(),
             // The machine answers an outage with a new attempt, and that is what helps here: the

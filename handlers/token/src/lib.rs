@@ -7,16 +7,18 @@
 //!
 //! - [`issue`]: the registration, by the two ways GitHub has ([`Mode`])
 //! - [`deposit`]: the parameter
+//! - [`source`]: whether the job's code may come from where it does
 
 pub mod deposit;
 mod deps;
 mod error;
 pub mod issue;
 pub mod settings;
+pub mod source;
 
 use decisions::{Attempt, JobStatus};
 use github::Installation;
-use protocol::{Order, PlannedRunner, Registered};
+use protocol::{Job, Order, PlannedRunner, Registered};
 use runtime::telemetry::Metric;
 use serde::Deserialize;
 use serde_json::Value;
@@ -65,11 +67,14 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
         .await?;
     let scope = deps.config.scope.at(job);
     // Independent of each other; that the job needs no runner weighs more than a missing group.
+    let doubted = is_doubted(input);
     let (wanted, group) = tokio::join!(
-        still_queued(input, &installation),
+        still_queued(job, &installation, doubted),
         installation.runner_group(&scope, deps.config.group_of(runner)),
     );
     wanted?;
+    source::admit_visibility(deps, &installation, job, doubted).await?;
+    source::admit_run(deps, &installation, job).await?;
     let issued = issue::issue(deps, &installation, &scope, runner, group?).await?;
     if let Err(error) = deposit::deposit(deps, job, runner, &issued.registration).await {
         if let Some(id) = issued.runner_id {
@@ -86,13 +91,16 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     })
 }
 
-/// Asks GitHub whether the job still wants a runner, where the order or the attempt doubts it.
-async fn still_queued(input: &Input, installation: &Installation) -> Result<(), Error> {
-    let doubted = input.order.recheck || input.attempt.as_ref().is_some_and(Attempt::rechecks);
+/// Whether the order or the attempt is not sure that the job still wants a runner.
+fn is_doubted(input: &Input) -> bool {
+    input.order.recheck || input.attempt.as_ref().is_some_and(Attempt::rechecks)
+}
+
+/// Asks GitHub whether the job still wants a runner, where that is doubted.
+async fn still_queued(job: &Job, installation: &Installation, doubted: bool) -> Result<(), Error> {
     if !doubted {
         return Ok(());
     }
-    let job = &input.order.job;
     let state = match installation.job(job).await? {
         JobStatus::Queued => return Ok(()),
         JobStatus::Waiting => "waiting (its webhook follows when it is queued again)".to_owned(),

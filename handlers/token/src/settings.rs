@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use admission::Sources;
 use github::RunnerScope;
 use protocol::{DeploymentId, PlannedRunner};
 use runtime::settings::{Error, Settings, Variable, shared};
@@ -31,6 +32,7 @@ pub const VARIABLES: &[&[Variable]] = &[
         REGISTRATION,
         KMS_KEY_ID,
     ],
+    admission::REGISTRATION_VARIABLES,
     github::secrets::VARIABLES,
     aws::VARIABLES,
     telemetry::VARIABLES,
@@ -64,6 +66,8 @@ pub struct Config {
     pub scope: RunnerScope,
     pub runner_group: String,
     pub mode: Mode,
+    /// Where code may come from.
+    pub sources: Sources,
     /// The key that encrypts their registrations.
     pub kms_key_id: Option<String>,
 }
@@ -80,6 +84,7 @@ impl Config {
             scope: settings.parsed(&shared::RUNNER_SCOPE)?,
             runner_group: settings.text(&RUNNER_GROUP)?,
             mode: settings.parsed(&REGISTRATION)?,
+            sources: Sources::from_settings(settings)?,
             kms_key_id: settings.maybe(&KMS_KEY_ID),
         })
     }

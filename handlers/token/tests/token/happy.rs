@@ -210,3 +210,59 @@ async fn a_doubted_job_that_is_still_queued_gets_its_runner() {
     handle(&stage.deps, payload).await.unwrap();
     assert_eq!(stage.calls().values().sum::<u64>(), 2);
 }
+
+#[tokio::test]
+async fn a_repository_that_became_public_is_noticed_where_the_job_is_doubted() {
+    for (public, served) in [("false", false), ("true", true)] {
+        let stage = Stage::with(&[("ALLOW_PUBLIC_REPOSITORIES", public)], &Ssm::Works).await;
+        let job = stage
+            .server
+            .create_job(NewJob {
+                repository: "octo/hello".to_owned(),
+                labels: vec!["self-hosted".to_owned()],
+                ..NewJob::default()
+            })
+            .unwrap();
+        handle(&stage.deps, doubted(job.id, stage.installation()))
+            .await
+            .unwrap();
+        stage
+            .server
+            .add_repository("octo/hello", OwnerType::Organization, false)
+            .unwrap();
+        let mut payload = doubted(job.id, stage.installation());
+        payload["runner"]["name"] = json!("fr-hello-4242-a2");
+        let answer = handle(&stage.deps, payload).await;
+        assert_eq!(answer.is_ok(), served, "{answer:?}");
+        if let Err(error) = answer {
+            assert_eq!(error.fault(), protocol::Fault::NotAdmitted);
+            assert!(
+                error.to_string().contains("octo/hello is public"),
+                "{error}"
+            );
+        }
+        assert_eq!(stage.server.runners().len(), 1 + usize::from(served));
+    }
+}
+
+#[tokio::test]
+async fn where_forks_are_not_served_the_runs_code_is_looked_at_each_time() {
+    let stage = Stage::with(&[("ALLOW_FORKS", "false")], &Ssm::Works).await;
+    let job = stage
+        .server
+        .create_job(NewJob {
+            repository: "octo/hello".to_owned(),
+            labels: vec!["self-hosted".to_owned()],
+            ..NewJob::default()
+        })
+        .unwrap();
+    let mut payload = payload(Some(stage.installation()));
+    payload["order"]["job"]["id"] = json!(job.id);
+    payload["order"]["job"]["runId"] = json!(job.run_id);
+    stage.calls();
+    handle(&stage.deps, payload).await.unwrap();
+    assert_eq!(
+        stage.calls()["GET /repos/{owner}/{repo}/actions/runs/{run_id}"],
+        1
+    );
+}
