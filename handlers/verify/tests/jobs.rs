@@ -144,11 +144,11 @@ async fn an_execution_too_young_to_be_described_is_at_work() {
 #[tokio::test]
 async fn a_delivery_that_is_sent_again_and_again_starts_no_sixth_execution() {
     let (start, describe, asked) = machine(&[
-        ("hello-4242", ExecutionStatus::Succeeded),
-        ("hello-4242-r2", ExecutionStatus::Succeeded),
-        ("hello-4242-r3", ExecutionStatus::Succeeded),
-        ("hello-4242-r4", ExecutionStatus::Succeeded),
-        ("hello-4242-r5", ExecutionStatus::Succeeded),
+        ("hello-4242", Succeeded),
+        ("hello-4242-r2", Succeeded),
+        ("hello-4242-r3", Succeeded),
+        ("hello-4242-r4", Succeeded),
+        ("hello-4242-r5", Succeeded),
     ]);
     let deps = deps(&[], &[&secret(), &start, &describe]);
     let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;

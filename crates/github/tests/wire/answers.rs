@@ -36,6 +36,28 @@ async fn register(stub: &Stub) -> Error {
 }
 
 #[tokio::test]
+async fn a_run_tells_whose_code_it_is() {
+    for (head, expected) in [
+        (
+            json!({ "full_name": "stranger/hello" }),
+            Some("stranger/hello"),
+        ),
+        (json!(null), None),
+    ] {
+        let run = json!({ "id": 2, "event": "pull_request", "head_repository": head });
+        let stub = Stub::start(move |seen| {
+            let asked = seen.line == "GET /repos/octo/hello/actions/runs/2";
+            asked.then(|| reply(200, &run))
+        })
+        .await;
+        let source = stub.installation().run_source(&the_job(1)).await.unwrap();
+        assert_eq!(source.event, "pull_request");
+        let found = source.head.map(|head| head.full_name);
+        assert_eq!(found.as_deref(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_registration_without_an_answer_is_asked_for_again_in_place() {
     for status in [500, 502, 503, 504] {
         let stub =
