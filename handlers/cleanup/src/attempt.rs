@@ -1,4 +1,4 @@
-//! The end of an attempt.
+//! Ends an attempt: cleans up after it and decides what follows.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::event::AttemptOver;
 use crate::report::{self, AttemptReport};
 use crate::{Deps, Error, check_run, displaced};
 
-/// Removes what the attempt left, asks GitHub whether the job left the queue, and judges.
+/// Deletes the attempt's leftovers, asks GitHub whether the job left the queue, and decides what
+/// follows.
 pub async fn end(
     deps: &Deps,
     over: &AttemptOver,
@@ -77,7 +78,7 @@ pub async fn end(
     }
 }
 
-/// Reads the attempt's end from whichever of task and error the machine passed on.
+/// Reads how the attempt ended from its task or its error, whichever the state machine passed on.
 fn what_ended(over: &AttemptOver) -> Ended {
     match (&over.error, &over.task) {
         (Some(error), _) => Ended::from_error(error),
@@ -89,8 +90,8 @@ fn what_ended(over: &AttemptOver) -> Ended {
     }
 }
 
-/// Deletes the runner at GitHub where it did not end by itself. Its task is over, so nothing is left
-/// to be stopped; a runner that GitHub calls busy is somebody's job and is left alone.
+/// Deletes the runner at GitHub unless it ended by itself. Its task has ended, so there is nothing
+/// to stop. A busy runner is kept: it may run a job.
 async fn deregister(
     deps: &Deps,
     over: &AttemptOver,
@@ -150,14 +151,13 @@ async fn verdict(
     if verdict == Verdict::End {
         return Ok(verdict);
     }
-    // Only a job that would be launched for again is worth the question who else works for it.
+    // The successor costs calls, so look for one only if the job would be retried or given up.
     let situation = Situation {
         successor: has_successor(deps, over).await?,
         ..situation
     };
     let verdict = judge(&situation, jitter());
-    // And only runners that got no job for as long as a job may wait are worth the question whether
-    // others did.
+    // Whether other jobs were picked up matters only for this reason.
     let never_picked_up = matches!(
         verdict,
         Verdict::GiveUp {
@@ -178,8 +178,8 @@ async fn verdict(
     ))
 }
 
-/// Whether other jobs of the runner's scope were picked up since this one was queued. It only words a
-/// cause, so where it cannot be found out the cause says less.
+/// Whether other jobs of the runner's scope were picked up since this one was queued. Affects only
+/// the wording of a cause, so `None` on failure.
 async fn others_picked_up(deps: &Deps, over: &AttemptOver) -> Option<bool> {
     let job = &over.order.job;
     let scope = deps.config.scope.at(job);
@@ -193,7 +193,7 @@ async fn others_picked_up(deps: &Deps, over: &AttemptOver) -> Option<bool> {
     }
 }
 
-/// Whether a later execution of the same job is at work: a displaced job's check, or a restart.
+/// Whether a later execution of the same job is running: a displaced job's check, or a restart.
 async fn has_successor(deps: &Deps, over: &AttemptOver) -> Result<bool, Error> {
     let Ok(next) = over.execution.next() else {
         return Ok(false);

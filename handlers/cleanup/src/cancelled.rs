@@ -1,8 +1,8 @@
-//! A job ended that no runner had taken.
+//! Ends the executions of a job that ended before a runner took it.
 //!
-//! Every execution of it is brought to its end: one that waits is stopped, because it has no task;
-//! one whose runner listens has that runner deleted at GitHub and, on 204 only, its task stopped,
-//! after which the machine sees the task end and finishes by itself.
+//! A waiting execution has no task and is stopped. If a runner listens, it is deleted at GitHub;
+//! its task is stopped only if GitHub answers 204. The state machine then sees the task end and
+//! finishes by itself.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{Deps, Error};
 
-/// An execution on its way to its task is looked at again this often, this many times: the three
+/// Number of looks at an execution that is about to start its task, [`PAUSE`] apart. The three
 /// short states before `Runner` take about a second.
 const LOOKS: u32 = 15;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -66,8 +66,8 @@ async fn end_one(deps: &Deps, job: &Job, name: &ExecutionName) -> Result<&'stati
     Ok("leftToSweep")
 }
 
-/// Deletes the runner at GitHub and stops its task if that was granted. None where there is nothing
-/// yet to be deleted or stopped. `deleted` is the runner that an earlier look deleted.
+/// Deletes the runner at GitHub and stops its task if GitHub deleted it. Returns `None` if there is
+/// nothing to delete or stop yet. `deleted` is the runner that an earlier look deleted.
 async fn end_runner(
     deps: &Deps,
     job: &Job,
@@ -87,8 +87,8 @@ async fn end_runner(
         .github
         .serving(&job.repository, job.installation_id)
         .await?;
-    // One that registers with a token does so only once its task runs. Until then there is nothing to
-    // be deleted, and to stop it unasked could meet a job that it has just been given.
+    // A runner with a registration token registers only once its task runs. Until then there is
+    // nothing to delete, and stopping its task could kill a job that it has just been assigned.
     let Some(found) = installation.find_runner(&scope, &name.to_string()).await? else {
         return Ok(None);
     };

@@ -1,13 +1,13 @@
-//! Shows at GitHub that an execution gave its job up.
+//! Check runs: show on GitHub that an execution gave its job up.
 //!
-//! Without this the job stays `queued` for a day and only the AWS account knows why. Where the
-//! deployment switches it on and the App has `Checks: read and write`, the job's commit shows a check
-//! run with the cause, what to do, and a link to the execution. Its conclusion is `neutral`: it
+//! Without one, the job stays `queued` for a day and the reason is visible only in the AWS account.
+//! If the deployment enables it and the App has `Checks: read and write`, the job's commit gets a
+//! check run with the cause, the fix, and a link to the execution. Its conclusion is `neutral`: it
 //! informs, and neither fails nor passes anything.
 //!
-//! A job has one check run, whatever the number of its executions: each is found by its external id
-//! and updated. It is written only when the execution is closed and nothing restarts it, so a job
-//! that goes well costs no call. Failing to write it is logged; it never fails the handler.
+//! A job has one check run, shared by all its executions: it is found by its external id and
+//! updated. It is written only if the execution is closed and not restarted, so a job that is
+//! served costs no call. A failure to write it is logged and never fails the handler.
 
 use decisions::JobStatus;
 use fleet::Execution;
@@ -18,13 +18,13 @@ use serde::Deserialize;
 use crate::event::AttemptOver;
 use crate::{Deps, Error};
 
-/// GitHub takes 65,535 characters of summary; a cause this long is no longer read.
+/// GitHub accepts 65,535 characters of summary; a longer cause is unreadable.
 const CAUSE_LIMIT: usize = 4_000;
-/// Enough to tell jobs apart; GitHub documents no limit for a check run's name.
+/// Enough to tell jobs apart. GitHub documents no limit for a check run's name.
 const NAME_LIMIT: usize = 100;
 
-/// Tells that nothing works for a job any more. Says nothing where a later execution does, where the
-/// job has left the queue, and after an abort, which was deliberate.
+/// Reports that no execution owns the job any more. Writes nothing if a later execution owns it, if
+/// the job left the queue, or after an abort, which was deliberate.
 pub async fn tell_unserved(deps: &Deps, closed: &Execution) {
     if !deps.config.check_runs || !closed.status.has_failed() {
         return;
@@ -75,8 +75,8 @@ async fn unserved(deps: &Deps, closed: &Execution) -> Result<&'static str, Error
     Ok("written")
 }
 
-/// Tells that a job was served after all, where an earlier execution's check run says otherwise. Only
-/// a restart looks for one: a first execution has none before it.
+/// Reports that a job was served after all, if an earlier execution's check run says otherwise.
+/// Only a restart looks for one: a first execution has no predecessor.
 pub async fn tell_served(deps: &Deps, over: &AttemptOver, state: &JobStatus) {
     if !deps.config.check_runs || over.execution.restart() < 2 || state.runner().is_none() {
         return;
@@ -137,7 +137,7 @@ async fn put(
     }
 }
 
-/// The same for every execution of a job, and another in every deployment.
+/// The same for all executions of a job, and different in every deployment.
 fn external_id(deps: &Deps, job: &Job) -> String {
     let first = ExecutionName::first(&job.repository, job.id);
     format!("{}-{first}", deps.fleet.deployment)
@@ -166,7 +166,7 @@ fn summary(error: &str, cause: Option<&str>, execution: &ExecutionName, link: &s
     )
 }
 
-/// A cause's sentence. A handler's error that no Catch took apart arrives as Lambda's JSON.
+/// Extracts the message of a cause. An error that no Catch parsed arrives as Lambda's JSON.
 fn plain(cause: &str) -> String {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -183,13 +183,14 @@ fn plain(cause: &str) -> String {
     }
 }
 
-/// A code fence that nothing in the text closes: a cause quotes labels, which a job's author writes.
+/// A code fence that nothing in the text can close: a cause quotes labels, which the job's author
+/// controls.
 fn fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     "`".repeat((longest + 1).max(3))
 }
 
-/// The execution's page in the Step Functions console of its partition ([partitions]).
+/// Links to the execution's page in the Step Functions console of its partition ([partitions]).
 ///
 /// [partitions]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 fn console_link(arn: &str) -> String {

@@ -1,6 +1,6 @@
-//! What EventBridge reports: a task stopped, an execution was closed.
+//! Handles EventBridge's events: a task stopped, or an execution was closed.
 //!
-//! An execution that lives cleans up after its tasks itself. These are for one that no longer does.
+//! A running execution cleans up after its tasks itself. These events are for closed ones.
 
 use decisions::{AgentExit, EndedTask, cleans_after_task};
 use fleet::{Status, restart_if_queued, retire};
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::event::ExecutionClosed;
 use crate::{Deps, Error, check_run};
 
-/// A task stopped. Keyed on the exact runner of that task, so that a late event of one attempt never
-/// touches the next one's.
+/// Cleans up after a stopped task. Touches only that task's runner, so a late event of one attempt
+/// never affects the next.
 pub async fn task_stopped(deps: &Deps, task: &EndedTask) -> Result<Value, Error> {
     let variable = |name| task.overrides.agent_variable(name);
     let Some(runner) = variable("AGENT_RUNNER").and_then(|name| name.parse::<RunnerName>().ok())
@@ -36,8 +36,8 @@ pub async fn task_stopped(deps: &Deps, task: &EndedTask) -> Result<Value, Error>
     }
 }
 
-/// An execution was aborted, failed or timed out: what its last attempt left is removed, and where
-/// the reason passes and the job is still queued, another execution follows.
+/// Cleans up after an execution that was aborted, failed or timed out. Restarts it if the failure
+/// was transient and the job is still queued.
 pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<Value, Error> {
     let Ok(name) = closed.name.parse::<ExecutionName>() else {
         return Ok(json!({ "result": "notOurs" }));
@@ -46,14 +46,15 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
         return Ok(json!({ "result": "executionUnknown" }));
     };
     if execution.status == Status::Running {
-        // A redrive has reopened it.
+        // It was redriven.
         return Ok(json!({ "result": "running" }));
     }
     let position = deps.fleet.position(&name).await?;
     if let Some(runner) = &position.runner {
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }
-    // It has only just been closed: `sweep` sees whether a runner has had a job since.
+    // Too early to know whether a runner has had a job since the execution ended; `sweep` checks
+    // that.
     if let Some(next) = restart_if_queued(&deps.fleet, &deps.github, &execution, None).await? {
         return Ok(json!({ "result": "restarted", "execution": next }));
     }
@@ -61,8 +62,9 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
     Ok(json!({ "result": "removed" }))
 }
 
-/// Removes one runner's registration, at SSM and at GitHub. Its task is stopped only if GitHub lets
-/// the runner go: an abort stops the task too, but not where the abort came before ECS knew it.
+/// Deletes one runner's registration in SSM and the runner at GitHub. Stops its task only if GitHub
+/// deleted the runner. The abort of an execution stops its task too, except if ECS did not know the
+/// task yet.
 async fn remove(
     deps: &Deps,
     order: &Order,
@@ -80,7 +82,7 @@ async fn remove(
         .await
     {
         Ok(installation) => installation,
-        // The execution has failed over just this, most likely; there is nobody to ask.
+        // The execution probably failed for the same reason, so GitHub cannot be asked.
         Err(error) if error.fault().class() == Class::Permanent => {
             tracing::warn!(%error, %runner, "cannot look up the runner at GitHub");
             return Ok(());

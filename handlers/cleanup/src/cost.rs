@@ -1,11 +1,11 @@
-//! What a task cost, at list price.
+//! Estimates a task's cost at list price.
 
 /// US dollars per vCPU-hour and per GB-hour, Linux, us-east-1, November 2026 ([prices]).
 ///
 /// [prices]: https://aws.amazon.com/fargate/pricing/
 const X86_64: (f64, f64) = (0.040_48, 0.004_445);
 const ARM64: (f64, f64) = (0.032_38, 0.003_56);
-/// Spot's price moves; it has stayed near this share of the list price.
+/// Spot's share of the list price. The price varies but has stayed near this.
 const SPOT_SHARE: f64 = 0.3;
 /// Fargate bills at least one minute.
 const LEAST_SECONDS: f64 = 60.0;
@@ -17,14 +17,12 @@ pub struct Size {
     pub cpu: f64,
     /// Memory in MiB.
     pub memory: f64,
-    /// Whether it ran on ARM64.
     pub arm: bool,
-    /// Whether it ran on Fargate Spot.
     pub spot: bool,
 }
 
-/// The estimated price of `seconds` in US dollars. An estimate for comparing repositories: regions,
-/// savings plans and storage above 20 GiB are left out.
+/// Estimated cost of `seconds` in US dollars, for comparing repositories. Ignores region, savings
+/// plans and storage above 20 GiB.
 pub fn estimate(size: Size, seconds: f64) -> f64 {
     let (cpu_hour, gb_hour) = if size.arm { ARM64 } else { X86_64 };
     let hourly = size.cpu / 1_024.0 * cpu_hour + size.memory / 1_024.0 * gb_hour;

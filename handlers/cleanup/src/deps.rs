@@ -1,4 +1,4 @@
-//! What the handler works with.
+//! Clients and configuration of the handler.
 
 use fleet::Fleet;
 use github::GitHub;
@@ -7,20 +7,18 @@ use runtime::telemetry::Metrics;
 
 use crate::Config;
 
-/// What `cleanup` works with.
 #[derive(Clone, Debug)]
 pub struct Deps {
-    /// The deployment's executions, tasks and registrations.
     pub fleet: Fleet,
     pub github: GitHub,
     pub config: Config,
 }
 
-/// How often one AWS call is tried: an attempt's end may wait a little, and must not be lost.
+/// Attempts per AWS call. The end of an attempt may be delayed but must not be lost.
 const AWS_ATTEMPTS: u32 = 5;
 
 impl Deps {
-    /// Clients and configuration from the environment. Call it inside a tokio runtime.
+    /// Creates the clients from the settings. Call it inside a tokio runtime.
     pub fn from_settings(settings: &Settings) -> Result<Self, github::secrets::Error> {
         let fleet = Fleet::from_settings(settings, &aws::sdk_config(settings, AWS_ATTEMPTS)?)?;
         Ok(Self {
@@ -30,7 +28,6 @@ impl Deps {
         })
     }
 
-    /// The metrics of this deployment.
     pub(crate) fn metrics(&self) -> Metrics {
         Metrics::new(&self.fleet.deployment)
     }

@@ -1,9 +1,9 @@
-//! A runner of ours runs another job than its own.
+//! Displaced jobs: a runner of ours took another job than its own.
 //!
-//! Say A's runner takes job B, and keeps it for hours. B is served; A has nobody, unless B's runner
-//! or another takes it. So A gets a check: a later execution of A that waits out the grace, asks
-//! GitHub, and launches only if A is still queued. Every swap asks for it from two sides; the
-//! execution's name makes it one.
+//! Suppose the runner of job A takes job B and keeps it for hours. B is served; A has no runner,
+//! unless B's runner or another takes it. So A gets a check: a later execution of A that waits out
+//! the grace period, asks GitHub, and launches a runner only if A is still queued. Both sides of a
+//! swap request the check; the execution's name makes the request idempotent.
 
 use decisions::{JobStatus, checks_displaced};
 use protocol::{Job, RunnerName};
@@ -14,7 +14,8 @@ use time::OffsetDateTime;
 use crate::event::AttemptOver;
 use crate::{Deps, Error};
 
-/// Sees to the job that `runner` was started for, now that it runs `taken`.
+/// Starts a check of the job that `runner` was started for, because the runner runs `taken`
+/// instead.
 pub async fn check(
     deps: &Deps,
     runner: &RunnerName,
@@ -32,12 +33,12 @@ pub async fn check(
     let job = &execution.order.job;
     let scope = deps.config.scope.at(job);
     if !scope.reaches(&taken.repository) {
-        // Anybody may give a runner of theirs a name of ours, where the App is installed at theirs too.
+        // If the App is also installed elsewhere, someone there may give a runner one of our names.
         tracing::warn!(%runner, %scope, repository = %taken.repository, "a job out of our runner's reach runs on one of its name");
         return Ok(json!({ "result": "outOfReach" }));
     }
     deps.metrics().emit(Metric::Thefts, 1.0);
-    // A rate limit or an outage must not cost the check: where GitHub cannot be asked, it is due.
+    // A rate limit or an outage must not lose the check: if GitHub does not answer, start it.
     let state = match deps
         .github
         .serving(&job.repository, job.installation_id)
@@ -58,8 +59,9 @@ pub async fn check(
     Ok(json!({ "result": "checked", "execution": name }))
 }
 
-/// The other side: an execution ends and finds its job run by another job's runner. It has ended
-/// well itself, so a failure here is only logged; `verify` has asked for the same check.
+/// Does the same from the other side: an execution ends and its job was run by another job's
+/// runner. The execution itself succeeded, so a failure here is only logged; `verify` requests the
+/// same check.
 pub async fn by_state(deps: &Deps, over: &AttemptOver, state: &JobStatus, now: OffsetDateTime) {
     let Some(other) = state
         .runner()

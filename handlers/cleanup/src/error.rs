@@ -1,37 +1,37 @@
-//! What `cleanup` throws: verdicts, and faults.
+//! Errors of `cleanup`: decisions for the state machine, and faults.
 
 use decisions::{GivenUp, NextAttempt};
 use lambda_runtime::Diagnostic;
 use protocol::{ExecutionName, Fault};
 use serde::Serialize;
 
-/// Why the execution does not simply end.
+/// Why `cleanup` does not return an output.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The job still waits. The message is what the machine goes on with.
+    /// The job is still queued. The message is the next attempt as JSON.
     #[error("{}", json(.0))]
     StillQueued(Box<NextAttempt>),
-    /// It will not be served. The message is the execution's error and cause.
+    /// The job is given up. The message is the execution's error and cause as JSON.
     #[error("{}", json(.0))]
     GaveUp(Box<GivenUp>),
-    /// GitHub wants to be left alone. The message is the seconds to wait.
+    /// Rate limited; the message is the delay in seconds.
     #[error("{0}")]
     GitHubRateLimited(u64),
-    /// An execution was about to end for longer than this waits.
+    /// The last execution was still about to end after the last look.
     #[error("{0} or a later execution has asked GitHub and has not ended yet; Lambda retries")]
     Undecided(ExecutionName),
-    /// What was given cannot be read.
+    /// The input cannot be parsed.
     #[error(
         "cleanup cannot parse its input: {0}. Only the state machine, EventBridge and verify may call it"
     )]
     BadInput(#[from] serde_json::Error),
-    /// The fleet or GitHub failed.
+    /// An AWS or GitHub call failed.
     #[error(transparent)]
     Fleet(#[from] fleet::Error),
 }
 
 fn json(value: &impl Serialize) -> String {
-    // These types hold nothing that JSON cannot.
+    // These types have only fields that JSON can represent.
     serde_json::to_string(value).unwrap_or_default()
 }
 
@@ -42,7 +42,7 @@ impl From<github::Error> for Error {
 }
 
 impl Error {
-    /// The fault under which the state machine meets it.
+    /// The fault name for the state machine.
     pub fn fault(&self) -> Fault {
         match self {
             Self::StillQueued(_) | Self::Undecided(_) => Fault::StillQueued,
@@ -53,7 +53,8 @@ impl Error {
         }
     }
 
-    /// A rate limit's message is bare seconds, for the machine's Wait state.
+    /// Turns a rate limit into an error whose message is bare seconds, for the state machine's Wait
+    /// state.
     pub(crate) fn for_the_machine(self) -> Self {
         match &self {
             Self::Fleet(error) => match error.retry_after() {

@@ -1,65 +1,63 @@
-//! Who calls, and why.
+//! Events: who calls `cleanup`, and why.
 
 use decisions::{Attempt, EndedTask, StepError};
 use protocol::{ExecutionName, Handoff, Matched, Order, PlannedRunner, Registered};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A call of `cleanup`.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The state machine: an attempt is over.
+    /// The state machine: an attempt ended.
     Attempt(Box<AttemptOver>),
     /// EventBridge: a task stopped.
     TaskStopped(Box<EndedTask>),
     /// EventBridge: an execution was aborted, failed or timed out.
     ExecutionClosed(ExecutionClosed),
-    /// `verify`: something happened to a job.
+    /// `verify`: a job changed.
     Handoff(Box<Handoff>),
 }
 
-/// What the state machine gives.
+/// The state machine's input.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptOver {
     /// The execution's input.
     pub order: Order,
-    /// What `match` found.
+    /// The result of `match`.
     #[serde(rename = "match", default)]
     pub matched: Option<Matched>,
-    /// Which attempt it was.
+    /// The attempt's state.
     #[serde(default)]
     pub attempt: Option<Attempt>,
-    /// The runner that was planned.
+    /// The planned runner.
     #[serde(default)]
     pub runner: Option<PlannedRunner>,
-    /// What `token` registered; none where it did not get that far.
+    /// The result of `token`; `None` if the attempt ended before it.
     #[serde(default)]
     pub registration: Option<Registered>,
-    /// The task, where it ended well.
+    /// The stopped task, if it succeeded.
     #[serde(default)]
     pub task: Option<EndedTask>,
-    /// The error, where a step or the task failed.
+    /// The error, if a step or the task failed.
     #[serde(default)]
     pub error: Option<StepError>,
-    /// The execution's name.
     pub execution: ExecutionName,
 }
 
-/// An execution's end, as EventBridge tells it ([shape]).
+/// The end of an execution, as EventBridge sends it ([shape]).
 ///
 /// [shape]: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutionClosed {
-    /// The execution's name. Executions that others start by hand may carry any.
+    /// The execution's name. Executions that someone else started may have any name.
     pub name: String,
-    /// How it ended.
+    /// Step Functions' status.
     pub status: String,
 }
 
 impl Event {
-    /// Tells the callers apart by the shape of what they send.
+    /// Recognizes the caller by the event's shape.
     pub fn parse(event: Value) -> Result<Self, serde_json::Error> {
         let detail = || event.get("detail").cloned().unwrap_or_default();
         match event.get("detail-type").and_then(Value::as_str) {
@@ -84,8 +82,8 @@ mod tests {
 
     use super::*;
 
-    /// The examples of AWS's page on these events; `FAILED` with an error as public handlers quote it
-    /// ([page]).
+    /// The example events of AWS's page ([page]); `FAILED` with an error as public handlers quote
+    /// it.
     ///
     /// [page]: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     #[test]
@@ -116,8 +114,8 @@ mod tests {
         }
     }
 
-    /// The developer guide's task state change, of a task that runs, and the same without what such
-    /// events leave out ([page]).
+    /// The developer guide's task state change event of a running task, without the fields that
+    /// such events omit ([page]).
     ///
     /// [page]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
     #[test]

@@ -1,18 +1,18 @@
-//! Ends what is over, and judges what follows.
+//! Cleans up after attempts and executions, and decides what follows.
 //!
-//! Six callers, told apart in [`event`]:
+//! Six callers, which [`event`] tells apart:
 //!
-//! | caller | why | room |
+//! | caller | event | module |
 //! |---|---|---|
-//! | state machine | an attempt is over: remove what it left, ask GitHub about the job, judge | [`attempt`] |
-//! | EventBridge | a task stopped whose execution is closed: remove what its runner left | [`closed`] |
-//! | EventBridge | an execution was aborted, failed or timed out: remove everything, restart where due | [`closed`] |
+//! | state machine | an attempt ended: delete its leftovers, ask GitHub about the job, decide | [`attempt`] |
+//! | EventBridge | a task of a closed execution stopped: delete its runner's leftovers | [`closed`] |
+//! | EventBridge | an execution was aborted, failed or timed out: clean up, restart if transient | [`closed`] |
 //! | `verify` | a job was cancelled before a runner took it: end its executions | [`cancelled`] |
-//! | `verify` | a job was queued again while its execution was at work: see that somebody asks again | [`requeued`] |
-//! | `verify` | a runner of ours runs another job than its own: see to the job it left | [`displaced`] |
+//! | `verify` | a job was queued again while its execution ran: ensure that GitHub is asked again | [`requeued`] |
+//! | `verify` | a runner of ours took another job than its own: check the displaced job | [`displaced`] |
 //!
-//! Nothing fails because something is already gone, and every part can run twice. What is decided is
-//! decided by the pure rules of the `decisions` crate.
+//! Everything here is idempotent: "already gone" is success. The pure rules of the `decisions`
+//! crate make the decisions.
 
 pub mod attempt;
 pub mod cancelled;
@@ -36,8 +36,8 @@ pub use error::Error;
 pub use event::Event;
 pub use settings::Config;
 
-/// Serves one call. The answer is what the state machine shows as the execution's output; the other
-/// callers don't look at it.
+/// Handles one call. The state machine shows the result as the execution's output; the other
+/// callers ignore it.
 pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Value, Error> {
     match Event::parse(event)? {
         Event::Attempt(over) => {

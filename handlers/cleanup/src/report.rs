@@ -1,4 +1,4 @@
-//! What is told of an attempt: metrics, and the execution's output.
+//! Reports an attempt: metrics, and the execution's output.
 
 use decisions::{
     Attempt, Ended, EndedTask, ExecutionOutput, GiveUp, JobStatus, LogStream, Outcome,
@@ -11,26 +11,24 @@ use crate::Deps;
 use crate::cost::{Size, estimate};
 use crate::event::AttemptOver;
 
-/// The log stream of a task begins with this and the container's name.
+/// Prefix of a task's log stream: awslogs' stream prefix and the container's name.
 const STREAM_PREFIX: &str = "runner/runner";
 
-/// All that is told of an attempt by metrics.
+/// The facts that an attempt's metrics are computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptReport<'a> {
-    /// What the state machine gave.
+    /// The state machine's input.
     pub over: &'a AttemptOver,
-    /// Which attempt it was.
+    /// The attempt's state.
     pub attempt: &'a Attempt,
-    /// What became of it.
     pub ended: &'a Ended,
-    /// Where its job stands; none where GitHub was not asked.
+    /// The job's status; `None` if GitHub was not asked.
     pub job: Option<&'a JobStatus>,
-    /// What follows.
+    /// The decision.
     pub verdict: &'a Verdict,
 }
 
 impl AttemptReport<'_> {
-    /// Emits the metrics.
     pub fn emit(self, metrics: &Metrics) {
         self.outcome(metrics);
         self.cost(metrics);
@@ -49,7 +47,7 @@ impl AttemptReport<'_> {
         if outcome.class() == OutcomeClass::Unpicked {
             metrics.emit(Metric::SurplusRunners, 1.0);
         }
-        // A burst that AWS refuses for its rate says nothing of whether starting works.
+        // A throttled burst says nothing about whether starting works.
         let tried = outcome != Outcome::Throttled;
         let came_up = matches!(outcome.class(), OutcomeClass::Ran | OutcomeClass::Unpicked);
         if self.attempt.number == 1 && tried && !came_up {
@@ -69,7 +67,7 @@ impl AttemptReport<'_> {
         }
     }
 
-    /// How long the job waited, where GitHub tells when it started.
+    /// Emits the time from queued to started, if GitHub reports a start time.
     fn wait(self, metrics: &Metrics) {
         if let Some(started) = self.job.and_then(JobStatus::started_at) {
             let waited = started - self.over.order.job.queued_at;
@@ -81,7 +79,7 @@ impl AttemptReport<'_> {
     }
 }
 
-/// The execution's output: where a person looks next.
+/// The execution's output, which points an operator to the task and its log.
 pub fn output(
     deps: &Deps,
     over: &AttemptOver,
@@ -120,7 +118,7 @@ fn describe(state: &JobStatus) -> String {
 fn size(over: &AttemptOver, ended: &Ended) -> Option<Size> {
     let task = ended.task.as_ref()?;
     let provider = task.capacity_provider_name.as_deref();
-    // Tasks on instances of the operator's own have no price of their own.
+    // Tasks on the operator's own instances have no price of their own.
     if !provider.is_none_or(|name| name.starts_with("FARGATE")) {
         return None;
     }

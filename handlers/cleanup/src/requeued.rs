@@ -1,9 +1,9 @@
-//! A job was queued again while an execution of it was at work.
+//! Requeued jobs: a job was queued again while an execution of it was running.
 //!
-//! A job can be held back and queued again: by an approval, by its concurrency group. If its execution
-//! has found it held back meanwhile and is about to end, nobody works for it. So its last execution
-//! is looked at until that has its question to GitHub still before it, or is closed: then the next one
-//! begins, and asks GitHub first.
+//! GitHub may hold a job back and queue it again, because of an approval or a concurrency group. If
+//! its execution found the job held back and is about to end, the job has no owner. So the last
+//! execution is watched until it is certain to ask GitHub again, or is closed. If it is closed, the
+//! next execution starts and asks GitHub first.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use serde_json::{Value, json};
 
 use crate::{Deps, Error};
 
-/// From GitHub's answer to the execution's end it takes about a second. If it takes longer, this
-/// fails and Lambda calls again, a minute and two minutes later: past `Cleanup`'s time-out.
+/// Number of looks, [`PAUSE`] apart. An execution ends about a second after GitHub's answer. If it
+/// takes longer, this call fails and Lambda retries after one and two minutes, which is longer than
+/// `Cleanup`'s timeout.
 const LOOKS: u32 = 15;
 const PAUSE: Duration = Duration::from_secs(1);
-/// A `queued` event that is so much younger than the one an execution was started with tells of a new
-/// stay in the queue, or is that one come again: then the execution that follows is one too many, and
-/// hands over or is handed over to.
+/// Minimum age difference between two `queued` events of different stays in the queue. A younger
+/// one may be a redelivery; an execution that follows it is then a duplicate, and one of the two
+/// hands over to the other.
 const NEW_STAY: time::Duration = time::Duration::hours(1);
 
-/// Sees to it that an execution asks GitHub about the job once more.
+/// Ensures that an execution asks GitHub about the job once more.
 pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
     let first = ExecutionName::first(&job.repository, job.id);
     for _ in 0..LOOKS {
@@ -47,7 +48,7 @@ pub async fn see_to(deps: &Deps, job: &Job) -> Result<Value, Error> {
                 return Ok(json!({ "result": result, "execution": latest.name }));
             }
             OnQueuedAgain::Follow => {
-                // With the job as this event tells of it: its stay in the queue begins anew.
+                // Use this event's job: its stay in the queue starts now.
                 let order = Order {
                     job: job.clone(),
                     ..latest.order.clone()

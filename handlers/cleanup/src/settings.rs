@@ -1,4 +1,4 @@
-//! What the operator decides about the end of an attempt.
+//! Settings of `cleanup`.
 
 use std::time::Duration;
 
@@ -32,7 +32,6 @@ const CHECK_RUNS: Variable = Variable::with_default(
     "whether a job that is given up gets a neutral check run on its commit; the App needs `Checks: read and write`",
 );
 
-/// Every variable that `cleanup` reads.
 pub const VARIABLES: &[&[Variable]] = &[
     &[
         shared::RUNNER_SCOPE,
@@ -48,11 +47,10 @@ pub const VARIABLES: &[&[Variable]] = &[
     telemetry::VARIABLES,
 ];
 
-/// The configuration of `cleanup`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub scope: RunnerScope,
-    /// What an execution may spend.
+    /// Limits of an execution.
     pub budget: Budget,
     pub log_group: Option<String>,
     pub check_runs: bool,
@@ -72,7 +70,7 @@ impl Config {
         })
     }
 
-    /// How long a displaced job is given before somebody checks on it.
+    /// How long a displaced job may find another runner before it is checked.
     pub fn check_after(&self) -> Duration {
         self.budget.grace
     }
