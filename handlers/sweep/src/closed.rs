@@ -1,7 +1,8 @@
-//! Executions that failed, and whose event nobody heard.
+//! Failed executions whose EventBridge event was lost.
 //!
-//! What makes an execution fail, an outage of GitHub say, makes the handler of its event fail as well,
-//! and that is called three times only. So the executions that failed lately are looked at again.
+//! The cause of a failure, for example an outage of GitHub, makes the handler of its event fail
+//! too, and Lambda calls that handler three times at most. So each sweep looks at recent failures
+//! again.
 
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use time::OffsetDateTime;
 
 use crate::Deps;
 
-/// A job that waits for longer has left GitHub's queue.
+/// A job that waited longer has left GitHub's queue.
 const LOOKED_BACK: Duration = Duration::from_hours(24);
-/// How many executions that failed, and how many that timed out, are looked at in one sweep.
+/// Maximum number of failed executions, and of timed out ones, per sweep.
 const LOOKED_AT: usize = 50;
 
-/// Begins again what failed for a reason that passes and has no follower, while its job is queued.
+/// Restarts executions that failed for a transient reason, have no successor, and whose job is
+/// still queued.
 pub async fn restart_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
     let mut begun = 0;
     let mut failed = None;
@@ -27,7 +29,7 @@ pub async fn restart_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, flee
     if closed.is_empty() {
         return Ok(0);
     }
-    // Whether GitHub gives jobs to our runners: what failed because it did not is restarted then.
+    // If GitHub assigns jobs to our runners again, restart what failed because it did not.
     let picked_up = deps.fleet.last_picked_up(since, |_| true).await?;
     for name in closed {
         let Some(execution) = deps.fleet.execution(&name).await? else {
@@ -35,7 +37,7 @@ pub async fn restart_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, flee
         };
         match restart_if_queued(&deps.fleet, &deps.github, &execution, picked_up).await {
             Ok(next) => begun += usize::from(next.is_some()),
-            // One that cannot be asked for must not keep the others from being begun.
+            // A failed restart must not block the others.
             Err(error) => {
                 failed.get_or_insert(error);
             }

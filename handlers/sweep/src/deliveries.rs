@@ -1,7 +1,7 @@
-//! Webhooks that GitHub could not deliver.
+//! Redelivers webhooks that GitHub failed to deliver.
 //!
-//! GitHub does not repeat a failed delivery, but the App may ask it to, for three days. What is known
-//! of them is kept in a parameter ([`State`]), so that a sweep in a new sandbox goes on where the
+//! GitHub does not retry a failed delivery, but lets the App request a redelivery for three days. A
+//! parameter stores the progress ([`State`]), so that a sweep in a new sandbox continues where the
 //! last one stopped:
 //!
 //! ```text
@@ -9,11 +9,11 @@
 //!   └ everything older is settled    ◀── cursor: the next sweep reads on from here
 //! ```
 //!
-//! One sweep reads so many pages of the list, newest first. Where they do not reach the mark, the
-//! next sweep reads on; the mark moves once they have. A repeated delivery is a new one in the list,
-//! newer than the mark, so one that fails again is found again. How often it was repeated is kept
-//! beside the mark: five times in all, with growing pauses, so that an outage of some hours uses
-//! none of them up at once.
+//! A sweep reads a limited number of pages of the list, newest first. If they do not reach the
+//! mark, the next sweep continues; the mark moves once a pass has reached it. A redelivery is a new
+//! entry in the list, newer than the mark, so one that fails again is found again. The number of
+//! redeliveries is stored beside the mark. It is limited to five with growing pauses, so that an
+//! outage of some hours does not use them all up at once.
 
 mod record;
 mod seen;
@@ -27,28 +27,28 @@ use crate::{Deps, parameter};
 use seen::{SETTLED, earliest};
 use state::{Pass, State};
 
-/// For how long GitHub keeps deliveries.
+/// How long GitHub keeps deliveries.
 const KEPT: Duration = Duration::days(3);
-/// A delivery may appear a little after its own time stamp.
+/// A delivery may be listed a little later than its timestamp.
 const OVERLAP: Duration = Duration::minutes(2);
-/// For how long an attempt that was asked for may be on its way.
+/// How long a requested redelivery may take to be listed.
 const LATE: Duration = Duration::hours(1);
-/// How many pages of a hundred one sweep reads.
+/// Maximum number of pages of a hundred deliveries per sweep.
 const PAGES: usize = 20;
-/// How many deliveries one sweep has repeated: GitHub allows 900 points a minute, and a call that
+/// Maximum number of redeliveries per sweep. GitHub allows 900 points a minute, and a call that
 /// changes something costs five ([limits]).
 ///
 /// [limits]: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#calculating-points-for-the-secondary-rate-limit
 const REPEATS: usize = 180;
 
-/// Asks GitHub to repeat what it could not deliver since the last sweep.
+/// Requests a redelivery of what GitHub failed to deliver since the last sweep.
 pub async fn redeliver(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
     let name = format!("/{}/sweep/deliveries-seen", deps.fleet.prefix);
     let text = parameter::read(deps, &name).await?;
     let mut state = State::read(text.as_deref().unwrap_or_default(), now - KEPT);
     let result = go_on(deps, &mut state, now).await;
-    // What was done is kept even where the rest failed: a delivery that was repeated and not counted
-    // would be repeated without end.
+    // Store the progress even if the rest failed: redeliveries that are not counted would never
+    // end.
     write(deps, &name, &state).await?;
     result
 }
@@ -59,7 +59,7 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
     let (seen, next) = match list(deps, pass.cursor.as_deref(), since).await {
         Ok(read) => read,
         Err(error) => {
-            // Where GitHub does not take the cursor any more, the next sweep begins anew.
+            // If GitHub rejects the cursor, the next sweep starts over.
             state.pass = error.refused_status().is_none().then_some(pass);
             return Err(error.into());
         }
@@ -78,7 +78,8 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
                 repeated += 1;
                 state.failing.repeated(&due, now);
             }
-            // One that GitHub does not repeat (it is too old, say) must not keep the others waiting.
+            // A delivery that GitHub rejects, for example because it is too old, must not block the
+            // others.
             Err(error) if error.refused_status().is_some() => {
                 tracing::warn!(guid = due.guid, delivery = due.id, %error, "gave up redelivering a failed webhook");
                 state.failing.give_up(&due, now);
@@ -102,7 +103,7 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
         });
     } else {
         let reached = earliest(Some(pass.top - SETTLED), left);
-        // What is left may lie in the overlap, which the next sweep reads anyway.
+        // The overlap may hold more failures; the next sweep reads it again anyway.
         state.mark = reached.map_or(state.mark, |reached| reached.max(state.mark));
     }
     state
@@ -111,7 +112,7 @@ async fn go_on(deps: &Deps, state: &mut State, now: OffsetDateTime) -> Result<us
     failed.map_or(Ok(repeated), |error| Err(error.into()))
 }
 
-/// The deliveries since then, newest first, as far as one sweep reads, and where it stopped.
+/// The deliveries since then, newest first, up to the limit of a sweep, and where it stopped.
 async fn list(
     deps: &Deps,
     from: Option<&str>,

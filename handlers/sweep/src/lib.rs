@@ -1,21 +1,21 @@
-//! Finds what no event told us about, and repairs it. Runs every five minutes.
+//! Finds what no event reported, and repairs it. Runs every five minutes.
 //!
-//! [`snapshot`] looks once at what AWS and GitHub have; then each duty in its room:
+//! [`snapshot`] lists once what AWS and GitHub have. Each duty has a module:
 //!
-//! | room | duty |
+//! | module | duty |
 //! |---|---|
-//! | [`runners`] | retires runners that idle, deregisters those that neither run nor will |
-//! | [`tasks`] | ends tasks whose execution is closed, and tasks whose runner GitHub does not know |
-//! | [`registrations`] | deletes registrations without a living execution |
-//! | [`waiting`] | asks GitHub about the jobs of the oldest executions that wait |
-//! | [`closed`] | begins again what failed for a reason that passes, where its event was not heard |
-//! | [`unannounced`] | where it is asked to, finds queued jobs that no webhook told of |
-//! | [`deliveries`] | has GitHub repeat webhooks that it could not deliver |
+//! | [`runners`] | retires idle runners, deregisters leftover ones |
+//! | [`tasks`] | ends tasks whose execution is closed or whose runner GitHub does not know |
+//! | [`registrations`] | deletes registrations without a running execution |
+//! | [`waiting`] | asks GitHub about the jobs of the longest waiting executions |
+//! | [`closed`] | restarts executions that failed for a transient reason and whose event was lost |
+//! | [`unannounced`] | if enabled, finds queued jobs without a webhook |
+//! | [`deliveries`] | requests redelivery of webhooks that GitHub failed to deliver |
 //! | [`offers`] | publishes the catalogue of task definitions for `match` |
-//! | [`versions`] | warns where an image's runner falls behind GitHub's releases |
+//! | [`versions`] | warns if an image's runner falls behind GitHub's releases |
 //!
-//! A duty that fails is reported and tried again next time; it never keeps the others from theirs.
-//! Calls at GitHub grow with pages of a hundred runners, plus a fixed number and what the operator grants
+//! A duty that fails is reported and retried by the next sweep; it never blocks the others. The number
+//! of calls to GitHub is one per hundred runners, plus a constant, plus the operator's grant for
 //! [`unannounced`].
 
 pub mod closed;
@@ -42,36 +42,33 @@ pub use releases::Releases;
 pub use settings::Config;
 pub use snapshot::Snapshot;
 
-/// What one sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Runners deleted at GitHub.
     pub runners_retired: usize,
-    /// Tasks stopped.
     pub tasks_stopped: usize,
-    /// Registrations deleted.
     pub registrations_deleted: usize,
-    /// Jobs that got a check of their own.
+    /// Checks started for displaced jobs.
     pub checks_started: usize,
-    /// Executions stopped whose job no longer waits.
+    /// Waiting executions stopped because their job left the queue.
     pub waits_ended: usize,
-    /// Failed executions that were begun again.
+    /// Failed executions that were restarted.
     pub restarted: usize,
-    /// Executions started for queued jobs that no webhook told of.
+    /// Executions started for queued jobs without a webhook.
     pub unannounced: usize,
-    /// Webhooks that GitHub was asked to repeat.
+    /// Webhooks that GitHub was asked to redeliver.
     pub redelivered: usize,
-    /// Families of task definitions that the catalogue published before had not.
+    /// Task definition families that the last published catalogue did not have.
     pub new_families: usize,
-    /// For how many days the runner of the image furthest behind has had a successor; none where no
-    /// image's version is known.
+    /// Days since the oldest runner version of an image was superseded; `None` if no image's
+    /// version is known.
     pub runner_version_age_days: Option<i64>,
-    /// Duties that failed, by name, and why.
+    /// Failed duties, with their errors.
     pub failed: Vec<String>,
 }
 
-/// Why a sweep did not do all of its duty. The message names each part.
+/// Some duties failed. The message names each with its error.
 #[derive(Debug, thiserror::Error)]
 #[error("sweep failed in part: {}", .0.failed.join("; "))]
 pub struct Incomplete(pub Box<Report>);
@@ -85,10 +82,9 @@ impl From<Incomplete> for Diagnostic {
     }
 }
 
-/// Sweeps once.
 pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomplete> {
     let mut report = Report::default();
-    // These need no look at the snapshot, and are worth most when it fails.
+    // These do not need the snapshot, and matter most if it fails.
     match offers::read(deps, now).await {
         Ok(found) => {
             let published = offers::publish(deps, &found).await;

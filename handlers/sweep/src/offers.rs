@@ -1,4 +1,4 @@
-//! The catalogue of task definitions: read from ECS, and published for `match`.
+//! Reads the catalogue of task definitions from ECS and publishes it for `match`.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 
 use crate::{Deps, parameter};
 
-/// Reads the catalogue from ECS: what is an offer here. The task definitions under the prefix that are
-/// none are named and counted: one may belong to a team that has to tag it, or to somebody who wants to
-/// have our jobs.
+/// Reads the catalogue's offers from ECS. Logs and counts task definitions that have the prefix but
+/// are no offers: one may need its team's tag, or someone may have registered it to receive our
+/// jobs.
 pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::Error> {
     let found = catalogue::read(&deps.fleet.ecs, &deps.config.family_prefix, now).await?;
     let trust = Trust {
@@ -31,12 +31,12 @@ pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::
     Ok(offers)
 }
 
-/// Puts the catalogue into one parameter. Answers how many families were not in the one before.
+/// Publishes the catalogue in one parameter. Returns how many families the last one did not have.
 pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Error> {
     let text = match found.encode() {
         Ok(text) => text,
         Err(error) => {
-            // `match` reads from ECS then, as it does before the first sweep.
+            // `match` then reads ECS itself, as before the first sweep.
             tracing::warn!(%error, "the catalogue is not published");
             return Ok(0);
         }
@@ -76,8 +76,8 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
     Ok(new.len())
 }
 
-/// The families of the catalogue that is published; none where that is not known. It must not keep the
-/// new one from being published.
+/// The families of the published catalogue; `None` if unknown. A failure must not prevent the
+/// publication of the new one.
 async fn published(deps: &Deps, name: &str) -> Option<BTreeSet<String>> {
     let text = match parameter::read(deps, name).await {
         Ok(text) => text?,
@@ -96,7 +96,7 @@ async fn published(deps: &Deps, name: &str) -> Option<BTreeSet<String>> {
     )
 }
 
-/// Counts what there is. A metric costs money once it has a value, so none is no value.
+/// Emits a count unless it is zero, because a metric costs money as soon as it has a value.
 fn count(deps: &Deps, metric: Metric, number: usize) {
     if number > 0 {
         #[expect(clippy::cast_precision_loss, reason = "families, not atoms")]

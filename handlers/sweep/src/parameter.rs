@@ -1,10 +1,10 @@
-//! Reading a parameter that may not be there.
+//! Reads parameters that may not exist.
 
 use aws::ErrorKind;
 
 use crate::Deps;
 
-/// A parameter's value; none where there is no such parameter.
+/// A parameter's value; `None` if it does not exist.
 pub(crate) async fn read(deps: &Deps, name: &str) -> Result<Option<String>, fleet::Error> {
     match deps.fleet.ssm.get_parameter().name(name).send().await {
         Ok(found) => Ok(found

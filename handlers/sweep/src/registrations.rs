@@ -1,10 +1,10 @@
-//! Registrations that nobody will take.
+//! Stale registrations.
 
 use crate::Deps;
 use crate::snapshot::{START_LIMIT, Snapshot};
 
-/// Deletes registrations that are old and whose execution is closed: an execution was aborted while
-/// `token` was at work, or its cleaning was lost.
+/// Deletes old registrations of closed executions: an execution was aborted during `token`, or its
+/// cleanup was lost.
 pub async fn delete_stale(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet::Error> {
     let mut deleted = 0;
     for (path, at) in &snapshot.registrations {

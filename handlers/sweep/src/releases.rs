@@ -1,4 +1,4 @@
-//! GitHub's releases of the runner, kept between the sweeps of one sandbox.
+//! Cache of the runner's releases, per sandbox.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use github::RunnerRelease;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-/// The runner's releases as GitHub told them last, for the sweeps of one sandbox.
+/// The runner's releases from GitHub's last answer.
 #[derive(Clone, Debug, Default)]
 pub struct Releases(pub(crate) Arc<Mutex<Option<Told>>>);
 

@@ -1,4 +1,4 @@
-//! Runners that idle, and runners that neither run nor will.
+//! Idle runners, and leftover registrations of runners at GitHub.
 
 use std::time::Duration;
 
@@ -8,16 +8,13 @@ use fleet::{Retired, retire};
 use crate::Deps;
 use crate::snapshot::{SeenRunner, Snapshot};
 
-/// What was retired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Runners deleted at GitHub.
     pub runners: usize,
-    /// Their tasks, stopped.
     pub tasks: usize,
 }
 
-/// Retires every runner that the rules allow to.
+/// Retires every runner that the rules allow.
 pub async fn retire_all(deps: &Deps, snapshot: &Snapshot) -> Result<Done, fleet::Error> {
     let mut done = Done::default();
     let mut failed = None;
@@ -33,7 +30,7 @@ pub async fn retire_all(deps: &Deps, snapshot: &Snapshot) -> Result<Done, fleet:
                 done.tasks += tasks;
             }
             Ok(Retired::Busy | Retired::Absent) => {}
-            // One that cannot be retired must not keep the others.
+            // A failure must not block the others.
             Err(error) => {
                 failed.get_or_insert(error);
             }
@@ -54,7 +51,7 @@ fn facts(snapshot: &Snapshot, seen: &SeenRunner) -> RunnerSeen {
             .started_at
             .map_or(Duration::ZERO, |at| snapshot.since(at)),
         (None, Some(at)) => snapshot.since(at),
-        // Without a task and without a registration its execution is between two steps, if it lives.
+        // Its execution, if it is running, is between registration and task.
         (None, None) if snapshot.runs(seen.name.execution()) => Duration::ZERO,
         (None, None) => Duration::MAX,
     };

@@ -1,4 +1,4 @@
-//! What the operator decides about sweeping.
+//! Settings of `sweep`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,8 +29,8 @@ const FAMILY_PREFIX: Variable = Variable::required(
     "prefix of this deployment's task definition families",
 );
 
-/// Shorter, and runners would be retired that somebody may be counting on: a job may need a minute to
-/// find its runner.
+/// Minimum idle time. With less, a runner could be retired that a job depends on: GitHub may take a
+/// minute to assign the job.
 const SHORTEST_IDLE: u64 = 120;
 
 struct Idle(Duration);
@@ -48,7 +48,6 @@ impl FromStr for Idle {
     }
 }
 
-/// Every variable that `sweep` reads.
 pub const VARIABLES: &[&[Variable]] = &[
     &[
         shared::RUNNER_SCOPE,
@@ -65,19 +64,18 @@ pub const VARIABLES: &[&[Variable]] = &[
     telemetry::VARIABLES,
 ];
 
-/// The configuration of `sweep`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub scope: RunnerScope,
-    /// When a listening runner is idle.
+    /// How long a runner may listen without a job.
     pub idle: Duration,
-    /// When a queued job waits too long.
+    /// How long a job may be queued before it is reported.
     pub waiting: Duration,
-    /// Calls that may be spent on jobs that no webhook told of.
+    /// Calls per sweep to find jobs without a webhook.
     pub reconcile_calls: u32,
-    /// Whose jobs are served, where one is found that no webhook told of.
+    /// Which jobs are served, for jobs without a webhook.
     pub policy: Policy,
-    /// What families begin with.
+    /// Prefix of the task definition families.
     pub family_prefix: String,
     /// Which of them are offers.
     pub trusted: Trusted,

@@ -1,4 +1,4 @@
-//! One look at what there is.
+//! A snapshot of AWS's and GitHub's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,49 +10,46 @@ use time::OffsetDateTime;
 
 use crate::Deps;
 
-/// More executions than this at once are not looked at in one sweep; a deployment meets Fargate's
-/// limits long before.
+/// Maximum number of running executions per sweep. A deployment reaches Fargate's limits earlier.
 const EXECUTIONS: usize = 10_000;
-/// How many closed executions are asked for their repository in one sweep.
+/// Maximum number of closed executions per sweep whose repository is read.
 const CLOSED: usize = 10;
-/// What was left is as old as this at least before it counts as left: longer than a start may take.
+/// Minimum age of leftovers: longer than any start takes.
 pub const START_LIMIT: Duration = Duration::from_mins(15);
 
-/// Everything that a sweep decides from.
+/// The facts that a sweep decides from.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// When it was looked at.
+    /// When it was taken.
     pub now: OffsetDateTime,
-    /// The executions that run, with their starts.
+    /// Running executions, with their start times.
     pub executions: BTreeMap<ExecutionName, OffsetDateTime>,
-    /// The tasks that run.
+    /// Running tasks.
     pub tasks: Vec<RunningTask>,
-    /// The registrations that nobody took, with when they were written.
+    /// Registrations that no agent has taken, with their creation times.
     pub registrations: Vec<(ParameterPath, OffsetDateTime)>,
-    /// Our runners at GitHub.
+    /// This deployment's runners at GitHub.
     pub runners: Vec<SeenRunner>,
-    /// Where GitHub was asked for runners and answered.
+    /// Scopes whose runners GitHub listed.
     pub scopes: BTreeSet<String>,
-    /// What could not be seen.
+    /// What could not be listed.
     pub unseen: Vec<String>,
 }
 
-/// One of our runners, where it is registered.
+/// One of our runners at GitHub.
 #[derive(Debug)]
 pub struct SeenRunner {
-    /// Its name.
     pub name: RunnerName,
-    /// What GitHub says of it.
+    /// GitHub's description.
     pub runner: Runner,
-    /// Where it is registered.
     pub scope: Scope,
-    /// Who may change it.
+    /// The installation that may change it.
     pub installation: Installation,
 }
 
 impl Snapshot {
-    /// Looks at executions, tasks and registrations, then at the runners of every scope that these
-    /// name. Taken in this order, what appears in between looks younger, never older.
+    /// Lists executions, tasks and registrations, then the runners of all scopes that these name.
+    /// In this order, whatever appears meanwhile looks younger, never older.
     pub async fn look(deps: &Deps, now: OffsetDateTime) -> Result<Self, fleet::Error> {
         let fleet = &deps.fleet;
         let registrations = fleet.registrations().await?;
@@ -75,17 +72,16 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Whether the execution works for its job.
+    /// Whether the execution is running.
     pub fn runs(&self, execution: &ExecutionName) -> bool {
         self.executions.contains_key(execution)
     }
 
-    /// The runner's task.
     pub fn task_of(&self, runner: &RunnerName) -> Option<&RunningTask> {
         self.tasks.iter().find(|task| task.runner == *runner)
     }
 
-    /// How long ago something happened.
+    /// Time since `at`.
     pub fn since(&self, at: OffsetDateTime) -> Duration {
         (self.now - at).try_into().unwrap_or(Duration::ZERO)
     }
@@ -125,7 +121,7 @@ impl Snapshot {
                     self.list(deps, Scope::Repository(repository), installation)
                         .await;
                 }
-                // What still runs where the App is gone ends by itself.
+                // The App was removed; what still runs there ends by itself.
                 Ok(None) => {}
                 Err(error) => self
                     .unseen
@@ -135,8 +131,8 @@ impl Snapshot {
         Ok(())
     }
 
-    /// The repositories that something of ours exists for: by the tasks' tags, and by the executions
-    /// of old registrations and of what was lately aborted, failed or timed out.
+    /// The repositories for which this deployment has tasks (from their tags), stale registrations
+    /// or recently aborted, failed or timed out executions.
     async fn repositories(&self, deps: &Deps) -> Result<BTreeSet<Repository>, fleet::Error> {
         let mut found: BTreeSet<_> = self
             .tasks

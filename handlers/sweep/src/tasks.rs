@@ -1,8 +1,8 @@
-//! Tasks that nobody needs any more, and whose end nobody brings about.
+//! Orphaned tasks: tasks whose execution has ended, or whose runner GitHub does not know.
 //!
-//! Most have a runner that GitHub lists: those are retired, deletion first. The others are told apart
-//! by `decisions::on_absent`: a listener whose registration was consumed waits for nothing while its job
-//! is queued, one hangs after its job, one's execution was aborted while its task started.
+//! Most have a runner that GitHub lists. Those are retired, deletion first. `decisions::on_absent`
+//! decides about the rest: a listener whose registration was consumed listens in vain while its job
+//! is queued, a task hangs after its job, or an execution was aborted while its task started.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use protocol::Repository;
 use crate::Deps;
 use crate::snapshot::{START_LIMIT, Snapshot};
 
-/// How many tasks without a listed runner are looked into in one sweep.
+/// Maximum number of tasks without a listed runner per sweep.
 const LOOKED_AT: usize = 30;
-/// Between two questions for the same runner. GitHub's answer has to be the same twice: one may come
-/// from a page that changed while it was read, or from a server that is behind.
+/// Pause between two lookups of the same runner. Both must agree: one may come from a page that
+/// changed while it was read, or from a server that lags behind.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// Ends tasks whose execution is closed and whose runner GitHub lists: only where GitHub lets the
-/// runner go. A busy runner finishes its job, whoever's it is.
+/// Stops tasks whose execution is closed and whose runner GitHub lists, but only if GitHub deletes
+/// the runner. A busy runner finishes its job, even if it is another runner's job.
 pub async fn end_orphans(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet::Error> {
     let mut ended = 0;
     let orphans = snapshot
@@ -59,7 +59,7 @@ struct Suspect<'a> {
 }
 
 impl Suspect<'_> {
-    /// What follows if GitHub, asked by name, did not know the runner so often.
+    /// Decides what to do if GitHub did not find the runner by its name `unknown` times.
     fn decide(&self, snapshot: &Snapshot, unknown: u32) -> OnAbsent {
         on_absent(AbsentRunner {
             unknown,
@@ -79,7 +79,7 @@ impl Suspect<'_> {
     }
 }
 
-/// Stops tasks whose runner GitHub does not know, where nothing else will end them in time. GitHub is
+/// Stops tasks whose runner GitHub does not know and that nothing else ends in time. GitHub is
 /// asked for each such runner by its name, twice with a pause.
 pub async fn end_absent(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet::Error> {
     let mut failed = None;
@@ -89,7 +89,7 @@ pub async fn end_absent(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet
         .iter()
         .filter(|task| snapshot.runners.iter().all(|seen| seen.name != task.runner));
     for task in unlisted.take(LOOKED_AT) {
-        // One that cannot be looked into must not keep the others.
+        // A failure must not block the others.
         match suspect(deps, snapshot, task).await {
             Ok(found) => unknown.extend(found),
             Err(error) => {
@@ -126,8 +126,8 @@ pub async fn end_absent(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet
     failed.map_or(Ok(ended), Err)
 }
 
-/// Looks into a task whose runner is missing where GitHub has listed all runners: none where it is to
-/// be left whatever GitHub says of the runner, or where GitHub knows it when asked by its name.
+/// Examines a task whose runner is missing from a complete list. `None` if it is left whatever
+/// GitHub says, or if GitHub finds the runner by its name.
 async fn suspect<'a>(
     deps: &Deps,
     snapshot: &Snapshot,
@@ -169,7 +169,7 @@ async fn suspect<'a>(
     Ok((worth_asking && suspect.is_unknown().await?).then_some(suspect))
 }
 
-/// The scope that the task's runner would be in, if GitHub has told all runners there.
+/// The scope of the task's runner, if GitHub listed all runners there.
 fn asked(deps: &Deps, snapshot: &Snapshot, repository: &Repository) -> Option<Scope> {
     let organization = Scope::Organization(repository.owner().to_owned());
     let by_repository = Scope::Repository(repository.clone());

@@ -1,9 +1,9 @@
-//! Queued jobs whose webhook GitHub never sent.
+//! Queued jobs for which GitHub never sent a webhook.
 //!
-//! No failed delivery tells of these, so the repositories themselves have to be asked, which costs calls
-//! whether or not anything is amiss. It is off unless the operator grants it some, and then for the
-//! repositories in `ALLOWED_REPOSITORIES`: those that are named can be counted. What a grant does not
-//! reach in one sweep is looked at in one of the next: each begins somewhere else.
+//! No failed delivery reveals them, so each repository has to be asked, which costs calls even if
+//! nothing is wrong. So this is off unless the operator grants calls, and covers only the
+//! repositories that `ALLOWED_REPOSITORIES` names. Each sweep starts at another repository, so what
+//! one grant does not cover is covered by a later sweep.
 
 use admission::About;
 use decisions::{OnUnannounced, on_unannounced};
@@ -14,16 +14,15 @@ use time::{Duration, OffsetDateTime};
 
 use crate::Deps;
 
-/// A younger job's webhook may be on its way, or may have failed and be repeated.
-/// GitHub's webhooks were 20 to 30 minutes late on 2026-08-06, and one that failed is repeated by the
-/// next sweeps.
+/// The webhook of a younger job may be late, or be redelivered after a failure: GitHub's webhooks
+/// were 20 to 30 minutes late on 2026-08-06, and the next sweeps redeliver one that failed.
 const OVERDUE: Duration = Duration::minutes(45);
-/// How often a sweep is made, in seconds; only for who comes first.
+/// Interval of the sweeps in seconds; only determines where each one starts.
 const ROUND: i64 = 300;
-/// The runs that can have a queued job.
+/// Statuses of runs that can have a queued job.
 const STATUSES: [&str; 2] = ["queued", "in_progress"];
 
-/// Calls at GitHub that may still be made.
+/// Calls to GitHub that may still be made.
 struct Grant(u32);
 
 impl Grant {
@@ -34,7 +33,7 @@ impl Grant {
     }
 }
 
-/// Has an execution started for each overdue job that none knows of, as far as the grant goes.
+/// Starts an execution for each overdue job that has none, as far as the grant goes.
 pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
     let repositories = &deps.config.policy.repositories;
     let round = usize::try_from(now.unix_timestamp() / ROUND).unwrap_or(0);
@@ -45,11 +44,11 @@ pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet:
         if grant.0 == 0 {
             break;
         }
-        // A round of all repositories later, the same repository begins with its next run.
+        // After one round of all repositories, each starts with its next run.
         let turn = round / repositories.len();
         match look_at(deps, repository, turn, now, &mut grant).await {
             Ok(found) => started += found,
-            // One that cannot be asked must not keep the others from being asked.
+            // A repository that fails must not block the others.
             Err(error) => {
                 failed.get_or_insert(error);
             }
@@ -58,7 +57,7 @@ pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet:
     failed.map_or(Ok(started), Err)
 }
 
-/// The items in a circle, from one of them on.
+/// The items in a circle, starting from one of them.
 fn beginning_at<T>(start: usize, items: &[T]) -> impl Iterator<Item = &T> {
     let (before, after) = items.split_at(start.checked_rem(items.len()).unwrap_or(0));
     after.iter().chain(before)
@@ -95,8 +94,8 @@ async fn look_at(
     Ok(started)
 }
 
-/// The job as a webhook would have told of it. The run spells its repository as webhooks do, which
-/// `ALLOWED_REPOSITORIES` need not: executions are named after that spelling.
+/// The job as its webhook would describe it. Uses the run's spelling of the repository, as webhooks
+/// do, because executions are named after it; `ALLOWED_REPOSITORIES` may spell it differently.
 fn job(run: &Run, listed: ListedJob, now: OffsetDateTime) -> Job {
     let created_at = listed.created_at.unwrap_or(run.created_at);
     Job {
@@ -115,7 +114,7 @@ fn job(run: &Run, listed: ListedJob, now: OffsetDateTime) -> Job {
     }
 }
 
-/// What the run tells besides.
+/// The repository facts that the run contains.
 fn about(run: &Run) -> About {
     About {
         group: None,

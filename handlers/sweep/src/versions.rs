@@ -1,8 +1,8 @@
-//! How far the runners in the images are behind GitHub's releases.
+//! The age of the images' runner versions.
 //!
-//! GitHub gives no jobs to a runner once a newer version has been out for 30 days ([rule]), so what
-//! counts is not a version's own age but its successor's. A task definition tells its image's version
-//! by the tag [`catalogue::RUNNER_VERSION_TAG`]; those without one are not looked at.
+//! GitHub assigns no jobs to a runner once a newer version has been out for 30 days ([rule]), so
+//! the successor's age counts, not the version's own. A task definition names its image's version
+//! in the tag [`catalogue::RUNNER_VERSION_TAG`]; those without one are skipped.
 //!
 //! [rule]: https://docs.github.com/actions/reference/runners/self-hosted-runners#runner-software-updates-on-self-hosted-runners
 
@@ -14,14 +14,14 @@ use time::{Duration, OffsetDateTime};
 use crate::releases::Told;
 use crate::{Deps, parameter};
 
-/// A successor that has been out for as long as this is worth a warning: a third of GitHub's time is
-/// left then.
+/// Warn once a successor has been out for this long: a third of GitHub's time is left then.
 pub const WARNING_DAYS: i64 = 20;
-/// For how long an answer is used: releases are weeks apart.
+/// How long GitHub's answer is cached: releases are weeks apart.
 const KEPT: Duration = Duration::hours(6);
 
-/// Answers for how many days the image furthest behind has been so, and says so by metric; beyond
-/// [`WARNING_DAYS`] also by a warning for each family. Nothing where no version or no release is known.
+/// Returns for how many days the most outdated image has been so, and emits it as a metric. Beyond
+/// [`WARNING_DAYS`] also logs a warning for each family. `None` if no version or no release is
+/// known.
 pub async fn check(
     deps: &Deps,
     catalogue: &Catalogue,
@@ -65,14 +65,14 @@ pub async fn check(
     Ok(Some(oldest))
 }
 
-/// The version that a task definition's tag tells. One that cannot be read is said and passed over:
-/// it must not hide another image's age.
+/// The version in a task definition's tag. An invalid one is logged and skipped: it must not hide
+/// another image's age.
 async fn version_of(deps: &Deps, offer: &Offer) -> Result<Option<RunnerVersion>, fleet::Error> {
     let Some(told) = &offer.runner_version else {
         return Ok(None);
     };
     let text = if told.starts_with('/') {
-        // Not there before the image's first build is through.
+        // Missing until the image's first build has finished.
         match parameter::read(deps, told).await? {
             Some(text) => text,
             None => return Ok(None),
@@ -90,8 +90,8 @@ async fn version_of(deps: &Deps, offer: &Offer) -> Result<Option<RunnerVersion>,
     }
 }
 
-/// Asks GitHub, as any installation: the releases are public. None where the App is installed nowhere
-/// yet; no releases where this GitHub has none to show.
+/// Asks GitHub through any installation, because the releases are public. `None` if the App is not
+/// installed anywhere yet; an empty list if this GitHub has no releases.
 async fn ask(deps: &Deps) -> Result<Option<Vec<RunnerRelease>>, fleet::Error> {
     let first = deps.github.installations(1).await?;
     let Some(one) = first.items.into_iter().find(|one| !one.suspended) else {
@@ -103,7 +103,7 @@ async fn ask(deps: &Deps) -> Result<Option<Vec<RunnerRelease>>, fleet::Error> {
     ))
 }
 
-/// For how many whole days there has been a version after this one.
+/// Whole days since a newer version was published.
 fn days_behind(version: RunnerVersion, releases: &[RunnerRelease], now: OffsetDateTime) -> i64 {
     releases
         .iter()
@@ -129,7 +129,7 @@ mod tests {
             release("2.338.0", 3),
             release("2.337.1", 21),
             release("2.337.0", 25),
-            // A mend of an older line that came late.
+            // A late fix of an older line.
             release("2.335.1", 1),
         ];
         let behind = |version: &str| days_behind(version.parse().unwrap(), &releases, now);
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(behind("2.337.1"), 3);
         assert_eq!(behind("2.337.0"), 21);
         assert_eq!(behind("2.300.0"), 25);
-        // Newer than all that GitHub told.
+        // Newer than all known releases.
         assert_eq!(behind("2.339.0"), 0);
     }
 }

@@ -1,8 +1,8 @@
-//! The jobs of the oldest executions that wait.
+//! Jobs of the longest waiting executions.
 //!
-//! What a lost webhook would have told is asked for here: that a job was cancelled, or that its
-//! runner was given another one. A fixed number of executions whose jobs wait is looked at each time,
-//! the oldest first, and some of the others by turns: jobs that wait for a day must not hide the rest.
+//! Detects what a lost webhook would have reported: a job was cancelled, or its runner took another
+//! one. Each sweep examines a fixed number of executions whose jobs wait, oldest first, and some of
+//! the others in turn: jobs that wait for a day must not hide the rest.
 
 use std::time::Duration;
 
@@ -14,31 +14,30 @@ use runtime::telemetry::Metric;
 use crate::Deps;
 use crate::snapshot::Snapshot;
 
-/// How many of the oldest waiting jobs are looked at in one sweep. A job that has left the queue does
-/// not count: its execution is settled.
+/// Maximum number of the oldest waiting jobs per sweep. A job that has left the queue does not
+/// count, because its execution is settled.
 const WAITING: usize = 20;
-/// How many executions are looked at for these, settled ones included.
+/// Maximum number of executions examined for these, including settled ones.
 const LOOKED_AT: usize = 50;
-/// How many of the others are looked at by turns.
+/// How many of the others are examined in turn.
 const BY_TURNS: usize = 10;
-/// How often a sweep is made, in seconds; only for whose turn it is.
+/// Interval of the sweeps in seconds; only determines whose turn it is.
 const ROUND: i64 = 300;
-/// A busy runner whose task is so old was seen busy by several sweeps before: it may have idled for a
-/// third of that.
+/// A busy runner with a task of this age was busy in several earlier sweeps: it may have idled for
+/// a third of the time.
 const SETTLED: Duration = Duration::from_mins(30);
 
-/// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
     /// Checks started for displaced jobs.
     pub checks: usize,
-    /// Waits ended whose job no longer waits.
+    /// Waiting executions stopped because their job left the queue.
     pub ended: usize,
-    /// Jobs found that have been queued for too long.
+    /// Jobs that have been queued for too long.
     pub waiting_too_long: usize,
 }
 
-/// Looks at the oldest executions that may be waiting.
+/// Examines the oldest executions that may be waiting.
 pub async fn check_oldest(deps: &Deps, snapshot: &Snapshot) -> Result<Done, fleet::Error> {
     let mut candidates: Vec<_> = snapshot
         .executions
@@ -57,7 +56,7 @@ pub async fn check_oldest(deps: &Deps, snapshot: &Snapshot) -> Result<Done, flee
         rest = later;
         match look_at(deps, snapshot, name, &mut done).await {
             Ok(waits) => waiting += usize::from(waits),
-            // One job that cannot be asked for must not keep the others from being seen to.
+            // A failure must not block the others.
             Err(error) => {
                 waiting += 1;
                 failed.get_or_insert(error);
@@ -76,14 +75,14 @@ pub async fn check_oldest(deps: &Deps, snapshot: &Snapshot) -> Result<Done, flee
     failed.map_or(Ok(done), Err)
 }
 
-/// Those whose turn it is: each round the next few, in a circle.
+/// The next few items of this round, in a circle.
 fn by_turns<T>(all: &[T], round: usize) -> impl Iterator<Item = &T> {
     let start = (round * BY_TURNS).checked_rem(all.len()).unwrap_or(0);
     let (before, after) = all.split_at(start);
     after.iter().chain(before).take(BY_TURNS)
 }
 
-/// Sees to one execution's job, and tells whether that waits.
+/// Examines one execution's job. Returns whether the job waits.
 async fn look_at(
     deps: &Deps,
     snapshot: &Snapshot,
@@ -100,7 +99,7 @@ async fn look_at(
     let serving = deps
         .github
         .still_serving(&job.repository, job.installation_id);
-    // Where the App is gone, its own next step meets the same, and fails with the reason.
+    // The App was removed: the execution's own next step fails with that reason.
     let Some(installation) = serving.await? else {
         return Ok(false);
     };
@@ -117,7 +116,7 @@ async fn look_at(
     Ok(state.is_queued())
 }
 
-/// Whether the execution's runner runs a job, its own or another.
+/// Whether the execution's runner has a job, its own or another.
 fn busy(snapshot: &Snapshot, name: &ExecutionName) -> bool {
     snapshot
         .runners
@@ -136,7 +135,7 @@ fn tasks_of<'a>(
 }
 
 /// Whether the execution's runner has been busy for long. The execution's own age does not tell: it
-/// may have waited for capacity until a moment ago.
+/// may have waited for capacity until now.
 fn settled(snapshot: &Snapshot, name: &ExecutionName) -> bool {
     let old = |task: &RunningTask| {
         task.started_at
@@ -145,7 +144,7 @@ fn settled(snapshot: &Snapshot, name: &ExecutionName) -> bool {
     busy(snapshot, name) && tasks_of(snapshot, name).any(old)
 }
 
-/// The job is queued and its runner is busy: with another job, then. Somebody has to see to it.
+/// Starts a check of a queued job whose runner is busy, that is, runs another job.
 async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fleet::Error> {
     let (name, started) = deps
         .fleet
@@ -155,7 +154,7 @@ async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fle
     Ok(started == Started::New)
 }
 
-/// The job left the queue while its execution waits for the next attempt: nothing more is needed.
+/// Stops an execution that waits for its next attempt although its job left the queue.
 async fn end_wait(deps: &Deps, name: &ExecutionName) -> Result<bool, fleet::Error> {
     let position = deps.fleet.position(name).await?;
     if on_cancel(position.state) != OnCancel::Stop {

@@ -1,8 +1,7 @@
-//! Events whose delivery failed again after it was repeated. Pure.
+//! Counts redeliveries of events that failed again. Pure.
 //!
-//! An event that fails for the first time needs no record: GitHub's list says that the delivery was
-//! no redelivery. Only what fails again is counted here, so the record is empty most of the time and
-//! small in an outage.
+//! A first failure needs no record: GitHub's list says that the delivery was no redelivery. Only
+//! later failures are counted here, so the record is usually empty, and small in an outage.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,8 +11,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::seen::{Seen, by_event, earliest};
 
-/// How often one event is repeated, and how long after the attempt before: first at once, the last
-/// time almost six hours after the first failure. A job waits a day in GitHub's queue.
+/// Pause before each redelivery, counted from the last attempt: the first one is immediate, the
+/// last one almost six hours after the first failure. A job stays in GitHub's queue for a day.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::minutes(10),
@@ -22,50 +21,51 @@ const PAUSES: [Duration; 5] = [
     Duration::hours(4),
 ];
 
-/// How many events the record holds: at most 40 characters each, and a parameter holds 4,096.
+/// Maximum number of events in the record: each takes at most 40 characters, and a parameter holds
+/// 4,096.
 const ROOM: usize = 90;
 
-/// How much of an event's id is kept. It is a UUID of version 1, whose first group changes with
-/// every event; that two of ninety share it in three days is one in a hundred million.
+/// Length of the stored prefix of an event's id. The id is a UUID of version 1, whose first group
+/// changes with every event; the chance that two of ninety share it within three days is one in a
+/// hundred million.
 const KEY: usize = 8;
 
-/// The record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Failing(Vec<Entry>);
 
 /// An event that failed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    /// The beginning of the event's id.
+    /// Prefix of the event's id.
     key: String,
     /// Its newest failed delivery.
     delivery: u64,
-    /// How often it was repeated.
+    /// Number of redeliveries.
     repeats: usize,
-    /// When it failed or was repeated last, in seconds since 1970.
+    /// Time of its last failure or redelivery, in seconds since 1970.
     at: i64,
 }
 
-/// A delivery to repeat now.
+/// A delivery to redeliver now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) id: u64,
     pub(super) guid: String,
-    /// When it failed; the mark does not pass it before it was repeated.
+    /// When it failed. The mark does not pass this time before the redelivery.
     pub(super) delivered_at: OffsetDateTime,
 }
 
-/// What there is to do.
+/// The redeliveries to request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Work {
-    /// Deliveries to repeat, the oldest first.
+    /// Deliveries to redeliver, oldest first.
     pub(super) due: Vec<Due>,
-    /// When the oldest delivery failed that the record had no room for.
+    /// When the oldest delivery failed that did not fit into the record.
     pub(super) no_room: Option<OffsetDateTime>,
 }
 
 impl Failing {
-    /// Takes in what was seen, newest first, and says what to do.
+    /// Merges the listed deliveries, newest first, and returns what to redeliver.
     pub(super) fn sort_out(&mut self, seen: &[Delivery], now: OffsetDateTime) -> Work {
         let mut work = Work::default();
         let mut events: Vec<_> = by_event(seen, now).into_values().collect();
@@ -88,13 +88,13 @@ impl Failing {
         work.due.extend(waiting.map(|entry| Due {
             id: entry.delivery,
             guid: entry.key.clone(),
-            // It stays in the record, wherever the mark is.
+            // The record keeps it, so the mark may pass it.
             delivered_at: now,
         }));
         work
     }
 
-    /// Notes that a delivery was repeated. The first time needs no record.
+    /// Records a redelivery. The first one needs no record.
     pub(super) fn repeated(&mut self, due: &Due, now: OffsetDateTime) {
         if let Some(entry) = self.0.iter_mut().find(|entry| entry.is_of(&due.guid)) {
             entry.repeats += 1;
@@ -102,7 +102,7 @@ impl Failing {
         }
     }
 
-    /// Notes that a delivery cannot be repeated.
+    /// Records that GitHub rejects the redelivery.
     pub(super) fn give_up(&mut self, due: &Due, now: OffsetDateTime) {
         if let Some(entry) = self.0.iter_mut().find(|entry| entry.is_of(&due.guid)) {
             entry.repeats = PAUSES.len();
@@ -110,8 +110,8 @@ impl Failing {
         }
     }
 
-    /// Forgets what was repeated often enough, once the list that is read no longer shows it, and
-    /// what GitHub no longer keeps.
+    /// Removes events with no redeliveries left once the list that is read no longer shows them,
+    /// and events that GitHub no longer keeps.
     pub(super) fn forget(&mut self, shown_since: OffsetDateTime, kept_since: OffsetDateTime) {
         self.0.retain(|entry| {
             let ends = if entry.repeats < PAUSES.len() {
@@ -135,7 +135,7 @@ impl Due {
 }
 
 impl Entry {
-    /// An event whose repetition failed and that nothing is known of: it was repeated at least once.
+    /// An event whose redelivery failed and that has no record: it was redelivered at least once.
     fn new(delivery: &Delivery) -> Self {
         Self {
             key: key(&delivery.guid),
@@ -149,7 +149,7 @@ impl Entry {
         self.key == key(guid)
     }
 
-    /// Takes in its newest failure; one that is known already says nothing new.
+    /// Records its newest failure; ignores a known one.
     fn failed(&mut self, newest: &Delivery) {
         if newest.id != self.delivery {
             self.delivery = newest.id;
@@ -164,7 +164,7 @@ impl Entry {
     }
 }
 
-/// What is kept of an event's id, free of the characters that the record is written with.
+/// The stored prefix of an event's id, without the record's separators.
 fn key(guid: &str) -> String {
     guid.chars()
         .filter(char::is_ascii_alphanumeric)
@@ -189,7 +189,7 @@ impl fmt::Display for Failing {
 }
 
 impl Failing {
-    /// Reads what was written. What cannot be read is left out: its event is repeated anew.
+    /// Parses a record. Skips invalid entries: their events are redelivered anew.
     pub(super) fn read(text: &str) -> Self {
         Self(
             text.split(' ')
@@ -199,7 +199,7 @@ impl Failing {
     }
 }
 
-/// Text that is no entry.
+/// Not an entry of the record.
 struct NotAnEntry;
 
 impl FromStr for Entry {
@@ -301,8 +301,8 @@ mod tests {
         assert!(due(&[push]).is_empty());
     }
 
-    /// Sweeps every five minutes over a day in which `verify` takes nothing; gives the minutes at
-    /// which the event was repeated. Each sweep sees the last window with some overlap.
+    /// Sweeps every five minutes over a day in which `verify` fails until `works_after`. Returns
+    /// the minutes of the redeliveries. Each sweep lists the last window with some overlap.
     fn a_day_of_failures(works_after: i64) -> Vec<i64> {
         let mut list = vec![delivery(1, "36918e40-c13d", 429, 60)];
         let mut failing = Failing::default();

@@ -1,4 +1,4 @@
-//! Where each event stands, by the deliveries seen. Pure.
+//! Each event's state, from its listed deliveries. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,30 @@ use admission::answer::is_refusal;
 use github::Delivery;
 use time::{Duration, OffsetDateTime};
 
-/// A delivery that GitHub is still trying counts as failed until it is answered.
+/// A younger delivery that looks failed may still be awaiting its response.
 pub(super) const SETTLED: Duration = Duration::seconds(30);
 
-/// What is known of an event.
+/// An event's newest delivery and its state.
 pub(super) struct Word<'a> {
     pub(super) newest: &'a Delivery,
     pub(super) state: Seen,
 }
 
-/// Where an event stands.
+/// An event's state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// Its newest delivery failed.
     Failed,
-    /// Its newest delivery may be on its way.
+    /// Its newest delivery may still succeed.
     OnItsWay,
-    /// Nothing is left to be done for it.
+    /// Needs no redelivery.
     Settled,
 }
 
-/// What the deliveries seen say of each event.
+/// Groups the listed deliveries by event.
 pub(super) fn by_event(seen: &[Delivery], now: OffsetDateTime) -> BTreeMap<&str, Word<'_>> {
     let mut events: BTreeMap<&str, Word<'_>> = BTreeMap::new();
-    // Newest first, as GitHub lists them: the first one is its event's newest.
+    // GitHub lists the newest first, so the first delivery of an event is its newest.
     for delivery in seen {
         if delivery.event != "workflow_job" {
             continue;
@@ -37,7 +37,7 @@ pub(super) fn by_event(seen: &[Delivery], now: OffsetDateTime) -> BTreeMap<&str,
         let word = events.entry(&delivery.guid).or_insert(Word {
             newest: delivery,
             state: if is_refusal(delivery.status_code) {
-                // What `verify` refused on purpose it refuses again.
+                // `verify` rejected it deliberately and would reject it again.
                 Seen::Settled
             } else if now - delivery.delivered_at < SETTLED {
                 Seen::OnItsWay
@@ -45,7 +45,7 @@ pub(super) fn by_event(seen: &[Delivery], now: OffsetDateTime) -> BTreeMap<&str,
                 Seen::Failed
             },
         });
-        // What was taken is done, whatever came of another attempt.
+        // One accepted delivery is enough, whatever the result of another.
         if delivery.succeeded() {
             word.state = Seen::Settled;
         }
@@ -53,7 +53,7 @@ pub(super) fn by_event(seen: &[Delivery], now: OffsetDateTime) -> BTreeMap<&str,
     events
 }
 
-/// The earlier of two times, where there are two.
+/// The earlier of the given times.
 pub(super) fn earliest(
     a: Option<OffsetDateTime>,
     b: Option<OffsetDateTime>,

@@ -1,7 +1,7 @@
-//! How far back GitHub's deliveries were seen to, as it is kept in a parameter.
+//! Progress through GitHub's list of deliveries, stored in a parameter.
 //!
-//! One line per field, `mark`, `top`, `cursor`, `left` and `failing`: whoever reads the parameter
-//! understands it, and an older version's content, a time alone, is its mark.
+//! One line per field (`mark`, `top`, `cursor`, `left` and `failing`), so that the parameter is
+//! readable. The content of an older version, a time alone, is parsed as the mark.
 
 use std::fmt;
 
@@ -10,31 +10,31 @@ use time::format_description::well_known::Rfc3339;
 
 use super::record::Failing;
 
-/// What one sweep tells the next.
+/// What one sweep passes on to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Every delivery before this is settled.
+    /// Every older delivery is settled.
     pub(super) mark: OffsetDateTime,
-    /// A pass over the list that did not reach the mark yet.
+    /// A pass over the list that has not reached the mark yet.
     pub(super) pass: Option<Pass>,
     /// Events that failed again.
     pub(super) failing: Failing,
 }
 
-/// A way through the list, from the newest delivery down to the mark, over as many sweeps as it
-/// takes.
+/// A pass over the list, from the newest delivery down to the mark, over as many sweeps as
+/// necessary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
-    /// When it began: what is newer was not seen.
+    /// Its start; newer deliveries were not listed.
     pub(super) top: OffsetDateTime,
-    /// Where the next sweep reads on; none at the beginning.
+    /// Where the next sweep continues; `None` at the beginning.
     pub(super) cursor: Option<String>,
-    /// When the oldest delivery failed that is left to be repeated.
+    /// When the oldest delivery failed that is still to be redelivered.
     pub(super) left: Option<OffsetDateTime>,
 }
 
 impl Pass {
-    /// A pass that begins now.
+    /// A pass that starts now.
     pub(super) const fn begin(now: OffsetDateTime) -> Self {
         Self {
             top: now,
@@ -45,7 +45,7 @@ impl Pass {
 }
 
 impl State {
-    /// Reads what was written; GitHub keeps nothing from before `earliest`.
+    /// Parses the stored text. GitHub keeps no deliveries from before `earliest`.
     pub(super) fn read(text: &str, earliest: OffsetDateTime) -> Self {
         let field = |name: &str| {
             text.lines()
