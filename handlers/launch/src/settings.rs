@@ -29,7 +29,6 @@ const IDLE_LIMIT_SECONDS: Variable = Variable::with_default(
     "seconds that a runner listens without a job before it exits; GitHub drops idle just-in-time runners after 2 to 6 minutes",
 );
 
-/// Every variable that `launch` reads.
 pub const VARIABLES: &[&[Variable]] = &[
     &[
         shared::DEPLOYMENT,
@@ -45,7 +44,6 @@ pub const VARIABLES: &[&[Variable]] = &[
     telemetry::VARIABLES,
 ];
 
-/// The configuration of `launch`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub deployment: DeploymentId,
