@@ -5,7 +5,7 @@ use super::phrases::{Says, TABLE};
 use super::{refused, stopped};
 use crate::outcomes::Outcome;
 
-/// Why tasks did not run, in the words of ECS, with names to fill in. Beside each: who quotes it.
+/// Why tasks did not run, in ECS's text with names to fill in. The comments name the sources.
 const STOPPED: &[(&str, Outcome)] = &[
     // localstack/localstack, recorded on AWS 2024-02-25: Docker Hub about an image that is not there.
     (
@@ -128,11 +128,11 @@ const STOPPED: &[(&str, Outcome)] = &[
         Outcome::TaskNeverStarted,
     ),
     ("Essential container in task exited", Outcome::Unknown),
-    // A person's own words about a task that is none of these.
+    // An operator's own text about a task.
     ("Task stopped by {path}", Outcome::Unknown),
 ];
 
-/// How RunTask is refused: the name that a state machine sees, and the cause.
+/// RunTask errors: the error's name as a state machine sees it, and its cause.
 const REFUSED: &[(&str, &str, Outcome)] = &[
     // https://github.com/AllenInstitute/neuron_morphology/issues/151, cdklabs/construct-hub #708
     (
@@ -183,7 +183,7 @@ const REFUSED: &[(&str, &str, Outcome)] = &[
         "{\"Failures\":[{\"Arn\":\"arn:aws:ecs:{region}:{account}:container-instance/{task}\",\"Reason\":\"AGENT\"}],\"Tasks\":[]}",
         Outcome::TaskNeverStarted,
     ),
-    // ECS about a subnet that was deleted, as public deployments quote it (found by its text).
+    // ECS on a deleted subnet, as public deployments quote it (found by searching for the text).
     (
         "ECS.InvalidParameterException",
         "Error retrieving subnet information for [{subnet}, {subnet}]: The subnet ID '{subnet}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
@@ -211,7 +211,7 @@ const REFUSED: &[(&str, &str, Outcome)] = &[
         "ECS was unable to assume the role 'arn:aws:iam::{account}:role/{path}' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.",
         Outcome::TaskRefused,
     ),
-    // The first call in an account makes this role; the next one finds it.
+    // The first call in an account creates this role; the next one finds it.
     (
         "ECS.InvalidParameterException",
         "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
@@ -242,7 +242,7 @@ const REFUSED: &[(&str, &str, Outcome)] = &[
         "Unable to execute HTTP request",
         Outcome::TaskNeverStarted,
     ),
-    // What nobody has seen yet passes.
+    // An unknown error is transient.
     (
         "ECS.ClientException",
         "Something that {path} has never said before",
@@ -255,7 +255,7 @@ const REFUSED: &[(&str, &str, Outcome)] = &[
     ),
 ];
 
-/// What an account names.
+/// Names of an account's resources.
 #[derive(Clone, Debug)]
 struct Names {
     image: String,

@@ -204,7 +204,7 @@ fn a_rate_limit_says_how_long() {
     );
 }
 
-/// Values that AWS answered, taken from histories recorded by `LocalStack` on 2024-02-23 and 2024-02-25
+/// AWS's responses, taken from histories recorded by `LocalStack` on 2024-02-23 and 2024-02-25
 /// (`tests/aws/services/stepfunctions/v2/services/test_ecs_task_service.snapshot.json`).
 mod recorded {
     use super::*;
@@ -250,7 +250,7 @@ mod recorded {
         assert!(ended.task.is_some());
     }
 
-    /// Every task and error of the recorded histories, where they are beside the project.
+    /// Every task and error of the recorded histories, if the recordings are present beside the project.
     #[test]
     fn whole_histories_are_read_as_they_are() {
         let files =

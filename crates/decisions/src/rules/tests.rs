@@ -158,7 +158,8 @@ fn an_outage_that_a_step_met_costs_no_fault() {
     }
 }
 
-/// What follows a runner that nobody gave a job, at the end of the job's day in the queue.
+/// What follows a runner that GitHub never assigned a job, at the end of the job's day in the
+/// queue.
 fn unpicked_for_a_day(others_picked_up: Option<bool>) -> (GiveUp, String) {
     let situation = Situation {
         ended: &ended(Outcome::NeverPickedUp),
