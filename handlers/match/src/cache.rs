@@ -1,12 +1,12 @@
-//! The catalogue that a sandbox keeps at hand.
+//! In-memory cache of the task-definition catalogue.
 //!
 //! ```text
-//! younger than the TTL ─────────────────────────────▶ used, no call
-//! older ──▶ published in SSM, younger than 15 min ──▶ used (unless what is at hand is newer still)
-//!      └──▶ not published, too old, unreadable ─────▶ read from ECS
+//! cached, younger than the TTL ─────────────────────▶ use it, no call
+//! older ──▶ published in SSM, younger than 15 min ──▶ use that (unless the cached one is newer)
+//!      └──▶ not published, too old, unreadable ─────▶ read ECS
 //! ```
 //!
-//! One lock is held while a catalogue is fetched: whoever comes meanwhile waits and finds it.
+//! A lock is held while a catalogue is fetched: concurrent callers wait and share the result.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use tokio::sync::Mutex;
 
 use crate::settings::Config;
 
-/// How old a published catalogue may be. `sweep` publishes every five minutes, so an older one means
-/// that two sweeps in a row failed. The second that it may lie in the future is clocks that differ.
+/// Allowed age of a published catalogue. `sweep` publishes every five minutes, so an older one means
+/// that two sweeps in a row failed. It may be up to a second in the future, because clocks differ.
 const PUBLISHED_AGE: Range<Duration> = Duration::seconds(-1)..Duration::minutes(15);
 
-/// A catalogue this young is not read again for a job that it does not serve: were it, a workflow
-/// with a mistyped label would have ECS read once per job.
+/// A catalogue of this age is not read again for a job that it does not serve. Otherwise a workflow
+/// with a mistyped label would cause one read of ECS per job.
 const FRESH: Duration = Duration::seconds(10);
 
-/// Where the catalogue comes from, and the one at hand.
+/// The catalogue's sources and the cached copy.
 #[derive(Debug)]
 pub struct CatalogueCache {
     ecs: aws_sdk_ecs::Client,
@@ -41,7 +41,7 @@ pub struct CatalogueCache {
 #[derive(Debug)]
 struct AtHand {
     catalogue: Arc<Catalogue>,
-    /// When it was last compared with what is published.
+    /// When it was last compared with the published one.
     since: OffsetDateTime,
 }
 
@@ -59,7 +59,7 @@ impl CatalogueCache {
         }
     }
 
-    /// The catalogue at hand, or the published one, or what ECS says now.
+    /// The cached catalogue, or the published one, or a new read of ECS.
     pub async fn catalogue(&self, now: OffsetDateTime) -> Result<Arc<Catalogue>, aws::Error> {
         let mut at_hand = self.at_hand.lock().await;
         if let Some(at_hand) = at_hand.as_ref()
@@ -69,7 +69,8 @@ impl CatalogueCache {
             return Ok(Arc::clone(&at_hand.catalogue));
         }
         let catalogue = match (self.published(now).await?, at_hand.take()) {
-            // Read directly after the last publication, for a job that the published one lacked.
+            // The cached one was read after the last publication, for a job that the published one
+            // did not serve.
             (Some(published), Some(at_hand)) if at_hand.catalogue.read_at > published.read_at => {
                 at_hand.catalogue
             }
@@ -83,8 +84,7 @@ impl CatalogueCache {
         Ok(catalogue)
     }
 
-    /// What ECS says now, for a job that `seen` does not serve; none where `seen` is as fresh as it
-    /// gets.
+    /// A new read of ECS, for a job that `seen` does not serve; `None` if `seen` is fresh.
     pub async fn newer(
         &self,
         seen: &Catalogue,
@@ -97,7 +97,7 @@ impl CatalogueCache {
         if let Some(at_hand) = at_hand.as_ref()
             && now - at_hand.catalogue.read_at < FRESH
         {
-            // Somebody else fetched it while this one waited for the lock.
+            // Another caller fetched it while this one waited for the lock.
             return Ok(Some(Arc::clone(&at_hand.catalogue)));
         }
         let catalogue = Arc::new(self.read(now).await?);
@@ -113,8 +113,8 @@ impl CatalogueCache {
         Ok(self.trust.sort(found).0)
     }
 
-    /// The published catalogue, where there is one to be used. Only an outage is an error: to
-    /// answer it with a direct read would turn every sandbox on ECS at once.
+    /// The published catalogue, if it is usable. Only an outage is an error: falling back to ECS
+    /// then would make every sandbox read ECS at once.
     async fn published(&self, now: OffsetDateTime) -> Result<Option<Catalogue>, aws::Error> {
         let parameter = self.parameter.as_str();
         let answer = match self.ssm.get_parameter().name(parameter).send().await {
@@ -139,7 +139,8 @@ impl CatalogueCache {
         let text = answer.parameter().and_then(|found| found.value());
         match Catalogue::decode(text.unwrap_or_default()) {
             Ok(catalogue) if PUBLISHED_AGE.contains(&(now - catalogue.read_at)) => {
-                // `sweep` publishes only what it trusts, and may have been told otherwise than `match`.
+                // `sweep` publishes only what it trusts, but its settings may differ from
+                // `match`'s.
                 Ok(Some(self.trust.sort(catalogue).0))
             }
             Ok(catalogue) => {

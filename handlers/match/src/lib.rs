@@ -1,21 +1,21 @@
 //! Finds the task definition that serves a job.
 //!
-//! A task definition offers labels by its tag `GH:labels`; a job asks for labels by `runs-on`. Of
-//! the offers that are for the job's repository (tag `GH:repositories`) and carry every label the job
-//! asks for, the most specific one serves ([`select`]).
+//! A task definition offers labels in its tag `GH:labels`; a job requests labels in `runs-on`. Of
+//! the offers that are for the job's repository (tag `GH:repositories`) and have every requested
+//! label, the most specific one serves the job ([`select`]).
 //!
-//! What is offered is read seldom: a sandbox keeps the catalogue at hand for a minute, then takes
-//! the one that `sweep` publishes in SSM, and reads ECS itself only where none is published
-//! ([`cache`]). So that a definition registered a minute ago is found all the same, a job that the
-//! catalogue does not serve has ECS read once more before it is told so.
+//! The catalogue is rarely read from ECS: a sandbox caches it for a minute, then reads the one that
+//! `sweep` publishes in SSM, and reads ECS only if none is published ([`cache`]). A job that the
+//! catalogue does not serve causes one more read of ECS before it fails, so that a definition
+//! registered a minute ago is found.
 //!
 //! | error | when |
 //! |---|---|
-//! | `Unmatched` | no offer carries all of the job's labels |
-//! | `ContainerMissing` | the definition that would serve has no container `runner` |
-//! | `BadInput` | the execution's input is no order |
-//! | `Throttled`, `AwsUnavailable` | ECS or SSM did not answer; the state machine tries again |
-//! | `AwsRefused` | ECS denies the calls |
+//! | `Unmatched` | no offer has all of the job's labels |
+//! | `ContainerMissing` | the selected definition has no container `runner` |
+//! | `BadInput` | the execution's input is not an order |
+//! | `Throttled`, `AwsUnavailable` | ECS or SSM was throttled or failed; the state machine retries |
+//! | `AwsRefused` | a role lacks a permission |
 
 pub mod cache;
 pub mod select;
@@ -34,41 +34,39 @@ pub use cache::CatalogueCache;
 pub use select::{Unmatched, names_a_kind, select};
 pub use settings::Config;
 
-/// How often one AWS call is tried. With a second, two, four and eight of back-off at most, five
-/// tries stay inside the state's patience, and the state machine tries again after that.
+/// Attempts per AWS call. Five attempts, with back-offs of at most one, two, four and eight
+/// seconds, fit into the state's timeout; after that the state machine retries.
 const ATTEMPTS: u32 = 5;
 
 /// Why no task definition was found.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The input is not what `verify` starts an execution with.
+    /// The input is not an order.
     #[error(
         "the execution's input is not an order ({0}); start it with the input of an execution that \
          `verify` started"
     )]
     Input(#[from] serde_json::Error),
-    /// ECS or SSM could not be asked.
+    /// An ECS or SSM call failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// No offer carries all of the job's labels.
+    /// No offer has all of the job's labels.
     #[error(transparent)]
     Unmatched(#[from] Unmatched),
-    /// The offer that would serve cannot run the agent.
+    /// The selected offer cannot run the agent.
     #[error(
         "task definition {family} would serve the job but has no container `{CONTAINER}`; it has \
          [{}]. Rename the one that runs the agent",
         containers.join(" ")
     )]
     ContainerMissing {
-        /// The definition's family.
         family: String,
-        /// The names of the containers it has.
         containers: Vec<String>,
     },
 }
 
 impl Error {
-    /// The name under which the state machine meets it.
+    /// The fault name for the state machine.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Input(_) => Fault::BadInput,
@@ -88,19 +86,17 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// What the handler works with, made once per sandbox.
+/// Clients and configuration, created once per sandbox.
 #[derive(Debug)]
 pub struct Deps {
-    /// The deployment's id.
     pub deployment: DeploymentId,
     /// Which definitions are offers.
     pub trust: Trust,
-    /// The catalogue at hand.
     pub cache: CatalogueCache,
 }
 
 impl Deps {
-    /// Reads the configuration and makes the clients.
+    /// Creates the clients from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, runtime::settings::Error> {
         let config = Config::from_settings(settings)?;
         let aws = aws::sdk_config(settings, ATTEMPTS)?;
@@ -115,7 +111,6 @@ impl Deps {
         })
     }
 
-    /// The metrics of this deployment.
     fn metrics(&self) -> Metrics {
         Metrics::new(&self.deployment)
     }
@@ -145,14 +140,14 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
     .await
 }
 
-/// Looks in the catalogue at hand; where that does not serve the job, in what ECS says now.
+/// Searches the cached catalogue; if that does not serve the job, a new read of ECS.
 async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Error> {
     let catalogue = deps.cache.catalogue(now).await?;
     let failure = match look_up(deps, &catalogue, job) {
         Ok(offer) => return Ok(offer.matched()),
         Err(failure) => failure,
     };
-    // No catalogue serves a job that names no kind of runner.
+    // No catalogue serves a job that requests no kind of runner.
     if !names_a_kind(&job.labels) {
         return Err(failure);
     }

@@ -1,22 +1,22 @@
-//! Which task definition serves a job. Pure.
+//! Selects the task definition that serves a job. Pure.
 
 use std::fmt;
 
 use catalogue::Offer;
 use protocol::{LabelSet, Repository};
 
-/// How many offers an unmatched job is shown.
+/// How many near offers an error names.
 const NEAREST: usize = 3;
 
-/// The offer that serves a job with the labels `wanted`: of those that carry them all, the one with
-/// the fewest labels that the job did not ask for; of equals, one of the deployment's `own`; of these,
-/// the first by family name. An offer that is not for the job's repository does not exist for it, nor
-/// is it named where nothing serves.
+/// The offer that serves a job with the labels `wanted`: of those that have them all, the one with
+/// the fewest labels that the job did not request; of equals, one of the deployment's `own`; of
+/// these, the first by family name. An offer that is not for the job's repository is ignored and
+/// never named in an error.
 ///
-/// A job that asks for `self-hosted` alone names no kind of runner: any offer would do, so none is
-/// chosen for it. A job without any label (`runs-on: {group: NAME}`) comes here only where the
-/// deployment is told to serve such (`group:NAME` in `REQUIRED_LABELS`). Every offer carries what it
-/// asks for, so the same rule decides: the offer with the fewest labels, of equals the first by name.
+/// A job that requests only `self-hosted` names no kind of runner: every offer would match, so none
+/// is selected. A job without labels (`runs-on: {group: NAME}`) arrives only if the deployment
+/// serves such jobs (`group:NAME` in `REQUIRED_LABELS`). Every offer has all of its labels, so the
+/// same rule decides: the offer with the fewest labels, of equals the first by name.
 pub fn select<'a>(
     offers: &'a [Offer],
     wanted: &LabelSet,
@@ -38,7 +38,7 @@ pub fn select<'a>(
         .ok_or_else(|| Unmatched::new(&offers, wanted))
 }
 
-/// Whether labels tell which runner is wanted: any but `self-hosted`, or none at all.
+/// Whether labels name a kind of runner: any label except `self-hosted`, or no labels at all.
 pub fn names_a_kind(wanted: &LabelSet) -> bool {
     wanted.is_empty() || wanted.is_specific()
 }
@@ -50,7 +50,7 @@ pub struct Unmatched {
     nearest: Vec<Near>,
 }
 
-/// An offer that comes near.
+/// An offer that nearly matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Near {
     family: String,
@@ -84,7 +84,7 @@ impl Unmatched {
 impl std::error::Error for Unmatched {}
 
 impl fmt::Display for Unmatched {
-    /// The whole of what a person needs: what was asked, what comes near, what to do.
+    /// What was requested, what nearly matches, and what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !names_a_kind(&self.wanted) {
             return write!(
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// What serves a job of octo/hello, where nothing is ours.
+    /// The offer for a job of octo/hello, with none of the deployment's own.
     fn select<'a>(offers: &'a [Offer], wanted: &LabelSet) -> Result<&'a Offer, Unmatched> {
         super::select(offers, wanted, &"octo/hello".parse().unwrap(), |_| false)
     }
@@ -305,7 +305,7 @@ mod tests {
                 Ok(found) => {
                     prop_assert!(names_a_kind(&wanted) && found.labels.carries(&wanted));
                     for other in offers.iter().filter(|other| other.labels.carries(&wanted)) {
-                        // Both carry what is wanted, so the smaller set is the more specific one.
+                        // Both have all wanted labels, so the smaller set is the more specific one.
                         prop_assert!(found.labels.len() <= other.labels.len());
                     }
                 }
@@ -344,7 +344,7 @@ mod tests {
                     }
                 }
             }
-            // What is for others changes nothing, whatever its labels.
+            // Offers for others change nothing, whatever their labels.
             let among_all = super::select(&offers, &wanted, &repository, |_| false);
             let among_allowed = super::select(&allowed, &wanted, &repository, |_| false);
             prop_assert_eq!(among_all, among_allowed);

@@ -1,4 +1,4 @@
-//! What the operator decides about matching.
+//! Settings of `match`.
 
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ const CATALOGUE_TTL_SECONDS: Variable = Variable::with_default(
     "seconds that the catalogue of task definitions is cached",
 );
 
-/// Every variable that `match` reads.
 pub const VARIABLES: &[&[Variable]] = &[
     &[
         shared::DEPLOYMENT,
@@ -30,7 +29,6 @@ pub const VARIABLES: &[&[Variable]] = &[
     telemetry::VARIABLES,
 ];
 
-/// The configuration of `match`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub deployment: DeploymentId,
@@ -38,9 +36,9 @@ pub struct Config {
     pub trust: Trust,
     /// The first segment of SSM paths.
     pub prefix: String,
-    /// What the families of this deployment begin with.
+    /// Prefix of the task definition families.
     pub family_prefix: String,
-    /// How long a catalogue is used without a look at SSM.
+    /// How long a catalogue is cached without reading SSM.
     pub ttl: Duration,
 }
 
