@@ -26,11 +26,11 @@ pub struct RepositoryInfo {
     pub repository: Repository,
     /// Whether it is private or internal.
     pub private: bool,
-    /// Whether it is internal, where GitHub says so.
+    /// Whether it is internal, if GitHub reports it.
     pub internal: bool,
-    /// The id of the account that it lies in, where GitHub says so.
+    /// Its account's id, if GitHub reports it.
     pub owner_id: Option<u64>,
-    /// Whose account that is.
+    /// Type of its account.
     pub owner_type: OwnerType,
     /// Whether it is archived; no jobs run there.
     pub archived: bool,

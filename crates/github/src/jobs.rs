@@ -1,4 +1,4 @@
-//! Workflow jobs and the runs they belong to.
+//! Workflow jobs and their runs.
 
 use decisions::{JobStatus, Look, NotFound, OnNotFound, on_not_found};
 use http::StatusCode;
@@ -12,20 +12,19 @@ use crate::standing::Standing;
 use crate::transport::{Call, unavailable};
 use crate::{Error, Installation, Page, RepositoryInfo, Scope};
 
-/// A run of a workflow.
+/// A workflow run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Run {
-    /// Its id.
     pub id: u64,
-    /// Which attempt of it is the current one, from 1.
+    /// Number of its current attempt, from 1.
     #[serde(rename = "run_attempt", default = "first")]
     pub attempt: u32,
-    /// Where it stands, in GitHub's words.
+    /// GitHub's status.
     pub status: String,
-    /// When it was made.
+    /// Creation time.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// The repository, spelled as GitHub spells it.
+    /// Its repository, in GitHub's spelling.
     pub repository: RepositoryInfo,
 }
 
@@ -47,35 +46,31 @@ pub struct Head {
     pub full_name: String,
 }
 
-/// A job as a list shows it.
+/// A job from a list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WireJob")]
 pub struct ListedJob {
-    /// Its id.
     pub id: JobId,
-    /// The run it belongs to.
     pub run_id: u64,
-    /// Which attempt of that run.
+    /// Attempt of that run.
     pub run_attempt: u32,
-    /// Its name.
     pub name: String,
-    /// Its workflow's name; empty where GitHub gives none.
+    /// Its workflow's name; empty if GitHub omits it.
     pub workflow: String,
-    /// What it asks of a runner.
+    /// Labels that it requests.
     pub labels: LabelSet,
-    /// When it was made; `None` on servers that do not say.
+    /// Creation time; `None` on servers that omit it.
     pub created_at: Option<OffsetDateTime>,
-    /// Where it stands.
     pub state: JobStatus,
 }
 
 impl Installation {
-    /// Where a job stands ([endpoint]).
+    /// A job's status ([endpoint]).
     ///
-    /// A 404 is not believed: it is held against the repository, its runs and the job's own run,
-    /// twice ([`on_not_found`]). What stays unclear is [`Error::Unavailable`]; a repository that the
-    /// App does not see is [`Error::AppNotInstalled`]. One that was moved to an account where
-    /// another installation of the App serves it is asked for there.
+    /// A 404 alone is not trusted: it is compared with the repository, its runs and the job's own
+    /// run, twice ([`on_not_found`]). An inconclusive result is [`Error::Unavailable`]; a
+    /// repository that the App cannot see is [`Error::AppNotInstalled`]. If the repository was
+    /// transferred to an account with another installation of the App, that installation is asked.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
     pub async fn job(&self, job: &Job) -> Result<JobStatus, Error> {
@@ -126,7 +121,7 @@ impl Installation {
         }
     }
 
-    /// The job as GitHub shows it; none where it is not found.
+    /// The job, if GitHub finds it.
     async fn shown_job(&self, job: &Job) -> Result<Option<JobStatus>, Error> {
         let call = get_job(job);
         let absent = [StatusCode::NOT_FOUND];
@@ -139,7 +134,7 @@ impl Installation {
         Ok(Some(answer.json::<ListedJob>(&call)?.state))
     }
 
-    /// What GitHub shows round the job.
+    /// What GitHub shows that is related to the job.
     async fn around(&self, job: &Job) -> Result<Around, Error> {
         let place = format!("/repos/{}", job.repository);
         let repository = self.look(&Call::get(&place)).await?;
@@ -172,8 +167,8 @@ impl Installation {
         }
     }
 
-    /// Whether the App's installations include a repository that GitHub does not show to this one,
-    /// and which other one does.
+    /// Whether the App's installations include a repository that GitHub hides from this one, and
+    /// which other installation includes it.
     async fn is_included(&self, repository: &Repository) -> Result<(Look, Option<u64>), Error> {
         match self.includes(repository).await {
             Ok(true) => return Ok((Look::Shown, None)),
@@ -191,7 +186,8 @@ impl Installation {
         }
     }
 
-    /// That nothing is known of the job. Where the App may not look at runs, that is the reason.
+    /// The error that the job's status is unknown. If the App lacks permission to read runs, that
+    /// is the reason.
     async fn unclear(&self, job: &Job, seen: NotFound) -> Error {
         let call = get_job(job);
         let unclear = unavailable(
@@ -262,7 +258,7 @@ impl Installation {
         struct List {
             jobs: Vec<Listed>,
         }
-        /// One job that cannot be read, say for a status that is new, must not hide the others.
+        /// An unparsable job, for example with a new status, must not hide the others.
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Listed {
@@ -288,21 +284,21 @@ impl Installation {
     }
 }
 
-/// What was learned of a job.
+/// Result of looking up a job.
 enum Seen {
     State(JobStatus),
-    /// Nothing here: this installation serves its repository now.
+    /// Another installation serves its repository now.
     Elsewhere(u64),
 }
 
-/// What GitHub shows round a job that it does not find.
+/// What GitHub shows that is related to a job that it does not find.
 struct Around {
     repository: Look,
     runs: Look,
     run: Look,
 }
 
-/// What two looks say together.
+/// Combines two looks.
 fn both(first: Look, second: Look) -> Look {
     if first == second {
         first
@@ -342,7 +338,7 @@ struct WireJob {
     completed_at: Option<OffsetDateTime>,
 }
 
-/// A status that GitHub's documentation does not list.
+/// A status that GitHub does not document.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown job status {0:?}")]
 struct UnknownStatus(String);
@@ -351,7 +347,7 @@ impl TryFrom<WireJob> for ListedJob {
     type Error = UnknownStatus;
 
     fn try_from(wire: WireJob) -> Result<Self, Self::Error> {
-        // Until a runner takes the job, its name is null or empty.
+        // Null or empty until a runner takes the job.
         let runner = wire.runner_name.filter(|name| !name.is_empty());
         let state = match wire.status.as_str() {
             "queued" => JobStatus::Queued,

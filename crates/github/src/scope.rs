@@ -56,8 +56,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether a runner that is registered here can be given jobs of a repository. GitHub compares
-    /// names without case.
+    /// Whether a runner that is registered here can be assigned jobs of a repository. GitHub
+    /// compares names case-insensitively.
     pub fn reaches(&self, other: &Repository) -> bool {
         match self {
             Self::Repository(repository) => {
