@@ -117,7 +117,7 @@ pub enum Failure {
     LambdaService,
     /// A role lacks a permission that the state machine needs.
     Permissions,
-    /// Any other error: of AWS, of a newer version, or from whoever stopped the execution.
+    /// Any other error: of AWS, of a newer version, or of whatever stopped the execution.
     Unknown,
 }
 

@@ -84,7 +84,7 @@ impl Ended {
             (Some(AgentExit::StoppedInJob), _) => Outcome::LostInJob,
             (Some(AgentExit::WorkerDied), _) => Outcome::WorkerDied,
             (Some(AgentExit::MemoryExhausted), _) => Outcome::ExhaustedInJob,
-            // The error's name first: whoever stops a task can write any text.
+            // The error's name first: anyone who stops a task can write any text.
             _ if [container_reason, reason]
                 .iter()
                 .any(|text| text.starts_with("OutOfMemory")) =>
