@@ -1,4 +1,4 @@
-//! What can happen next.
+//! Actions: the possible next steps of a world.
 
 use decisions::{Attend, OnAbsent, OnQueuedAgain};
 
@@ -11,154 +11,153 @@ use crate::world::{
     Task, World,
 };
 
-/// One step of the world.
+/// A step of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     // GitHub
     /// A job appears, and `queued` is sent.
     Appears(JobId),
-    /// GitHub gives a queued job to an idle runner that fits.
+    /// GitHub assigns a queued job to an idle runner that fits.
     Assigns(JobId, RunnerId),
     /// A runner finishes its job, and ends.
     Finishes(RunnerId),
-    /// GitHub notices that the runner of a job is lost, and fails the job.
+    /// GitHub detects that a job's runner is lost, and fails the job.
     NoticesLoss(RunnerId),
-    /// GitHub shows a job again.
+    /// GitHub shows a hidden job again.
     ShowsAgain(JobId),
     /// A webhook or an event reaches its handler.
     Arrives(Event),
 
     // The state machine
-    /// `Launch` and `Token` have run; RunTask has made the task. Or `token` finds that the job left
-    /// the queue.
+    /// `Launch` and `Token` have run, and RunTask has created the task. Or `token` finds that the
+    /// job left the queue.
     Launches(ExecutionId),
-    /// `Cleanup` judges the attempt.
+    /// `Cleanup` decides what follows the attempt.
     Judges(ExecutionId),
-    /// The machine closes an execution that was judged.
+    /// The state machine closes an execution after `Cleanup`'s decision.
     Closes(ExecutionId),
-    /// `Cleanup` was repeated for as long as it is, and GitHub did not say where the job stands.
+    /// `Cleanup`'s retries are used up, and GitHub did not return the job's status.
     StopsAsking(ExecutionId),
-    /// A wait is over.
+    /// A wait ends.
     Wakes(ExecutionId),
 
     // The task
-    /// The agent takes its registration, and its listener connects.
+    /// The agent reads its registration, and its listener connects.
     Boots(RunnerId),
     /// The agent's watchdog ends a runner that got no job.
     IdlesOut(RunnerId),
-    /// `token`, in flight when its execution was aborted, has registered a runner.
+    /// `token`, which was running when its execution was aborted, has registered a runner.
     Lands(RunnerId),
 
     // `sweep`
-    /// It has a lost webhook delivered again.
+    /// It requests the redelivery of a lost webhook.
     Redelivers(Event),
-    /// It decides that a runner has idled for too long.
+    /// It decides to delete a runner that has idled for too long.
     FindsIdle(RunnerId),
-    /// A runner that was decided on is deleted; its task stopped if GitHub lets it go.
+    /// The runner is deleted, and its task stopped if GitHub deleted the runner.
     Retires(RunnerId),
-    /// It deletes the registration in SSM that a closed execution left.
+    /// It deletes a closed execution's registration from SSM.
     DeletesParameter(RunnerId),
-    /// It ends a task whose runner GitHub does not know, asked twice by name.
+    /// It stops a task whose runner GitHub did not find by its name, twice.
     EndsAbsent(RunnerId),
-    /// It starts an execution for a queued job that no webhook told of.
+    /// It starts an execution for a queued job without a webhook.
     Finds(JobId),
-    /// It starts a check for a queued job whose runner runs another.
+    /// It starts a check of a queued job whose runner runs another job.
     ChecksOn(ExecutionId),
-    /// It begins an execution again that failed for a passing reason.
+    /// It restarts an execution that failed for a transient reason.
     BeginsAgain(ExecutionId),
-    /// It ends the wait of an execution whose job left the queue.
+    /// It stops a waiting execution whose job left the queue.
     EndsWait(ExecutionId),
 
-    // People
-    /// Somebody cancels a queued job.
+    // Users and operators
+    /// A user cancels a queued job.
     Cancels(JobId),
-    /// An approval becomes due for a queued job.
+    /// A queued job needs an approval.
     HoldsBack(JobId),
-    /// The approval is given, and `queued` is sent again.
+    /// The approval is given, and GitHub sends `queued` again.
     Approves(JobId),
-    /// A job's day in the queue comes to its end.
+    /// A job's day in the queue ends.
     DayPasses(JobId),
 
-    /// Something goes wrong.
+    /// A fault happens.
     Fails(Fault),
 }
 
-/// Something that goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A webhook fails; the App may have it redelivered.
+    /// The delivery of a webhook fails; the App may request its redelivery.
     Loses(Event),
-    /// An event is never seen.
+    /// An event never arrives.
     LosesForGood(Event),
-    /// An event arrives, and will arrive again.
+    /// An event arrives twice.
     Doubles(Event),
-    /// The event of a task's end will be late.
+    /// The event of a task's end is late.
     Delays(RunnerId),
-    /// Spot takes a task.
+    /// Spot takes a task back.
     Kills(RunnerId),
-    /// A listener fails at its start.
+    /// A listener fails when it starts.
     Breaks(RunnerId),
-    /// GitHub drops an idle runner, and its listener ends.
+    /// GitHub deletes an idle runner, and its listener exits.
     Drops(RunnerId),
-    /// A runner listens with a consumed registration: GitHub lists it no more and gives it nothing.
+    /// A runner listens with a consumed registration: GitHub neither lists it nor assigns it jobs.
     Deafens(RunnerId),
-    /// The same, and its agent does nothing any more.
+    /// The same, and its agent hangs.
     Freezes(RunnerId),
-    /// A runner's job ends, and its task does not.
+    /// A runner's job ends, but its task does not.
     HangsAfterJob(RunnerId),
     /// A listener never reaches GitHub.
     Disconnects(RunnerId),
-    /// GitHub answers 404 for a job, and for what else goes with that.
+    /// GitHub answers 404 for a job and what belongs to the outage.
     Hides(JobId, Outage),
-    /// A runner is missing from the listing that `sweep` reads, and from one answer by its name.
+    /// A runner is missing from the list that `sweep` reads and from one lookup by its name.
     SkippedInList(RunnerId),
     /// RunTask finds no capacity.
     NoCapacity(ExecutionId),
-    /// RunTask is throttled for long.
+    /// RunTask is throttled for longer than its retries.
     Throttles(ExecutionId),
-    /// GitHub fails after `token` has registered the runner.
+    /// GitHub fails after `token` registered the runner.
     TokenFails(ExecutionId),
-    /// GitHub's rate limit meets `token`.
+    /// `token` is rate limited by GitHub.
     RateLimits(ExecutionId),
-    /// A step fails for longer than its retries last.
+    /// A step fails for longer than its retries.
     Outage(ExecutionId),
-    /// The machine's time-out ends an execution.
+    /// The state machine's timeout ends an execution.
     TimesOut(ExecutionId),
-    /// A person aborts an execution.
+    /// An operator aborts an execution.
     Aborts(ExecutionId),
-    /// A person aborts an execution while `token` or RunTask is in flight.
+    /// An operator aborts an execution during `token` or RunTask.
     AbortsInFlight(ExecutionId),
 }
 
-/// Sorts of [`Fault`], for choosing those of a world.
+/// Kinds of [`Fault`], which a scope selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Webhooks lost and doubled.
+    /// Lost and duplicated webhooks.
     Webhooks,
-    /// AWS's events lost and late.
+    /// Lost and late events of AWS.
     Events,
     /// Tasks and listeners that end early.
     Tasks,
-    /// Runners that GitHub forgets.
+    /// Runners that GitHub no longer knows.
     Registrations,
-    /// Steps that fail.
+    /// Failing steps.
     Steps,
-    /// Executions that time out.
+    /// Executions that exceed their timeout.
     TimeOuts,
-    /// Executions that a person aborts.
+    /// Executions that an operator aborts.
     Aborts,
     /// Tasks that hang.
     Hangs,
-    /// Jobs that GitHub hides.
+    /// Jobs that GitHub hides with a 404.
     Outages,
-    /// What passes by itself, of [`Self::Tasks`], [`Self::Registrations`] and [`Self::Steps`].
+    /// The transient ones of [`Self::Tasks`], [`Self::Registrations`] and [`Self::Steps`].
     Transient,
-    /// Idle runners that GitHub drops, of [`Self::Registrations`].
+    /// Idle runners that GitHub deletes, of [`Self::Registrations`].
     Drops,
 }
 
 impl FaultKind {
-    /// Every sort.
     pub const ALL: &'static [Self] = &[
         Self::Webhooks,
         Self::Events,
@@ -173,8 +172,8 @@ impl FaultKind {
 }
 
 impl Action {
-    /// Whether it will happen soon, whatever else does or does not. A job may run for hours, people
-    /// and faults may or may not come: nobody may count on those.
+    /// Whether it happens soon, whatever else happens. Nothing may depend on the rest: a job may
+    /// run for hours, and users and faults may or may not act.
     pub fn is_due(&self) -> bool {
         !matches!(
             self,
@@ -189,14 +188,14 @@ impl Action {
         )
     }
 
-    /// Whether it will happen at last.
+    /// Whether it happens eventually.
     pub fn is_certain(&self) -> bool {
         self.is_due() || matches!(self, Self::Finishes(_) | Self::NoticesLoss(_))
     }
 }
 
 impl Runners {
-    /// Everything that can happen next.
+    /// Collects all actions that are possible in this state.
     pub(crate) fn enabled(&self, world: &World, actions: &mut Vec<Action>) {
         for job in world.job_ids() {
             self.job_actions(world, job, actions);
@@ -295,7 +294,7 @@ impl Runners {
         if runner.landing {
             actions.push(Action::Lands(id));
         }
-        // GitHub gives out jobs well within the idle limits.
+        // GitHub assigns jobs well within the idle limits.
         let wanted = world
             .job_ids()
             .any(|job| world.job(job).state == AtGitHub::Queued && self.gets(runner, job));
@@ -328,8 +327,8 @@ impl Runners {
         let mut fails = |fault| actions.push(Action::Fails(fault));
         if event.is_webhook() && self.meets(FaultKind::Webhooks) {
             fails(Fault::Doubles(event));
-            // A lost `queued` is found and redelivered. Nothing else may depend on that: webhooks of
-            // a repository or an organization cannot be redelivered.
+            // A lost `queued` is found and redelivered. Nothing else may depend on that: webhooks
+            // of a repository or an organization cannot be redelivered.
             fails(match event {
                 Event::Queued { .. } if !self.scope.reconciles => Fault::Loses(event),
                 _ => Fault::LosesForGood(event),
@@ -360,7 +359,7 @@ impl Runners {
         if !execution.runs() {
             return;
         }
-        // The time-out is longer than any job may wait and run.
+        // The timeout is longer than any job may wait and run.
         if self.meets(FaultKind::TimeOuts) && runner.is_none_or(|runner| runner.busy.is_none()) {
             fails(Fault::TimesOut(id));
         }
@@ -413,13 +412,13 @@ impl Runners {
         }
     }
 
-    /// Whether GitHub may give the job to the runner.
+    /// Whether GitHub may assign the job to the runner.
     pub(crate) fn gets(&self, runner: &Runner, job: JobId) -> bool {
         runner.is_idle() && self.scope.fits(runner.id.execution.job, job)
     }
 }
 
-/// The end of an attempt that a fault in a step brings.
+/// How a step's fault ends the attempt.
 pub(crate) fn step_end(fault: Fault) -> Option<(ExecutionId, End)> {
     match fault {
         Fault::NoCapacity(id) => Some((id, End::NoCapacity)),

@@ -1,19 +1,19 @@
-//! How an attempt ends, told as ECS and the handlers tell it and read by the real reader.
+//! Ends of an attempt, as ECS and the handlers report them. The production code parses them.
 
 use std::sync::LazyLock;
 
 use decisions::{AgentExit, Ended, EndedContainer, EndedTask, StepError};
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// A job ran to its end on the runner.
     RanJob,
-    /// The task was taken away while a job ran.
+    /// The task was stopped during a job.
     LostInJob,
     /// The agent's watchdog ended an idle runner.
     Idle,
-    /// GitHub dropped the runner.
+    /// GitHub deleted the runner.
     LetGo,
     /// The task was stopped.
     Stopped,
@@ -21,21 +21,21 @@ pub enum End {
     Interrupted,
     /// The listener failed.
     Broke,
-    /// The parameter was gone.
+    /// The registration was missing from SSM.
     NoParameter,
-    /// The registration was gone.
+    /// GitHub rejected the registration.
     Refused,
     /// RunTask found no capacity.
     NoCapacity,
-    /// GitHub failed while `token` was at work.
+    /// GitHub failed during `token`.
     TokenFailed,
-    /// GitHub's rate limit met `token`.
+    /// `token` was rate limited by GitHub.
     RateLimited,
     /// The listener never reached GitHub.
     NoConnection,
-    /// RunTask was throttled for longer than it is repeated.
+    /// RunTask was throttled for longer than its retries.
     Throttled,
-    /// `token` found the job no longer queued.
+    /// `token` found that the job left the queue.
     NotNeeded,
 }
 
@@ -60,7 +60,7 @@ const ALL: [End; 15] = [
 static READ: LazyLock<Vec<Ended>> = LazyLock::new(|| ALL.iter().map(|end| read(*end)).collect());
 
 impl End {
-    /// What the reader of the `decisions` crate makes of it.
+    /// The outcome that the `decisions` crate reads from it.
     pub fn ended(self) -> &'static Ended {
         let at = ALL.iter().position(|end| *end == self).unwrap_or_default();
         &READ[at]

@@ -1,5 +1,5 @@
-//! What our handlers do: the decisions are those of the `decisions` crate, called here as the handlers
-//! call them; the calls to AWS and GitHub are changes of the [`World`].
+//! The handlers' effects. The decisions are those of the `decisions` crate, called as the handlers
+//! call them; calls to AWS and GitHub are changes of the [`World`].
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::world::{
     Stage, Task, World,
 };
 
-/// The deployment's defaults. Of time, only the end of a job's day in the queue is modelled.
+/// The deployment's defaults. The only modelled time is the end of a job's day in the queue.
 const BUDGET: Budget = Budget {
     faults: 5,
     queue: Duration::from_hours(24),
@@ -32,7 +32,7 @@ const IDLE: Duration = Duration::from_mins(10);
 const LONG: Duration = Duration::from_hours(1);
 
 impl Runners {
-    /// Hands an event to whom it is for.
+    /// Passes an event to its handler.
     pub(crate) fn receive(&self, world: &mut World, event: Event) {
         match event {
             Event::Queued { job, old } => self.queued(world, job, old),
@@ -44,7 +44,7 @@ impl Runners {
         }
     }
 
-    /// `verify`: a job wants a runner.
+    /// `verify`: a job is queued.
     fn queued(&self, world: &mut World, job: JobId, old: bool) {
         let latest = world.executions_of(job).next_back();
         let status = latest.map(Execution::status);
@@ -63,7 +63,7 @@ impl Runners {
         }
     }
 
-    /// `cleanup`: the job of this execution lost its runner to another job.
+    /// `cleanup`: another job took the runner of this execution's job.
     fn displaced(&self, world: &mut World, left: ExecutionId) {
         let Some(execution) = world.execution(left) else {
             return;
@@ -81,7 +81,7 @@ impl Runners {
         }
     }
 
-    /// `cleanup`, called by the state machine: an attempt is over.
+    /// `cleanup`, called by the state machine: an attempt ended.
     pub(crate) fn judge(&self, world: &mut World, id: ExecutionId, end: End) {
         let Some(execution) = world.execution(id) else {
             return;
@@ -160,11 +160,12 @@ impl Runners {
             execution.stage = stage;
             if let Verdict::Relaunch { attempt, .. } = verdict {
                 execution.attempt = attempt;
-                // Where it is launched matters to nothing here.
+                // The capacity provider does not matter to the model.
                 execution.attempt.capacity_step = 0;
                 execution.attempt.subnet_step = 0;
                 execution.attempt.refusals = 0;
-                // How long the pause is neither, and from three on nothing else depends on it.
+                // Nor does the length of the pause, and from three on nothing else depends on this
+                // counter.
                 execution.attempt.unpicked = execution.attempt.unpicked.min(3);
             }
         }
@@ -198,7 +199,7 @@ impl Runners {
         }
     }
 
-    /// GitHub's answer about a job; none where it gives none that is worth anything.
+    /// GitHub's answer about a job; `None` if it is unusable.
     pub(crate) fn ask(&self, world: &World, id: JobId) -> Option<JobStatus> {
         let Some(outage) = world.job(id).outage else {
             return Some(world.status(id));
@@ -211,13 +212,13 @@ impl Runners {
         absent.then_some(JobStatus::Absent)
     }
 
-    /// Whether a closed execution is begun again, by the event of its end or by `sweep`.
+    /// Whether a closed execution is restarted, by the event of its end or by `sweep`.
     pub(crate) fn begins_again(&self, world: &World, execution: &Execution) -> bool {
         self.ask(world, execution.id.job) == Some(JobStatus::Queued)
             && self.would_begin_again(world, execution)
     }
 
-    /// The same, once GitHub shows the job.
+    /// The same, provided that GitHub shows the job.
     pub(crate) fn would_begin_again(&self, world: &World, execution: &Execution) -> bool {
         let failure = execution.failure();
         let failures = if self.without(Mutation::CountsEveryExecution) {
@@ -237,7 +238,7 @@ impl Runners {
             && !self.without(Mutation::NoRestart)
     }
 
-    /// Removes what a runner left, at SSM and at GitHub.
+    /// Deletes a runner's registration in SSM and the runner at GitHub.
     fn remove(&self, world: &mut World, id: RunnerId) {
         let needed = world
             .execution(id.execution)
@@ -250,7 +251,7 @@ impl Runners {
         }
     }
 
-    /// Delete before stop: deletes a runner at GitHub, and stops its task where that allows it.
+    /// Delete before stop: deletes a runner at GitHub, and stops its task only if that allows it.
     pub(crate) fn delete(&self, world: &mut World, id: RunnerId) {
         let Some(runner) = world.runner_mut(id) else {
             return;
@@ -269,7 +270,6 @@ impl Runners {
         }
     }
 
-    /// Stops a runner's task.
     pub(crate) fn stop(&self, world: &mut World, id: RunnerId) {
         let Some(runner) = world.runner(id).copied() else {
             return;
@@ -286,7 +286,7 @@ impl Runners {
         self.end_task(world, id, end);
     }
 
-    /// How many executions of a job have failed or timed out.
+    /// Number of a job's executions that failed or timed out.
     fn failures(&self, world: &World, job: JobId) -> u32 {
         let failed = |execution: &&Execution| {
             counts_as_failure(execution.status(), execution.failure())
@@ -296,7 +296,7 @@ impl Runners {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// What `sweep` does about a task whose runner GitHub, asked by its name so often, did not know.
+    /// What `sweep` does about a task whose runner GitHub did not find by its name `unknown` times.
     pub(crate) fn on_absent(&self, world: &World, runner: &Runner, unknown: u32) -> OnAbsent {
         let id = runner.id.execution;
         if runner.task != Task::Up {
@@ -320,7 +320,7 @@ impl Runners {
         }
     }
 
-    /// Whether `sweep` finds that a job waits of which no webhook told, long after it was queued.
+    /// Whether `sweep` finds that a job without a webhook has waited for long.
     pub(crate) fn finds(&self, world: &World, id: JobId) -> bool {
         let told = world.events.iter().chain(&world.lost).any(|event| {
             matches!(event, Event::Queued { job, .. } | Event::QueuedAgain { job } if *job == id)
@@ -341,7 +341,7 @@ impl Runners {
         }
     }
 
-    /// `sweep`: has an execution work for a job that no webhook told of.
+    /// `sweep`: starts an execution for a job without a webhook.
     pub(crate) fn begin(world: &mut World, id: JobId) {
         let latest = world.executions_of(id).next_back();
         let latest = latest.map(|latest| (latest.id, latest.stage));
@@ -353,7 +353,7 @@ impl Runners {
         }
     }
 
-    /// Whether `sweep` asks GitHub about this execution's job, and what it does then.
+    /// Whether `sweep` asks GitHub about this execution's job, and what it then does.
     pub(crate) fn attends(&self, world: &World, execution: &Execution) -> Attend {
         match self.ask(world, execution.id.job) {
             Some(job) => self.would_attend(world, execution, &job),
@@ -361,7 +361,7 @@ impl Runners {
         }
     }
 
-    /// The same, once GitHub has said where the job stands.
+    /// The same, provided that GitHub returned the job's status.
     pub(crate) fn would_attend(
         &self,
         world: &World,
@@ -407,8 +407,9 @@ impl Runners {
         )
     }
 
-    /// `cleanup`: a job was queued again while an execution of it was at work. It looks until that has
-    /// asked GitHub again or is closed; an action that would only look again is not taken.
+    /// `cleanup`: a job was queued again while an execution of it ran. The handler looks again
+    /// until that execution is certain to ask GitHub again or is closed; the model has no action
+    /// that only looks again.
     fn queued_again(&self, world: &mut World, job: JobId) {
         let latest = world.executions_of(job).next_back().map(|latest| latest.id);
         if let (OnQueuedAgain::Follow, Some(latest)) = (self.on_again(world, job), latest) {
@@ -422,7 +423,7 @@ fn count(world: &World, job: JobId) -> u32 {
     u32::try_from(world.executions_of(job).count()).unwrap_or(u32::MAX)
 }
 
-/// A runner has had a job, and an execution ended that tells so.
+/// A runner has had a job, and a closed execution records it.
 fn picked_up(world: &mut World) {
     for execution in &mut world.executions {
         execution.picked_up_since |=
@@ -435,13 +436,13 @@ fn picked_up(world: &mut World) {
     }
 }
 
-/// Whether `sweep` retires the runner, if it has been as it is for long enough.
+/// Whether `sweep` retires the runner once it has been in this state for long enough.
 pub(crate) fn may_retire(world: &World, runner: &Runner) -> bool {
     let runs = world
         .execution(runner.id.execution)
         .is_some_and(Execution::runs);
-    // What `sweep` takes for its age: a registration nobody took dates it; without one, it may be
-    // between two steps of its execution.
+    // The age that `sweep` assumes: the registration's if no agent took it. Without one, the
+    // execution may be between two steps.
     let age = match (runner.task, runner.parameter) {
         (Task::None, false) if runs => Duration::ZERO,
         _ => LONG,
@@ -459,7 +460,7 @@ fn seen(runner: &Runner, age: Duration, cancelled: bool) -> RunnerSeen {
     }
 }
 
-/// Looks at a runner, and decides to delete it. GitHub may give it a job before that is done.
+/// Decides to delete a runner. GitHub may assign it a job before the deletion.
 pub(crate) fn mark(world: &mut World, id: RunnerId, age: Duration, cancelled: bool) {
     if let Some(runner) = world.runner_mut(id)
         && runner.registered != Registered::No
@@ -469,7 +470,7 @@ pub(crate) fn mark(world: &mut World, id: RunnerId, age: Duration, cancelled: bo
     }
 }
 
-/// Closes an execution, and has its end told.
+/// Closes an execution and sends the event of its end.
 pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
     if let Some(execution) = world.execution_mut(id) {
         execution.stage = Stage::Closed(how);
@@ -481,7 +482,7 @@ pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
     match how {
         Close::Aborted => job.excuse = Some(Excuse::Aborted),
         Close::Failed(reason) => {
-            // Nobody may give up for want of time while there is some.
+            // An execution must not give up because of time before its time is over.
             let for_time = matches!(reason, GiveUp::QueueLimit | GiveUp::NeverPickedUp);
             let early = for_time && !job.day_over;
             match restart(Status::Failed, Some(Failure::Named(reason)), 1) {
@@ -494,7 +495,7 @@ pub(crate) fn close(world: &mut World, id: ExecutionId, how: Close) {
     }
 }
 
-/// The execution whose runner has or had the job, where that is another job's.
+/// The execution whose runner has or had the job, if it is another job's.
 fn thief(world: &World, job: JobId) -> Option<ExecutionId> {
     match world.job(job).state {
         AtGitHub::Taken(runner) if runner.execution.job != job => Some(runner.execution),
@@ -523,7 +524,8 @@ fn cancelled(world: &mut World, job: JobId) {
         match on_cancel(Some(state)) {
             OnCancel::Stop => close(world, id, Close::Ended),
             OnCancel::RetireRunner => mark(world, runner, Duration::ZERO, true),
-            // Looked at again for some seconds, then left to `sweep`: here at once.
+            // The handler looks again for some seconds and then leaves it to `sweep`; the model
+            // does so at once.
             OnCancel::LookAgain | OnCancel::Leave => {}
         }
     }

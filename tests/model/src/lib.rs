@@ -1,4 +1,4 @@
-//! All interleavings of small worlds of jobs and runners.
+//! Explores all interleavings of small worlds of jobs and runners.
 
 pub mod actions;
 pub mod ends;
@@ -15,33 +15,32 @@ pub use actions::{Action, Fault, FaultKind};
 pub use mutations::Mutation;
 pub use world::World;
 
-/// How large a world is, and what happens in it.
+/// The size of a world and the events that happen in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
-    /// Its name.
     pub name: &'static str,
-    /// For each job, the set of its labels, as bits.
+    /// Each job's set of labels, as bits.
     pub labels: &'static [u8],
-    /// How many of the jobs, from the last, appear only later.
+    /// How many of the jobs, counted from the last, appear later.
     pub later: usize,
-    /// How much goes wrong.
+    /// Maximum number of faults.
     pub faults: u8,
-    /// What of.
+    /// Kinds of these faults.
     pub kinds: &'static [FaultKind],
-    /// How many jobs are cancelled.
+    /// Maximum number of cancelled jobs.
     pub cancels: u8,
-    /// How many approvals become due.
+    /// Maximum number of approvals.
     pub holds: u8,
-    /// How many jobs' days in the queue come to their end.
+    /// Maximum number of jobs whose day in the queue ends.
     pub days: u8,
-    /// Whether `sweep` looks for jobs that no webhook told of.
+    /// Whether `sweep` looks for jobs without a webhook.
     pub reconciles: bool,
     /// Whether it is explored with reductions.
     pub reduced: bool,
 }
 
 impl Scope {
-    /// Whether a runner made for one job may be given another.
+    /// Whether a runner made for one job may be assigned another.
     pub fn fits(&self, runner_of: world::JobId, job: world::JobId) -> bool {
         let labels = |id: world::JobId| self.labels[usize::from(id.0)];
         labels(job) & !labels(runner_of) == 0
@@ -51,9 +50,8 @@ impl Scope {
 /// The model.
 #[derive(Clone, Copy, Debug)]
 pub struct Runners {
-    /// The world.
     pub scope: Scope,
-    /// The rule that is left out.
+    /// The rule that the model omits.
     pub mutation: Option<Mutation>,
 }
 

@@ -1,55 +1,57 @@
-//! Rules taken out, one at a time.
+//! Mutations: the model without one of its rules.
 
-/// A rule that the model leaves out. What is left is what the rule is for: the check must fail.
+/// A rule that the model omits, so that the check must fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mutation {
-    /// Rule 1: an execution ends when its runner has ended, without asking GitHub.
+    /// Rule 1: an execution ends with its runner, without asking GitHub.
     EndsWithoutAsking,
-    /// Rule 2a: nobody checks on a job whose runner was given another.
+    /// Rule 2a: a job whose runner was assigned another is not checked.
     NoDisplacedCheck,
-    /// Rule 2b: an execution that failed for a passing reason stays failed.
+    /// Rule 2b: an execution that failed for a transient reason is not restarted.
     NoRestart,
-    /// Rule 2b: a displaced job is checked though a person aborted its execution.
+    /// Rule 2b: a displaced job is checked although an operator aborted its execution.
     ChecksTheAborted,
-    /// Rule 2b: the bound on restarts counts checks of a displaced job as well.
+    /// Rule 2b: the restart limit also counts checks of a displaced job.
     CountsEveryExecution,
-    /// Rule 2b: `sweep` trusts that every failed execution's event was heard.
+    /// Rule 2b: `sweep` assumes that no failed execution's event was lost.
     TrustsTheEvents,
-    /// Rule 2c: `sweep` asks GitHub about no job.
+    /// Rule 2c: `sweep` does not ask GitHub about any job.
     NoSweepOfWaiting,
-    /// Rule 3: a task is stopped whatever GitHub answered to the deletion of its runner.
+    /// Rule 3: a task is stopped whatever GitHub answered to its runner's deletion.
     StopsWhateverTheAnswer,
-    /// Rule 3: a runner missing from a listing counts as let go.
+    /// Rule 3: a runner missing from a list counts as deleted.
     TrustsTheListing,
     /// Rule 7: a `queued` event that meets a closed execution starts nothing.
     ClosedStaysClosed,
-    /// Rule 7: a `queued` event that meets a running execution is left to that, though it may have
-    /// asked GitHub before.
+    /// Rule 7: a `queued` event during a running execution is left to that execution, which may
+    /// have asked GitHub before.
     TrustsWhatRuns,
-    /// Rule 2: `sweep` does not look for jobs that no webhook told of.
+    /// Rule 2: `sweep` does not look for jobs without a webhook.
     NoReconciling,
-    /// Rule 2: `sweep` starts a job that no webhook told of though a person aborted it.
+    /// Rule 2: `sweep` starts an execution for a job without a webhook although an operator aborted
+    /// it.
     ReconcilesTheAborted,
-    /// Rule 2b: an outage that ends an execution spends one of its job's restarts.
+    /// Rule 2b: an execution that ended because of an outage counts toward the restart limit.
     CountsOutages,
-    /// Rule 2b: what nobody picked up stays failed though runners have had jobs since.
+    /// Rule 2b: a job that no runner picked up is not restarted although runners have had jobs
+    /// since.
     NeverPickedUpForGood,
-    /// Rule 3: one answer that a runner is unknown is enough.
+    /// Rule 3: a single answer that a runner is unknown counts.
     TrustsOneAnswer,
-    /// Rule 5: a listener that GitHub does not know, and whose agent does nothing, is left.
+    /// Rule 5: a listener that GitHub does not know, and whose agent hangs, is left.
     LeavesGhosts,
     /// Rule 5: a task that hangs after its job is left.
     LeavesTheHung,
-    /// Rule 7: an execution that counts an earlier stay in the queue is left to serve the present one.
+    /// Rule 7: an execution that counts an earlier stay in the queue also serves the present one.
     IgnoresANewStay,
-    /// Rule 14: a job is gone when GitHub answers 404 for it.
+    /// Rule 14: a 404 means that the job is gone.
     Trusts404,
-    /// Rule 14: a job is gone when that answer repeats, though its run is shown.
+    /// Rule 14: a repeated 404 means that the job is gone, although its run is shown.
     TrustsARepeated404,
-    /// Rule 15: what passes is bounded by count.
+    /// Rule 15: transient causes are bounded by count.
     CountsWhatPasses,
-    /// Rule 15: what passes is not bounded.
+    /// Rule 15: transient causes are unbounded.
     OutlivesTheDay,
-    /// Rule 11: the event of a task's end cleans up after its execution, not after its runner.
+    /// Rule 11: the event of a task's end cleans up after its execution instead of its runner.
     CleansByExecution,
 }

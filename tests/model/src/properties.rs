@@ -1,14 +1,14 @@
-//! What holds in every state.
+//! Properties of all states.
 
 use stateright::Property;
 
 use crate::Runners;
 use crate::world::{AtGitHub, Close, Event, Excuse, JobId, Registered, Stage, Task, World};
 
-/// More executions than this, no small world can need.
+/// No small world needs more executions than this.
 const EXECUTIONS: usize = 8;
 
-/// The properties, each named by what it promises.
+/// The properties, each named after what it guarantees.
 pub fn properties() -> Vec<Property<Runners>> {
     vec![
         Property::always(
@@ -83,14 +83,14 @@ impl Runners {
     }
 }
 
-/// Whether somebody has to work for the job.
+/// Whether the job needs an owner.
 fn waits(world: &World, id: JobId) -> bool {
     let job = world.job(id);
     job.state == AtGitHub::Queued && job.excuse.is_none()
 }
 
-/// Whether somebody works for the job: it has an execution that will ask GitHub before it ends, a
-/// runner coming, or a check that is due.
+/// Whether the job has an owner: an execution that will ask GitHub before it ends, a runner that
+/// will get it, or a pending check.
 fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
     if !waits(world, id) {
         return true;
@@ -109,12 +109,12 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
         world
             .executions_of(id)
             .any(|execution| match execution.stage {
-                // The closing of one that failed is followed by another execution.
+                // A failed execution is followed by another one.
                 Stage::Starting
                 | Stage::Waiting
                 | Stage::CleaningUp(_)
                 | Stage::Closing(Close::Failed(_) | Close::TimedOut) => true,
-                // Unless another job has its runner; then the next sweep finds out.
+                // If another job has its runner, the next sweep starts a check.
                 Stage::Running => {
                     world
                         .runner(execution.runner())
@@ -130,7 +130,7 @@ fn is_attended(model: &Runners, world: &World, id: JobId) -> bool {
     by_event || by_execution() || by_runner() || model.finds(world, id)
 }
 
-/// Whether nothing of ours is left.
+/// Whether nothing of this deployment is left.
 fn is_clean(world: &World) -> bool {
     world.runners.iter().all(|runner| {
         runner.task == Task::None

@@ -1,13 +1,13 @@
-//! Fewer states, the same findings.
+//! State reductions that keep all findings.
 //!
 //! Two reductions make worlds of three jobs explorable. They are off in the smaller worlds, which
 //! cover the same behaviour in full.
 //!
-//! - **Steps that nobody can see** are taken at once. Each is the only thing that can happen to what
-//!   it changes, and whatever else happens before or after it comes to the same: the conditions are
-//!   beside each. (A singleton persistent set, in the words of partial-order reduction.)
-//! - **Jobs with the same labels** are interchangeable, so of all states that differ only in which of
-//!   them is which, one stands for all.
+//! - **Unobservable steps** are taken at once. Each is the only action that changes its part of the
+//!   world, and the order of it and all other actions does not matter; the conditions are stated
+//!   beside each. (In the terms of partial-order reduction, a singleton persistent set.)
+//! - **Jobs with the same labels** are interchangeable (symmetry), so one representative stands for
+//!   all states that differ only in which of them is which.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -18,7 +18,7 @@ use crate::world::{
 };
 
 impl Runners {
-    /// Takes every step that nobody can see.
+    /// Takes all unobservable steps.
     pub(crate) fn take_unseen_steps(&self, world: &mut World) {
         while let Some(action) = self.unseen_step(world) {
             self.step(world, action);
@@ -39,8 +39,8 @@ impl Runners {
         })
     }
 
-    /// The first `queued` of a job starts an execution whenever it arrives: that its runner comes late
-    /// is covered by its late start.
+    /// The first `queued` of a job starts an execution whenever it arrives: a late arrival is
+    /// equivalent to a late start of its runner.
     fn arrives_unseen(&self, world: &World, event: Event) -> bool {
         matches!(event, Event::Queued { job, old: false }
             if world.executions_of(job).next().is_none() && self.is_safe_from(world, &[FaultKind::Webhooks]))
@@ -57,11 +57,11 @@ impl Runners {
             FaultKind::Transient,
         ];
         let unseen = match execution.stage {
-            // The task begins to boot; nobody looks at it before it has.
+            // The task starts booting; nothing observes it before it has booted.
             Stage::Starting => {
                 !asks && !may_be_cancelled(world, id.job) && self.is_safe_from(world, &in_steps)
             }
-            // GitHub's answer stays the same, and so does the verdict.
+            // GitHub's answer cannot change, so the decision cannot either.
             Stage::CleaningUp(_) => {
                 let decided = match world.job(id.job).state {
                     AtGitHub::Taken(runner) => runner.execution.job == id.job,
@@ -75,7 +75,7 @@ impl Runners {
                     && left.is_none_or(|runner| runner.busy.is_none())
                     && self.is_safe_from(world, &in_steps)
             }
-            // Nobody asks any more whether it runs.
+            // Nothing observes any more whether it is running.
             Stage::Closing(Close::Well) => {
                 let settled = !matches!(
                     world.job(id.job).state,
@@ -97,18 +97,19 @@ impl Runners {
         unseen.then_some(action)
     }
 
-    /// Whether no fault of these kinds can come any more.
+    /// Whether no more faults of these kinds can happen.
     fn is_safe_from(&self, world: &World, kinds: &[FaultKind]) -> bool {
         world.left.faults == 0 || !kinds.iter().any(|kind| self.meets(*kind))
     }
 
-    /// The state that stands for all that differ only in which of several like jobs is which.
+    /// The representative of all states that differ only in which of several equivalent jobs is
+    /// which.
     pub(crate) fn representative(&self, world: World) -> World {
         let ids: Vec<JobId> = world.job_ids().collect();
         let labels = |job: &JobId| self.scope.labels[usize::from(job.0)];
         let mut order = ids.clone();
         for &place in &ids {
-            // The members of each set of like jobs, sorted into its places.
+            // The members of each set of equivalent jobs, sorted into its places.
             let like: Vec<_> = ids
                 .iter()
                 .filter(|id| labels(id) == labels(&place))
@@ -133,8 +134,8 @@ fn may_be_cancelled(world: &World, job: JobId) -> bool {
     told || world.left.cancels > 0
 }
 
-/// Once all jobs are over and nothing can go wrong, what is left of one execution ends without
-/// regard to the others: one after the other will do.
+/// Once all jobs are over and no fault is left, the remains of each execution end independently, so
+/// one order is enough: one execution after the other.
 pub(crate) fn keep_one_subject(world: &World, actions: &mut Vec<Action>) {
     let over = |job: &crate::world::Job| matches!(job.state, AtGitHub::Over { .. });
     if world.left.faults > 0 || !world.jobs.iter().all(over) {
@@ -145,7 +146,7 @@ pub(crate) fn keep_one_subject(world: &World, actions: &mut Vec<Action>) {
     }
 }
 
-/// The execution that an action is about.
+/// The execution that an action belongs to.
 fn subject(action: Action) -> Option<ExecutionId> {
     match action {
         Action::Arrives(event) | Action::Redelivers(event) => match event {
@@ -184,7 +185,7 @@ fn subject(action: Action) -> Option<ExecutionId> {
     }
 }
 
-/// Whether a `queued` event of the job may yet arrive.
+/// Whether a `queued` event of the job may still arrive.
 fn may_be_queued(world: &World, id: JobId) -> bool {
     let told = world.events.iter().chain(&world.lost).any(|event| {
         matches!(event, Event::Queued { job, .. } | Event::QueuedAgain { job } if *job == id)
@@ -192,7 +193,7 @@ fn may_be_queued(world: &World, id: JobId) -> bool {
     told || world.left.holds > 0
 }
 
-/// What a job's part of the world looks like, whatever the jobs are called.
+/// A hash of a job's part of the world, independent of the jobs' numbers.
 fn key(world: &World, id: JobId) -> u64 {
     let relation = |job: JobId| job == id;
     let runner = |runner: RunnerId| {
@@ -257,7 +258,7 @@ fn key(world: &World, id: JobId) -> u64 {
     hasher.finish()
 }
 
-/// The same world, with its jobs called by their places in `order`.
+/// The same world, with its jobs renumbered by their places in `order`.
 fn rename(mut world: World, order: &[JobId]) -> World {
     let mut names = vec![JobId(0); order.len()];
     for (new, old) in (0..).zip(order) {

@@ -1,4 +1,4 @@
-//! What each step does to the world.
+//! The effect of each action on the world.
 
 use crate::Runners;
 use crate::actions::{Action, Fault, step_end};
@@ -157,7 +157,7 @@ impl Runners {
             }
             Fault::Hides(job, outage) => world.job_mut(job).outage = Some(outage),
             Fault::SkippedInList(id) => {
-                // `sweep` asks GitHub twice for this very runner before it stops a task without a
+                // `sweep` looks this runner up by name, twice, before it stops a task without a
                 // deletion.
                 let trusts = [Mutation::TrustsTheListing, Mutation::TrustsOneAnswer];
                 let unknown = 1 + u32::from(trusts.iter().any(|rule| self.without(*rule)));
@@ -214,7 +214,7 @@ impl Runners {
         }
     }
 
-    /// A runner's task ends. Its machine sees that, and so does `cleanup`.
+    /// Ends a runner's task, which its execution and `cleanup` observe.
     pub(crate) fn end_task(&self, world: &mut World, id: RunnerId, end: End) {
         let Some(runner) = world.runner_mut(id) else {
             return;
@@ -258,7 +258,7 @@ impl Runners {
     fn finish(&self, world: &mut World, id: RunnerId) {
         job_over(world, id);
         if let Some(runner) = world.runner_mut(id) {
-            // Such a runner runs one job, and GitHub forgets it then.
+            // A just-in-time runner runs one job, and GitHub then deletes it.
             runner.registered = Registered::No;
         }
         self.end_task(world, id, End::RanJob);
@@ -268,7 +268,7 @@ impl Runners {
 fn queue(world: &mut World, job: JobId, old: bool) {
     let at_github = world.job_mut(job);
     at_github.state = AtGitHub::Queued;
-    // A new stay in the queue: who gave up did so in the one before.
+    // A new stay in the queue: earlier executions gave up in the last one.
     at_github.day_over = false;
     if at_github.excuse != Some(crate::world::Excuse::Aborted) {
         at_github.excuse = None;
@@ -281,7 +281,7 @@ fn assign(world: &mut World, job: JobId, id: RunnerId) {
     if let Some(runner) = world.runner_mut(id) {
         runner.busy = Some(job);
     }
-    // That its own runner has it changes nothing for anybody.
+    // If its own runner has it, no handler has anything to do.
     if id.execution.job != job {
         world.send(Event::TakenBy { job, runner: id });
     }
@@ -323,7 +323,7 @@ impl Runners {
     }
 }
 
-/// `token` registers the runner of the present attempt.
+/// `token` registers the runner of the current attempt.
 fn register(world: &mut World, id: ExecutionId, task: Task) -> RunnerId {
     let runner = world.execution(id).map(crate::world::Execution::runner);
     let runner = runner.unwrap_or(RunnerId {

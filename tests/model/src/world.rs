@@ -1,5 +1,5 @@
-//! What there is: jobs at GitHub, executions in Step Functions, runners in all their parts, and what
-//! is on its way from one to the other.
+//! The world: jobs at GitHub, executions in Step Functions, runners with all their parts, and
+//! events in flight.
 
 use std::fmt;
 
@@ -7,25 +7,23 @@ use decisions::{Attempt, Failure, GiveUp, JobStatus, Look, NotFound, Status};
 
 use crate::ends::End;
 
-/// A job, by its number; shown as a letter.
+/// A job's number, shown as a letter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u8);
 
-/// An execution: of which job, and which one, from 1.
+/// An execution: a job's, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExecutionId {
-    /// The job it serves.
     pub job: JobId,
-    /// Which execution of that job.
+    /// Its number among the job's executions.
     pub restart: u8,
 }
 
-/// A runner: of which execution, and which attempt of it, from 1.
+/// A runner: an execution's attempt, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunnerId {
-    /// The execution that planned it.
     pub execution: ExecutionId,
-    /// Which attempt.
+    /// Number of the attempt.
     pub attempt: u8,
 }
 
@@ -59,7 +57,7 @@ impl ExecutionId {
         Self { job, restart: 1 }
     }
 
-    /// The execution that follows this one.
+    /// The next execution of the same job.
     #[must_use]
     pub const fn next(self) -> Self {
         Self {
@@ -69,50 +67,49 @@ impl ExecutionId {
     }
 }
 
-/// Where a job stands at GitHub.
+/// A job's status at GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AtGitHub {
     /// It does not exist yet.
     Unborn,
-    /// It wants a runner.
+    /// It waits for a runner.
     Queued,
     /// An approval holds it back.
     HeldBack,
-    /// A runner has it.
+    /// A runner has been assigned it.
     Taken(RunnerId),
-    /// It is over. A runner of another job's execution may have had it.
+    /// It has ended.
     Over {
-        /// That execution; none where its own runner had it or nobody.
+        /// The execution of another job whose runner ran it, if any.
         thief: Option<ExecutionId>,
     },
 }
 
-/// Why nobody has to work for a job though it is queued.
+/// Why a queued job needs no owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Excuse {
-    /// A person aborted its execution.
+    /// An operator aborted its execution.
     Aborted,
-    /// An execution of it gave up with a name for the reason.
+    /// An execution of it gave up for a permanent reason.
     GaveUp,
-    /// Nobody picked it up for its day in the queue, and no runner has had a job since.
+    /// It was not picked up for its day in the queue, and no runner has had a job since.
     NeverPickedUp,
 }
 
-/// What GitHub answers 404 for though it is there.
+/// What GitHub hides with a 404 during an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outage {
-    /// The jobs alone.
+    /// Only jobs.
     Jobs,
     /// Jobs and runs.
     JobsAndRuns,
-    /// The job and its run, for a moment.
+    /// The job and its run, briefly.
     Moment,
     /// The whole repository.
     Repository,
 }
 
 impl Outage {
-    /// Every one.
     pub const ALL: [Self; 4] = [
         Self::Jobs,
         Self::JobsAndRuns,
@@ -120,7 +117,7 @@ impl Outage {
         Self::Repository,
     ];
 
-    /// What is seen of a job then.
+    /// What is known about a job during the outage.
     pub fn seen(self) -> NotFound {
         let repository = match self {
             Self::Repository => Look::Hidden,
@@ -146,43 +143,42 @@ impl Outage {
 /// A job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
-    /// Where it stands.
     pub state: AtGitHub,
-    /// Why nobody has to work for it.
+    /// Why it needs no owner.
     pub excuse: Option<Excuse>,
-    /// GitHub answers 404 for it.
+    /// The outage that hides it.
     pub outage: Option<Outage>,
-    /// Its day in the queue, this stay of it, is over.
+    /// Its day in the queue is over, in this stay.
     pub day_over: bool,
 }
 
-/// How an execution ended.
+/// How an execution was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Close {
-    /// Well.
+    /// It succeeded.
     Well,
-    /// For this reason.
+    /// It failed.
     Failed(GiveUp),
-    /// By the machine's time-out.
+    /// It exceeded the state machine's timeout.
     TimedOut,
-    /// By us, because its job needs it no longer.
+    /// This system stopped it, because its job no longer needs it.
     Ended,
-    /// By a person.
+    /// An operator aborted it.
     Aborted,
 }
 
-/// Where an execution stands in the state machine.
+/// An execution's position in the state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// `Match`, `Launch` or `Token`.
     Starting,
-    /// `Runner`: its task is on its way or runs.
+    /// `Runner`: its task is being started or runs.
     Running,
-    /// `Cleanup`, which has not asked GitHub yet.
+    /// `Cleanup`, before it asks GitHub.
     CleaningUp(End),
     /// `Wait`.
     Waiting,
-    /// `Cleanup` has judged; the machine has not closed the execution yet.
+    /// `Cleanup` has decided; the state machine has not closed the execution yet.
     Closing(Close),
     /// Closed.
     Closed(Close),
@@ -191,22 +187,20 @@ pub enum Stage {
 /// An execution.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Execution {
-    /// Which.
     pub id: ExecutionId,
-    /// Where it stands.
     pub stage: Stage,
-    /// The attempt that it makes, or makes next.
+    /// The current attempt, or the next one.
     pub attempt: Attempt,
-    /// Its order says to ask GitHub first.
+    /// Its order requires asking GitHub first.
     pub recheck: bool,
-    /// The stay in the queue that its order tells of has lasted for a day.
+    /// The stay in the queue that its order belongs to has lasted for a day.
     pub day_over: bool,
     /// A runner has had a job since it was closed.
     pub picked_up_since: bool,
 }
 
 impl Execution {
-    /// Step Functions' word for it.
+    /// Step Functions' status.
     pub fn status(&self) -> Status {
         match self.stage {
             Stage::Closed(Close::Well) => Status::Succeeded,
@@ -217,7 +211,7 @@ impl Execution {
         }
     }
 
-    /// What its error tells, where it failed.
+    /// The error that it failed with.
     pub fn failure(&self) -> Option<Failure> {
         match self.stage {
             Stage::Closed(Close::Failed(reason)) => Some(Failure::Named(reason)),
@@ -225,12 +219,12 @@ impl Execution {
         }
     }
 
-    /// Whether Step Functions calls it running.
+    /// Whether Step Functions considers it running.
     pub fn runs(&self) -> bool {
         self.status() == Status::Running
     }
 
-    /// The runner of its present attempt.
+    /// The runner of its current attempt.
     pub fn runner(&self) -> RunnerId {
         RunnerId {
             execution: self.id,
@@ -242,18 +236,18 @@ impl Execution {
 /// A runner's registration at GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Registered {
-    /// There is none.
+    /// Not registered.
     No,
-    /// There is one, and no listener is connected.
+    /// Registered, without a connected listener.
     Offline,
-    /// Its listener is connected.
+    /// Registered, with a connected listener.
     Online,
 }
 
 /// A runner's task in ECS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// There is none: not yet, or no longer.
+    /// No task: not yet, or no longer.
     None,
     /// It is being prepared.
     Booting,
@@ -261,35 +255,32 @@ pub enum Task {
     Up,
 }
 
-/// A runner in all its parts. It is forgotten once none is left.
+/// A runner with all its parts. It is removed once none is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a part of its own, and any of them can be there without the others"
 )]
 pub struct Runner {
-    /// Which.
     pub id: RunnerId,
-    /// `token` still works on its registration though its execution was aborted.
+    /// `token` is still running although its execution was aborted.
     pub landing: bool,
-    /// Its registration lies in SSM.
+    /// Its registration is in SSM.
     pub parameter: bool,
-    /// Its registration at GitHub.
     pub registered: Registered,
-    /// The job that GitHub gave it.
+    /// The job that GitHub assigned to it.
     pub busy: Option<JobId>,
-    /// Its task.
     pub task: Task,
-    /// Somebody looked at it and decided to delete it; GitHub has not been told yet.
+    /// A handler has decided to delete it, but has not called GitHub yet.
     pub marked: bool,
     /// The event of its task's end will be late.
     pub late: bool,
-    /// Its agent and its listener do nothing any more.
+    /// Its agent and its listener hang.
     pub hangs: bool,
 }
 
 impl Runner {
-    /// Whether it listens and has no job.
+    /// Whether it listens without a job.
     pub fn is_idle(&self) -> bool {
         self.registered == Registered::Online && self.busy.is_none()
     }
@@ -302,33 +293,21 @@ impl Runner {
     }
 }
 
-/// What is on its way to one of our handlers.
+/// An event in flight to one of the handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
-    /// GitHub's `queued`. `old` where the job was made more than a minute before.
+    /// GitHub's `queued`.
     Queued {
-        /// The job.
         job: JobId,
-        /// Whether the event is older than a minute.
+        /// Whether it is older than a minute.
         old: bool,
     },
-    /// GitHub's `in_progress` that names a runner of another job's execution.
-    TakenBy {
-        /// The job.
-        job: JobId,
-        /// The runner.
-        runner: RunnerId,
-    },
-    /// GitHub's `completed` of a job that no runner had.
-    Cancelled {
-        /// The job.
-        job: JobId,
-    },
-    /// `verify` met a running execution with a `queued` event.
-    QueuedAgain {
-        /// The job.
-        job: JobId,
-    },
+    /// GitHub's `in_progress` with a runner of another job's execution.
+    TakenBy { job: JobId, runner: RunnerId },
+    /// GitHub's `completed` of a job that no runner took.
+    Cancelled { job: JobId },
+    /// `verify` received `queued` while an execution was running.
+    QueuedAgain { job: JobId },
     /// ECS: the runner's task stopped.
     TaskStopped(RunnerId),
     /// Step Functions: the execution was aborted, failed or timed out.
@@ -345,66 +324,62 @@ impl Event {
     }
 }
 
-/// What must never happen, and has.
+/// Violations that have happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(clippy::struct_excessive_bools)] // Five facts, each on its own.
 pub struct Wrongs {
-    /// We stopped a runner that ran a job.
+    /// This system stopped a runner during a job.
     pub busy_stopped: bool,
-    /// We stopped a task whose runner GitHub had not let go.
+    /// This system stopped a task before GitHub deleted its runner.
     pub stopped_first: bool,
-    /// An event's cleaning took a registration that a living execution's runner needs.
+    /// The cleanup after an event deleted a registration that a running execution's runner needs.
     pub needed_taken: bool,
-    /// We began a job again that a person had aborted.
+    /// This system restarted a job that an operator had aborted.
     pub abort_defied: bool,
-    /// An execution went on though its job's day in the queue was over.
+    /// An execution continued after its job's day in the queue.
     pub day_outlived: bool,
 }
 
-/// How much may yet go wrong, and what people may yet do.
+/// How many faults and user actions may still happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Left {
-    /// Faults.
     pub faults: u8,
-    /// Jobs that somebody cancels.
+    /// Jobs that a user cancels.
     pub cancels: u8,
     /// Jobs that are held back for an approval.
     pub holds: u8,
-    /// Jobs whose day in the queue comes to its end.
+    /// Jobs whose day in the queue ends.
     pub days: u8,
 }
 
 /// A state of the world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    /// The jobs, by their numbers.
+    /// The jobs, ordered by number.
     pub jobs: Vec<Job>,
-    /// The executions, in order.
+    /// The executions, sorted.
     pub executions: Vec<Execution>,
-    /// The runners of which something is left, in order.
+    /// The runners that have parts left, sorted.
     pub runners: Vec<Runner>,
-    /// What is on its way, in order, with repeats.
+    /// The events in flight, sorted, with duplicates.
     pub events: Vec<Event>,
-    /// Webhooks that failed and that the App may have redelivered.
+    /// Failed webhooks that the App may have redelivered.
     pub lost: Vec<Event>,
-    /// What may yet happen.
+    /// What may still happen.
     pub left: Left,
-    /// What must not have happened.
+    /// Violations.
     pub wrongs: Wrongs,
 }
 
 impl World {
-    /// A job.
     pub fn job(&self, id: JobId) -> &Job {
         &self.jobs[usize::from(id.0)]
     }
 
-    /// A job, to be changed.
     pub fn job_mut(&mut self, id: JobId) -> &mut Job {
         &mut self.jobs[usize::from(id.0)]
     }
 
-    /// All jobs' ids.
     pub fn job_ids(&self) -> impl Iterator<Item = JobId> + use<> {
         (0..u8::try_from(self.jobs.len()).unwrap_or(u8::MAX)).map(JobId)
     }
@@ -420,12 +395,10 @@ impl World {
         }
     }
 
-    /// An execution, if there is one.
     pub fn execution(&self, id: ExecutionId) -> Option<&Execution> {
         self.executions.iter().find(|e| e.id == id)
     }
 
-    /// An execution, to be changed.
     pub fn execution_mut(&mut self, id: ExecutionId) -> Option<&mut Execution> {
         self.executions.iter_mut().find(|e| e.id == id)
     }
@@ -435,7 +408,7 @@ impl World {
         self.executions.iter().filter(move |e| e.id.job == job)
     }
 
-    /// Starts an execution, unless there is one of that name.
+    /// Starts an execution unless one with its name exists.
     pub fn start(&mut self, id: ExecutionId, stage: Stage, recheck: bool) {
         if self.execution(id).is_some() {
             return;
@@ -456,7 +429,7 @@ impl World {
         );
     }
 
-    /// Starts the execution that follows one, with the order of that.
+    /// Starts the next execution of the same job, with the same order.
     pub fn follow(&mut self, id: ExecutionId, stage: Stage) {
         let day_over = self.execution(id).is_some_and(|before| before.day_over);
         let starts = self.execution(id.next()).is_none();
@@ -466,41 +439,38 @@ impl World {
         }
     }
 
-    /// A runner, if anything of it is left.
+    /// The runner, if any part of it is left.
     pub fn runner(&self, id: RunnerId) -> Option<&Runner> {
         self.runners.iter().find(|r| r.id == id)
     }
 
-    /// A runner, to be changed.
     pub fn runner_mut(&mut self, id: RunnerId) -> Option<&mut Runner> {
         self.runners.iter_mut().find(|r| r.id == id)
     }
 
-    /// Adds a runner.
     pub fn add_runner(&mut self, runner: Runner) {
         let at = self.runners.partition_point(|r| r.id < runner.id);
         self.runners.insert(at, runner);
     }
 
-    /// Forgets runners of which nothing is left.
+    /// Removes runners without any parts left.
     pub fn forget(&mut self) {
         self.runners.retain(|runner| !runner.is_gone());
     }
 
-    /// Whether the execution that planned the runner works.
+    /// Whether the runner's execution is not running.
     pub fn is_orphan(&self, runner: RunnerId) -> bool {
         !self
             .execution(runner.execution)
             .is_some_and(Execution::runs)
     }
 
-    /// Puts an event on its way.
     pub fn send(&mut self, event: Event) {
         let at = self.events.partition_point(|e| *e <= event);
         self.events.insert(at, event);
     }
 
-    /// Takes one such event off its way.
+    /// Removes one such event. Returns whether there was one.
     pub fn take(&mut self, event: Event) -> bool {
         let found = self.events.iter().position(|e| *e == event);
         if let Some(at) = found {
