@@ -1,4 +1,4 @@
-//! What came of a run: each job counted once, and everything that is amiss.
+//! Accounts for a run: the end of each job, and everything that is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,98 +7,92 @@ use protocol::RunnerName;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What was found at the end of a run.
+/// The facts at the end of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The jobs.
     pub jobs: Vec<JobFacts>,
-    /// Runners whose task the run ended.
+    /// Runners whose task the run stopped.
     pub ended_runners: BTreeSet<String>,
     /// Executions that the run closed.
     pub closed_executions: BTreeSet<String>,
-    /// What is still there: a line for each.
+    /// Leftovers, one line each.
     pub left: Vec<String>,
-    /// Runners that GitHub deleted when it was asked to, by number.
+    /// Ids of the runners that GitHub deleted on request.
     pub deleted: BTreeSet<u64>,
     /// Tasks that functions stopped.
     pub stops: Vec<Stop>,
-    /// Calls that their callers are not granted.
+    /// Calls for which their callers lack a permission.
     pub denied: BTreeSet<String>,
-    /// Tasks that ECS took on.
+    /// Number of tasks that RunTask created.
     pub started: usize,
     /// Whether everything settled in time.
     pub settled: bool,
 }
 
-/// A job and what the run knows of it.
+/// A job's facts.
 #[derive(Clone, Debug)]
 pub struct JobFacts {
     /// Its name in the schedule.
     pub name: String,
     /// Its first execution's name.
     pub execution: String,
-    /// How often its script was begun.
+    /// How often its script started.
     pub runs: usize,
-    /// Whether somebody cancelled it.
+    /// Whether the schedule cancelled it.
     pub cancelled: bool,
     /// Whether an aborted execution left it in the queue, so that the run cancelled it at the end.
     pub abandoned: bool,
-    /// What GitHub says of it.
+    /// GitHub's description.
     pub job: Job,
 }
 
-/// A task was stopped by a function.
+/// A task that a function stopped.
 #[derive(Clone, Debug)]
 pub struct Stop {
-    /// The runner in it.
     pub runner: String,
-    /// When.
     pub at: String,
 }
 
-/// What became of a job.
+/// A job's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
-    /// It was run, once, to its end.
+    /// It ran once, to its end.
     Run,
-    /// It was cancelled.
     Cancelled,
-    /// The run ended its runner's task or execution.
+    /// The run stopped its runner's task or closed its execution.
     Killed,
-    /// Its execution was aborted, and it was left in the queue.
+    /// Its execution was aborted, which left it in the queue.
     Abandoned,
-    /// It failed, and the run had nothing to do with that.
+    /// It failed, but not because of the run's faults.
     Failed,
-    /// Nobody ran it.
+    /// It never ran.
     Lost,
 }
 
-/// Something is amiss.
+/// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What, in one line.
+    /// Its description, in one line.
     pub what: String,
-    /// The first execution of the job that it is about.
+    /// The first execution of the affected job.
     pub execution: Option<String>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// How many jobs ended how.
+    /// Number of jobs by end.
     pub ends: BTreeMap<End, usize>,
-    /// Jobs that ran more than once.
     pub repeated: usize,
-    /// Runners with a job that functions ended.
+    /// Runners with a job that functions deleted or stopped.
     pub robbed: usize,
-    /// Runners that were started beyond those that ran a job or were ended by the run.
+    /// Runners in excess of those that ran a job or were ended by the run.
     pub surplus: usize,
-    /// What is amiss.
     pub problems: Vec<Problem>,
 }
 
 impl Account {
-    /// Counts.
+    /// Computes the result.
     pub fn of(facts: &Facts) -> Self {
         let mut account = Self::default();
         for one in &facts.jobs {
@@ -106,7 +100,7 @@ impl Account {
         }
         let jobs = || facts.jobs.iter().map(|one| &one.job);
         for job in jobs() {
-            // A runner with a job can't be deleted, and one that was can't begin any.
+            // GitHub refuses to delete a runner with a job, and a deleted runner cannot start one.
             if job.runner_id.is_some_and(|id| facts.deleted.contains(&id)) {
                 account.rob(job, "was deleted at GitHub");
             }
@@ -135,12 +129,12 @@ impl Account {
         account
     }
 
-    /// Whether nothing is amiss.
+    /// Whether there are no problems.
     pub fn is_well(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// How many jobs ended so.
+    /// Number of jobs with this end.
     pub fn ended(&self, end: End) -> usize {
         self.ends.get(&end).copied().unwrap_or(0)
     }
@@ -175,7 +169,7 @@ impl Account {
     }
 }
 
-/// What became of a job.
+/// A job's end.
 pub fn end(one: &JobFacts, facts: &Facts) -> End {
     let job = &one.job;
     if one.abandoned {
@@ -197,7 +191,7 @@ pub fn end(one: &JobFacts, facts: &Facts) -> End {
     }
 }
 
-/// Whether a job ran in a moment. GitHub counts in whole seconds.
+/// Whether a job was running at a time. GitHub's timestamps have whole seconds.
 fn ran_at(job: &Job, at: &str) -> bool {
     let Ok(at) = OffsetDateTime::parse(at, &Rfc3339) else {
         return false;
@@ -270,7 +264,7 @@ mod tests {
         facts.ended_runners.insert("ch-seed1-one-7-a2".to_owned());
         assert_eq!(end(&one, &facts), End::Killed);
         facts.ended_runners.clear();
-        // An execution's end takes the runners of all of its attempts with it.
+        // Closing an execution also ends the runners of all its attempts.
         facts.closed_executions.insert("seed1-one-7".to_owned());
         assert_eq!(end(&one, &facts), End::Killed);
     }

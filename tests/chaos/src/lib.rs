@@ -1,8 +1,8 @@
-//! A seeded run of many jobs under faults on the local stack, and what it is measured by.
+//! Chaos tests: a seeded run of many jobs under faults on the local stack.
 //!
-//! [`schedule`] says from a seed what happens when, [`orders`] what a fault means to the engine or to
-//! GitHub, [`site`] starts the stack, [`play`] lets it happen and waits until all has settled,
-//! [`account`] finds what is amiss, and [`report`] shows it.
+//! [`schedule`] derives from a seed what happens when. [`orders`] translates a fault for the engine
+//! or GitHub. [`site`] starts the stack. [`play`] carries out the schedule and waits until
+//! everything has settled. [`account`] finds problems, and [`report`] shows them.
 
 pub mod account;
 pub mod orders;

@@ -17,13 +17,13 @@ use tooling::{Checkout, Progress};
     about = "Plays a seeded schedule of jobs and faults on the local stack"
 )]
 struct Options {
-    /// How many jobs are queued for each seed
+    /// Number of jobs for each seed
     #[arg(long, default_value_t = 100)]
     jobs: usize,
     /// The seed, or the first and last of several: `7`, `1..10`
     #[arg(long, default_value = "1", value_parser = seeds)]
     seed: RangeInclusive<u64>,
-    /// Plays so many seeds, from the first one on
+    /// Number of seeds, starting from the first one
     #[arg(long)]
     seeds: Option<u64>,
 }
@@ -42,14 +42,14 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             let result = runtime.block_on(run(&options));
-            // What is still being prepared when a signal came is not waited for.
+            // Preparations that are running when a signal arrives are not awaited.
             runtime.shutdown_background();
             result
         });
     tooling::exit(result.map(|well| ExitCode::from(u8::from(!well))))
 }
 
-/// Plays all seeds; true if all were well.
+/// Plays all seeds. Returns whether all were without problems.
 async fn run(options: &Options) -> anyhow::Result<bool> {
     let first = *options.seed.start();
     let last = options.seeds.map_or(*options.seed.end(), |count| {
@@ -67,7 +67,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
         };
         match played {
             Ok((verdict, well)) => {
-                // What one seed has left behind must not be counted against the next.
+                // The leftovers of one seed must not count against the next.
                 if !well && let Some(used) = site.take() {
                     stop(&progress, used).await?;
                 }
@@ -90,7 +90,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(verdicts.iter().all(|(_, well)| *well))
 }
 
-/// Plays one seed and shows what came of it: its verdict, and whether that is a good one.
+/// Plays one seed and reports it. Returns its verdict, and whether it is good.
 async fn one(
     progress: &Progress,
     checkout: &Checkout,
@@ -122,7 +122,7 @@ async fn stop(progress: &Progress, site: Site) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ctrl-C, or a polite end from elsewhere.
+/// Waits for Ctrl-C or SIGTERM.
 async fn interrupted() -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     tokio::select! {

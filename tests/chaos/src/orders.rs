@@ -1,4 +1,5 @@
-//! What a fault means: an order to the engine, to GitHub, or something that is done to somebody.
+//! Translates faults: into an order for the engine or GitHub, or an action on a task, execution or
+//! runner.
 
 use std::time::Duration;
 
@@ -10,70 +11,72 @@ use serde_json::{Value, json};
 use crate::schedule::{ChaosFault, PlannedFault};
 use crate::site::PREFIX;
 
-/// What is ordered, or done.
+/// How to cause a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
-    /// From the engine.
+    /// An order for the engine.
     Engine(Value),
-    /// From GitHub, about its API.
+    /// An order for GitHub's API.
     GitHub(Fault),
-    /// From GitHub, about its webhooks.
+    /// An order for GitHub's webhooks.
     Webhook(DeliveryFault),
-    /// To somebody who is there.
+    /// A single action, on something that exists by then.
     Deed(Deed),
-    /// Of everybody, for so long.
+    /// A condition for everything, for this long.
     Spell(Spell, Duration),
 }
 
-/// What is done to a task, an execution or a runner.
+/// A single action on a task, an execution or a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// The task of a runner without a job is killed.
+    /// Kills the task of a runner without a job.
     KillIdle,
-    /// The task of a runner with a job is killed.
+    /// Kills the task of a runner with a job.
     KillBusy,
-    /// A task is taken back.
+    /// Interrupts a task as Spot does.
     Interrupt,
-    /// An execution is aborted.
+    /// Aborts an execution.
     Abort,
-    /// An execution times out.
+    /// Times an execution out.
     TimeOut,
-    /// A listening runner's registration is used up.
+    /// Consumes a listening runner's registration.
     Ghost,
 }
 
-/// What is so for a while, until it is as before.
+/// A temporary condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spell {
-    /// GitHub assigns nothing.
+    /// GitHub assigns no jobs.
     AssigningStops,
-    /// A runner hears of its job only [`GAP`] later, and is deleted until then.
+    /// A runner learns of its job [`GAP`] after the assignment, and GitHub allows its deletion
+    /// until then.
     DeleteInGap,
     /// GitHub shows runners with a job as idle.
     BusyUnseen,
-    /// GitHub drops runners that idle for [`DROPPED_AFTER`], and does not find them afterwards.
+    /// GitHub deletes runners that idle for [`DROPPED_AFTER`], and answers 404 about them
+    /// afterwards.
     IdleDropped,
     /// Listeners that connect hang after their job.
     ListenersHang,
-    /// Events of tasks come [`LATE`] seconds late.
+    /// Task events are [`LATE`] seconds late.
     EventsLate,
-    /// Events of tasks come twice.
+    /// Task events arrive twice.
     EventsTwice,
-    /// A task's earlier events come after that of its end.
+    /// A task's earlier events arrive after the event of its end.
     EventsOutOfOrder,
 }
 
-/// Who turns a spell on and off.
+/// How to start and end a condition.
 #[derive(Clone, Debug)]
 pub enum Turn {
-    /// GitHub, by its settings.
+    /// Changes GitHub's settings.
     GitHub(fn(&mut Settings, bool)),
-    /// The engine, by its switches.
+    /// Changes the engine's switches.
     Engine(Value),
 }
 
 impl Spell {
-    /// What turns it on or off.
+    /// How to start or end it.
     pub fn turn(self, on: bool) -> Turn {
         let switch = |name: &str, value: Value| Turn::Engine(json!({ name: value }));
         match self {
@@ -104,19 +107,19 @@ impl Spell {
     }
 }
 
-/// A spell lasts so long, once to three times.
+/// Duration of a condition, which is repeated up to three times.
 const SPELL: Duration = Duration::from_secs(4);
-/// From a job's assignment until its runner hears of it, in milliseconds; long enough for a round of
-/// `sweep` to come into it.
+/// Time from a job's assignment until its runner learns of it, in milliseconds. Long enough for a
+/// sweep.
 const GAP: u64 = 5_000;
-/// An idle runner is dropped after so many milliseconds.
+/// An idle runner is deleted after this many milliseconds.
 const DROPPED_AFTER: u64 = 3_000;
 
-/// A call that the deployment makes: service, operation, and what its request contains. The last
-/// keeps calls of the run itself, which are watched by nobody, from meeting what is not for them.
+/// A call of the deployment: service, operation, and a part of its request. The part excludes calls
+/// of the run itself, which must not meet these faults.
 type Call = (&'static str, &'static str, &'static str);
 
-/// Calls that can be refused.
+/// Calls that may be rejected.
 const CALLS: [Call; 12] = [
     ("states", "StartExecution", ""),
     ("states", "DescribeExecution", ""),
@@ -131,7 +134,7 @@ const CALLS: [Call; 12] = [
     ("ssm", "DeleteParameter", "/runners/"),
     ("lambda", "Invoke", "functions/chaos-cleanup"),
 ];
-/// Calls of functions and agents that change something: their answers can be lost.
+/// Modifying calls of functions and agents, whose response may be lost.
 const CHANGES: [Call; 5] = [
     ("states", "StartExecution", ""),
     ("ecs", "StopTask", ""),
@@ -150,23 +153,23 @@ const ROUTES: [(&str, &str); 6] = [
     ("POST", "/access_tokens"),
     ("GET", "/hook/deliveries"),
 ];
-/// Those of them that change something.
+/// The modifying ones of these.
 const CHANGING_ROUTES: [(&str, &str); 2] = [
     ("POST", "generate-jitconfig"),
     ("DELETE", "/actions/runners/"),
 ];
-/// Webhooks that announce no job.
+/// Actions of webhooks other than `queued`.
 const ACTIONS: [&str; 2] = ["in_progress", "completed"];
-/// What Lambda's front door answers in place of `verify`
+/// Statuses that Lambda returns instead of `verify`
 /// ([errors](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors)).
 pub const FRONT_DOOR: [u16; 3] = [403, 408, 429];
-/// EC2 throttles ECS's own look-ups, and RunTask says so in these words (`AllenInstitute/neuron_morphology`
-/// #155, dagster #33439).
+/// RunTask's messages if EC2 throttles ECS's own look-ups (`AllenInstitute/neuron_morphology` #155,
+/// dagster #33439).
 const EC2_THROTTLES: [&str; 2] = [
     "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
     "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
 ];
-/// RunTask finds no room ([service quotas], [capacity]).
+/// RunTask's messages if there is no room ([service quotas], [capacity]).
 ///
 /// [service quotas]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 /// [capacity]: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
@@ -180,10 +183,10 @@ const NO_ROOM: [(&str, &str); 2] = [
         "Capacity is unavailable at this time. Please try again later or in a different availability zone",
     ),
 ];
-/// How late something is, in seconds.
+/// Delay in seconds.
 const LATE: u64 = 4;
 
-/// What a planned fault means.
+/// Translates a planned fault.
 pub fn order(fault: &PlannedFault) -> Order {
     let PlannedFault {
         kind, whom, times, ..
@@ -263,7 +266,7 @@ pub fn order(fault: &PlannedFault) -> Order {
             webhook(DeliveryFaultKind::Delay { milliseconds }, whom, times)
         }
         ChaosFault::WebhookRefused => {
-            // The other half of the number chooses the webhook.
+            // The other half of the number selects the webhook.
             let status = one_of(&FRONT_DOOR, whom / ACTIONS.len());
             webhook(DeliveryFaultKind::Fail { status }, whom, times)
         }

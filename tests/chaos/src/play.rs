@@ -1,5 +1,5 @@
-//! Playing a schedule: jobs are queued and cancelled, faults come, `sweep` makes its rounds, until
-//! everything has settled.
+//! Plays a schedule: queues and cancels jobs, causes faults, and sweeps, until everything has
+//! settled.
 
 mod deeds;
 mod finds;
@@ -22,44 +22,43 @@ use crate::orders::{Deed, Order, Spell, order};
 use crate::schedule::{ChaosFault, LABELS, PlannedJob, REPOSITORIES, Schedule, Webhook};
 use crate::site::Site;
 
-/// How often it is looked whether something is due.
+/// Interval between two looks for due actions.
 const TICK: Duration = Duration::from_millis(100);
-/// How often it is looked at everything.
+/// Interval between two looks at the whole state.
 const LOOK: Duration = Duration::from_secs(1);
-/// `sweep` comes so often; every five minutes on AWS.
+/// Interval of the sweeps; five minutes on AWS.
 const ROUND: Duration = Duration::from_secs(8);
-/// For AWS time passes so much faster: what is idle or left for ten minutes is so after half of one.
+/// Factor by which AWS's clock is faster: something idle or left over for half a minute counts as
+/// ten minutes.
 const SPEED: u32 = 20;
-/// Somebody to meet is waited for so long.
+/// How long an action waits for something to act on.
 const CHANCE: Duration = Duration::from_secs(20);
-/// An event that is on its way when all seems settled shows within this.
+/// How long to wait for events in flight after everything seems settled.
 const CALM: Duration = Duration::from_secs(6);
-/// Where nothing changes for so long, nothing will: longer than any wait there is here.
+/// Nothing will change any more after this time without a change: longer than any wait in a run.
 const STANDSTILL: Duration = Duration::from_secs(150);
-/// Everything has settled so long after the last job, and this for each job.
+/// Time limit from the last job until everything has settled, plus the second one for each job.
 const LIMIT: Duration = Duration::from_mins(5);
 const LIMIT_EACH: Duration = Duration::from_secs(6);
-/// What an interrupted task is given.
+/// Seconds from an interruption until the task is killed.
 const SPOT_GRACE: u32 = 2;
-/// How often a webhook is sent at most: once, and five times because `sweep` asks for it.
+/// Maximum number of deliveries of a webhook: the first one, and five that `sweep` requests.
 const DELIVERIES: usize = 6;
-/// A job whose announcement is late was made so long before, as GitHub's webhooks were late in August 2026.
+/// Age of a job whose `queued` event is late, as GitHub's webhooks were in August 2026.
 const LATE_BY: time::Duration = time::Duration::minutes(30);
-/// ECS describes so many tasks at once.
+/// Maximum number of tasks in one `DescribeTasks` call.
 const TASKS: usize = 100;
 
-/// What was played.
+/// A finished run.
 #[derive(Debug)]
 pub struct Played {
-    /// What was found at the end.
     pub facts: Facts,
-    /// How many faults of each kind were ordered, and how often they met something.
+    /// Number of faults ordered of each kind, and how often they took effect.
     pub faults: BTreeMap<ChaosFault, (u32, u32)>,
-    /// Webhooks of announcements that were lost, doubled, late and refused.
+    /// Number of `queued` events that were lost, duplicated, late and rejected.
     pub announcements: [usize; 4],
-    /// Rounds of `sweep`, and how many of them left something undone.
+    /// Number of sweeps, and how many of them were incomplete.
     pub rounds: (usize, usize),
-    /// How long it took.
     pub took: Duration,
 }
 
@@ -81,12 +80,12 @@ pub async fn play(site: &Site, schedule: &Schedule, step: &Step) -> anyhow::Resu
     })
 }
 
-/// What the names of a seed's repositories begin with, and so those of its executions.
+/// Prefix of a seed's repositories, and so of its executions.
 fn stem(seed: u64) -> String {
     format!("seed{seed}-")
 }
 
-/// Sweeps for ever.
+/// Sweeps forever.
 async fn sweep(site: &Site, seed: u64, rounds: &mut (usize, usize)) -> anyhow::Result<()> {
     let aged = json!({ "match": stem(seed), "seconds": ROUND.as_secs() * u64::from(SPEED) });
     let mut interval = tokio::time::interval(ROUND);
@@ -112,18 +111,17 @@ fn announcements(schedule: &Schedule) -> [usize; 4] {
     counts
 }
 
-/// A job that was queued.
 #[derive(Debug)]
 struct Queued {
     id: u64,
     name: String,
-    /// When it is to be cancelled.
+    /// When to cancel it.
     cancel_at: Option<Duration>,
     cancelled: bool,
     runs: PathBuf,
 }
 
-/// Something to be done to somebody.
+/// An action that waits for something to act on.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     kind: ChaosFault,
@@ -132,7 +130,7 @@ struct Pending {
     until: Duration,
 }
 
-/// A task that runs.
+/// A running task.
 #[derive(Clone, Debug)]
 struct Task {
     id: String,
@@ -148,17 +146,17 @@ struct Player<'a> {
     pending: Vec<Pending>,
     /// Faults ordered from the engine, in order.
     ordered: Vec<ChaosFault>,
-    /// Deeds that met somebody, and spells.
+    /// Number of actions and conditions that took effect.
     done: BTreeMap<ChaosFault, u32>,
-    /// Runners whose task the run ended.
+    /// Runners whose task the run stopped.
     ended: BTreeSet<String>,
     /// Executions that the run closed.
     closed: BTreeSet<String>,
-    /// Of these, the ones that nobody is to follow.
+    /// Those of them that were aborted, so that none may follow.
     aborted: BTreeSet<String>,
     /// Jobs that an abort left in the queue.
     abandoned: BTreeSet<u64>,
-    /// What is so now, and until when.
+    /// Current conditions, with their ends.
     spells: BTreeMap<Spell, Duration>,
     settled: bool,
 }
@@ -198,7 +196,7 @@ impl<'a> Player<'a> {
         })
     }
 
-    /// Does everything at its time.
+    /// Carries out the schedule.
     async fn act(&mut self, step: &Step) -> anyhow::Result<()> {
         let (mut jobs, mut faults) = (
             self.schedule.jobs.iter().enumerate().peekable(),
@@ -257,7 +255,7 @@ impl<'a> Player<'a> {
         });
         let github = self.site.github();
         if let Some(kind) = kind {
-            // The next announcement is this job's.
+            // The next `queued` event is this job's.
             github.delivery_fault(DeliveryFault::new(kind).on("queued"));
         }
         let seed = self.schedule.seed;
@@ -293,7 +291,7 @@ impl<'a> Player<'a> {
         for job in &mut self.queued {
             if job.cancel_at.is_some_and(|at| at <= now) {
                 job.cancel_at = None;
-                // One that has ended can't be cancelled any more.
+                // GitHub refuses to cancel a job that has ended.
                 job.cancelled = self.site.github().cancel_job(job.id).is_ok();
             }
         }
@@ -320,13 +318,13 @@ async fn describe(site: &Site, arns: &[String]) -> anyhow::Result<Vec<Value>> {
     Ok(found)
 }
 
-/// The executions of a job, oldest first.
+/// Names of a job's executions, oldest first.
 pub fn executions_of(first: &str) -> impl Iterator<Item = String> {
     let first: Option<ExecutionName> = first.parse().ok();
     std::iter::successors(first, |name| name.next().ok()).map(|name| name.to_string())
 }
 
-/// A job's state at GitHub, in a few words.
+/// A short description of a job's status at GitHub.
 pub fn described(job: &Job) -> String {
     let conclusion = job.conclusion.as_deref().unwrap_or("no conclusion");
     let runner = job.runner.as_deref().unwrap_or("no runner");

@@ -1,4 +1,4 @@
-//! Showing what came of a run.
+//! Reports a run.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use crate::play::{Played, described, executions_of};
 use crate::schedule::Schedule;
 use crate::site::Site;
 
-/// More problems than this are only counted: the first ones tell.
+/// Maximum number of problems shown; the rest is counted.
 const SHOWN: usize = 12;
 
-/// One line that says all: `seed 7: well`.
+/// One line per seed: `seed 7: well`.
 pub fn verdict(seed: u64, account: &Account) -> String {
     let Some(first) = account.problems.first() else {
         return format!("seed {seed}: well");
@@ -27,7 +27,7 @@ pub fn verdict(seed: u64, account: &Account) -> String {
     format!("seed {seed}: NOT well: {}{others}", first.what)
 }
 
-/// Prints the table of a run, and what a person needs who looks for the cause of a problem.
+/// Prints a run's table and, for each problem, the job and its executions.
 pub async fn show(
     site: &Site,
     schedule: &Schedule,
@@ -86,7 +86,7 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
     ];
     let mut text = String::new();
     for (name, count) in rows {
-        // Writing to a string can't fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<26}{count:>6}");
     }
     let [lost, doubled, late, refused] = played.announcements;
@@ -112,7 +112,7 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
     text
 }
 
-/// An execution, state by state.
+/// An execution's history, state by state.
 fn history(name: &str, execution: &Execution) -> String {
     let error = execution.error.as_deref().unwrap_or_default();
     let mut text = format!("  execution {name}: {} {error}\n", execution.status);
@@ -125,7 +125,7 @@ fn history(name: &str, execution: &Execution) -> String {
             .chars()
             .take(160)
             .collect();
-        // Writing to a string can't fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "    {entered:>7.2} s {:<14} {tries}× {outcome}",

@@ -1,7 +1,7 @@
-//! What happens when: a pure function of the seed and the number of jobs.
+//! Schedules: a pure function from the seed and the number of jobs to what happens when.
 //!
-//! Moments are counted from the start of the run. Whom a fault meets is left open where it depends
-//! on what is there then: the schedule only draws a number, and the run chooses by it.
+//! Times count from the start of the run. If the target of a fault depends on what exists by then,
+//! the schedule only draws a number, which selects the target during the run.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,93 +10,88 @@ use fastrand::Rng;
 
 use crate::orders::FRONT_DOOR;
 
-/// Label sets of the jobs. The first is a part of the second, so a runner of the second takes jobs of
-/// the first; the third stands apart.
+/// Label sets of the jobs. The first is a subset of the second, so a runner of the second may take
+/// jobs of the first; the third is disjoint.
 pub const LABELS: [&[&str]; 3] = [
     &["self-hosted", "linux"],
     &["self-hosted", "linux", "large"],
     &["self-hosted", "gpu"],
 ];
-/// Repositories of each seed; jobs of one are never given to runners of another.
+/// Repositories of each seed. Jobs of one are never assigned to runners of another.
 pub const REPOSITORIES: [&str; 3] = ["one", "two", "three"];
 
-/// Jobs that come at once, at most.
+/// Maximum number of jobs in a burst.
 const BURST: usize = 12;
-/// Bursts follow each other within this.
+/// Maximum pause between bursts.
 const PAUSE: Duration = Duration::from_secs(6);
-/// The longest job.
+/// Maximum duration of a job.
 const LONGEST: Duration = Duration::from_secs(6);
-/// A cancellation comes this long after its job at most.
+/// Maximum time from a job to its cancellation.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(12);
 
-/// What is done in one run.
+/// The schedule of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Where it comes from.
     pub seed: u64,
     /// The jobs, in the order in which they are queued.
     pub jobs: Vec<PlannedJob>,
-    /// The faults, in the order in which they come.
+    /// The faults, ordered by time.
     pub faults: Vec<PlannedFault>,
 }
 
-/// A job to be queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedJob {
-    /// When.
     pub at: Duration,
-    /// Which of [`REPOSITORIES`].
+    /// Index into [`REPOSITORIES`].
     pub repository: usize,
-    /// Which of [`LABELS`].
+    /// Index into [`LABELS`].
     pub labels: usize,
-    /// How long its script takes.
+    /// Duration of its script.
     pub takes: Duration,
-    /// How long after `at` somebody cancels it.
+    /// Time from `at` until it is cancelled.
     pub cancelled_after: Option<Duration>,
-    /// What becomes of the webhook that announces it.
+    /// What happens to its `queued` event.
     pub webhook: Option<Webhook>,
 }
 
-/// What becomes of a webhook.
+/// What happens to a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Webhook {
-    /// It is lost, and GitHub notes that.
+    /// Its delivery fails, and GitHub records that.
     Lost,
-    /// It comes twice.
+    /// It arrives twice.
     Duplicated,
-    /// It comes so much later, after others that were sent after it.
+    /// It arrives this much later, after younger ones.
     Late(Duration),
-    /// Lambda's front door answers it with this status, before `verify` runs.
+    /// Lambda rejects it with this status before `verify` runs.
     Refused(u16),
 }
 
-/// A fault and its moment.
+/// A fault with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedFault {
-    /// When.
     pub at: Duration,
-    /// What.
     pub kind: ChaosFault,
-    /// Chooses among those that it could meet.
+    /// Selects the target among the possible ones.
     pub whom: usize,
-    /// How many calls it meets, where it meets calls.
+    /// Number of calls that it affects, if it affects calls.
     pub times: u32,
 }
 
-/// Every kind of fault.
+/// All kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChaosFault {
-    /// AWS refuses calls: too many.
+    /// AWS throttles calls.
     AwsThrottled,
-    /// AWS answers with its own error.
+    /// AWS returns an internal error.
     AwsFails,
-    /// AWS does what is asked for, and its answer is lost.
+    /// AWS carries out a call, and its response is lost.
     AwsAnswerLost,
-    /// AWS takes seconds to answer.
+    /// AWS takes seconds to respond.
     AwsSlow,
-    /// A function ends before it did anything.
+    /// A function crashes before it has any effect.
     FunctionCrashes,
-    /// A function does its work and doesn't live to say so.
+    /// A function has its effect and then times out.
     FunctionTimesOut,
     /// Fargate has no capacity.
     NoCapacity,
@@ -104,68 +99,67 @@ pub enum ChaosFault {
     TaskNeverStarts,
     /// GitHub answers 429.
     GitHubThrottles,
-    /// The hour's calls at GitHub are used up.
+    /// GitHub's hourly rate limit is reached.
     GitHubRateLimits,
     /// GitHub answers 5xx.
     GitHubFails,
-    /// GitHub does what is asked for and answers 5xx.
+    /// GitHub carries out a call and answers 5xx.
     GitHubAnswerLost,
-    /// GitHub takes seconds to answer.
+    /// GitHub takes seconds to respond.
     GitHubSlow,
-    /// GitHub cuts the connection.
+    /// GitHub closes the connection.
     GitHubDisconnects,
-    /// A webhook that is no announcement is lost.
+    /// A webhook other than `queued` is lost.
     WebhookLost,
-    /// A webhook that is no announcement comes twice.
+    /// A webhook other than `queued` arrives twice.
     WebhookDuplicated,
-    /// A webhook that is no announcement comes late.
+    /// A webhook other than `queued` is late.
     WebhookLate,
-    /// A task is killed before it has a job.
+    /// A task is killed before its runner has a job.
     TaskKilledIdle,
-    /// A task is killed in its job.
+    /// A task is killed during a job.
     TaskKilledBusy,
     /// Spot takes a task back.
     SpotInterruption,
-    /// A person aborts an execution.
+    /// An operator aborts an execution.
     ExecutionAborted,
-    /// An execution outlives its time.
+    /// An execution exceeds its timeout.
     ExecutionTimesOut,
-    /// A runner's registration is used up behind its back.
+    /// A listening runner's registration is consumed elsewhere.
     RunnerGhosted,
-    /// GitHub answers 404 about a job that it has.
+    /// GitHub answers 404 for an existing job.
     JobNotFound,
-    /// GitHub answers 404 about everything of a repository that it has.
+    /// GitHub answers 404 for everything in an existing repository.
     RepositoryNotFound,
-    /// GitHub answers 404 to the deletion of a runner that it has.
+    /// GitHub answers 404 to the deletion of an existing runner.
     RunnerNotFound,
-    /// GitHub assigns nothing for a while.
+    /// GitHub assigns no jobs for a while.
     AssigningStops,
-    /// Listeners can't open a session.
+    /// Listeners cannot create a session.
     ListenersRefused,
-    /// EC2 throttles what ECS looks up for RunTask.
+    /// EC2 throttles ECS's look-ups for RunTask.
     Ec2Throttles,
-    /// RunTask finds no room, in other words than capacity.
+    /// RunTask finds no room, with another message than the one about capacity.
     NoRoom,
-    /// Lambda's front door refuses a webhook that is no announcement, before `verify` runs.
+    /// Lambda rejects a webhook other than `queued` before `verify` runs.
     WebhookRefused,
-    /// A runner hears of its job late, and GitHub deletes it until then.
+    /// A runner learns of its job late, and GitHub allows its deletion until then.
     DeleteInGap,
     /// GitHub shows runners with a job as idle.
     BusyUnseen,
-    /// GitHub drops idle runners after seconds, and does not find them afterwards.
+    /// GitHub deletes idle runners after seconds, and answers 404 about them afterwards.
     IdleDropped,
     /// Listeners hang after their job.
     ListenersHang,
-    /// Events of tasks come late.
+    /// Task events are late.
     EventsLate,
-    /// Events of tasks come twice.
+    /// Task events arrive twice.
     EventsTwice,
-    /// Events of tasks come in another order.
+    /// Task events arrive out of order.
     EventsOutOfOrder,
 }
 
 impl ChaosFault {
-    /// All of them.
     pub const ALL: [Self; 38] = [
         Self::AwsThrottled,
         Self::AwsFails,
@@ -254,12 +248,12 @@ impl fmt::Display for ChaosFault {
 }
 
 impl Schedule {
-    /// The schedule of a seed, for so many jobs.
+    /// The schedule of a seed for this many jobs.
     pub fn new(seed: u64, jobs: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
         let jobs = queue(&mut rng, jobs);
         let last = jobs.last().map_or(Duration::ZERO, |job| job.at);
-        // One for each third job, and each small run has some.
+        // One for every three jobs, and some for small runs.
         let count = jobs.len().div_ceil(3) + 2;
         let mut faults: Vec<_> = (0..count)
             .map(|_| PlannedFault {
@@ -274,7 +268,7 @@ impl Schedule {
     }
 }
 
-/// Bursts of jobs, one after the other.
+/// Consecutive bursts of jobs.
 fn queue(rng: &mut Rng, count: usize) -> Vec<PlannedJob> {
     let mut jobs: Vec<PlannedJob> = Vec::with_capacity(count);
     let mut at = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! The engine with one deployment, and the GitHub that it serves.
+//! The engine with one deployment, and its GitHub stand-in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,38 +12,37 @@ use tooling::{Checkout, Progress};
 
 use crate::schedule::LABELS;
 
-/// What the deployment's names begin with.
+/// Prefix of the deployment's names.
 pub const PREFIX: &str = "chaos";
-/// What its runners' names begin with.
+/// Prefix of its runners' names.
 const ID: &str = "ch";
-/// What waits and retry delays are multiplied by.
+/// Factor for waits and retry delays.
 const WAIT_SCALE: f64 = 0.2;
-/// The grace before a job is launched for again, in seconds, of which the state machine's waits make
-/// three and a check's clock fifteen; 90 on AWS.
+/// Grace period before a retry of a job, in seconds; 90 on AWS. The state machine's scaled waits
+/// turn it into three, and a check's clock uses all fifteen.
 const GRACE: &str = "15";
-/// How long a runner may listen without a job before its agent ends it, in seconds; 300 on AWS, where
-/// `sweep`'s limit comes sooner as well.
+/// How long a runner may listen without a job before its agent ends it, in seconds; 300 on AWS. As
+/// on AWS, `sweep`'s limit is shorter.
 const IDLE_LIMIT: &str = "45";
-/// How long a listener may go on after its job before its agent ends it, in seconds; 180 on AWS.
+/// How long a listener may continue after its job before its agent ends it, in seconds; 180 on AWS.
 const LINGER_LIMIT: &str = "10";
-/// How long an orderly end of a listener may take, in seconds; 110 on AWS.
+/// How long a listener may take to exit after a signal, in seconds; 110 on AWS.
 const STOP_LIMIT: &str = "15";
 
-/// The stack that seeds are played on, one after the other.
+/// The stack that plays the seeds, one after the other.
 #[derive(Debug)]
 pub struct Site {
-    /// The deployment with its GitHub.
+    /// The deployment with its GitHub stand-in.
     pub deployment: Deployment,
-    /// A look at it.
     pub observer: Observer,
-    /// Where jobs write down that they run.
+    /// Directory in which jobs record that they run.
     pub runs: PathBuf,
     engine: Engine,
     http: reqwest::Client,
 }
 
 impl Site {
-    /// Starts everything.
+    /// Starts the stack.
     pub async fn start(progress: &Progress, checkout: &Checkout) -> anyhow::Result<Self> {
         let github = Server::start(Config::default())
             .await
@@ -85,12 +84,11 @@ impl Site {
         })
     }
 
-    /// The GitHub stand-in.
     pub fn github(&self) -> &Server {
         &self.deployment.github
     }
 
-    /// A request to the engine's control endpoint, and its answer.
+    /// Sends a request to the engine's control endpoint.
     pub async fn control(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
         let control = self
             .engine
@@ -109,21 +107,21 @@ impl Site {
         Ok(answer)
     }
 
-    /// The AWS calls made since they were forgotten last.
+    /// The AWS calls since the record was last cleared.
     pub async fn calls(&self, query: &str) -> anyhow::Result<Vec<Value>> {
         let path = format!("/calls?{query}");
         let found = self.control(Method::GET, &path, &Value::Null).await?;
         Ok(found["calls"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Has `sweep` make its round; whether it did all of its duty.
+    /// Invokes `sweep`. Returns whether it did all of its duties.
     pub async fn sweep(&self) -> bool {
         let function = format!("{PREFIX}-sweep");
         let swept = self.observer.aws.invoke(&function, json!({})).await;
         swept.is_ok()
     }
 
-    /// Stops everything, and waits until it is gone.
+    /// Stops the stack and waits until it has ended.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.deployment.github.stop().await;
         self.engine.stop().await
@@ -140,7 +138,7 @@ fn plan() -> Plan {
     Plan::new(PREFIX, ID).with("runners", &Value::from(runners).to_string())
 }
 
-/// Shortens those limits that neither the CDK app nor the engine can shorten.
+/// Shortens the limits that neither the CDK app nor the engine can shorten.
 fn shorten_limits(template: &Path) -> anyhow::Result<()> {
     let text =
         fs::read_to_string(template).with_context(|| format!("reading {}", template.display()))?;

@@ -1,4 +1,4 @@
-//! What is done to tasks, executions and runners, and what is so for a while.
+//! Actions on tasks, executions and runners, and temporary conditions.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Does something to somebody, if anybody is there; whether it was done.
+    /// Carries out an action if there is something to act on. Returns whether it did.
     async fn try_deed(&mut self, pending: Pending) -> anyhow::Result<bool> {
         let snapshot = self.site.github().snapshot();
         match pending.deed {

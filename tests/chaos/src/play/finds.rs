@@ -1,4 +1,4 @@
-//! What is found at the end.
+//! Collects the facts at the end of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,13 +16,13 @@ use crate::orders::{Order, order};
 use crate::schedule::ChaosFault;
 
 impl Player<'_> {
-    /// How many faults of each kind were ordered, and how often they met something. Withdraws them.
+    /// Counts the faults ordered of each kind and how often they took effect. Withdraws them.
     pub(super) async fn faults(&self) -> anyhow::Result<BTreeMap<ChaosFault, (u32, u32)>> {
         let mut counts: BTreeMap<ChaosFault, (u32, u32)> = BTreeMap::new();
         for fault in &self.schedule.faults {
             let count = counts.entry(fault.kind).or_default();
             count.0 += 1;
-            // Those of GitHub's that are left are taken off below.
+            // GitHub's remaining ones are subtracted below.
             count.1 += match order(fault) {
                 Order::GitHub(order) => order.times,
                 Order::Webhook(order) => order.times,
@@ -44,7 +44,7 @@ impl Player<'_> {
             counts.entry(*kind).or_default().1 += done;
         }
         let (left, unsent) = self.site.github().faults();
-        // All orders of a kind share what is left.
+        // All orders of a kind share the remaining number.
         for (kind, count) in &mut counts {
             let faults = self.schedule.faults.iter();
             let orders: Vec<_> = faults.filter(|one| one.kind == *kind).map(order).collect();
@@ -80,7 +80,7 @@ impl Player<'_> {
         Ok(counts)
     }
 
-    /// What there is at the end.
+    /// The facts at the end.
     pub(super) async fn facts(self) -> anyhow::Result<Facts> {
         let github = self.site.github();
         let snapshot = github.snapshot();
@@ -146,11 +146,11 @@ impl Player<'_> {
 
 /// How often a job has run.
 fn runs(path: &PathBuf) -> usize {
-    // One that never ran has written nothing.
+    // A job that never ran has no file.
     fs::read_to_string(path).map_or(0, |text| text.lines().count())
 }
 
-/// A call that one of ours made without being allowed to.
+/// A call for which a caller of this deployment lacks a permission.
 fn denied(call: &Value) -> Option<String> {
     let lacks = call["denied"].as_str().filter(|lacks| !lacks.is_empty())?;
     let caller = call["caller"]["name"].as_str()?;

@@ -1,4 +1,4 @@
-//! Waiting until nothing more will happen.
+//! Waits until nothing more will happen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use tooling::Step;
 use super::{CALM, CHANCE, DELIVERIES, LIMIT, LIMIT_EACH, LOOK, Player, STANDSTILL};
 
 impl Player<'_> {
-    /// Waits until nothing more will happen.
     pub(super) async fn settle(&mut self, step: &Step) -> anyhow::Result<()> {
         let each = LIMIT_EACH * u32::try_from(self.queued.len()).unwrap_or(u32::MAX);
         let deadline = Instant::now() + LIMIT + each;
@@ -37,7 +36,7 @@ impl Player<'_> {
         }
     }
 
-    /// What is not settled yet. A line for each.
+    /// What is not settled yet, one line each.
     async fn open(&mut self) -> anyhow::Result<Vec<String>> {
         let observer = &self.site.observer;
         let mut open = observer.leftovers().await?;
@@ -63,11 +62,11 @@ impl Player<'_> {
         Ok(open)
     }
 
-    /// Withdraws all faults, and cancels what an abort left in the queue.
+    /// Withdraws all faults, and cancels the jobs that an abort left in the queue.
     pub(super) async fn close(&mut self) -> anyhow::Result<()> {
         let github = self.site.github();
         for id in &self.abandoned {
-            // It may have been taken in this moment.
+            // A runner may just have taken it.
             let _ = github.cancel_job(*id);
         }
         if self.settled && !self.abandoned.is_empty() {
@@ -78,18 +77,18 @@ impl Player<'_> {
     }
 }
 
-/// Whether an execution is one of a job's.
+/// Whether an execution belongs to a job.
 fn of_job(execution: &str, job: u64) -> bool {
     let name: Result<ExecutionName, _> = execution.parse();
     name.is_ok_and(|name| name.job().0 == job)
 }
 
-/// Webhooks that were never taken and will be repeated.
+/// Webhooks that were never accepted and will be redelivered.
 fn unheard(deliveries: &[Delivery]) -> Vec<String> {
     let mut tries: BTreeMap<&str, (bool, usize)> = BTreeMap::new();
     for delivery in deliveries.iter().filter(|one| one.hook == Hook::App) {
         let (settled, count) = tries.entry(&delivery.guid).or_default();
-        // Whatever else answered, it was not `verify` on purpose.
+        // Any other status is not from `verify`, or not deliberate.
         *settled |= (200..300).contains(&delivery.status_code) || is_refusal(delivery.status_code);
         *count += 1;
     }
