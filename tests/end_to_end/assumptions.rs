@@ -1,8 +1,8 @@
-//! Whichever way AWS and GitHub are: the core under each switch of `docs/assumptions.md`.
+//! Tests the core scenario with each assumption of `docs/assumptions.md` switched to its opposite.
 //!
-//! The core is four jobs at once: one that is simply run, one whose first task never starts, one that
-//! is cancelled while its runner idles, and one whose task Spot takes back. Under every switch the
-//! first two succeed, the third is cancelled, the fourth is over, and nothing is left.
+//! The scenario is four jobs at once: one simply runs, the first task of one never starts, one is
+//! cancelled while its runner idles, and Spot takes the task of one back. With every switch the
+//! first two succeed, the third is cancelled, the fourth ends, and nothing is left.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::faults::{RUNNER_TRIES, order};
 use crate::harness::{Harness, LIMIT, Site, run, script, untaken};
 use crate::recovery::end_task;
 
-/// Every switch, as the ledger names it.
+/// All switches, by their names in the ledger.
 const SWITCHES: &[&str] = &[
     "assigning-off",
     "busy-unseen",
@@ -50,16 +50,16 @@ const SWITCHES: &[&str] = &[
     "webhooks-out-of-order",
 ];
 
-/// For how long GitHub assigns nothing, where it does not.
+/// How long GitHub assigns no jobs, with that switch.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// From a job's assignment until its runner hears of it, in milliseconds: long enough for a sweep.
+/// Time from a job's assignment until its runner learns of it, in milliseconds: long enough for a
+/// sweep.
 const GAP: u64 = 10_000;
 
-/// What a call to stop a task of this deployment contains: its cluster.
+/// Matches calls that stop a task of this deployment: its cluster's name.
 const STOPS: &str = "fargate-runners";
 
-/// The four jobs.
 struct Core {
     served: Job,
     relaunched: Job,
@@ -78,7 +78,7 @@ impl Core {
     }
 }
 
-/// What a switch changes of the jobs themselves.
+/// Changes a job as the switch requires.
 fn aged(new: NewJob, switch: &str) -> NewJob {
     let ago = match switch {
         "created-a-day-ago" => time::Duration::hours(25),
@@ -99,7 +99,7 @@ fn status(status: u16) -> FaultKind {
     }
 }
 
-/// Orders that ECS refuses to run a task, so often for each of the messages.
+/// Makes ECS reject RunTask this many times with each of the messages.
 async fn refuse_tasks(
     harness: &Harness,
     repository: &str,
@@ -116,7 +116,7 @@ async fn refuse_tasks(
     }
 }
 
-/// Enables or disables the rules that hand events to `cleanup`.
+/// Enables or disables the EventBridge rules that invoke `cleanup`.
 async fn rules(site: &Site, operation: &str) {
     let aws = &site.observer.aws;
     let rules = aws.events("ListRules", json!({})).await.unwrap();
@@ -135,7 +135,7 @@ async fn engine(harness: &Harness, switch: &str, value: serde_json::Value) {
         .await;
 }
 
-/// Makes the assumption false.
+/// Turns a switch on.
 async fn flip(harness: &Harness, site: &Site, switch: &str) {
     let github = &site.deployment.github;
     let served = format!("octo/{switch}-served");
@@ -151,7 +151,7 @@ async fn flip(harness: &Harness, site: &Site, switch: &str) {
         "assigning-off" => change(|settings| settings.assigning = false),
         "busy-unseen" => change(|settings| settings.busy_unseen = true),
         "connections-die" => answer(FaultKind::Disconnect, "POST", "generate-jitconfig", 2),
-        // See `aged`.
+        // [`aged`] does it.
         "created-a-day-ago" => {}
         "delete-404" => answer(status(404), "DELETE", "/actions/runners/", 2),
         "delete-in-gap" => change(|settings| settings.assignment_gap_ms = GAP),
@@ -218,7 +218,7 @@ async fn flip(harness: &Harness, site: &Site, switch: &str) {
         }
         "webhooks-late" => deliver(delay(2_000), "queued", 4),
         "webhooks-out-of-order" => deliver(delay(1_500), "in_progress", 8),
-        // The engine's own switches: what is late is so by seconds.
+        // The engine's own switches; delays are in seconds.
         "events-late" | "tasks-late" => engine(harness, switch, json!(4)).await,
         "duplicate-tags-refused"
         | "events-out-of-order"
@@ -229,12 +229,12 @@ async fn flip(harness: &Harness, site: &Site, switch: &str) {
     }
 }
 
-/// Makes everything as it was.
+/// Turns all switches off.
 async fn flip_back(harness: &Harness, site: &Site) {
     let github = &site.deployment.github;
     github.clear_faults();
     github.change_settings(|settings| *settings = Settings::default());
-    // Only what is ordered here: tests of other deployments order faults, too.
+    // Only this test's faults: tests of other deployments order faults too.
     for of in ["served", "relaunched"] {
         for switch in SWITCHES {
             let path = format!("/faults?match=octo/{switch}-{of}");
@@ -248,12 +248,12 @@ async fn flip_back(harness: &Harness, site: &Site) {
     rules(site, "EnableRule").await;
 }
 
-/// Plays the core under one switch.
+/// Runs the scenario with one switch.
 async fn play(harness: &Harness, switch: &str) {
     assert!(SWITCHES.contains(&switch), "{switch} is not listed");
     let site = &harness.repository;
     let github = &site.deployment.github;
-    // A test that failed has left its switch as it was.
+    // A failed test leaves its switch on.
     flip_back(harness, site).await;
     let relaunched = format!("octo/{switch}-relaunched");
     let never_starts = json!({
@@ -262,7 +262,7 @@ async fn play(harness: &Harness, switch: &str) {
     order(harness, never_starts).await;
     flip(harness, site, switch).await;
     let queue = |new| site.queue(aged(new, switch));
-    // Long enough for a sweep, where one is to meet it.
+    // Long enough for a sweep, if the switch is about one.
     let served = match switch {
         "busy-unseen" => "sleep 10",
         _ => "true",
@@ -275,7 +275,7 @@ async fn play(harness: &Harness, switch: &str) {
     };
     let story = async {
         if switch == "assigning-off" {
-            // No wait for a condition: that nothing is assigned for so long is what is played.
+            // Not a wait for a condition: the test is that nothing is assigned for this long.
             tokio::time::sleep(PAUSE).await;
             github.change_settings(|settings| settings.assigning = true);
         }
@@ -287,7 +287,7 @@ async fn play(harness: &Harness, switch: &str) {
             }
         };
         let cancel = async {
-            // It is known to Step Functions at least; its runner may have been dropped already.
+            // Waits for its execution at least; its runner may have been deleted already.
             site.registered_or_later(&core.cancelled).await;
             github.cancel_job(core.cancelled.id).unwrap();
         };
@@ -331,13 +331,13 @@ async fn play(harness: &Harness, switch: &str) {
     flip_back(harness, site).await;
 }
 
-/// Lets a runner with a job seem to idle for too long, and waits until a sweep has asked GitHub to
-/// delete it and was answered so.
+/// Makes a runner with a job seem to idle for too long, and waits until a sweep has requested its
+/// deletion and got this answer.
 async fn retire_with_a_job(harness: &Harness, site: &Site, job: &Job, answer: u16) {
     let github = &site.deployment.github;
     let runner_of = |seen: &Snapshot| {
         let job = seen.job(job.id)?;
-        // Not begun yet is what the gap is about.
+        // With the gap, the job has been assigned but not started.
         if answer == 204 {
             job.leased_to
         } else {
@@ -365,13 +365,13 @@ async fn retire_with_a_job(harness: &Harness, site: &Site, job: &Job, answer: u1
     );
 }
 
-/// `sweep` may leave something undone while GitHub or AWS refuse; the next round makes up for it.
+/// Sweeps, and ignores failed duties while GitHub or AWS reject calls; the next sweep repeats them.
 async fn sweep_leniently(site: &Site) {
     let function = format!("{}-sweep", site.observer.prefix);
     let _ = site.observer.aws.invoke(&function, json!({})).await;
 }
 
-/// A test for each switch, so that a failure names it.
+/// Defines one test per switch, so that a failure names it.
 macro_rules! switches {
     ($($name:ident: $switch:literal,)+) => {
         $(#[test]

@@ -1,4 +1,4 @@
-//! What is wrong is named: in the execution's history, and in the log.
+//! Invalid input: the execution's history and the log name the problem.
 
 use github_standin::{NewJob, OwnerType, RunnerGroup};
 use local_stack::{Engine, EngineOptions, Execution, Plan};
@@ -98,7 +98,7 @@ fn an_app_that_is_not_installed_is_named_with_the_repository() {
 #[test]
 fn an_unfinished_deployment_names_what_is_missing_until_it_works() {
     run(async |harness| {
-        // Registers in a group that doesn't exist, and has no secrets.
+        // A deployment with an unknown runner group and without secrets.
         let plan = Plan::new("unfinished", "un")
             .with("runnerScope", "organization")
             .with("runnerGroup", "builders");

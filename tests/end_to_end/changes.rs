@@ -1,4 +1,4 @@
-//! What an operator changes under way: secrets, and the deployment itself.
+//! Changes by an operator at run time: secrets, and the deployment itself.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::faults::is_over;
 use crate::happy::latest_call;
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 
-/// Another key of the App.
+/// Another private key of the App.
 const ROTATED_KEY: &str = include_str!("../../crates/github/tests/keys/rotated.pem");
 
 async fn is_served(site: &Site, repository: &str) {
@@ -27,8 +27,8 @@ async fn write_secret(site: &Site, name: &str, value: &str) {
     site.observer.aws.put_secret(&name, value).await.unwrap();
 }
 
-/// A secret that was read a moment ago is not read again, so GitHub's page tells when the new one is
-/// known: by a ping, which an operator sends as well.
+/// Waits until a new secret is in use. A recently read secret is cached, so GitHub sends pings
+/// until one is accepted; an operator can do the same.
 async fn pings_are_taken(site: &Site) {
     let github = &site.deployment.github;
     let taken = site
@@ -55,7 +55,8 @@ fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
         let github = &site.deployment.github;
         is_served(&site, "octo/before").await;
 
-        // Both secrets are accepted while GitHub and Parameter Store are changed one after the other.
+        // Both secrets are accepted while GitHub and Parameter Store are changed one after the
+        // other.
         let (old, new) = (
             github.webhook_secret(),
             "The next one, as long and as random",
@@ -73,7 +74,7 @@ fn webhook_secret_and_app_key_are_rotated_without_a_failed_job() {
         write_secret(&site, "private-key", ROTATED_KEY).await;
         is_served(&site, "octo/both-keys").await;
         github.delete_app_key(APP_PRIVATE_KEY).unwrap();
-        // What was signed with the old key is of no use any more.
+        // Tokens created with the old key become invalid.
         github.expire_tokens();
         is_served(&site, "octo/old-key-gone").await;
 
@@ -99,7 +100,8 @@ fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it(
         let job = site.queue(script("octo/upgraded", &waits));
         site.reaches(&job, JobStatus::InProgress).await;
 
-        // The second version: functions with other settings, and a machine with another text.
+        // The second version: functions with other settings, and a state machine with another
+        // definition.
         let definition = harness.engine.directory().join("upgraded.asl.json");
         let text = fs::read_to_string(checkout.path("statemachine/runner.asl.json")).unwrap();
         let mut machine: Value = serde_json::from_str(&text).unwrap();
@@ -135,8 +137,7 @@ fn a_job_that_runs_during_a_deployment_is_finished_by_the_version_that_began_it(
     });
 }
 
-/// The functions that a deployment's state machine invoked, each with its version, between two calls
-/// at AWS.
+/// The functions with versions that a deployment's state machine invoked between two AWS calls.
 async fn functions_of(
     harness: &Harness,
     machine: &str,

@@ -1,4 +1,4 @@
-//! Ends that somebody brings about: a cancelled job, an aborted execution.
+//! Ends by a user or an operator: a cancelled job, an aborted execution.
 
 use github_standin::JobStatus;
 use serde_json::json;

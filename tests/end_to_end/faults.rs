@@ -1,5 +1,5 @@
 //! Faults at every step, ordered from the engine and from GitHub: one test for each `Retry` and
-//! `Catch` of the state machine, and one that finds those without.
+//! `Catch` of the state machine, and one test that finds clauses without a test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +13,11 @@ use tooling::Checkout;
 
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
 
-/// How often `Runner` asks for a task with one registration: once, and five times more.
+/// How often `Runner` calls RunTask with one registration: once, plus five retries.
 pub(crate) const RUNNER_TRIES: u32 = 6;
 
-/// Which tests take a clause of the state machine: its state, its kind, the first of its errors.
+/// The tests of each clause of the state machine, by its state, its kind and the first of its
+/// errors.
 const TAKEN_BY: &[(State, &str, &str, &str)] = &[
     (
         State::Match,
@@ -177,7 +178,7 @@ pub(crate) async fn order(harness: &Harness, fault: Value) {
     harness.control(Method::POST, "/faults", fault).await;
 }
 
-/// Lets the next invocations of a function by the state machine fail.
+/// Makes the state machine's next invocations of a function fail.
 pub(crate) async fn invocations_fail(harness: &Harness, function: &str, error: &str, times: u32) {
     let fault = json!({
         "service": "lambda",
@@ -189,7 +190,7 @@ pub(crate) async fn invocations_fail(harness: &Harness, function: &str, error: &
     order(harness, fault).await;
 }
 
-/// Runs a job to its good end, with nothing of it left.
+/// Runs a job, which must succeed and leave nothing.
 async fn served(site: &Site, repository: &str) -> (Job, Execution) {
     let (job, execution) = site.run(script(repository, "true")).await;
     assert_succeeded(&execution);
@@ -197,7 +198,7 @@ async fn served(site: &Site, repository: &str) -> (Job, Execution) {
     (job, execution)
 }
 
-/// The job was run, and nothing of it is left.
+/// Waits until the job has completed and nothing of it is left.
 pub(crate) async fn is_over(site: &Site, job: &Job) {
     site.reaches(job, JobStatus::Completed).await;
     site.nothing_left_of(job).await;
@@ -211,7 +212,7 @@ pub(crate) fn visits(execution: &Execution, state: State) -> Vec<&Visit> {
         .collect()
 }
 
-/// The errors that a state failed with, one for each visit that did.
+/// A state's errors, one for each visit that failed.
 pub(crate) fn failures(execution: &Execution, state: State) -> Vec<&str> {
     visits(execution, state)
         .iter()
@@ -220,7 +221,7 @@ pub(crate) fn failures(execution: &Execution, state: State) -> Vec<&str> {
         .collect()
 }
 
-/// A state is entered once, and its task is tried three times.
+/// Asserts that a state was entered once and its task tried three times.
 fn takes_three_tries(execution: &Execution, state: State) {
     let visits = visits(execution, state);
     assert_eq!(visits.len(), 1, "{:?}", execution.visits);
@@ -269,7 +270,7 @@ fn a_throttled_run_task_is_tried_again() {
 fn a_look_up_that_ec2_throttles_is_tried_again() {
     run(async |harness| {
         let site = &harness.repository;
-        // As in https://github.com/dask/dask-cloudprovider/issues/56.
+        // As reported in https://github.com/dask/dask-cloudprovider/issues/56.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "match": "octo/throttled-look-up", "times": 2,
             "error": "InvalidParameterException",
@@ -285,7 +286,7 @@ fn a_look_up_that_ec2_throttles_is_tried_again() {
 fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
     run(async |harness| {
         let site = &harness.repository;
-        // One more than its tries.
+        // One more than its attempts.
         invocations_fail(harness, "match", "Runtime.ExitError", 13).await;
         let (job, execution) = site.run(script("octo/no-match", "true")).await;
         assert_eq!(execution.status, "FAILED");
@@ -301,7 +302,7 @@ fn an_outage_that_outlasts_match_is_followed_by_another_execution() {
 fn an_outage_that_outlasts_launch_is_followed_by_another_attempt() {
     run(async |harness| {
         let site = &harness.repository;
-        // One more than its tries.
+        // One more than its attempts.
         invocations_fail(harness, "launch", "Runtime.ExitError", 9).await;
         let (_, execution) = served(site, "octo/no-launch").await;
         assert_eq!(failures(&execution, State::Launch), ["Runtime.ExitError"]);
@@ -342,7 +343,7 @@ fn a_github_that_is_down_is_waited_out() {
             message: None,
             retry_after: None,
         };
-        // One bad answer costs nothing; the call is tried three times in place.
+        // A single bad response has no effect, because the call is tried three times in place.
         let fault = Fault::new(down).on("POST", "generate-jitconfig").times(3);
         site.deployment.github.fault(fault);
         let (_, execution) = served(site, "octo/down").await;
@@ -361,7 +362,7 @@ fn a_queued_job_that_github_does_not_find_is_still_served() {
             message: None,
             retry_after: None,
         };
-        // Two looks of one step.
+        // Both looks of one step.
         let fault = Fault::new(missing).on("GET", "/actions/jobs/").times(2);
         site.deployment.github.fault(fault);
         let (_, execution) = served(site, "octo/not-found").await;
@@ -427,7 +428,7 @@ fn a_broken_cleanup_fails_and_its_event_cleans_up() {
     });
 }
 
-/// A job's order as it was first given, changed, is given once more, under the next name.
+/// Starts a later execution with a job's original order, changed.
 async fn again(
     site: &Site,
     job: &Job,
@@ -478,7 +479,7 @@ fn an_order_for_later_waits_for_its_time() {
         })
         .await;
         assert_succeeded(&execution);
-        // The engine's waits are shortened and the handlers' clock is not, so there can be several.
+        // The engine shortens its waits but not the handlers' clock, so there may be several.
         let deferred = failures(&execution, State::Launch);
         assert!(!deferred.is_empty() && deferred.iter().all(|error| *error == "Deferred"));
         assert_eq!(visits(&execution, State::Wait).len(), deferred.len());

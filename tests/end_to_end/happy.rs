@@ -1,4 +1,4 @@
-//! Jobs that go well, whatever their scripts do.
+//! Successful runs, whatever the jobs' scripts do.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::harness::{Harness, LIMIT, assert_succeeded, labels, run, script};
 fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
     run(async |harness| {
         let site = &harness.repository;
-        // Warms the caches: the installation's token is kept for an hour.
+        // Fills the caches: the installation's token is cached for an hour.
         let (warm, _) = site.run(script("octo/warm", "true")).await;
         site.nothing_left_of(&warm).await;
         assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
@@ -67,7 +67,7 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
     });
 }
 
-/// The calls at AWS since one of them, by who made them: the default deployment's functions and state
+/// The AWS calls since one of them, by caller: the default deployment's functions and state
 /// machine, and one task.
 async fn aws_calls(harness: &Harness, since: u64, task: &str) -> Vec<String> {
     let path = format!("/calls?since={since}");
@@ -98,7 +98,7 @@ async fn aws_calls(harness: &Harness, since: u64, task: &str) -> Vec<String> {
         .collect()
 }
 
-/// The number of the latest call at AWS.
+/// Number of the latest AWS call.
 pub(crate) async fn latest_call(harness: &Harness) -> u64 {
     let answer = harness.control(Method::GET, "/calls", json!({})).await;
     let numbers = answer["calls"].as_array().unwrap().iter();
@@ -182,7 +182,7 @@ fn of_twenty_jobs_at_once_twenty_succeed_and_nothing_is_left() {
             Vec::<String>::new()
         );
         let mut left = site.deployment.github.leftovers();
-        // Jobs that other tests queued for nobody to serve stay queued, as they should.
+        // Jobs that other tests queue without a runner stay queued.
         left.retain(|line| line.contains("octo/many") || !line.starts_with("job "));
         assert_eq!(left, Vec::<String>::new());
     });

@@ -1,7 +1,7 @@
-//! The engines and deployments that the tests run on.
+//! Engines and deployments for the tests.
 //!
-//! A test has a [`Harness`] to itself: an engine, its deployments, and a GitHub for each of these. There
-//! are [`HARNESSES`] of them, started when first needed, because most of a test's time is waiting.
+//! A test has a [`Harness`] to itself: an engine, its deployments, and a GitHub stand-in for each.
+//! There are [`HARNESSES`] of them, started on demand, because a test mostly waits.
 
 use std::fs;
 use std::future::Future;
@@ -19,25 +19,24 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use tooling::{Architecture, Checkout, Progress};
 
-/// Longer than anything takes here, on a machine that does other things besides.
+/// Time limit of every wait: longer than anything takes here, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_mins(2);
-/// What is waited for in minutes on AWS takes seconds here.
+/// Factor for the state machine's waits: minutes on AWS become seconds.
 const WAIT_SCALE: f64 = 0.02;
-/// How many tests run at once, on as many engines. `xtask` starts as many test threads.
+/// Number of concurrent tests, each on its own engine. `xtask` starts as many test threads.
 const HARNESSES: usize = 4;
 
-/// A deployment and what is known of its talk with GitHub.
+/// A deployment and the recording of its calls to GitHub.
 pub(crate) struct Site {
     pub(crate) deployment: Deployment,
     pub(crate) observer: Observer,
     pub(crate) recorder: Recorder,
 }
 
-/// An engine and what is deployed in it. It ends with this process, and everything that it started
-/// with it.
+/// An engine and its deployments. It ends with this process, as do all its child processes.
 pub(crate) struct Harness {
     pub(crate) engine: Engine,
-    /// The default deployment: runners are registered at the repository.
+    /// The default deployment: runners register at the repository.
     pub(crate) repository: Site,
     organization: OnceCell<Site>,
 }
@@ -49,18 +48,18 @@ static POOL: Pool = Pool {
     harnesses: [const { OnceLock::new() }; HARNESSES],
 };
 
-/// The harnesses, and which of them have a test.
+/// The harnesses, and which of them are in use.
 struct Pool {
     in_use: Mutex<[bool; HARNESSES]>,
     freed: Condvar,
     harnesses: [OnceLock<Harness>; HARNESSES],
 }
 
-/// A harness for one test. Dropped, also by a test that fails, it is free again.
+/// A harness in use by one test. Dropping it, also after a failed test, releases it.
 struct Taken(usize);
 
 impl Pool {
-    /// Takes a harness, and waits for one where every one has a test.
+    /// Takes a free harness; waits if there is none.
     fn take(&self) -> Taken {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -91,7 +90,7 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(&'static Harness) ->
     RUNTIME.block_on(test(harness));
 }
 
-/// What was said between each deployment and its GitHub so far, on every harness that was started.
+/// The calls between each deployment and its GitHub so far, on all started harnesses.
 pub(crate) fn exchanges() -> Vec<Exchange> {
     let harnesses = POOL.harnesses.iter().filter_map(OnceLock::get);
     let sites = harnesses
@@ -116,7 +115,7 @@ async fn build(number: usize) -> Harness {
     engine.bootstrap(&checkout, &step).expect("cdk bootstrap");
     step.done(engine.endpoint());
     let repository = deployed(&engine, Plan::new("fargate-runners", "fr")).await;
-    // Before the first job: the catalogue is read then, and kept for a while.
+    // Before the first job, because the catalogue is read then and cached.
     without_container(&repository).await;
     without_schedule(&repository).await;
     Harness {
@@ -126,8 +125,8 @@ async fn build(number: usize) -> Harness {
     }
 }
 
-/// Below it the engines write. `scripts/check-grants.py` reads all of them, so nothing of an earlier run
-/// may be left.
+/// Parent of the engines' directories. `scripts/check-grants.py` reads all of them, so those of an
+/// earlier run are removed.
 static ENGINES: LazyLock<PathBuf> = LazyLock::new(|| {
     let directory = Checkout::here().local().join("engines-of-tests");
     if directory.exists() {
@@ -136,14 +135,14 @@ static ENGINES: LazyLock<PathBuf> = LazyLock::new(|| {
     directory
 });
 
-/// A deployment with its secrets.
+/// Deploys, and writes the secrets.
 pub(crate) async fn deployed(engine: &Engine, plan: Plan) -> Site {
     let site = site(engine, plan).await;
     site.deployment.write_secrets().await.expect("secrets");
     site
 }
 
-/// A deployment without secrets.
+/// Deploys without secrets.
 pub(crate) async fn site(engine: &Engine, plan: Plan) -> Site {
     let (checkout, progress) = (Checkout::here(), Progress::new());
     let github = Server::start(Config::default())
@@ -165,7 +164,8 @@ pub(crate) async fn site(engine: &Engine, plan: Plan) -> Site {
     }
 }
 
-/// Keeps `sweep` from calling GitHub while a test counts calls; tests invoke it themselves.
+/// Disables `sweep`'s schedule so that it does not call GitHub while a test counts calls. Tests
+/// invoke it themselves.
 async fn without_schedule(site: &Site) {
     let aws = &site.observer.aws;
     let rules = aws.events("ListRules", json!({})).await.expect("the rules");
@@ -186,8 +186,8 @@ async fn without_schedule(site: &Site) {
     }
 }
 
-/// A task definition of somebody's own that offers `broken` and lacks the container. Its runner's
-/// version is in a parameter, as that of an image that is rebuilt.
+/// Registers a user's own task definition that offers `broken` and lacks the container. A parameter
+/// holds its runner's version, as for an image that is rebuilt.
 async fn without_container(site: &Site) {
     let version = json!({
         "Name": "/fargate-runners/runner-versions/broken", "Value": "2.335.0", "Type": "String",
@@ -217,7 +217,7 @@ async fn without_container(site: &Site) {
         .expect("a task definition");
 }
 
-/// Checks that an execution ended well.
+/// Asserts that an execution succeeded.
 #[track_caller]
 pub(crate) fn assert_succeeded(execution: &Execution) {
     assert_eq!(
@@ -228,11 +228,11 @@ pub(crate) fn assert_succeeded(execution: &Execution) {
 }
 
 impl Harness {
-    /// A deployment whose runners are registered at the organization.
+    /// A deployment whose runners register at the organization.
     pub(crate) async fn organization(&self) -> &Site {
         let plan = Plan::new("organization", "or")
             .with("runnerScope", "organization")
-            // A machine-wide setting of the function is a configuration value like any other.
+            // Settings that apply to all functions are configuration values like any other.
             .with("logLevel", "debug");
         let made = async {
             let site = deployed(&self.engine, plan).await;
@@ -242,7 +242,7 @@ impl Harness {
         self.organization.get_or_init(|| made).await
     }
 
-    /// A request to the engine's control endpoint, and its answer.
+    /// Sends a request to the engine's control endpoint.
     pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> Value {
         let control = self.engine.control().expect("it is on");
         let client = reqwest::Client::builder()
@@ -262,7 +262,7 @@ impl Harness {
     }
 }
 
-/// The labels of this machine's default runner.
+/// Labels of this machine's default runner.
 pub(crate) fn labels() -> Vec<String> {
     ["self-hosted", "linux", Architecture::here().label()]
         .map(str::to_owned)
@@ -279,7 +279,8 @@ pub(crate) fn script(repository: &str, run: &str) -> NewJob {
     }
 }
 
-/// A job that no runner ever gets, so that its own idles: the one runner it is for never comes.
+/// A job that no runner gets, so that its own runner idles: it is reserved for a runner that never
+/// starts.
 pub(crate) fn untaken(repository: &str) -> NewJob {
     NewJob {
         runner: Some("somebody-elses".to_owned()),
@@ -288,44 +289,43 @@ pub(crate) fn untaken(repository: &str) -> NewJob {
 }
 
 impl Site {
-    /// Queues a job.
     pub(crate) fn queue(&self, new: NewJob) -> Job {
         self.deployment.github.create_job(new).expect("a job")
     }
 
-    /// Queues a job and waits until its execution is over.
+    /// Queues a job and waits until its execution has ended.
     pub(crate) async fn run(&self, new: NewJob) -> (Job, Execution) {
         let job = self.queue(new);
         let execution = self.ended(&job).await;
         (self.job(&job), execution)
     }
 
-    /// Waits until a job's first execution is over.
+    /// Waits until a job's first execution has ended.
     pub(crate) async fn ended(&self, job: &Job) -> Execution {
         self.observer.first_execution(job, LIMIT).await.unwrap()
     }
 
-    /// The job as GitHub has it now.
+    /// The job's current state at GitHub.
     pub(crate) fn job(&self, job: &Job) -> Job {
         self.deployment.github.job(job.id).expect("the job")
     }
 
-    /// The name of a job's first execution.
+    /// Name of a job's first execution.
     pub(crate) fn name(&self, job: &Job) -> String {
         self.observer.execution_name(job).unwrap().to_string()
     }
 
-    /// The name of the execution that follows a job's first.
+    /// Name of a job's second execution.
     pub(crate) fn next_name(&self, job: &Job) -> String {
         format!("{}-r2", self.name(job))
     }
 
-    /// The name of a job's first runner.
+    /// Name of a job's first runner.
     pub(crate) fn runner_name(&self, job: &Job) -> String {
         format!("{}-{}", self.deployment_id(), self.name(job))
     }
 
-    /// Waits until GitHub has a job in that state.
+    /// Waits until GitHub shows a job with this status.
     pub(crate) async fn reaches(&self, job: &Job, status: JobStatus) {
         self.deployment
             .github
@@ -336,14 +336,14 @@ impl Site {
             .unwrap_or_else(|_| panic!("the job is never {}", status.as_str()));
     }
 
-    /// Whether GitHub has a job's first runner.
+    /// Whether a job's first runner is registered at GitHub.
     pub(crate) fn is_registered(&self, job: &Job) -> bool {
         let name = self.runner_name(job);
         let runners = self.deployment.github.runners();
         runners.iter().any(|runner| runner.name == name)
     }
 
-    /// Waits until a job's first runner listens.
+    /// Waits until a job's first runner is online.
     pub(crate) async fn runner_is_online(&self, job: &Job) {
         let name = self.runner_name(job);
         self.deployment
@@ -357,7 +357,7 @@ impl Site {
             .unwrap_or_else(|_| panic!("{name} never comes online"));
     }
 
-    /// Waits until nothing with the job's name is left: no parameter, runner or execution.
+    /// Waits until no parameter, runner or running execution has the job's name.
     pub(crate) async fn nothing_left_of(&self, job: &Job) {
         let name = self.name(job);
         let mut left = Vec::new();
@@ -372,16 +372,16 @@ impl Site {
         assert_eq!(left, Vec::<String>::new());
     }
 
-    /// Lets GitHub drop the runners that nobody needs any more, as it does after some minutes. A job
-    /// whose runner took another's is launched for again after a grace that is short here: on a busy
-    /// machine too short for the runner that is already on its way.
+    /// Makes GitHub delete surplus runners, as it does after some minutes. There may be some: a job
+    /// whose runner took another job is retried after the grace period, which is short here, and on
+    /// a busy machine too short for a runner that is already starting.
     pub(crate) async fn retire_surplus(&self) {
         let github = &self.deployment.github;
         self.observer
             .wait(LIMIT, async || {
                 for runner in github.runners() {
                     if runner.online && !runner.busy {
-                        // It may have ended by itself meanwhile.
+                        // It may have ended meanwhile.
                         let _ = github.drop_runner(runner.id);
                     }
                 }
@@ -392,7 +392,7 @@ impl Site {
             .unwrap();
     }
 
-    /// Waits until a job's first runner listens, or has been dropped since.
+    /// Waits until a job's first runner is online, or has been deleted since.
     pub(crate) async fn registered_or_later(&self, job: &Job) {
         let name = self.name(job);
         let seen = self
@@ -424,7 +424,7 @@ impl Site {
             .any(|runner| runner.name == name && runner.online)
     }
 
-    /// Waits until a task is no longer running.
+    /// Waits until a task has stopped.
     pub(crate) async fn task_is_gone(&self, arn: &str) {
         let gone = self
             .observer
@@ -437,7 +437,7 @@ impl Site {
         assert!(gone.is_some(), "{arn} is still there");
     }
 
-    /// The task that works for a job.
+    /// The task of a job's runner.
     pub(crate) async fn task_of(&self, job: &Job) -> String {
         let runner = self.runner_name(job);
         let found = self

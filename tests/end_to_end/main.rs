@@ -1,5 +1,5 @@
-//! Everything together: the deployed app, the real handlers, state machine and agent, on an AWS engine
-//! for each test, with a GitHub for each deployment.
+//! End-to-end tests: the deployed app with the real handlers, state machine and agent. Each test
+//! has its own AWS engine, and each deployment its own GitHub stand-in.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod assumptions;

@@ -1,5 +1,5 @@
-//! More webhooks than Step Functions takes: what is answered 2xx is kept, and what can't be kept is
-//! not answered so.
+//! More webhooks than Step Functions accepts: a job answered with 2xx is stored, and one that
+//! cannot be stored is not answered with 2xx.
 
 use github_standin::{Delivery, Job, JobStatus};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use crate::faults::order;
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
 use crate::recovery::sweep;
 
-/// Step Functions takes no job of a repository until [`is_over`].
+/// Makes Step Functions throttle a repository's jobs until [`is_over`].
 async fn throttled(harness: &Harness, repository: &str) {
     let fault = json!({
         "service": "states", "operation": "StartExecution", "match": repository, "times": 10_000,
@@ -17,13 +17,13 @@ async fn throttled(harness: &Harness, repository: &str) {
     order(harness, fault).await;
 }
 
-/// What was ordered for a repository is withdrawn.
+/// Withdraws the faults ordered for a repository.
 async fn is_over(harness: &Harness, repository: &str) {
     let path = format!("/faults?match={repository}");
     harness.control(Method::DELETE, &path, Value::Null).await;
 }
 
-/// How the job's `queued` webhook was answered the first time.
+/// The first response to the job's `queued` webhook.
 async fn answered(site: &Site, job: &Job) -> Delivery {
     let found = site
         .observer
@@ -41,7 +41,7 @@ async fn answered(site: &Site, job: &Job) -> Delivery {
     found.expect("the webhook is answered")
 }
 
-/// The URL of the deployment's queue whose name contains that.
+/// URL of the deployment's queue whose name contains `name`.
 async fn queue(site: &Site, name: &str) -> String {
     let input = json!({ "QueueNamePrefix": site.observer.prefix });
     let found = site.observer.aws.sqs("ListQueues", input).await.unwrap();
@@ -52,7 +52,7 @@ async fn queue(site: &Site, name: &str) -> String {
         .to_owned()
 }
 
-/// How many messages a queue has, those included that somebody is reading.
+/// Number of messages in a queue, including those in flight.
 async fn messages(site: &Site, queue: &str) -> u64 {
     let names = [
         "ApproximateNumberOfMessages",
@@ -80,7 +80,7 @@ async fn has_messages(site: &Site, queue: &str, count: u64) {
     assert!(reached.is_some(), "{queue} never has {count} messages");
 }
 
-/// Sets how long a message is hidden after a try: on AWS nearly a minute, which is long to watch.
+/// Sets a queue's visibility timeout, which is almost a minute on AWS.
 async fn hidden_for(site: &Site, queue: &str, seconds: &str) {
     let input = json!({ "QueueUrl": queue, "Attributes": { "VisibilityTimeout": seconds } });
     site.observer
@@ -90,8 +90,8 @@ async fn hidden_for(site: &Site, queue: &str, seconds: &str) {
         .unwrap();
 }
 
-/// Waits until more than one invocation of `verify` has met the throttling of a repository: each
-/// tries sixteen times at most.
+/// Waits until more than one invocation of `verify` has been throttled for a repository: each makes
+/// at most sixteen attempts.
 async fn is_tried_again(harness: &Harness, repository: &str) {
     let tried = harness
         .repository
@@ -122,7 +122,8 @@ fn a_throttled_start_is_kept_answered_202_and_served_without_anybody() {
         assert_eq!(delivery.status_code, 202, "{delivery:?}");
         let name = site.name(&job);
         assert!(site.observer.execution(&name).await.unwrap().is_none());
-        // The queue's own tries meet the same throttling, and what they could not start stays.
+        // The queue's own invocations are throttled too, and what they cannot start stays in the
+        // queue.
         is_tried_again(harness, "octo/crowded").await;
         assert_eq!(messages(site, &overflow).await, 1, "it is kept");
 
@@ -183,7 +184,7 @@ fn a_kept_message_that_nobody_can_read_is_put_aside_for_a_person() {
         has_messages(site, &dead, before + 1).await;
         has_messages(site, &overflow, 0).await;
         hidden_for(site, &overflow, "54").await;
-        // For the other tests, as a person would after having read it.
+        // Cleans up for the other tests, as an operator would after reading it.
         aws.sqs("PurgeQueue", json!({ "QueueUrl": dead }))
             .await
             .unwrap();

@@ -1,4 +1,4 @@
-//! What brings a job back: after a lost webhook, a stolen runner, an approval, a killed task.
+//! Recovery of a job after a lost webhook, a displaced job, an approval or a killed task.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script, untaken};
 
-/// Has `sweep` make its round, as its schedule does every five minutes.
+/// Invokes `sweep`, as its schedule does every five minutes.
 pub(crate) async fn sweep(site: &Site) {
     let function = format!("{}-sweep", site.observer.prefix);
     site.observer
@@ -18,7 +18,7 @@ pub(crate) async fn sweep(site: &Site) {
         .unwrap();
 }
 
-/// Ends a task in one of the ways that the engine knows.
+/// Ends a task in one of the engine's ways.
 pub(crate) async fn end_task(harness: &Harness, task: &str, how: &str) {
     let id = task.rsplit('/').next().unwrap();
     let path = format!("/tasks/{id}/{how}");
@@ -57,7 +57,8 @@ fn a_job_whose_runner_took_another_is_served_after_its_approval() {
     run(async |harness| {
         let site = &harness.repository;
         let github = &site.deployment.github;
-        // Held back before its runner is there, so that this idles and can be given another job.
+        // Held back before its runner is online, so that the runner idles and can be assigned
+        // another job.
         let robbed = site.queue(script("octo/robbed", "true"));
         assert!(github.wait_for_deliveries(LIMIT).await);
         github.hold_job(robbed.id).unwrap();
@@ -87,7 +88,7 @@ fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
     run(async |harness| {
         let site = &harness.repository;
         let github = &site.deployment.github;
-        // Held back before its runner is there, so that this idles.
+        // Held back before its runner is online, so that the runner idles.
         let job = site.queue(script("octo/held", "true"));
         assert!(github.wait_for_deliveries(LIMIT).await);
         github.hold_job(job.id).unwrap();
@@ -138,7 +139,7 @@ fn an_idle_runner_is_retired_but_neither_a_young_one_nor_one_with_a_job() {
         site.reaches(&busy, JobStatus::Completed).await;
         assert_eq!(site.job(&busy).conclusion.as_deref(), Some("success"));
         github.cancel_job(idle.id).unwrap();
-        // It ends well, or is stopped where it waits for its next attempt.
+        // It succeeds, or is stopped while it waits for its next attempt.
         site.ended(&idle).await;
         assert_succeeded(&site.ended(&busy).await);
         for job in [&idle, &busy] {

@@ -1,4 +1,4 @@
-//! No secret is anywhere but where it has to be.
+//! Secrets appear only where they must.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Site, run, script};
 
-/// Too short to be one of ours, and long enough not to be found by chance.
+/// Minimum length: long enough not to be found by chance, and shorter than all our secrets.
 const SHORTEST: usize = 20;
 
-/// Everything that must not be found, by what it is.
+/// All secrets, by description.
 fn secrets(site: &Site) -> BTreeMap<String, String> {
     let mut secrets = BTreeMap::new();
     secrets.insert(
@@ -38,7 +38,7 @@ fn search(place: &str, text: &str, secrets: &BTreeMap<String, String>) {
     for (name, secret) in secrets {
         assert!(secret.len() >= SHORTEST, "{name} is no secret: {secret:?}");
         assert!(!text.contains(secret.as_str()), "{name} is in {place}");
-        // What is cut or wrapped is found by its beginning.
+        // The beginning also finds a truncated or wrapped copy.
         let beginning: String = secret.chars().take(60).collect();
         assert!(
             !text.contains(&beginning),
@@ -47,7 +47,7 @@ fn search(place: &str, text: &str, secrets: &BTreeMap<String, String>) {
     }
 }
 
-/// All files below a directory that are logs.
+/// All log files below a directory.
 fn logs(directory: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -62,7 +62,7 @@ fn logs(directory: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// What the functions logged.
+/// The logs of all functions.
 async fn function_logs(site: &Site) -> Vec<(String, String)> {
     let aws = &site.observer.aws;
     let groups = aws.logs("DescribeLogGroups", json!({})).await.unwrap();

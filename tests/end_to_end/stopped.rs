@@ -1,5 +1,5 @@
-//! An execution that is aborted or timed out, in each of its states: nothing of it is left, also
-//! where a call was under way that is carried out afterwards.
+//! Aborts and timeouts of an execution in each of its states: nothing of it is left, even if a call
+//! in flight is carried out afterwards.
 
 use futures_util::future::join_all;
 use github_standin::{Job, JobStatus};
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::harness::{Harness, LIMIT, Site, run, script};
 use crate::recovery::sweep;
 
-/// Every state that lasts.
+/// All states that take time.
 const STATES: [State; 6] = [
     State::Match,
     State::Launch,
@@ -20,12 +20,12 @@ const STATES: [State; 6] = [
     State::Wait,
 ];
 
-/// What is done to an execution.
+/// How an execution is stopped.
 #[derive(Clone, Copy)]
 enum Stop {
-    /// A person aborts it.
+    /// An operator aborts it.
     Abort,
-    /// Its time is up.
+    /// It exceeds its timeout.
     TimeOut,
 }
 
@@ -52,7 +52,7 @@ fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
             assert!(next.is_none(), "an abort is a person's word");
         }
         is_swept(harness, &jobs).await;
-        // Without a runner it waits for the person who aborted.
+        // Without a runner, it waits for the operator who aborted it.
         for (job, _) in &jobs {
             if site.job(job).status == JobStatus::Queued {
                 site.deployment.github.cancel_job(job.id).unwrap();
@@ -69,7 +69,7 @@ fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_jo
         for (job, state) in &jobs {
             site.reaches(job, JobStatus::Completed).await;
             let ended = site.job(job);
-            // In `Cleanup` the job was over already.
+            // In `Cleanup` the job had ended already.
             let served = ended.conclusion.as_deref() == Some("success");
             assert!(served, "stopped in {state}: {ended:?}");
         }
@@ -77,18 +77,18 @@ fn an_execution_timed_out_in_any_state_is_followed_by_another_that_serves_the_jo
     });
 }
 
-/// Queues a job for each state, and stops its execution there; answers the jobs with their states.
+/// Queues a job for each state and stops its execution there. Returns the jobs with their states.
 async fn stopped_in_each_state(harness: &'static Harness, stop: Stop) -> Vec<(Job, State)> {
     let stopped = STATES.map(async |state| (stopped_in(harness, state, stop).await, state));
     join_all(stopped).await
 }
 
-/// Queues a job, and stops its execution in that state.
+/// Queues a job and stops its execution in this state.
 async fn stopped_in(harness: &'static Harness, state: State, stop: Stop) -> Job {
     let site = &harness.repository;
     let repository = stop.repository(state);
-    // Each state lasts: a function's calls and RunTask are late, and made although nobody waits for
-    // them any more. For `Wait` a task must be lacking.
+    // Makes each state take time: a function's calls and RunTask are delayed, and are carried out
+    // although the execution has ended. `Wait` requires a lack of capacity.
     let mut faults = vec![json!({
         "service": "lambda", "operation": "Invoke", "effect": "delay", "seconds": 2,
         "times": 8, "match": repository,
@@ -143,7 +143,7 @@ async fn stopped_in(harness: &'static Harness, state: State, stop: Stop) -> Job 
     job
 }
 
-/// What was under way appears, grows old, and is found by `sweep`.
+/// Waits for the calls in flight, ages their results, and sweeps them.
 async fn is_swept(harness: &Harness, jobs: &[(Job, State)]) {
     let site = &harness.repository;
     let names: Vec<_> = jobs.iter().map(|(job, _)| site.name(job)).collect();

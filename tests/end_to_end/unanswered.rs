@@ -1,4 +1,4 @@
-//! GitHub assigns nothing, or does not show what is there: no job is lost over it.
+//! GitHub assigns no jobs, or hides existing ones: no job is lost.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::faults::{RUNNER_TRIES, order};
 use crate::harness::{LIMIT, Site, assert_succeeded, run, script};
 
-/// More than any small count.
+/// More than any small limit.
 const DROPPED: usize = 5;
 const NOT_FOUND: FaultKind = FaultKind::Status {
     status: 404,
@@ -17,7 +17,7 @@ const NOT_FOUND: FaultKind = FaultKind::Status {
     retry_after: None,
 };
 
-/// Waits for the next runner of the deployment that comes online, and has GitHub drop it.
+/// Waits for the next runner of the deployment to come online and makes GitHub delete it.
 async fn drop_the_next(site: &Site, dropped: &mut BTreeSet<u64>) {
     let github = &site.deployment.github;
     let id = site
@@ -53,7 +53,7 @@ fn a_job_is_served_once_github_assigns_again_however_many_runners_got_nothing() 
     });
 }
 
-/// A lack of capacity has the execution ask about its job, and GitHub answers 404 so often.
+/// Runs a job whose execution asks GitHub, because of a lack of capacity, and gets `times` 404s.
 fn is_served_after_404(repository: &'static str, times: u32, made: time::Duration) {
     run(async |harness| {
         let site = &harness.repository;

@@ -1,5 +1,4 @@
-//! Deployments whose templates are made of other things than the default's: each gets a job, and one
-//! is taken away again.
+//! Deployments with other options than the default's: each runs a job, and one is removed again.
 
 use local_stack::{Aws, Execution, Plan, Visit};
 use protocol::State;
@@ -10,7 +9,7 @@ use tooling::{Checkout, Progress};
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 use crate::recovery::end_task;
 
-/// Where EC2's answers are described.
+/// Version of EC2's API.
 const EC2: &str = "2016-11-15";
 
 #[test]
@@ -26,7 +25,7 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
             .with("capacity", "FARGATE_SPOT,FARGATE");
         let site = deployed(&harness.engine, plan).await;
 
-        // No room on Spot for the job's first runner.
+        // No Spot capacity for the job's first runner.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "effect": "capacity", "match": "octo/frugal",
             "times": crate::faults::RUNNER_TRIES,
@@ -43,7 +42,7 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
         }
         site.nothing_left_of(&job).await;
 
-        // Spot takes the runner away before GitHub has given it the job.
+        // Spot takes the runner back before GitHub has assigned it the job.
         let github = &site.deployment.github;
         github.change_settings(|settings| settings.assigning = false);
         let job = site.queue(script("octo/evicted", "echo back"));
@@ -62,7 +61,7 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
     });
 }
 
-/// Removes a deployment as the README says, and looks for what is left.
+/// Removes a deployment as the README describes, and asserts that nothing is left.
 async fn goes_without_a_trace(harness: &Harness, site: &Site, aws: &Aws, vpc: &str) {
     let (checkout, progress) = (Checkout::here(), Progress::new());
     let deployed = inventory(aws, "spot", vpc).await;
@@ -87,7 +86,7 @@ async fn goes_without_a_trace(harness: &Harness, site: &Site, aws: &Aws, vpc: &s
         .unwrap();
     assert_eq!(inventory(aws, "spot", vpc).await, Vec::<String>::new());
 
-    // What the set-up script and the functions wrote is the set-up script's to remove.
+    // The set-up script removes what it and the functions wrote.
     let secrets = parameters(aws, "spot").await;
     assert!(secrets.contains(&"/spot/github/private-key".to_owned()));
     let said = site
@@ -115,7 +114,7 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
             .with("rolePath", "/build/");
         let site = deployed(&harness.engine, plan).await;
 
-        // The registration lies there for as long as this takes.
+        // Delays RunTask, so that the registration stays in SSM meanwhile.
         let fault = json!({
             "service": "ecs", "operation": "RunTask", "effect": "delay", "seconds": 10,
             "match": "octo/secluded",
@@ -153,7 +152,7 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
         let definition = json!({ "taskDefinition": task["tasks"][0]["taskDefinitionArn"] });
         let definition = aws.ecs("DescribeTaskDefinition", definition).await.unwrap();
         let definition = &definition["taskDefinition"];
-        // The engine keeps no task definition's processor.
+        // The engine does not store a task definition's CPU architecture.
         assert_eq!(definition["family"], "isolated-ubuntu-arm64");
         let role = definition["taskRoleArn"].as_str().unwrap();
         assert!(role.contains(":role/build/tasks/"), "{role}");
@@ -179,14 +178,14 @@ fn without_internet_on_arm64_registrations_are_encrypted_with_a_key_of_ones_own(
     });
 }
 
-/// Makes something of EC2 and answers its id.
+/// Creates an EC2 resource and returns its id.
 async fn made(aws: &Aws, operation: &str, input: &[(&str, &str)], id: &str) -> String {
     let answer = aws.query("ec2", EC2, operation, input).await.unwrap();
     let ids = between(&answer, id);
     ids.into_iter().next().unwrap_or_else(|| panic!("{answer}"))
 }
 
-/// What stands between an XML element's tags, wherever it is.
+/// The contents of all XML elements with this name.
 fn between(xml: &str, element: &str) -> Vec<String> {
     xml.split(&format!("<{element}>"))
         .skip(1)
@@ -195,7 +194,7 @@ fn between(xml: &str, element: &str) -> Vec<String> {
         .collect()
 }
 
-/// The RunTask request that a stay in Launch made.
+/// The RunTask request from a visit of `Launch`.
 fn run_task(visit: &Visit) -> Option<Value> {
     let result = visit
         .result
@@ -215,14 +214,14 @@ fn providers(execution: &Execution) -> Vec<String> {
         .collect()
 }
 
-/// The names of a deployment's parameters.
+/// Names of a deployment's parameters.
 async fn parameters(aws: &Aws, prefix: &str) -> Vec<String> {
     let input = json!({ "Path": format!("/{prefix}"), "Recursive": true });
     let found = aws.ssm("GetParametersByPath", input).await.unwrap();
     texts(&found["Parameters"], "Name")
 }
 
-/// What of a deployment there is, as far as it has a name or a place of its own. A line for each.
+/// A deployment's resources that have a name or a place of its own, one line each.
 async fn inventory(aws: &Aws, prefix: &str, vpc: &str) -> Vec<String> {
     let stem = format!("{prefix}-");
     let mut found = Vec::new();

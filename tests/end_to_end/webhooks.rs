@@ -1,11 +1,11 @@
-//! Every kind of webhook at every scope.
+//! All kinds of webhook at all scopes.
 
 use github_standin::{Hook, NewJob, Via};
 
 use crate::harness::{Site, assert_succeeded, run, script};
 
-/// A job that is told of by that webhook, at a repository nobody has asked about before: an
-/// installation that isn't named has to be looked up.
+/// Runs a job announced by this kind of webhook. Its repository is new, so an installation that the
+/// webhook does not name has to be looked up.
 async fn works(site: &Site, via: Via, repository: &str) {
     let (job, execution) = site
         .run(NewJob {

@@ -1,4 +1,5 @@
-//! What was said on the wire, in every test before this one: tests run in the order of their names.
+//! Checks the recorded calls of all earlier tests against GitHub's API description. Tests run in
+//! the order of their names.
 
 use crate::harness::{assert_succeeded, exchanges, run, script};
 
