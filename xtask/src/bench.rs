@@ -1,5 +1,5 @@
-//! `cargo xtask bench` and `cargo xtask cost`: build what is measured, then become the program that
-//! measures.
+//! `cargo xtask bench` and `cargo xtask cost`: build what is measured, then run the measuring
+//! program.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use tooling::{Architecture, Checkout, Progress, run};
 use crate::prepare::{self, cargo};
 use crate::{local, prerequisites, zips};
 
-/// Builds functions, agent and the empty function, and measures them.
+/// Builds and measures the functions, the agent and the empty function.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     let asks_only = arguments.iter().any(|argument| argument == "--help");

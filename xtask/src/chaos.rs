@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: builds the stack, then becomes the program that plays on it.
+//! `cargo xtask chaos`: builds the stack, then runs the chaos program.
 
 use std::process::Command;
 
@@ -7,7 +7,6 @@ use tooling::{Checkout, Progress, run};
 use crate::local;
 use crate::prepare::{self, cargo};
 
-/// Plays what the arguments say.
 pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     if !arguments.iter().any(|argument| argument == "--help") {

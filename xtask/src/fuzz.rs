@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: gives each target of tests/fuzz to libFuzzer for some minutes.
+//! `cargo xtask fuzz`: runs each target of tests/fuzz under libFuzzer for some minutes.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,17 +10,17 @@ use tooling::{Checkout, Progress, run};
 
 use crate::prepare::cargo;
 
-/// What is searched for, and how long.
+/// What to fuzz, and how long
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
-    /// Targets, of those in tests/fuzz/README.md; all where none is named
+    /// Targets from tests/fuzz/README.md; all if none is named
     targets: Vec<String>,
-    /// Minutes for each target
+    /// Minutes per target
     #[arg(long, default_value_t = 10)]
     minutes: u32,
 }
 
-/// Builds the driver and runs it once for each target, one after the other.
+/// Builds the driver and runs it for each target in turn.
 pub(crate) fn run_targets(options: &Options) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     let all = targets(&checkout)?;
@@ -49,7 +49,7 @@ pub(crate) fn run_targets(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each target has a corpus of its name.
+/// The targets, which are named after their corpora.
 fn targets(checkout: &Checkout) -> anyhow::Result<Vec<String>> {
     let corpus = checkout.path("tests/fuzz/corpus");
     let mut names = Vec::new();
@@ -60,7 +60,7 @@ fn targets(checkout: &Checkout) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Where the driver's programs are: below this machine's target, whichever that is.
+/// Directory of the driver's programs, in this machine's target directory.
 fn programs(checkout: &Checkout) -> anyhow::Result<std::path::PathBuf> {
     let built = checkout.target().join("fuzz");
     for entry in fs::read_dir(&built)? {
@@ -72,10 +72,10 @@ fn programs(checkout: &Checkout) -> anyhow::Result<std::path::PathBuf> {
     bail!("cannot find the driver's programs in {}", built.display())
 }
 
-/// Runs one target; answers how much was tried.
+/// Fuzzes one target. Returns how much was tried.
 fn fuzz(checkout: &Checkout, program: &Path, target: &str, minutes: u32) -> anyhow::Result<String> {
     let output = checkout.target().join("fuzz-output");
-    // libFuzzer adds what reaches new code to the first directory; the second is only read.
+    // libFuzzer adds inputs that reach new code to the first directory and only reads the second.
     let found = output.join(target);
     fs::create_dir_all(&found)?;
     let log = output.join(format!("{target}.log"));
@@ -92,7 +92,7 @@ fn fuzz(checkout: &Checkout, program: &Path, target: &str, minutes: u32) -> anyh
             "-artifact_prefix={}/finding-{target}-",
             output.display()
         ))
-        // What a handler logs and measures is not ours.
+        // Discards the handlers' logs and metrics.
         .stdout(Stdio::null())
         .stderr(File::create(&log)?)
         .status()

@@ -1,4 +1,4 @@
-//! `cargo xtask local` and `cargo xtask job`: prepare what is needed, then become the local stack.
+//! `cargo xtask local` and `cargo xtask job`: prepare, then run the local stack's program.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -8,7 +8,7 @@ use tooling::{Checkout, Progress, StackOptions};
 
 use crate::{prepare, prerequisites};
 
-/// Prepares everything, then shows the jobs.
+/// Prepares everything, then starts the stack.
 pub(crate) fn run(options: &StackOptions) -> anyhow::Result<()> {
     ensure!(
         cfg!(target_os = "linux"),
@@ -18,7 +18,7 @@ pub(crate) fn run(options: &StackOptions) -> anyhow::Result<()> {
     eprintln!("Preparing (the first time takes some minutes)");
     prepare::pieces(&Progress::new(), &Checkout::here(), &prepare::STACK)?;
     let mut stack = Command::new(Checkout::here().program("local-stack"));
-    // The program reads the same options, so it is given what follows `local` as it stands.
+    // The program parses the same options, so it gets everything after `local` unchanged.
     become_program(stack.arg("up").args(std::env::args_os().skip(2)))
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn job(arguments: &[String]) -> anyhow::Result<()> {
     become_program(Command::new(program).arg("job").args(arguments))
 }
 
-/// One process less to pass signals on to.
+/// Replaces this process, so that signals need no forwarding.
 pub(crate) fn become_program(command: &mut Command) -> anyhow::Result<()> {
     let error = command.exec();
     bail!("cannot start {}: {error}", tooling::shown(command));

@@ -31,38 +31,38 @@ enum Command {
         #[arg(long, default_value = "arm64")]
         arch: Architecture,
     },
-    /// Prepares what the tests and the local stack need, and nothing else
+    /// Builds what the tests and the local stack need
     Prepare,
-    /// Runs everything on this machine: AWS engine, deployment, GitHub stand-in, one job
+    /// Runs the local stack: AWS engine, deployment, GitHub stand-in, one job
     Local(StackOptions),
-    /// Queues a job on the local stack that is running
+    /// Queues a job on the running local stack
     #[command(disable_help_flag = true)]
     Job {
         /// --labels, --run, --repository; --help explains them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measures functions and agent against an empty function
+    /// Measures the functions and the agent against an empty function
     #[command(disable_help_flag = true)]
     Bench {
         /// --help explains them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Plays seeded schedules of jobs and faults on the local stack
+    /// Runs seeded chaos tests on the local stack
     #[command(disable_help_flag = true)]
     Chaos {
         /// --jobs, --seed, --seeds; --help explains them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Prints docs/cost.md, from counts and list prices
+    /// Prints docs/cost.md, computed from counts and list prices
     Cost,
-    /// Searches for inputs that break what reads text from outside
+    /// Fuzzes the parsers of external input
     Fuzz(fuzz::Options),
     /// Runs every check
     Test {
-        /// Leave out what needs the AWS engine
+        /// Skip the checks that need the AWS engine
         #[arg(long)]
         fast: bool,
     },

@@ -1,5 +1,5 @@
-//! Making what the tests and the local stack are made of. Each piece is made once and then only when
-//! what it is made from has changed.
+//! Builds what the tests and the local stack need. Each piece is rebuilt only when its source has
+//! changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,38 +10,38 @@ use tooling::{Checkout, Progress, run};
 
 use crate::prerequisites;
 
-/// A piece that can be made beside the others.
+/// A piece that can be built concurrently with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// The AWS engine's Python environment.
     Engine,
-    /// The environment of the checks on the synthesized template.
+    /// The Python environment of the checks on synthesized templates.
     Checks,
     /// The CDK app's packages.
     Cdk,
     /// GitHub's examples and API description.
     Fixtures,
-    /// Functions, agent and stand-ins, as the local stack runs them.
+    /// Functions, agent and stand-ins for the local stack.
     Programs,
-    /// The same and every test, linted while they are compiled.
+    /// The same with all tests, linted during compilation.
     Workspace,
 }
 
-/// Packages of the local stack beside the functions.
+/// Packages of the local stack, besides the functions.
 const PACKAGES: [&str; 3] = ["agent", "local-stack", "listener-standin"];
 
 /// What the local stack needs.
 pub(crate) const STACK: [Piece; 3] = [Piece::Programs, Piece::Engine, Piece::Cdk];
-/// What the checks need besides the workspace. Those without an engine come first.
+/// What the checks need besides the workspace. Pieces not related to the engine come first.
 pub(crate) const CHECKS: [Piece; 4] = [Piece::Checks, Piece::Cdk, Piece::Fixtures, Piece::Engine];
 
-/// Makes every piece there is.
+/// Builds all pieces.
 pub(crate) fn everything() -> anyhow::Result<()> {
     let all = [&[Piece::Programs], &CHECKS[..]].concat();
     pieces(&Progress::new(), &Checkout::here(), &all)
 }
 
-/// Makes pieces, side by side.
+/// Builds pieces concurrently.
 pub(crate) fn pieces(
     progress: &Progress,
     checkout: &Checkout,
@@ -60,7 +60,7 @@ pub(crate) fn pieces(
             .iter()
             .map(|piece| scope.spawn(|| piece.make(progress, checkout, &python)))
             .collect();
-        // All are waited for, so that no half-made piece is left behind by another's failure.
+        // Wait for all, so that a failure leaves no half-built piece of another.
         let results: Vec<_> = makers
             .into_iter()
             .map(std::thread::ScopedJoinHandle::join)
@@ -123,7 +123,7 @@ fn venv(
     let place = checkout.venv(name);
     once(&place.join("made-from"), requirements, || {
         let step = progress.step(format!("Python environment: {name}"));
-        // One that was left half-made can't be mended by installing over it.
+        // Installing over a half-built environment does not repair it.
         if place.exists() {
             fs::remove_dir_all(&place).with_context(|| format!("removing {}", place.display()))?;
         }
@@ -148,8 +148,8 @@ fn npm(progress: &Progress, directory: &Path, label: &str) -> anyhow::Result<()>
     })
 }
 
-/// Compiles without optimization: it is quick, and the source that runs is the deployed one.
-/// `cargo xtask zips` makes what is deployed.
+/// Compiles without optimization, which is quick; the source is the deployed one. `cargo xtask
+/// zips` builds what is deployed.
 fn programs(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     let step = progress.step("Functions, agent and stand-ins");
     let mut build = Command::new(cargo());
@@ -167,7 +167,7 @@ fn programs(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compiles the whole workspace with its tests once; every later check finds it compiled.
+/// Compiles the whole workspace with its tests once, for all later checks.
 fn workspace(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     let step = progress.step("Workspace and its tests, linted by Clippy");
     let arguments = ["build", "--workspace", "--bins", "--tests"];
@@ -179,8 +179,8 @@ fn workspace(progress: &Progress, checkout: &Checkout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has Clippy lint what this command compiles. Clippy's driver is the compiler with lints added, so
-/// nothing is compiled a second time for the lints' sake.
+/// Lints what this command compiles. Clippy's driver is the compiler plus lints, so nothing is
+/// compiled twice.
 pub(crate) fn linted(mut command: Command) -> Command {
     if let Ok(driver) = clippy_driver() {
         command
@@ -190,7 +190,7 @@ pub(crate) fn linted(mut command: Command) -> Command {
     command
 }
 
-/// Where Clippy's driver is.
+/// Path of Clippy's driver.
 pub(crate) fn clippy_driver() -> anyhow::Result<PathBuf> {
     let answer = Command::new("rustc").args(["--print", "sysroot"]).output();
     let answer = answer.context("cannot start `rustc`")?;
@@ -203,14 +203,14 @@ pub(crate) fn clippy_driver() -> anyhow::Result<PathBuf> {
     Ok(driver)
 }
 
-/// Puts functions and agent where the CDK app and the engine look for them.
+/// Copies functions and agent to where the CDK app and the engine expect them.
 fn stage(checkout: &Checkout) -> anyhow::Result<()> {
     let functions = checkout.functions()?.into_iter();
     for name in functions.chain(["agent".to_owned()]) {
         let place = checkout.handlers().join(&name);
         fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
         let (from, to) = (checkout.program(&name), place.join("bootstrap"));
-        // Without symbols it takes half the time to be zipped and unzipped.
+        // Without symbols, zipping and unzipping takes half the time.
         let stripped = Command::new("strip").arg("-o").arg(&to).arg(&from).status();
         if !stripped.is_ok_and(|status| status.success()) {
             fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
@@ -219,7 +219,7 @@ fn stage(checkout: &Checkout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes something unless the stamp says that it was made from the very same source.
+/// Builds something unless the stamp equals its source.
 fn once(
     stamp: &Path,
     source: &Path,
@@ -233,7 +233,7 @@ fn once(
     fs::write(stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
 }
 
-/// The cargo that runs us.
+/// The cargo that runs this program.
 pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What this machine must bring along. Each that is missing is said together with what to do.
+//! Prerequisites of this machine. Each error says what is missing and how to install it.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, ensure};
 
-/// The oldest Python that the engine runs on.
+/// The oldest Python version that the engine supports.
 const PYTHON: (u32, u32) = (3, 11);
-/// The oldest Node.js that the CDK app runs on.
+/// The oldest Node.js version that the CDK app supports.
 const NODE: u32 = 20;
-/// Tried in this order; `PYTHON` in the environment wins.
+/// Tried in this order; the variable `PYTHON` takes precedence.
 const PYTHONS: [&str; 5] = [
     "python3",
     "python3.14",
@@ -19,7 +19,7 @@ const PYTHONS: [&str; 5] = [
     "python3.11",
 ];
 
-/// A Python that is new enough and can make environments.
+/// Finds a Python that is recent enough and can create environments.
 pub(crate) fn python() -> anyhow::Result<String> {
     if let Ok(given) = std::env::var("PYTHON") {
         ensure!(
@@ -54,7 +54,7 @@ fn python_version(program: &str) -> Option<(u32, u32)> {
 }
 
 fn can_make_environments(program: String) -> anyhow::Result<String> {
-    // Debian packs these two apart from Python itself.
+    // Debian packages these two separately from Python.
     ensure!(
         output(Command::new(&program).args(["-c", "import venv, ensurepip"])).is_some(),
         "{program} can't make virtual environments: its modules venv and ensurepip are missing.\n\
@@ -63,7 +63,7 @@ fn can_make_environments(program: String) -> anyhow::Result<String> {
     Ok(program)
 }
 
-/// Node.js and npm.
+/// Checks Node.js and npm.
 pub(crate) fn node() -> anyhow::Result<()> {
     let advice = format!(
         "Install Node.js {NODE} or later with npm (https://nodejs.org; Debian, Ubuntu: apt install \
@@ -87,7 +87,7 @@ pub(crate) fn node() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Rust's standard library for a target, fetched where it is missing.
+/// Installs Rust's standard library for a target if it is missing.
 pub(crate) fn rust_target(triple: &str) -> anyhow::Result<()> {
     let Some(sysroot) = output(Command::new("rustc").args(["--print", "sysroot"])) else {
         bail!("cannot start rustc; install Rust with rustup (https://rustup.rs)");
@@ -113,7 +113,7 @@ pub(crate) fn rust_target(triple: &str) -> anyhow::Result<()> {
     }
 }
 
-/// A port that nobody listens on yet.
+/// Checks that a port is free.
 pub(crate) fn port(port: u16) -> anyhow::Result<()> {
     if port == 0 {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check, in the order in which they fail soonest.
+//! `cargo xtask test`: all checks, the ones that fail soonest first.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,12 +13,12 @@ use tooling::{Architecture, Checkout, Progress, Step, run as run_quietly, second
 use crate::prepare::{self, Piece, cargo, linted};
 use crate::{prerequisites, zips};
 
-/// How a check is shown while it runs.
+/// How a check's progress is shown.
 #[derive(Clone, Copy)]
 enum Check {
-    /// One line; what its programs say is shown only when it fails.
+    /// One line; the output of its programs is shown only on failure.
     Quiet(fn(&Checkout, &Step) -> anyhow::Result<()>),
-    /// A test runner, whose own words say more than we could.
+    /// A test runner, which shows its own progress.
     Loud(fn(&Checkout) -> Command),
 }
 
@@ -33,7 +33,7 @@ const FAST: [(&str, Check); 6] = [
         Check::Quiet(template),
     ),
 ];
-/// These wait more than they compute.
+/// These mostly wait, so they run concurrently with a build.
 const WITH_ENGINE: [(&str, Check); 4] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
     ("End to end on the local stack", Check::Loud(end_to_end)),
@@ -46,7 +46,7 @@ const DEPLOYED: [(&str, Check); 1] = [(
     Check::Quiet(deployed),
 )];
 
-/// Runs the checks; fails after the last one if any failed.
+/// Runs all checks. Fails after the last one if any failed.
 pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     let begun = Instant::now();
@@ -80,7 +80,7 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     report(&results, begun.elapsed())
 }
 
-/// A check's name, how long it took and whether it passed.
+/// A check's name, its duration and whether it passed.
 type Done = (&'static str, Duration, bool);
 
 fn all(progress: &Progress, checkout: &Checkout, checks: &[(&'static str, Check)]) -> Vec<Done> {
@@ -151,7 +151,8 @@ fn format(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
 }
 
 fn unit_and_contract(checkout: &Checkout) -> Command {
-    // The tests that share one engine are no business of nextest: it gives each test a process.
+    // The configuration excludes tests that share one engine, because nextest runs each test in its
+    // own process.
     let arguments = [
         "nextest",
         "run",
@@ -177,8 +178,8 @@ fn cdk_tests(checkout: &Checkout) -> Command {
     in_directory(&checkout.path("cdk"), "npm", &["test"])
 }
 
-/// Synthesizes the default app and deployments of every other kind, and has their templates and
-/// roles checked.
+/// Synthesizes the default app and a deployment of every other kind, and checks their templates and
+/// roles.
 fn template(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     let output = checkout.local().join("synth");
     let handlers = placeholders(checkout)?;
@@ -196,7 +197,7 @@ fn template(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
         "npx",
         &["tsx", "scripts/variants.ts"],
     );
-    // Any program does as the agent, since nobody runs it.
+    // Any file serves as the agent, because it is never run.
     variants
         .arg(&others)
         .arg(&handlers)
@@ -220,7 +221,7 @@ fn template(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     run_quietly(step, &mut policies).map(drop)
 }
 
-/// Handlers that are never run, so that a template can be made without building any.
+/// Creates handlers that are never run, so that templates can be synthesized without a build.
 fn placeholders(checkout: &Checkout) -> anyhow::Result<PathBuf> {
     let directory = checkout.local().join("placeholders");
     for name in checkout.functions()? {
@@ -238,8 +239,8 @@ fn engine_tests(checkout: &Checkout) -> Command {
 }
 
 fn end_to_end(checkout: &Checkout) -> Command {
-    // The whole workspace, so that nothing is compiled again with other features. The tests wait more
-    // than they compute, so there are more of them than processors; as many as have an engine.
+    // Uses the whole workspace, because other features would cause recompilation. The tests mostly
+    // wait, so there are more threads than processors: as many as engines.
     let arguments = [
         "test",
         "--workspace",
@@ -251,13 +252,13 @@ fn end_to_end(checkout: &Checkout) -> Command {
     linted(in_directory(checkout.root(), cargo(), &arguments))
 }
 
-/// Small ones; `cargo xtask chaos` plays larger ones.
+/// Runs small schedules; `cargo xtask chaos` runs larger ones.
 fn chaos(checkout: &Checkout) -> Command {
     let arguments = ["--jobs", "20", "--seed", "1..3"];
     in_directory(checkout.root(), checkout.program("chaos"), &arguments)
 }
 
-/// Builds what is deployed, while other checks run. Nothing is shown of it unless it fails.
+/// Builds what is deployed, concurrently with other checks. Shows output only on failure.
 fn build_deployed(checkout: &Checkout) -> anyhow::Result<()> {
     let python = prerequisites::python()?;
     let progress = Progress::hidden();
@@ -270,14 +271,14 @@ fn build_deployed(checkout: &Checkout) -> anyhow::Result<()> {
     )
 }
 
-/// Holds what is deployed to its sizes.
+/// Checks the sizes of what is deployed.
 fn deployed(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     let arguments = ["test", "--workspace", "--test", "deployed"];
     let mut tests = linted(in_directory(checkout.root(), cargo(), &arguments));
     run_quietly(step, &mut tests).map(drop)
 }
 
-/// Reads what the engines of the end-to-end tests have written down.
+/// Checks the permissions that the engines of the end-to-end tests recorded.
 fn grants(checkout: &Checkout) -> Command {
     let recorded = checkout.local().join("engines-of-tests");
     let mut python = Command::new(checkout.venv_program("checks", "python"));

@@ -1,4 +1,4 @@
-//! Handlers and agent, as they are deployed.
+//! Builds handlers and agent for deployment.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use tooling::{Architecture, Checkout, Progress, run};
 
 use crate::{prepare, prerequisites};
 
-/// `cargo xtask zips`: into target/lambda, where the CDK app looks for them.
+/// `cargo xtask zips`: builds into target/lambda, where the CDK app expects them.
 pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
     prepare::build_tools(&progress, &checkout, &prerequisites::python()?)?;
@@ -18,8 +18,8 @@ pub(crate) fn for_deployment(architecture: Architecture) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds `NAME/bootstrap` for each handler into a directory, and the agent. Cargo builds only what
-/// has changed.
+/// Builds `NAME/bootstrap` for each handler into a directory, and the agent. Cargo rebuilds only
+/// what has changed.
 pub(crate) fn build(
     progress: &Progress,
     checkout: &Checkout,
@@ -37,7 +37,7 @@ pub(crate) fn build(
     Ok(())
 }
 
-/// Builds another package's programs the same way.
+/// Builds another package's programs in the same way.
 pub(crate) fn build_package(
     progress: &Progress,
     checkout: &Checkout,
@@ -62,7 +62,7 @@ fn cargo_lambda(
     let tools = checkout.venv("build").join("bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let paths = std::iter::once(tools.clone()).chain(std::env::split_paths(&path));
-    // Not before other work: the checks build it beside tests that wait for answers.
+    // Low priority, because the checks build it concurrently with tests that wait for responses.
     let mut build = Command::new("nice");
     build
         .arg(tools.join("cargo-lambda"))
@@ -76,13 +76,13 @@ fn cargo_lambda(
         ])
         .arg(directory)
         .args(["--config", &without_unwind_tables(checkout)])
-        // It finds Zig beside itself, and says on the way when it doesn't.
+        // With this path, cargo-lambda finds Zig without printing a notice.
         .env("PATH", std::env::join_paths(paths)?)
         .current_dir(checkout.root());
     Ok(build)
 }
 
-/// Tells the linker to leave out what only unwinding needs; the script says why.
+/// Makes the linker omit what only unwinding needs; the script explains why.
 fn without_unwind_tables(checkout: &Checkout) -> String {
     let script = checkout.path("xtask/discard-unwind-tables.ld");
     format!("build.rustflags=['-Clink-arg=-Wl,-T,{}']", script.display())
