@@ -57,7 +57,7 @@ fn can_make_environments(program: String) -> anyhow::Result<String> {
     // Debian packages these two separately from Python.
     ensure!(
         output(Command::new(&program).args(["-c", "import venv, ensurepip"])).is_some(),
-        "{program} can't make virtual environments: its modules venv and ensurepip are missing.\n\
+        "{program} cannot create virtual environments: its modules venv and ensurepip are missing.\n\
          Install them (Debian, Ubuntu: apt install python3-venv)"
     );
     Ok(program)

@@ -132,7 +132,7 @@ fn report(results: &[Done], total: Duration) -> anyhow::Result<()> {
     let passed = results.iter().filter(|(.., passed)| *passed).count();
     let failed = results.len() - passed;
     println!("\nchecks: {passed} passed, {failed} failed");
-    ensure!(failed == 0, "not everything passed; what failed is above");
+    ensure!(failed == 0, "some checks failed; see above");
     Ok(())
 }
 

@@ -121,7 +121,7 @@ async fn deregister(
             installation,
             &scope,
             (id, &runner.name),
-            "its attempt is over",
+            "its attempt has ended",
         )
         .await?;
     }

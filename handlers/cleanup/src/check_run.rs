@@ -157,7 +157,7 @@ fn summary(error: &str, cause: Option<&str>, execution: &ExecutionName, link: &s
     let cause = plain(cause.unwrap_or("no cause was given"));
     let fence = fence(&cause);
     format!(
-        "This job waits in GitHub's queue, and nothing works for it any more: its execution ended with `{error}`.\n\n\
+        "This job is still queued, and no runner will be started for it: its execution failed with `{error}`.\n\n\
          {fence}text\n{cause}\n{fence}\n\n\
          **What to do:** fix the cause. Then cancel this run and re-run it, or have an administrator of the GitHub App \
          press *Redeliver* on the job's `queued` webhook (App settings → Advanced).\n\n\

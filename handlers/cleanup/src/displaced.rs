@@ -34,7 +34,7 @@ pub async fn check(
     let scope = deps.config.scope.at(job);
     if !scope.reaches(&taken.repository) {
         // If the App is also installed elsewhere, someone there may give a runner one of our names.
-        tracing::warn!(%runner, %scope, repository = %taken.repository, "a job out of our runner's reach runs on one of its name");
+        tracing::warn!(%runner, %scope, repository = %taken.repository, "a runner with one of this deployment's names runs a job outside its scope; ignoring it");
         return Ok(json!({ "result": "outOfReach" }));
     }
     deps.metrics().emit(Metric::Thefts, 1.0);

@@ -14,8 +14,8 @@
 //! | [`offers`] | publishes the catalogue of task definitions for `match` |
 //! | [`versions`] | warns if an image's runner falls behind GitHub's releases |
 //!
-//! A duty that fails is reported and retried by the next sweep; it never blocks the others. The number
-//! of calls to GitHub is one per hundred runners, plus a constant, plus the operator's grant for
+//! A duty that fails is reported and retried by the next sweep; it never blocks the others. The
+//! number of calls to GitHub is one per hundred runners, plus a constant, plus the grant for
 //! [`unannounced`].
 
 pub mod closed;

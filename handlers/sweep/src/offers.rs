@@ -24,7 +24,7 @@ pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::
             family = other.definition.family,
             deployment = other.deployment.as_deref().unwrap_or("none"),
             tag = PREFIX_TAG,
-            "a task definition under the prefix is no offer here: its tag names another deployment, or none"
+            "ignoring a task definition with this deployment's prefix: its tag names another deployment, or none"
         );
     }
     count(deps, Metric::ForeignDefinitions, others.len());
@@ -37,7 +37,7 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
         Ok(text) => text,
         Err(error) => {
             // `match` then reads ECS itself, as before the first sweep.
-            tracing::warn!(%error, "the catalogue is not published");
+            tracing::warn!(%error, "cannot encode the catalogue; not publishing it");
             return Ok(0);
         }
     };
@@ -70,7 +70,7 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
         })
         .collect();
     for family in &new {
-        tracing::warn!(family, "a new family of task definitions is offered");
+        tracing::warn!(family, "found a new family of task definitions");
     }
     count(deps, Metric::NewFamilies, new.len());
     Ok(new.len())
@@ -82,7 +82,7 @@ async fn published(deps: &Deps, name: &str) -> Option<BTreeSet<String>> {
     let text = match parameter::read(deps, name).await {
         Ok(text) => text?,
         Err(error) => {
-            tracing::warn!(%error, "new families are not told from old ones this time");
+            tracing::warn!(%error, "cannot read the published catalogue; not reporting new families");
             return None;
         }
     };

@@ -111,9 +111,9 @@ pub async fn end_absent(deps: &Deps, snapshot: &Snapshot) -> Result<usize, fleet
         };
         let reason = match suspect.decide(snapshot, looks) {
             OnAbsent::Leave => continue,
-            OnAbsent::StopGhost => "GitHub does not know its runner, and its job still waits",
-            OnAbsent::StopHung => "its job is over, and it has not ended",
-            OnAbsent::StopOrphan => "GitHub has let its runner go, and its execution is closed",
+            OnAbsent::StopGhost => "GitHub does not know its runner, and its job is still queued",
+            OnAbsent::StopHung => "its job has ended, but the task has not",
+            OnAbsent::StopOrphan => "GitHub does not know its runner, and its execution is closed",
         };
         tracing::warn!(runner = %suspect.task.runner, reason, "stopping a task whose runner GitHub does not know");
         match deps.fleet.stop_task(&suspect.task.arn, reason).await {

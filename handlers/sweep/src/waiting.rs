@@ -150,7 +150,7 @@ async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fle
         .fleet
         .start_check(&execution.name, &execution.order, None)
         .await?;
-    tracing::info!(execution = %execution.name, check = %name, ?started, "found a displaced job that waits");
+    tracing::info!(execution = %execution.name, check = %name, ?started, "started a check of a displaced job");
     Ok(started == Started::New)
 }
 

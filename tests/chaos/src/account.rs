@@ -145,7 +145,10 @@ impl Account {
         let job = || Some(one.execution.clone());
         match end {
             End::Lost => self.add(format!("{} was lost", one.name), job()),
-            End::Failed => self.add(format!("{} failed, and nobody killed it", one.name), job()),
+            End::Failed => self.add(
+                format!("{} failed without a fault of the run", one.name),
+                job(),
+            ),
             End::Run if one.runs == 0 => {
                 self.add(format!("{} is a success and never ran", one.name), job());
             }

@@ -95,7 +95,7 @@ fn unheard(deliveries: &[Delivery]) -> Vec<String> {
     tries
         .into_iter()
         .filter(|(_, (settled, count))| !settled && *count < DELIVERIES)
-        .map(|(guid, _)| format!("webhook {guid} was not taken yet"))
+        .map(|(guid, _)| format!("webhook {guid} is not accepted yet"))
         .collect()
 }
 
