@@ -150,7 +150,7 @@ mod tests {
                 OnNotFound::Unavailable,
             ),
             (
-                "the repository is not found and nobody else was asked",
+                "the repository is not found and nothing else was asked",
                 NotFound {
                     repository: Look::Hidden,
                     included: Look::Unclear,

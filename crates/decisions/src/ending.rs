@@ -313,7 +313,7 @@ mod tests {
                 OnAbsent::Leave,
             ),
             (
-                "nobody said where its job stands",
+                "the status of its job is unknown",
                 AbsentRunner { job: None, ..seen },
                 OnAbsent::Leave,
             ),
@@ -338,7 +338,7 @@ mod tests {
                 OnAbsent::StopHung,
             ),
             (
-                "nobody waits for it",
+                "nothing depends on it",
                 AbsentRunner {
                     execution_runs: false,
                     job: None,
@@ -347,7 +347,7 @@ mod tests {
                 OnAbsent::StopOrphan,
             ),
             (
-                "nobody waits for it, says one answer",
+                "nothing depends on it, by one answer only",
                 AbsentRunner {
                     execution_runs: false,
                     unknown: 1,

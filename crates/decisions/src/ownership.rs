@@ -213,7 +213,7 @@ pub fn checks_displaced(execution: Status, job: Option<&JobStatus>) -> bool {
 /// What a sweep does about an execution that may be waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attend {
-    /// Nothing: the execution or its runner works for the job.
+    /// Nothing: the execution owns the job, or its runner runs it.
     Leave,
     /// Its job is queued while its runner runs another: start a check.
     Check,
