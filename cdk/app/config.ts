@@ -245,10 +245,20 @@ export interface Config {
   readonly keepLogs?: boolean;
 
   /**
-   * Customer-managed key of the secrets in Parameter Store.
-   * @default - aws/ssm
+   * Your own key for the App's secrets and the runners' registrations.
+   * @default - secretsKey for the secrets, aws/ssm for registrations
    */
   readonly parameterKeyArn?: string;
+  /**
+   * Whether the App's secrets get a key that only the functions may decrypt with.
+   * @default - true, unless parameterKeyArn is given
+   */
+  readonly secretsKey?: boolean;
+  /**
+   * ARNs of roles or users that may decrypt the App's secrets besides, to check and rotate them.
+   * @default - none
+   */
+  readonly secretsReaderArns?: string[];
   /**
    * Boundary of all roles.
    * @default - none
@@ -349,6 +359,8 @@ const CONFIG: Parsers<Config> = {
   logRetentionDays: retentionDays,
   keepLogs: boolean,
   parameterKeyArn: text,
+  secretsKey: boolean,
+  secretsReaderArns: list,
   permissionsBoundaryArn: text,
   rolePath: text,
   alarmTopicArn: text,

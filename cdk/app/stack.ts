@@ -63,6 +63,8 @@ export class FargateRunnersStack extends Stack {
       parameterKey: parameterKeyArn
         ? kms.Key.fromKeyArn(this, "ParameterKey", parameterKeyArn)
         : undefined,
+      secretsKey: config.secretsKey,
+      secretsReaders: config.secretsReaderArns?.map((arn) => new iam.ArnPrincipal(arn)),
       permissionsBoundary,
       rolePath: config.rolePath,
       tracing: config.tracing,

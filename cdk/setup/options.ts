@@ -37,7 +37,7 @@ export const USAGE = `Puts a deployment's secrets into Parameter Store, after ch
   --scope SCOPE             repository (default) or organization: where runners are registered
   --prefix PREFIX           the deployment's prefix (default fargate-runners)
   --github-api-url URL      GitHub's API (default: GITHUB_API_URL, or https://api.github.com)
-  --kms-key-id KEY          customer-managed key (default: aws/ssm)
+  --kms-key-id KEY          the deployment's parameterKey, if it has one (default: its own secretsKey)
 
 AWS account and region are those of the environment, as for the AWS command line.
 What isn't given is asked for.`;

@@ -19,25 +19,52 @@ export type SecretName = keyof Secrets;
 /** All of them, in the order in which a person thinks of them. */
 export const SECRET_NAMES: readonly SecretName[] = ["app-id", "private-key", "webhook-secret"];
 
+/** Parameter Store's name for the key that it uses unless told otherwise. */
+export const MANAGED_KEY = "alias/aws/ssm";
+
 /** The secrets of a deployment in Parameter Store. */
 export class Parameters {
   constructor(
     private readonly client: SSMClient,
     private readonly prefix: string,
+    /** A key of one's own; without it the deployment's, where there is one. */
     private readonly keyId?: string,
   ) {}
+
+  /** The key that secrets are written with. */
+  get key(): string {
+    return this.keyId ?? `alias/${this.prefix}-secrets`;
+  }
 
   /** Full name of a parameter. */
   name(secret: SecretName): string {
     return `/${this.prefix}/github/${secret}`;
   }
 
-  /** Those that are there. */
-  async read(): Promise<Partial<Secrets>> {
+  /**
+   * Those that are there, with their values as far as we may decrypt them: the deployment's own key
+   * decrypts for the functions alone.
+   */
+  async read(): Promise<{ there: readonly SecretName[]; values: Partial<Secrets> }> {
+    const decrypted = await this.get(true).catch((error: unknown) => {
+      if ((error as Error).name === "AccessDeniedException") {
+        return undefined;
+      }
+      throw error;
+    });
+    // Whoever may not read them at all is told so by this call.
+    const found = decrypted ?? (await this.get(false));
+    return {
+      there: SECRET_NAMES.filter((name) => found[name] !== undefined),
+      values: decrypted ?? {},
+    };
+  }
+
+  private async get(withDecryption: boolean): Promise<Partial<Secrets>> {
     const answer = await this.client.send(
       new GetParametersCommand({
         Names: SECRET_NAMES.map((secret) => this.name(secret)),
-        WithDecryption: true,
+        WithDecryption: withDecryption,
       }),
     );
     const found = (answer.Parameters ?? []).map(({ Name, Value }) => [
@@ -47,14 +74,57 @@ export class Parameters {
     return Object.fromEntries(found) as Partial<Secrets>;
   }
 
-  /** Writes one of them as a SecureString, over what was there. */
-  async write(secret: SecretName, value: string): Promise<void> {
+  /** Those with the AWS-managed key, which decrypts for the whole account; none if we may not list them. */
+  async underManagedKey(): Promise<SecretName[]> {
+    const request = new DescribeParametersCommand({
+      ParameterFilters: [
+        { Key: "Name", Option: "BeginsWith", Values: [`/${this.prefix}/github/`] },
+      ],
+      MaxResults: 50,
+    });
+    const answer = await this.client.send(request).catch((error: unknown) => {
+      if ((error as Error).name === "AccessDeniedException") {
+        return undefined;
+      }
+      throw error;
+    });
+    const under = (answer?.Parameters ?? []).filter(({ KeyId }) => KeyId === MANAGED_KEY);
+    return SECRET_NAMES.filter((secret) => under.some(({ Name }) => Name === this.name(secret)));
+  }
+
+  /**
+   * Writes one of them as a SecureString, over what was there.
+   *
+   * @returns the key that it is encrypted with: the AWS-managed one while the deployment has none
+   */
+  async write(secret: SecretName, value: string): Promise<string> {
+    if (await this.writeWithKey(secret, value)) {
+      return this.key;
+    }
+    await this.put(secret, value);
+    return MANAGED_KEY;
+  }
+
+  /** Writes one of them, unless the deployment has no key of its own; answers whether it has. */
+  async writeWithKey(secret: SecretName, value: string): Promise<boolean> {
+    try {
+      await this.put(secret, value, this.key);
+      return true;
+    } catch (error) {
+      if ((error as Error).name !== "InvalidKeyId" || this.keyId !== undefined) {
+        throw error;
+      }
+      return false;
+    }
+  }
+
+  private async put(secret: SecretName, value: string, keyId?: string): Promise<void> {
     await this.client.send(
       new PutParameterCommand({
         Name: this.name(secret),
         Value: value,
         Type: "SecureString",
-        KeyId: this.keyId,
+        KeyId: keyId,
         Overwrite: true,
       }),
     );

@@ -14,6 +14,7 @@ import { agentPermissions, KeyContext } from "./handlers/grants";
 import { Handler } from "./handlers/handler";
 import { Handlers } from "./handlers/handlers";
 import { HandlerName } from "./handlers/record";
+import { invalidProp } from "./invalid-prop";
 import { Logs } from "./logs";
 import { Monitoring, MonitoringOptions } from "./monitoring/monitoring";
 import { DEPLOYMENT_TAG, Names } from "./names";
@@ -28,6 +29,7 @@ import { Capacity } from "./runners/capacity";
 import { FargateRunner, FargateRunnerProps } from "./runners/fargate-runner";
 import { Offer, RunnerHost } from "./runners/host";
 import { reachabilityWarnings } from "./runners/reachability";
+import { SecretsKey } from "./secrets-key";
 import { Triggers } from "./triggers";
 
 /** Context key of the handlers' directory, to synthesize without building them. */
@@ -110,11 +112,23 @@ export interface FargateRunnersProps {
    */
   readonly logRemovalPolicy?: RemovalPolicy;
   /**
-   * Customer-managed key of the secrets in Parameter Store: those that the set-up script writes
-   * and the runners' registrations. Its policy must let this account's IAM decide.
-   * @default - the AWS-managed key aws/ssm
+   * Your own key for everything secret in Parameter Store: the App's secrets and the runners'
+   * registrations. Its policy must let this account's IAM decide.
+   * @default - `secretsKey` for the App's secrets, the AWS-managed key aws/ssm for registrations
    */
   readonly parameterKey?: kms.IKeyRef;
+  /**
+   * Whether the App's secrets get a key that only the functions may decrypt with; from 1 USD a month.
+   * Without it, everybody in the account with `ssm:GetParameter` can read them.
+   * @default - true, unless `parameterKey` is given
+   */
+  readonly secretsKey?: boolean;
+  /**
+   * Who else may decrypt the App's secrets: the principals that run `scripts/setup --check` or
+   * `--rotate-webhook-secret`.
+   * @default - nobody
+   */
+  readonly secretsReaders?: readonly iam.IPrincipal[];
   /**
    * Boundary of all roles.
    * @default - none
@@ -169,6 +183,8 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly deadLetters: sqs.Queue;
   /** Dashboard, alarms and saved queries. */
   readonly monitoring: Monitoring;
+  /** Key of the App's secrets, unless switched off or given. */
+  readonly secretsKey?: kms.Key;
   /** Makes all roles. */
   readonly roles: Roles;
   /** Log group of all runners: the agent, the listener and extra containers. */
@@ -235,6 +251,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       logs: logGroups,
     }).all;
     const { verify, cleanup, sweep } = this.handlers;
+    this.secretsKey = this.newSecretsKey(props);
 
     this.machine = new RunnerMachine(this, "Machine", {
       names,
@@ -293,6 +310,23 @@ export class FargateRunners extends Construct implements RunnerHost {
 
   allowPassing(role: iam.IRole): void {
     this.machine.allowPassing(role);
+  }
+
+  private newSecretsKey(props: FargateRunnersProps): kms.Key | undefined {
+    const { parameterKey, secretsKey = parameterKey === undefined, secretsReaders } = props;
+    if (secretsKey && parameterKey !== undefined) {
+      throw invalidProp("secretsKey", true, "false, or no parameterKey, which is then used");
+    }
+    if (!secretsKey) {
+      if (secretsReaders !== undefined) {
+        const value = secretsReaders.map(String);
+        throw invalidProp("secretsReaders", value, "nothing without secretsKey");
+      }
+      return undefined;
+    }
+    const { names, handlers } = this;
+    return new SecretsKey(this, "SecretsKey", { names, handlers, readers: secretsReaders ?? [] })
+      .key;
   }
 
   private newCluster(insights: boolean): ecs.Cluster {

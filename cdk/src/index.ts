@@ -38,8 +38,14 @@ export {
 
 // What a deployment consists of, for those who build on it.
 export { Handler } from "./handlers/handler";
-export type { FunctionAlarm, HandlerContext, HandlerSpec } from "./handlers/handler-spec";
+export type {
+  FunctionAlarm,
+  HandlerContext,
+  HandlerSpec,
+  SecretName,
+} from "./handlers/handler-spec";
 export { HANDLER_NAMES, type HandlerName, HANDLERS } from "./handlers/record";
+export { SecretsKey, type SecretsKeyProps } from "./secrets-key";
 export { DEPLOYMENT_TAG, Names, PREFIX_TAG } from "./names";
 export type { Permission } from "./permission";
 export { Roles } from "./roles";

@@ -21,6 +21,8 @@ export const PREFIX_TAG = "fargate-runners:prefix";
 export class Names {
   /** SSM path of the secrets that the set-up script writes. */
   readonly githubParameters: string;
+  /** Alias of the key of the App's secrets, where the construct makes one. */
+  readonly secretsKeyAlias: string;
   /** SSM path under which each runner finds its registration. */
   readonly runnerParameters: string;
   /** SSM parameter in which `sweep` publishes the catalogue of task definitions. */
@@ -60,6 +62,7 @@ export class Names {
       );
     }
     this.githubParameters = `/${prefix}/github`;
+    this.secretsKeyAlias = `alias/${prefix}-secrets`;
     this.runnerParameters = `/${prefix}/runners`;
     this.catalogueParameter = `/${prefix}/catalogue`;
     this.sweepMark = `/${prefix}/sweep/deliveries-seen`;

@@ -1,9 +1,9 @@
 import * as iam from "aws-cdk-lib/aws-iam";
 import { acknowledgeWildcard } from "./acknowledge";
 
-/** Something that a role may do, with the reason where it can't be narrowed to one resource. */
+/** Something that a role may or may never do, with the reason where it can't be narrowed to one resource. */
 export interface Permission {
-  /** What is allowed. */
+  /** What is allowed or denied. */
   readonly statement: iam.PolicyStatement;
   /**
    * Why a resource of the statement holds a wildcard.
@@ -34,6 +34,12 @@ export function allow(
 ): Permission {
   const { conditions, wildcard } = options;
   return { statement: new iam.PolicyStatement({ actions, resources, conditions }), wildcard };
+}
+
+/** Denies actions on resources, whatever else a role is allowed. */
+export function deny(actions: string[], resources: string[]): Permission {
+  const effect = iam.Effect.DENY;
+  return { statement: new iam.PolicyStatement({ effect, actions, resources }) };
 }
 
 /** Gives a role permissions, and the reasons to whoever checks its policy. */

@@ -64,7 +64,12 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   logLevel: ["debug", ["*Function.Environment"]],
   logRetentionDays: [7, ["*Log.RetentionInDays"]],
   keepLogs: [true, ["*Log.DeletionPolicy"]],
-  parameterKeyArn: [`${ARN}:key/x`, ["*.PolicyDocument", "TokenFunction.Environment"]],
+  parameterKeyArn: [
+    `${ARN}:key/x`,
+    ["*.PolicyDocument", "TokenFunction.Environment", "-SecretsKey*"],
+  ],
+  secretsKey: [false, ["-SecretsKey*"]],
+  secretsReaderArns: [[`${ARN}:role/operator`], ["SecretsKey.KeyPolicy"]],
   permissionsBoundaryArn: [`${ARN}:policy/x`, ["*.PermissionsBoundary"]],
   rolePath: ["/other/", ["*.Path", "MachineRoleDefaultPolicy.PolicyDocument"]],
   alarmTopicArn: [`${ARN}:topic`, ["*.AlarmActions", "*.OKActions"]],

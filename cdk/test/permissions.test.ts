@@ -1,5 +1,5 @@
 import { App, Stack } from "aws-cdk-lib";
-import { Template } from "aws-cdk-lib/assertions";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import assert from "node:assert/strict";
@@ -8,6 +8,7 @@ import { FargateRunner, FargateRunners, FargateRunnersProps } from "../src";
 import { HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 interface Statement {
+  readonly Effect: "Allow" | "Deny";
   readonly Action: string | string[];
   readonly Resource: unknown;
   readonly Condition?: Record<string, Record<string, unknown>>;
@@ -55,13 +56,17 @@ function whoMay(template: Template, action: string, resource: string): string[] 
     ? `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:${resource}`
     : resource;
   return [...statements(template)]
-    .filter(([, all]) =>
-      all.some(
-        (statement) =>
-          many(statement.Action).some((pattern) => covers(pattern, action)) &&
-          many(statement.Resource).some((pattern) => covers(flat(pattern), arn)),
-      ),
-    )
+    .filter(([, all]) => {
+      const effects = all
+        .filter(
+          (statement) =>
+            many(statement.Action).some((pattern) => covers(pattern, action)) &&
+            many(statement.Resource).some((pattern) => covers(flat(pattern), arn)),
+        )
+        .map(({ Effect }) => Effect);
+      // An explicit Deny wins over everything.
+      return effects.includes("Allow") && !effects.includes("Deny");
+    })
     .map(([role]) => role)
     .sort();
 }
@@ -164,6 +169,135 @@ test("a task role of one's own gets the agent's permissions, and alone may be pa
     whoMay(synthesized, "ssm:GetParameter", "parameter/fargate-runners/runners/x/0123"),
     ["Own"],
   );
+});
+
+/** A runner whose role may do everything in Parameter Store. */
+function withBroadTaskRole(): Template {
+  const stack = new Stack(new App(), "Test");
+  const runners = new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: false,
+  });
+  const taskRole = new iam.Role(stack, "Own", {
+    assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+  });
+  taskRole.addToPolicy(new iam.PolicyStatement({ actions: ["ssm:*"], resources: ["*"] }));
+  new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole });
+  return Template.fromStack(stack);
+}
+
+test("a job under a role with ssm:* on everything reaches neither the App's key nor others' registrations", () => {
+  const broad = withBroadTaskRole();
+  const may = (action: string, resource: string) => whoMay(broad, action, resource).includes("Own");
+  for (const action of [
+    "ssm:GetParameter",
+    "ssm:GetParameters",
+    "ssm:GetParameterHistory",
+    "ssm:GetParametersByPath",
+    "ssm:PutParameter",
+    "ssm:DeleteParameter",
+  ]) {
+    for (const name of [
+      "github/app-id",
+      "github/private-key",
+      "github/webhook-secret",
+      "catalogue",
+      "sweep/deliveries-seen",
+      "runner-versions/ubuntu",
+    ]) {
+      assert.ok(!may(action, `parameter/fargate-runners/${name}`), `${action} on ${name}`);
+    }
+  }
+  // By a path above, a path query returns what is denied below it.
+  for (const path of ["", "fargate-runners", "fargate-runners/github", "fargate-runners/runners"]) {
+    assert.ok(!may("ssm:GetParametersByPath", `parameter/${path}`), `by path /${path}`);
+  }
+  const registration = "parameter/fargate-runners/runners/fr-hello-1/0123456789abcdef";
+  assert.ok(!may("ssm:GetParameterHistory", registration));
+  assert.ok(!may("ssm:PutParameter", registration));
+  assert.ok(!may("ssm:DescribeParameters", "*"));
+  // What the agent needs, and what is not ours, it still may.
+  assert.ok(may("ssm:GetParameter", registration));
+  assert.ok(may("ssm:DeleteParameter", registration));
+  assert.ok(may("ssm:GetParameter", "parameter/team/setting"));
+  assert.ok(may("ssm:GetParametersByPath", "parameter/team"));
+});
+
+test("an imported role that can be changed gets the denials too; one that can't is warned of", () => {
+  const synthesize = (mutable: boolean) => {
+    const stack = new Stack(new App(), "Test");
+    const runners = new FargateRunners(stack, "Runners", {
+      handlersDirectory: HANDLERS_DIRECTORY,
+      defaultRunner: false,
+    });
+    const arn = "arn:aws:iam::111111111111:role/imported";
+    const taskRole = iam.Role.fromRoleArn(stack, "Imported", arn, { mutable });
+    new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole });
+    const warnings = Annotations.fromStack(stack).findWarning("*", Match.anyValue());
+    return { text: JSON.stringify(Template.fromStack(stack).toJSON()), warnings };
+  };
+  const changed = synthesize(true);
+  assert.match(changed.text, /"Action":"ssm:DescribeParameters","Effect":"Deny"/);
+  assert.ok(!changed.warnings.some(({ entry }) => /can't be changed/.test(String(entry.data))));
+  const unchanged = synthesize(false);
+  assert.ok(!unchanged.text.includes('"Action":"ssm:DescribeParameters","Effect":"Deny"'));
+  assert.ok(
+    unchanged.warnings.some(({ entry }) =>
+      /task role imported is imported and can't be changed.*deny it ssm:\* on \/fargate-runners\/github/.test(
+        String(entry.data),
+      ),
+    ),
+  );
+});
+
+/** Who may use the App's secrets' key how, and for which parameters. */
+function keyUsers(synthesized: Template): Record<string, string[]> {
+  const [key] = Object.values(synthesized.findResources("AWS::KMS::Key"));
+  const users: Record<string, string[]> = {};
+  const policy = key!.Properties.KeyPolicy as {
+    Statement: (Statement & { Principal: { AWS: unknown } })[];
+  };
+  for (const { Effect, Action, Principal, Condition } of policy.Statement) {
+    assert.equal(Effect, "Allow");
+    for (const principal of many(Principal.AWS)) {
+      const who = flat(principal)
+        .replace(/^.*Runners(\w+?)Role[0-9A-F]{8}\.Arn.*$/, "$1")
+        .replace(/^.*:root$/, "the account");
+      for (const action of many(Action)) {
+        const arns = many(Condition?.StringLike?.["kms:EncryptionContext:PARAMETER_ARN"] ?? "any");
+        const paths = arns.map((arn) => flat(arn).replace(/^.*:parameter/, ""));
+        (users[action] ??= []).push(`${who} ${paths.join(" ")}`);
+      }
+    }
+  }
+  return users;
+}
+
+test("by default only the functions decrypt the App's secrets, each its own", () => {
+  const users = keyUsers(DEFAULT);
+  const app = "/fargate-runners/github/app-id /fargate-runners/github/private-key";
+  assert.deepEqual(users["kms:Decrypt"], [
+    "Verify /fargate-runners/github/webhook-secret",
+    `Token ${app}`,
+    `Cleanup ${app}`,
+    `Sweep ${app}`,
+  ]);
+  assert.deepEqual(users["kms:Encrypt"], ["the account /fargate-runners/github/*"]);
+  // A key whose policy nobody may change could never be repaired.
+  assert.deepEqual(users["kms:PutKeyPolicy"], ["the account any"]);
+  for (const action of ["kms:*", "kms:CreateGrant", "kms:ReEncryptFrom", "kms:Decrypt*"]) {
+    assert.equal(users[action], undefined, action);
+  }
+});
+
+test("readers of the secrets are named, and one's own key or none replaces the default one", () => {
+  const reader = "arn:aws:iam::111111111111:role/operator";
+  const read = keyUsers(template(() => ({ secretsReaders: [new iam.ArnPrincipal(reader)] })));
+  assert.deepEqual(read["kms:Decrypt"]!.at(-1), `${reader} /fargate-runners/github/*`);
+  template(() => ({ secretsKey: false })).resourceCountIs("AWS::KMS::Key", 0);
+  template((stack) => ({
+    parameterKey: kms.Key.fromKeyArn(stack, "Key", "arn:aws:kms:us-east-1:111111111111:key/x"),
+  })).resourceCountIs("AWS::KMS::Key", 0);
 });
 
 test("a key of one's own is usable only through Parameter Store and only for one's own secrets", () => {

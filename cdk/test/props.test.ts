@@ -97,6 +97,7 @@ check<FargateRunnersProps>(
         "*.DashboardName",
         "*SavedQueries*.Name",
         "UbuntuTaskDefinition.Family",
+        "SecretsKey*",
       ],
       // It is in every name: another prefix is another deployment.
       replaces: [
@@ -107,6 +108,7 @@ check<FargateRunnersProps>(
         "MachineStateMachine.StateMachineName",
         "*.AlarmName",
         "*.DashboardName",
+        "SecretsKeyAlias.AliasName",
       ],
     },
     deployment: {
@@ -162,7 +164,18 @@ check<FargateRunnersProps>(
         "CleanupRoleDefaultPolicy.PolicyDocument",
         "SweepRoleDefaultPolicy.PolicyDocument",
         "UbuntuRolesTaskDefaultPolicy.PolicyDocument",
+        "-SecretsKey*",
       ],
+      replaces: ["-SecretsKey*"],
+    },
+    secretsKey: {
+      value: () => false,
+      changes: ["-SecretsKey*"],
+      replaces: ["-SecretsKey*"],
+    },
+    secretsReaders: {
+      value: () => [new iam.ArnPrincipal("arn:aws:iam::111111111111:role/operator")],
+      changes: ["SecretsKey.KeyPolicy"],
     },
     permissionsBoundary: {
       value: (stack) => iam.ManagedPolicy.fromManagedPolicyName(stack, "Boundary", "b"),

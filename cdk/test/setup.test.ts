@@ -28,6 +28,10 @@ let github: {
   hook: Record<string, unknown>;
 };
 let parameters: Map<string, string>;
+/** The key of each parameter; what the deployment has; and whether it decrypts for us. */
+let keys: Map<string, string>;
+let deploymentKey: string | undefined;
+let decrypting: boolean;
 /** What happened, in order. */
 let log: string[];
 
@@ -40,6 +44,9 @@ beforeEach(() => {
     hook: { url: "https://elsewhere.example", content_type: "form", insecure_ssl: "0" },
   };
   parameters = new Map();
+  keys = new Map();
+  deploymentKey = undefined;
+  decrypting = true;
   log = [];
 });
 
@@ -109,22 +116,35 @@ const gitHubServer = serve((request, body) => {
 const ssmServer = serve((request, body) => {
   switch (String(request.headers["x-amz-target"]).split(".")[1]) {
     case "GetParameters":
+      if (body.WithDecryption && !decrypting) {
+        return [400, { __type: "AccessDeniedException", message: "not allowed to access the key" }];
+      }
       return [
         200,
         {
           Parameters: (body.Names as string[])
             .filter((name) => parameters.has(name))
-            .map((Name) => ({ Name, Value: parameters.get(Name) })),
+            .map((Name) => ({
+              Name,
+              Value: body.WithDecryption ? parameters.get(Name) : "AQICAHh",
+            })),
         },
       ];
     case "PutParameter":
       assert.equal(body.Type, "SecureString");
       assert.equal(body.Overwrite, true);
+      if (/-secrets$/.test(String(body.KeyId)) && body.KeyId !== deploymentKey) {
+        return [400, { __type: "InvalidKeyId", message: "Alias is not found" }];
+      }
+      keys.set(String(body.Name), String(body.KeyId ?? "alias/aws/ssm"));
       log.push(`written ${String(body.Name)}${body.KeyId ? ` with ${String(body.KeyId)}` : ""}`);
       parameters.set(String(body.Name), String(body.Value));
       return [200, { Version: 1 }];
     case "DescribeParameters":
-      return [200, { Parameters: [...parameters.keys()].map((Name) => ({ Name })) }];
+      return [
+        200,
+        { Parameters: [...parameters.keys()].map((Name) => ({ Name, KeyId: keys.get(Name) })) },
+      ];
     case "DeleteParameters":
       assert.ok((body.Names as string[]).length <= 10);
       (body.Names as string[]).forEach((name) => parameters.delete(name));
@@ -298,6 +318,48 @@ test("the next rotation forgets the secret before the last", async () => {
   await setup("--rotate-webhook-secret", "--webhook-url", URL);
   assert.equal(secret()!.split("\n").length, 2);
   assert.equal(secret()!.split("\n")[1], last);
+});
+
+test("secrets are written with the deployment's key, and only the functions may read them then", async () => {
+  deploymentKey = "alias/fargate-runners-secrets";
+  await setup(...NEW);
+  assert.deepEqual([...new Set(keys.values())], [deploymentKey]);
+  decrypting = false;
+  const { well, said } = await setup("--check");
+  assert.equal(well, true);
+  assert.match(said, /only the functions may decrypt them/);
+  assert.match((await setup("--check", ...NEW)).said, /✓ App runners \(42\)/);
+});
+
+test("secrets of an earlier release are encrypted again once the deployment has a key", async () => {
+  await setup(...NEW);
+  assert.deepEqual([...new Set(keys.values())], ["alias/aws/ssm"]);
+  const before = new Map(parameters);
+  assert.match((await setup("--check")).said, /private-key can be read by all of this account/);
+  deploymentKey = "alias/fargate-runners-secrets";
+  const { well, said } = await setup();
+  assert.equal(well, true);
+  assert.match(said, /✓ encrypted again: \/fargate-runners\/github\/private-key \(key alias/);
+  assert.deepEqual([...new Set(keys.values())], [deploymentKey]);
+  assert.deepEqual(parameters, before);
+});
+
+test("a rotation without the right to read the old secret takes it from a file, or says so", async () => {
+  deploymentKey = "alias/fargate-runners-secrets";
+  await setup(...NEW);
+  const old = secret()!;
+  decrypting = false;
+  const rotate = ["--rotate-webhook-secret", "--webhook-url", URL];
+  await assert.rejects(setup(...rotate), /current webhook secret.*--webhook-secret-file FILE/);
+  await assert.rejects(
+    setup("--webhook-secret-file", PEM_FILE),
+    /private-key can be decrypted by the functions alone.*before it is written/,
+  );
+  assert.equal(secret(), old);
+  const file = join(FOLDER, "old-secret");
+  writeFileSync(file, old);
+  await setup(...rotate, ...NEW, "--webhook-secret-file", file);
+  assert.equal(secret()!.split("\n")[1], old);
 });
 
 test("prefix and key of one's own are used", async () => {

@@ -1,4 +1,5 @@
 import { App, Stack } from "aws-cdk-lib";
+import { ArnPrincipal } from "aws-cdk-lib/aws-iam";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -103,6 +104,11 @@ const REFUSED: [string, FargateRunnersProps, RegExp][] = [
     "more calls for jobs without a webhook than GitHub allows",
     { github: { reconcileCalls: 500, allowedRepositories: ["octo/hello"] } },
     /Invalid github\.reconcileCalls: 500\. Allowed: a whole number from 0 to 400/,
+  ],
+  [
+    "readers of secrets that have no key of their own",
+    { secretsKey: false, secretsReaders: [new ArnPrincipal("arn:aws:iam::111111111111:role/x")] },
+    /Invalid secretsReaders: .*role\/x.*Allowed: nothing without secretsKey/,
   ],
   ["a role path without a slash", { rolePath: "runners" }, /Invalid rolePath: "runners"/],
   [

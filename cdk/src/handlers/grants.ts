@@ -1,7 +1,7 @@
 import { GitHubProps } from "../github-props";
 import { Names } from "../names";
-import { allow, Permission } from "../permission";
-import { HandlerContext } from "./handler-spec";
+import { allow, deny, Permission } from "../permission";
+import { HandlerContext, SecretName } from "./handler-spec";
 
 /** What the statements name besides what {@link Names} gives. */
 export type KeyContext = Pick<HandlerContext, "names" | "region" | "parameterKeyArn">;
@@ -13,12 +13,45 @@ export type KeyContext = Pick<HandlerContext, "names" | "region" | "parameterKey
  * reading another runner's registration with the same role.
  */
 export function agentPermissions(context: KeyContext): Permission[] {
-  const { names } = context;
+  const arns = [context.names.parameterArn(`${context.names.runnerParameters}/*`)];
   return [
-    ...readSecrets(context, "ssm:GetParameter", `${names.runnerParameters}/*`),
-    allow(["ssm:DeleteParameter"], [names.parameterArn(`${names.runnerParameters}/*`)], {
-      wildcard: RUNNERS,
-    }),
+    allow(["ssm:GetParameter"], arns, { wildcard: RUNNERS }),
+    ...useKey(context, ["kms:Decrypt"], arns),
+    allow(["ssm:DeleteParameter"], arns, { wildcard: RUNNERS }),
+    ...jobDenials(context.names),
+  ];
+}
+
+/**
+ * What no job may do, whatever its role is allowed besides: a task role with `ssm:*` on `*` must
+ * not reach the App's key, find another runner's registration, or write what the functions read.
+ */
+function jobDenials(names: Names): Permission[] {
+  const { prefix, runnerParameters } = names;
+  const parameter = (name: string) => names.parameterArn(name);
+  return [
+    deny(
+      ["ssm:*"],
+      [
+        parameter(`${names.githubParameters}/*`),
+        parameter(names.catalogueParameter),
+        parameter(names.sweepMark),
+        parameter(`${names.runnerVersions}/*`),
+      ],
+    ),
+    // A name that is known opens a registration, so names must not be told. The call that lists
+    // them takes no resource.
+    deny(["ssm:DescribeParameters"], ["*"]),
+    // It is authorized for the path that it asks for, not for what it returns: each path above counts.
+    // https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-restrict-parameter-access.html
+    deny(
+      ["ssm:GetParametersByPath"],
+      [parameter("/"), parameter(`/${prefix}`), parameter(`/${prefix}/*`)],
+    ),
+    deny(
+      ["ssm:GetParameterHistory", "ssm:PutParameter", "ssm:LabelParameterVersion"],
+      [parameter(`${runnerParameters}/*`)],
+    ),
   ];
 }
 
@@ -26,20 +59,16 @@ const EXECUTIONS = "The machine's executions are named after jobs, which nobody 
 const TASKS = "ECS names tasks itself; all of this cluster's are runners.";
 const RUNNERS = "Runners are named after jobs, and each parameter's path ends in 128 random bits.";
 
-export function readAppKey(context: KeyContext): Permission[] {
-  const path = context.names.githubParameters;
-  // Both at once: one call out of Parameter Store's 40 a second.
-  return readSecrets(context, "ssm:GetParameters", `${path}/app-id`, `${path}/private-key`);
+/** Lets a function read the App's secrets; several at once, out of Parameter Store's 40 calls a second. */
+export function readSecrets(context: KeyContext, secrets: readonly SecretName[]): Permission[] {
+  const arns = secrets.map((name) => secretArn(context.names, name));
+  const action = arns.length > 1 ? "ssm:GetParameters" : "ssm:GetParameter";
+  return [allow([action], arns), ...useKey(context, ["kms:Decrypt"], arns)];
 }
 
-export function readSecrets(
-  context: KeyContext,
-  action: string,
-  ...parameters: string[]
-): Permission[] {
-  const arns = parameters.map((name) => context.names.parameterArn(name));
-  const wildcard = parameters.some((name) => name.endsWith("*")) ? RUNNERS : undefined;
-  return [allow([action], arns, { wildcard }), ...useKey(context, ["kms:Decrypt"], arns)];
+/** The ARN of a secret's parameter. */
+export function secretArn(names: Names, secret: SecretName): string {
+  return names.parameterArn(`${names.githubParameters}/${secret}`);
 }
 
 export function writeRunnerParameters(context: KeyContext): Permission[] {

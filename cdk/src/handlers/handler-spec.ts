@@ -7,6 +7,9 @@ import { RunnerNetwork } from "../network/runner-network";
 import { Permission } from "../permission";
 import { Capacity } from "../runners/capacity";
 
+/** One of the App's secrets, by the last part of its parameter's name. */
+export type SecretName = "app-id" | "private-key" | "webhook-secret";
+
 /** What a deployment knows about itself before its functions exist. */
 export interface HandlerContext {
   /** Every fixed name and ARN of the deployment. */
@@ -71,8 +74,13 @@ export interface HandlerSpec {
    * default in some deployment is here, and never a secret: secrets are read from Parameter Store.
    */
   readonly environment: (context: HandlerContext) => Record<string, string>;
-  /** Its whole role, except for writing its own log and for what its event sources add. */
+  /** Its role, except for reading its secrets, writing its log and what its event sources add. */
   readonly permissions: (context: HandlerContext) => Permission[];
+  /**
+   * The App's secrets that it reads, by the last part of their parameters' names.
+   * @default - none
+   */
+  readonly secrets?: readonly SecretName[];
   /**
    * Alarms on the function itself.
    * @default - none

@@ -1,6 +1,7 @@
 import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
 import { HandlerCode } from "./code";
+import { readSecrets } from "./grants";
 import { Handler, HandlerProps } from "./handler";
 import { HandlerContext } from "./handler-spec";
 import { HANDLER_NAMES, HandlerName, handlerSpec } from "./record";
@@ -48,7 +49,10 @@ export class Handlers {
         code: code.of(name),
         architecture,
         environment: { ...common, ...spec.environment(context), ...props.environment[name] },
-        permissions: spec.permissions(context),
+        permissions: [
+          ...(spec.secrets === undefined ? [] : readSecrets(context, spec.secrets)),
+          ...spec.permissions(context),
+        ],
         roles: props.roles,
         logs: props.logs,
         reservedConcurrency: props.reservedConcurrency[name],

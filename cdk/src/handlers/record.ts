@@ -7,13 +7,14 @@ import {
   followExecutions,
   gitHubAddress,
   jobPolicy,
-  readAppKey,
-  readSecrets,
   readTaskDefinitions,
   runnersAndJobs,
   writeRunnerParameters,
 } from "./grants";
 import { HandlerSpec } from "./handler-spec";
+
+/** What a function needs to act as the App. */
+const APP_KEY = ["app-id", "private-key"] as const;
 
 /**
  * The functions, named after their directories in `handlers/`. Everything that differs between them
@@ -33,15 +34,11 @@ export const HANDLERS = {
       CLEANUP_FUNCTION: names.function("cleanup"),
       ...jobPolicy(github),
     }),
-    permissions: (context) => [
-      ...readSecrets(
-        context,
-        "ssm:GetParameter",
-        `${context.names.githubParameters}/webhook-secret`,
-      ),
-      allow(["states:StartExecution"], [context.names.stateMachineArn]),
-      describeExecutions(context.names),
-      allow(["lambda:InvokeFunction"], [context.names.functionArn("cleanup")]),
+    secrets: ["webhook-secret"],
+    permissions: ({ names }) => [
+      allow(["states:StartExecution"], [names.stateMachineArn]),
+      describeExecutions(names),
+      allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
     ],
     alarms: [
       {
@@ -104,7 +101,8 @@ export const HANDLERS = {
       ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
       ...(parameterKeyArn && { KMS_KEY_ID: parameterKeyArn }),
     }),
-    permissions: (context) => [...readAppKey(context), ...writeRunnerParameters(context)],
+    secrets: APP_KEY,
+    permissions: writeRunnerParameters,
   },
   cleanup: {
     description: "Removes what a runner leaves behind and checks that its job left the queue",
@@ -118,11 +116,8 @@ export const HANDLERS = {
       RUNNER_LOG_GROUP: names.runnerLogGroup,
       ...(github.checkRuns && { CHECK_RUNS: "true" }),
     }),
-    permissions: (context) => [
-      ...readAppKey(context),
-      ...endRunners(context.names),
-      ...followExecutions(context.names),
-    ],
+    secrets: APP_KEY,
+    permissions: ({ names }) => [...endRunners(names), ...followExecutions(names)],
   },
   sweep: {
     description: "Finds and repairs what events have missed",
@@ -140,10 +135,9 @@ export const HANDLERS = {
       }),
       ...(waitingLimit && { WAITING_LIMIT_SECONDS: String(waitingLimit.toSeconds()) }),
     }),
-    permissions: (context) => {
-      const { names } = context;
+    secrets: APP_KEY,
+    permissions: ({ names }) => {
       return [
-        ...readAppKey(context),
         ...endRunners(names),
         ...followExecutions(names),
         // Registrations whose runner and execution are gone are found by listing.

@@ -1,3 +1,4 @@
+import { Annotations } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import { acknowledgeWildcard } from "../acknowledge";
@@ -26,10 +27,24 @@ export class RunnerRoles extends Construct {
       taskRole ??
       runners.roles.task(this, "Task", "What the agent and the job in a runner task may call");
     give(this.taskRole, runners.agentPermissions());
+    if (!changed(this.taskRole)) {
+      Annotations.of(this).addWarningV2(
+        "fargate-runners:unchangeable-task-role",
+        `The task role ${this.taskRole.roleName} is imported and can't be changed here. Allow it ` +
+          `ssm:GetParameter and ssm:DeleteParameter on ${runners.names.runnerParameters}/*, or no ` +
+          `runner starts; and deny it ssm:* on ${runners.names.githubParameters}/* and ` +
+          `ssm:DescribeParameters and ssm:GetParametersByPath, or its jobs may read the App's key.`,
+      );
+    }
     acknowledgeWildcard(
       this.executionRole,
       "*",
       "ecr:GetAuthorizationToken, with which a pull begins, can't be limited to a repository.",
     );
   }
+}
+
+/** Whether what a role was given will be deployed: the toolkit drops it silently where it can't be. */
+function changed(role: iam.IRole): boolean {
+  return role.node.findAll().some((child) => child instanceof iam.Policy);
 }
