@@ -47,6 +47,16 @@ export interface RunnerConfig {
    */
   readonly memoryMiB?: number;
   /**
+   * Repositories whose jobs may use it, as `owner/name` or `owner/*`.
+   * @default - all that the deployment serves
+   */
+  readonly repositories?: string[];
+  /**
+   * Runner group that its runners join at organization scope.
+   * @default - the runnerGroup above
+   */
+  readonly runnerGroup?: string;
+  /**
    * Disk in GiB.
    * @default 20
    */
@@ -166,6 +176,12 @@ export interface Config {
    * @default - FARGATE
    */
   readonly capacity?: string[];
+
+  /**
+   * Which task definitions are offered: those with this deployment's tag, or all with the prefix.
+   * @default "deployment"
+   */
+  readonly trustedDefinitions?: "deployment" | "prefix";
 
   /**
    * Where the runners are; an existing VPC follows from `vpcId`.
@@ -318,6 +334,8 @@ const RUNNER: Parsers<RunnerConfig> = {
   rebuildWeekly: boolean,
   cpu: int,
   memoryMiB: int,
+  repositories: list,
+  runnerGroup: text,
   ephemeralStorageGiB: int,
   capacity: list,
 };
@@ -343,6 +361,7 @@ const CONFIG: Parsers<Config> = {
   labels: list,
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: list,
+  trustedDefinitions: oneOf("deployment", "prefix"),
   network: oneOf("public", "nat", "isolated"),
   cidr: text,
   maxAzs: int,

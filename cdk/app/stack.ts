@@ -52,6 +52,7 @@ export class FargateRunnersStack extends Stack {
           rebuildWeekly: config.rebuildWeekly,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
+      trustedDefinitions: config.trustedDefinitions,
       network: networkOf(this, config),
       architecture:
         config.architecture === "x86_64" ? lambda.Architecture.X86_64 : lambda.Architecture.ARM_64,

@@ -25,6 +25,7 @@ import { repositoryFile } from "./repository-files";
 import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
 import { RunnerMachine } from "./runner-machine";
+import { audienceWarnings } from "./runners/audience-warnings";
 import { Capacity } from "./runners/capacity";
 import { FargateRunner, FargateRunnerProps } from "./runners/fargate-runner";
 import { Offer, RunnerHost } from "./runners/host";
@@ -59,6 +60,12 @@ export interface FargateRunnersProps {
    * @default - Ubuntu x64 with 2 vCPU and 4 GiB
    */
   readonly defaultRunner?: Omit<FargateRunnerProps, "runners"> | false;
+  /**
+   * Which task definitions are offered: those with this deployment's tag, which this stack sets, or
+   * all whose family begins with the prefix, whoever registered them.
+   * @default "deployment"
+   */
+  readonly trustedDefinitions?: "deployment" | "prefix";
   /**
    * Capacity providers of runners that name none.
    * @default Capacity.ON_DEMAND
@@ -231,12 +238,14 @@ export class FargateRunners extends Construct implements RunnerHost {
       "AwsSolutions-SQS3": "It is the dead-letter queue itself.",
     });
 
+    const trustedDefinitions = props.trustedDefinitions ?? "deployment";
     this.handlers = new Handlers(this, {
       context: {
         ...this.key,
         github: this.github,
         network: this.network,
         capacity: props.capacity ?? Capacity.ON_DEMAND,
+        trustedDefinitions,
         logLevel: props.logLevel ?? "info",
         waitingLimit: props.monitoring?.waitingLimit,
       },
@@ -257,6 +266,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       names,
       definitionFile: props.definitionFile ?? repositoryFile("statemachine", "runner.asl.json"),
       handlers: this.handlers,
+      trustedDefinitions,
       roles: this.roles,
       logs: logGroups,
       tracing: props.tracing ?? false,
@@ -304,6 +314,9 @@ export class FargateRunners extends Construct implements RunnerHost {
     );
     for (const { offer: about, id, message } of warnings) {
       Annotations.of(about.construct).addWarningV2(`fargate-runners:${id}`, message);
+    }
+    for (const { id, message } of audienceWarnings(offer, this.github)) {
+      Annotations.of(offer.construct).addWarningV2(`fargate-runners:${id}`, message);
     }
     this.offers.push(offer);
   }

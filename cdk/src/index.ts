@@ -9,6 +9,7 @@ export { Ec2Capacity, type Ec2CapacityProps } from "./runners/ec2-capacity";
 export { Ec2Runner, type Ec2RunnerProps } from "./runners/ec2-runner";
 export type { RunnerArchitecture } from "./runners/runner-architecture";
 export { Runner, RUNNER_CONTAINER, type RunnerProps } from "./runners/runner";
+export { REPOSITORIES_TAG, RUNNER_GROUP_TAG } from "./runners/audience";
 export { LABELS_TAG } from "./runners/labels";
 export { RUNNER_VERSION_TAG } from "./runners/runner-version";
 

@@ -7,7 +7,7 @@ import { acknowledge } from "./acknowledge";
 import { Handler } from "./handlers/handler";
 import { HANDLER_NAMES, HandlerName, handlerSpec } from "./handlers/record";
 import { Logs } from "./logs";
-import { Names } from "./names";
+import { DEPLOYMENT_TAG, Names } from "./names";
 import { allow, give, Permission } from "./permission";
 import { Roles } from "./roles";
 
@@ -25,6 +25,8 @@ export interface RunnerMachineProps {
   readonly definitionFile: string;
   /** The functions, of which it calls some. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  /** Whether a task definition needs the deployment's tag to be run, or only the prefix. */
+  readonly trustedDefinitions: "deployment" | "prefix";
   /** Makes the machine's role and says which roles may be passed to tasks. */
   readonly roles: Roles;
   /** Makes the log group. */
@@ -54,7 +56,7 @@ export class RunnerMachine extends Construct {
       "states.amazonaws.com",
       "Calls the functions and runs the tasks of each job",
     );
-    give(this.role, machinePermissions(names, props.roles.taskPath));
+    give(this.role, machinePermissions(names, props.roles.taskPath, props.trustedDefinitions));
     acknowledge(this.role, {
       "AwsSolutions-IAM5[Resource::*]":
         "The calls by which Step Functions arranges log delivery and traces take no resource.",
@@ -98,7 +100,11 @@ function passRole(roleArn: string, wildcard?: string): Permission {
   });
 }
 
-function machinePermissions(names: Names, taskRolePath: string): Permission[] {
+function machinePermissions(
+  names: Names,
+  taskRolePath: string,
+  trustedDefinitions: "deployment" | "prefix",
+): Permission[] {
   const inCluster = { ArnEquals: { "ecs:cluster": names.clusterArn } };
   const tasks = "ECS names tasks itself; all of this cluster's are runners.";
   return [
@@ -108,8 +114,17 @@ function machinePermissions(names: Names, taskRolePath: string): Permission[] {
       { wildcard: "An execution of an earlier deployment calls the version it began with." },
     ),
     allow(["ecs:RunTask"], [names.taskDefinitionArns], {
-      conditions: inCluster,
-      wildcard: "Any task definition with our prefix may be offered, whoever registered it.",
+      // A prefix can begin with another deployment's, so the tag decides. RunTask knows the tags of
+      // the task definition:
+      // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+      conditions:
+        trustedDefinitions === "deployment"
+          ? {
+              ...inCluster,
+              StringEquals: { [`aws:ResourceTag/${DEPLOYMENT_TAG}`]: names.deployment },
+            }
+          : inCluster,
+      wildcard: "A deployment has as many task definitions as it has kinds of runners.",
     }),
     allow(["ecs:StopTask", "ecs:DescribeTasks"], [names.taskArns], {
       conditions: inCluster,

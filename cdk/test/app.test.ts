@@ -18,7 +18,16 @@ const ARN = "arn:aws:x:us-east-1:111111111111";
 /** One entry per key: the compiler refuses a table that leaves one out. */
 const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>[K]> } = {
   prefix: ["other", ["*"]],
-  deployment: ["x", ["*.Tags", "*Function.Environment", "*.Dimensions", "*.DashboardBody"]],
+  deployment: [
+    "x",
+    [
+      "*.Tags",
+      "*Function.Environment",
+      "*.Dimensions",
+      "*.DashboardBody",
+      "MachineRoleDefaultPolicy.PolicyDocument",
+    ],
+  ],
   githubApiUrl: ["https://github.example.org/api/v3", GITHUB],
   githubInsideNetwork: [
     true,
@@ -42,6 +51,10 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   labels: [["self-hosted", "other"], ["UbuntuTaskDefinition.Tags"]],
   runnerArchitecture: ["arm64", ["UbuntuTaskDefinition.*"]],
   capacity: [["FARGATE_SPOT"], ["LaunchFunction.Environment"]],
+  trustedDefinitions: [
+    "prefix",
+    ["MatchFunction.Environment", "MachineRoleDefaultPolicy.PolicyDocument"],
+  ],
   network: ["nat", ["+Network*", "Network*", "LaunchFunction.Environment"]],
   cidr: ["10.1.0.0/16", ["NetworkVpc*.CidrBlock"]],
   maxAzs: [1, ["-Network*Subnet2*", "LaunchFunction.Environment", "NetworkVpcS3.RouteTableIds"]],

@@ -138,6 +138,34 @@ test("only the state machine starts tasks, of our task definitions, in our clust
   }
 });
 
+/** The condition under which tasks are started. */
+function runTaskCondition(synthesized: Template) {
+  const machine = statements(synthesized).get("Machine") ?? [];
+  return machine.find(({ Action }) => many(Action).includes("ecs:RunTask"))!.Condition;
+}
+
+test("a prefix that begins with another deployment's starts none of its task definitions", () => {
+  assert.deepEqual(runTaskCondition(DEFAULT)?.StringEquals, {
+    "aws:ResourceTag/fargate-runners:deployment": "fr",
+  });
+  const nested = template(() => ({ prefix: "fargate-runners-dev", deployment: "dev" }));
+  assert.deepEqual(runTaskCondition(nested)?.StringEquals, {
+    "aws:ResourceTag/fargate-runners:deployment": "dev",
+  });
+  const all = template(() => ({ trustedDefinitions: "prefix" }));
+  assert.equal(runTaskCondition(all)?.StringEquals, undefined);
+});
+
+test("every task definition has the tag that its deployment's machine asks for", () => {
+  for (const { Properties } of Object.values(DEFAULT.findResources("AWS::ECS::TaskDefinition"))) {
+    const tags = Properties.Tags as { Key: string; Value: unknown }[];
+    assert.deepEqual(
+      tags.find(({ Key }) => Key === "fargate-runners:deployment"),
+      { Key: "fargate-runners:deployment", Value: "fr" },
+    );
+  }
+});
+
 test("only roles of tasks may be passed, to ECS alone, by the state machine alone", () => {
   const role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/fargate-runners/tasks/x";
   assert.deepEqual(whoMay(DEFAULT, "iam:PassRole", role), ["Machine"]);

@@ -113,7 +113,13 @@ check<FargateRunnersProps>(
     },
     deployment: {
       value: () => "x",
-      changes: ["*.Tags", "*Function.Environment", "*.Dimensions", "*.DashboardBody"],
+      changes: [
+        "*.Tags",
+        "*Function.Environment",
+        "*.Dimensions",
+        "*.DashboardBody",
+        "MachineRoleDefaultPolicy.PolicyDocument",
+      ],
     },
     github: {
       value: () => ({ apiUrl: "https://github.example.org/api/v3" }),
@@ -127,6 +133,10 @@ check<FargateRunnersProps>(
       value: () => false as const,
       changes: ["-Ubuntu*"],
       replaces: ["-Ubuntu*"],
+    },
+    trustedDefinitions: {
+      value: () => "prefix",
+      changes: ["MatchFunction.Environment", "MachineRoleDefaultPolicy.PolicyDocument"],
     },
     capacity: { value: () => Capacity.SPOT, changes: ["LaunchFunction.Environment"] },
     network: {
@@ -296,6 +306,8 @@ check<Omit<FargateRunnerProps, "runners">>(
       ],
       replaces: ["-RunnerRolesTask*"],
     },
+    repositories: { value: () => ["octo/hello", "cats/*"], changes: [`${task}.Tags`] },
+    runnerGroup: { value: () => "Builders", changes: [`${task}.Tags`] },
     environment: {
       value: () => ({ HTTPS_PROXY: "http://proxy.example.org" }),
       changes: [`${task}.ContainerDefinitions`],
@@ -306,7 +318,8 @@ check<Omit<FargateRunnerProps, "runners">>(
     },
   },
   (stack, props) => {
-    const runners = withRunners(stack, { defaultRunner: false });
+    const github = { scope: "organization" } as const;
+    const runners = withRunners(stack, { defaultRunner: false, github });
     const image = props.rebuild === undefined ? IMAGE : undefined;
     new FargateRunner(stack, "Runner", { image, ...props, runners });
   },

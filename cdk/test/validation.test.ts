@@ -45,6 +45,32 @@ const REFUSED_RUNNERS: [string, Omit<FargateRunnerProps, "runners">, RegExp][] =
     { labels: Array.from({ length: 40 }, (_, index) => `label-${index}`) },
     /Allowed: 256 characters/,
   ],
+  [
+    "a repository without owner among those that may use it",
+    { repositories: ["hello"] },
+    /Invalid repositories: "hello"\. Allowed: repositories as owner\/name, or owner\/\* for all/,
+  ],
+  [
+    "a pattern within a repository's name",
+    { repositories: ["octo/team-*"] },
+    /Invalid repositories: "octo\/team-\*"/,
+  ],
+  ["nobody who may use it", { repositories: [] }, /Invalid repositories: \[\]\. Allowed: at least/],
+  [
+    "more repositories than a tag holds",
+    { repositories: Array.from({ length: 20 }, (_, index) => `octo/repository-${index}`) },
+    /Invalid repositories: .*Allowed: 256 characters/,
+  ],
+  [
+    "a runner group at repository scope",
+    { runnerGroup: "Builders" },
+    /Invalid runnerGroup: "Builders"\. Allowed: nothing, unless github\.scope is 'organization'/,
+  ],
+  [
+    "a runner group that no tag holds",
+    { runnerGroup: "Builders (Linux)" },
+    /Invalid runnerGroup: "Builders \(Linux\)"\. Allowed: 1 to 256 letters/,
+  ],
   ["a name with a slash", { name: "a/b" }, /Invalid name: "a\/b"\. Allowed: 1 to 40 characters/],
   [
     "a second container called runner",

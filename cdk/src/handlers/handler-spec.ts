@@ -22,6 +22,8 @@ export interface HandlerContext {
   readonly network: RunnerNetwork;
   /** Capacity of runners that name none. */
   readonly capacity: Capacity;
+  /** Whether a task definition needs the deployment's tag to be offered, or only the prefix. */
+  readonly trustedDefinitions: "deployment" | "prefix";
   /** How much the functions log. */
   readonly logLevel: string;
   /**

@@ -66,7 +66,10 @@ export const HANDLERS = {
     timeout: Duration.seconds(60),
     memorySize: 256,
     substitution: "MatchFunction",
-    environment: ({ names }) => ({ FAMILY_PREFIX: names.familyPrefix }),
+    environment: ({ names, trustedDefinitions }) => ({
+      FAMILY_PREFIX: names.familyPrefix,
+      TRUSTED_DEFINITIONS: trustedDefinitions,
+    }),
     permissions: ({ names }) => [
       readTaskDefinitions(),
       allow(["ssm:GetParameter"], [names.parameterArn(names.catalogueParameter)]),

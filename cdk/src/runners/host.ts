@@ -35,4 +35,16 @@ export interface Offer {
   readonly family: string;
   /** Labels that it offers. */
   readonly labels: readonly string[];
+  /**
+   * Whose jobs may use it.
+   * @default - all that the deployment serves
+   */
+  readonly repositories?: readonly string[];
+  /**
+   * The runner group of its runners.
+   * @default - the deployment's
+   */
+  readonly runnerGroup?: string;
+  /** Whether its jobs run under a role that somebody brought. */
+  readonly ownTaskRole: boolean;
 }

@@ -7,6 +7,7 @@ import { RebuildOptions, RebuiltImage } from "../images/rebuilt-image";
 import { ubuntuImage, ubuntuRunnerVersion } from "../images/ubuntu-image";
 import { invalidProp } from "../invalid-prop";
 import { DEPLOYMENT_TAG, PREFIX_TAG } from "../names";
+import { REPOSITORIES_TAG, repositoriesTag, RUNNER_GROUP_TAG, runnerGroupTag } from "./audience";
 import { Capacity, CAPACITY_TAG } from "./capacity";
 import { RunnerHost } from "./host";
 import { LABELS_TAG, labelsTag } from "./labels";
@@ -76,6 +77,18 @@ export interface RunnerProps {
    */
   readonly taskRole?: iam.IRole;
   /**
+   * Repositories whose jobs may use this runner, as `owner/name` or `owner/*`. For others it does not
+   * exist, so `runs-on` can't choose its task role.
+   * @default - all that the deployment serves
+   */
+  readonly repositories?: readonly string[];
+  /**
+   * Runner group that its runners join, at organization scope: GitHub assigns them no job of a
+   * repository outside the group.
+   * @default - the deployment's `github.runnerGroup`
+   */
+  readonly runnerGroup?: string;
+  /**
    * Environment variables of the container, for example a proxy. Every job can read them: never
    * a secret.
    * @default - none
@@ -141,7 +154,13 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     }
     const family = `${runners.names.familyPrefix}${name}`;
     const labels = props.labels ?? ["self-hosted", "linux", architecture, "ubuntu", ...flavour];
-    const labelsValue = labelsTag("labels", labels);
+    const { repositories, runnerGroup } = props;
+    const tags: Record<string, string | undefined> = {
+      [LABELS_TAG]: labelsTag("labels", labels),
+      [REPOSITORIES_TAG]: repositories && repositoriesTag("repositories", repositories),
+      [RUNNER_GROUP_TAG]: runnerGroup && runnerGroupTag("runnerGroup", runnerGroup),
+      [CAPACITY_TAG]: kind.capacity?.toString(),
+    };
 
     this.logging = ecs.LogDriver.awsLogs({
       logGroup: runners.runnerLog,
@@ -178,19 +197,25 @@ export abstract class Runner extends Construct implements iam.IGrantable {
 
     Tags.of(this).add(DEPLOYMENT_TAG, runners.names.deployment);
     Tags.of(this).add(PREFIX_TAG, runners.names.prefix);
+    tags[RUNNER_VERSION_TAG] = version;
     const only = { includeResourceTypes: ["AWS::ECS::TaskDefinition"] };
-    Tags.of(this.taskDefinition).add(LABELS_TAG, labelsValue, only);
-    if (version !== undefined) {
-      Tags.of(this.taskDefinition).add(RUNNER_VERSION_TAG, version, only);
-    }
-    if (kind.capacity !== undefined) {
-      Tags.of(this.taskDefinition).add(CAPACITY_TAG, kind.capacity.toString(), only);
+    for (const [key, value] of Object.entries(tags)) {
+      if (value !== undefined) {
+        Tags.of(this.taskDefinition).add(key, value, only);
+      }
     }
     acknowledge(this.taskDefinition, {
       "AwsSolutions-ECS2":
         "Settings that every job may read; the registration is read from Parameter Store.",
     });
-    runners.addOffer({ construct: this, family, labels });
+    runners.addOffer({
+      construct: this,
+      family,
+      labels,
+      repositories,
+      runnerGroup,
+      ownTaskRole: props.taskRole !== undefined,
+    });
   }
 
   /** The image, and the value of its version tag. */

@@ -136,11 +136,14 @@ def _tasks(action: str) -> Callable[[dict], list[Needed]]:
 def _run_task(request: dict) -> list[Needed]:
     cluster = _cluster(request)
     key = ecs._resolve_td_key(request.get("taskDefinition") or "") or ""
-    needs = [Needed("ecs:RunTask", _arn("ecs", f"task-definition/{key}"), {"ecs:cluster": cluster})]
+    definition, overrides = ecs._task_defs.get(key) or {}, request.get("overrides") or {}
+    context = {"ecs:cluster": cluster}
+    for tag in ecs._tags.get(definition.get("taskDefinitionArn", ""), []):
+        context[f"aws:resourcetag/{tag['key']}".lower()] = tag["value"]
+    needs = [Needed("ecs:RunTask", _arn("ecs", f"task-definition/{key}"), context)]
     if request.get("tags"):
         tasks = _arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/*")
         needs.append(Needed("ecs:TagResource", tasks, {"ecs:cluster": cluster, "ecs:createaction": "RunTask"}))
-    definition, overrides = ecs._task_defs.get(key) or {}, request.get("overrides") or {}
     for name in ("taskRoleArn", "executionRoleArn"):
         role = overrides.get(name) or definition.get(name)
         if role:

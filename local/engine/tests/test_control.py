@@ -239,6 +239,27 @@ class PermissionTest(EngineTestCase):
             self.assertEqual(self.end(self.start(machine))["status"], "SUCCEEDED")
             self.assertEqual(self.denials(machine.rsplit(":", 1)[-1]), {"RunTask passing": denied})
 
+    def test_run_task_knows_the_tags_of_the_task_definition(self):
+        run = {
+            "Action": "ecs:RunTask",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:ResourceTag/some:deployment": "ours"}},
+        }
+        for name, tags, denied in (
+            ("ours", [{"key": "some:deployment", "value": "ours"}], False),
+            ("theirs", [{"key": "some:deployment", "value": "theirs"}], True),
+            ("untagged", [], True),
+        ):
+            family = f"tagged-{name}"
+            self.define(family)
+            arn = self.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]["taskDefinitionArn"]
+            if tags:
+                self.ecs.tag_resource(resourceArn=arn, tags=tags)
+            machine = self.machine({"R": self.runner_state(family, "exit 0")}, role=self.role(f"role-{family}", run))
+            self.end(self.start(machine))
+            said = self.denials(machine.rsplit(":", 1)[-1])[f"RunTask {family}"]
+            self.assertEqual(bool(said), denied, said)
+
 
 class EnforcementTest(PermissionTest):
     """With enforcement, the same is refused."""
@@ -275,3 +296,24 @@ class EnforcementTest(PermissionTest):
         arn = self.run_task("enforced", f'{sys.executable} -c "{code}"')["taskArn"]
         self.task_is(arn, "STOPPED")
         self.assertEqual(self.engine.task_log(arn).splitlines(), ["v", "AccessDeniedException"])
+
+    def test_a_denial_holds_against_a_role_that_may_do_everything(self):
+        for name in ("/denied/key", "/else/a"):
+            self.ssm.put_parameter(Name=name, Value="v", Type="String")
+        everything = {"Action": "ssm:*", "Resource": "*"}
+        parameters = "arn:aws:ssm:us-east-1:000000000000:parameter/denied"
+        denial = {"Effect": "Deny", "Action": "ssm:*", "Resource": [parameters, f"{parameters}/*"]}
+        self.define("denying", role=self.role("broad-role", everything, denial))
+        code = (
+            "import botocore.session as b\n"
+            "client = b.get_session().create_client('ssm', region_name='us-east-1')\n"
+            "print(client.get_parameter(Name='/else/a')['Parameter']['Value'])\n"
+            "for call, request in ((client.get_parameter, {'Name': '/denied/key'}),"
+            " (client.get_parameters, {'Names': ['/denied/key']}),"
+            " (client.get_parameters_by_path, {'Path': '/denied'})):\n"
+            "  try: print(call(**request))\n"
+            "  except Exception as error: print(error.response['Error']['Code'])\n"
+        )
+        arn = self.run_task("denying", f'{sys.executable} -c "{code}"')["taskArn"]
+        self.task_is(arn, "STOPPED")
+        self.assertEqual(self.engine.task_log(arn).splitlines(), ["v"] + ["AccessDeniedException"] * 3)
