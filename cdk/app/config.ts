@@ -110,13 +110,14 @@ export interface Config {
    */
   readonly registration?: "jit" | "token";
   /**
-   * Owners whose jobs are run.
-   * @default - all
+   * Owners whose jobs are run; `*` for all that install the App. Required, unless
+   * `allowedRepositories` is given.
+   * @default - none
    */
   readonly allowedOwners?: string[];
   /**
    * Repositories whose jobs are run.
-   * @default - all
+   * @default - all of the allowed owners
    */
   readonly allowedRepositories?: string[];
   /**
@@ -177,6 +178,11 @@ export interface Config {
    */
   readonly capacity?: string[];
 
+  /**
+   * How many minutes a job may take, up to 7200 (5 days).
+   * @default 360
+   */
+  readonly maxJobDurationMinutes?: number;
   /**
    * Which task definitions are offered: those with this deployment's tag, or all with the prefix.
    * @default "deployment"
@@ -361,6 +367,7 @@ const CONFIG: Parsers<Config> = {
   labels: list,
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: list,
+  maxJobDurationMinutes: int,
   trustedDefinitions: oneOf("deployment", "prefix"),
   network: oneOf("public", "nat", "isolated"),
   cidr: text,

@@ -52,6 +52,10 @@ export class FargateRunnersStack extends Stack {
           rebuildWeekly: config.rebuildWeekly,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
+      maxJobDuration:
+        config.maxJobDurationMinutes === undefined
+          ? undefined
+          : Duration.minutes(config.maxJobDurationMinutes),
       trustedDefinitions: config.trustedDefinitions,
       network: networkOf(this, config),
       architecture:

@@ -46,7 +46,7 @@ export const VARIANTS: Readonly<
     new FargateRunners(stack, "Runners", {
       ...base,
       network: new IsolatedVpc(stack, "Network", { flowLogs: true, handlerEndpoints: true }),
-      github: { apiUrl: "https://github.example.org/api/v3", insideNetwork: true },
+      github: { ...base.github, apiUrl: "https://github.example.org/api/v3", insideNetwork: true },
       parameterKey: new kms.Key(stack, "Key", { enableKeyRotation: true }),
       rolePath: "/build/",
     });
@@ -76,7 +76,8 @@ export function synthesizeVariant(name: string, placeholders: Placeholders, outd
   const stack = new Stack(app, name);
   stack.templateOptions.metadata = { "cfn-lint": { config: { ignore_checks: ["W3005"] } } };
   const { handlersDirectory } = placeholders;
-  const base = { handlersDirectory, defaultRunner: { image } };
+  const github = { allowedOwners: ["octo"] };
+  const base = { handlersDirectory, defaultRunner: { image }, github };
   VARIANTS[name]!(stack, base, placeholders);
   app.synth();
   return stack;

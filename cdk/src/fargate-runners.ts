@@ -24,6 +24,7 @@ import { Permission } from "./permission";
 import { repositoryFile } from "./repository-files";
 import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
+import { maxJobDuration } from "./max-job-duration";
 import { RunnerMachine } from "./runner-machine";
 import { audienceWarnings } from "./runners/audience-warnings";
 import { Capacity } from "./runners/capacity";
@@ -36,7 +37,7 @@ import { Triggers } from "./triggers";
 /** Context key of the handlers' directory, to synthesize without building them. */
 const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
 
-/** A deployment of runners; every prop has a default. */
+/** A deployment of runners. */
 export interface FargateRunnersProps {
   /**
    * What the deployment's names begin with: functions, log groups, task definitions, SSM
@@ -51,10 +52,9 @@ export interface FargateRunnersProps {
    */
   readonly deployment?: string;
   /**
-   * Where GitHub is, and whose jobs are run.
-   * @default - github.com, runners registered at the repository, private repositories only
+   * Where GitHub is, and whose jobs are run: `allowedOwners` or `allowedRepositories` is required.
    */
-  readonly github?: GitHubProps;
+  readonly github: GitHubProps;
   /**
    * The first runner, or false to define all runners yourself.
    * @default - Ubuntu x64 with 2 vCPU and 4 GiB
@@ -66,6 +66,12 @@ export interface FargateRunnersProps {
    * @default "deployment"
    */
   readonly trustedDefinitions?: "deployment" | "prefix";
+  /**
+   * How long a runner may run, from 10 minutes to GitHub's 5 days; an hour is added for its start. A
+   * job that takes longer is ended.
+   * @default Duration.hours(6)
+   */
+  readonly maxJobDuration?: Duration;
   /**
    * Capacity providers of runners that name none.
    * @default Capacity.ON_DEMAND
@@ -168,7 +174,8 @@ export interface FargateRunnersProps {
  * Ephemeral self-hosted GitHub Actions runners: from the webhook to the container.
  *
  * @example
- * const runners = new FargateRunners(stack, "Runners");
+ * const github = { allowedOwners: ["octo"] };
+ * const runners = new FargateRunners(stack, "Runners", { github });
  * new CfnOutput(stack, "Webhook", { value: runners.webhookUrl });
  */
 export class FargateRunners extends Construct implements RunnerHost {
@@ -202,12 +209,12 @@ export class FargateRunners extends Construct implements RunnerHost {
   private readonly github: Required<GitHubProps>;
   private readonly offers: Offer[] = [];
 
-  constructor(scope: Construct, id: string, props: FargateRunnersProps = {}) {
+  constructor(scope: Construct, id: string, props: FargateRunnersProps) {
     super(scope, id);
     this.names = new Names(this, props.prefix ?? "fargate-runners", props.deployment ?? "fr");
     const { names } = this;
     Tags.of(this).add(DEPLOYMENT_TAG, names.deployment);
-    this.github = resolveGitHub(props.github ?? {});
+    this.github = resolveGitHub(props.github);
     this.roles = new Roles({
       path: props.rolePath ?? `/${names.prefix}/`,
       permissionsBoundary: props.permissionsBoundary,
@@ -267,6 +274,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       definitionFile: props.definitionFile ?? repositoryFile("statemachine", "runner.asl.json"),
       handlers: this.handlers,
       trustedDefinitions,
+      maxJobDuration: maxJobDuration(props.maxJobDuration),
       roles: this.roles,
       logs: logGroups,
       tracing: props.tracing ?? false,

@@ -28,8 +28,9 @@ export interface GitHubProps {
    */
   readonly registration?: "jit" | "token";
   /**
-   * Owners whose jobs are run.
-   * @default - all from which a signed webhook arrives
+   * Owners whose jobs are run, or `["*"]` for all that install the App. Required, unless
+   * `allowedRepositories` is given: an App that anybody can install would serve strangers.
+   * @default - those of the allowed repositories
    */
   readonly allowedOwners?: readonly string[];
   /**
@@ -76,7 +77,8 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
   if (!/^(https:\/\/[^\s/]+|http:\/\/(127\.0\.0\.1|localhost)(:\d+)?)(\/\S*)?$/.test(apiUrl)) {
     throw invalidProp("github.apiUrl", apiUrl, "an https:// URL, for example https://HOST/api/v3");
   }
-  for (const owner of props.allowedOwners ?? []) {
+  const allowedOwners = resolveOwners(props);
+  for (const owner of allowedOwners) {
     if (!/^[A-Za-z0-9-]+(_[A-Za-z0-9]+)?$/.test(owner)) {
       throw invalidProp("github.allowedOwners", owner, "names of users or organizations");
     }
@@ -104,7 +106,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     scope,
     runnerGroup,
     registration: props.registration ?? "jit",
-    allowedOwners: props.allowedOwners ?? [],
+    allowedOwners,
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
     requiredLabels,
@@ -112,4 +114,22 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     checkRuns: props.checkRuns ?? false,
     insideNetwork: props.insideNetwork ?? false,
   };
+}
+
+/** The owners, none where all are meant: that has to be said. */
+function resolveOwners({ allowedOwners, allowedRepositories }: GitHubProps): readonly string[] {
+  const needed = "names of users or organizations, or ['*'] for all that install the App";
+  if (!allowedOwners?.length) {
+    if (!allowedRepositories?.length) {
+      throw invalidProp("github.allowedOwners", allowedOwners, needed);
+    }
+    return [];
+  }
+  if (allowedOwners.includes("*")) {
+    if (allowedOwners.length > 1) {
+      throw invalidProp("github.allowedOwners", allowedOwners, needed);
+    }
+    return [];
+  }
+  return allowedOwners;
 }

@@ -1,3 +1,4 @@
+import { Duration } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
@@ -7,6 +8,7 @@ import { acknowledge } from "./acknowledge";
 import { Handler } from "./handlers/handler";
 import { HANDLER_NAMES, HandlerName, handlerSpec } from "./handlers/record";
 import { Logs } from "./logs";
+import { withTimeouts } from "./max-job-duration";
 import { DEPLOYMENT_TAG, Names } from "./names";
 import { allow, give, Permission } from "./permission";
 import { Roles } from "./roles";
@@ -25,6 +27,8 @@ export interface RunnerMachineProps {
   readonly definitionFile: string;
   /** The functions, of which it calls some. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  /** How long a job may take. */
+  readonly maxJobDuration: Duration;
   /** Whether a task definition needs the deployment's tag to be run, or only the prefix. */
   readonly trustedDefinitions: "deployment" | "prefix";
   /** Makes the machine's role and says which roles may be passed to tasks. */
@@ -64,7 +68,9 @@ export class RunnerMachine extends Construct {
     this.stateMachine = new sfn.StateMachine(this, "StateMachine", {
       stateMachineName: names.stateMachine,
       stateMachineType: sfn.StateMachineType.STANDARD,
-      definitionBody: sfn.DefinitionBody.fromString(readFileSync(props.definitionFile, "utf8")),
+      definitionBody: sfn.DefinitionBody.fromString(
+        withTimeouts(readFileSync(props.definitionFile, "utf8"), props.maxJobDuration),
+      ),
       definitionSubstitutions: Object.fromEntries(
         STEPS.map(({ name, substitution }) => [
           substitution,

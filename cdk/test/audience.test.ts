@@ -4,7 +4,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FargateRunner, FargateRunnerProps, FargateRunners, GitHubProps } from "../src";
-import { HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 /** A runner's tags, and the ids of its warnings. */
 function runner(
@@ -16,7 +16,7 @@ function runner(
   const runners = new FargateRunners(stack, "Runners", {
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: false,
-    github,
+    github: { ...GITHUB, ...github },
   });
   const taskRole = ownTaskRole
     ? new iam.Role(stack, "Own", { assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com") })

@@ -7,11 +7,12 @@ import { test } from "node:test";
 import { FargateRunners, FargateRunnersProps, imageFromUri } from "../src";
 import { prebuiltContext } from "../src/images/build-context";
 import { repositoryFile } from "../src/repository-files";
-import { dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { GITHUB, dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 function templateWith(uri: string): Template {
   const stack = new Stack(new App(), "Test");
   new FargateRunners(stack, "Runners", {
+    github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: { image: imageFromUri(stack, "Image", uri) },
   });
@@ -71,6 +72,7 @@ test("without an image of its own a runner gets one that cdk deploy builds; synt
   const app = new App();
   const stack = new Stack(app, "Test");
   new FargateRunners(stack, "Runners", {
+    github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: { architecture: "arm64" },
   });
@@ -94,6 +96,7 @@ test("without an image of its own a runner gets one that cdk deploy builds; synt
 test("a rebuilt image takes runner and checksum from GitHub's newest release", () => {
   const stack = new Stack(new App(), "Test");
   const runners = new FargateRunners(stack, "Runners", {
+    github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: { rebuild: { agentFile: dummyAgent() } },
   });
@@ -137,6 +140,7 @@ test("rebuilding an image of one's own, or without the agent, is refused", () =>
     assert.throws(
       () =>
         new FargateRunners(stack, "Runners", {
+          github: GITHUB,
           handlersDirectory: HANDLERS_DIRECTORY,
           defaultRunner,
         }),

@@ -46,7 +46,7 @@ test("every alarm watches a metric that somebody emits", () => {
   const names = new Set(EMITTED.map(({ name }) => name));
   const alarms = Object.values(TEMPLATE.findResources("AWS::CloudWatch::Alarm"));
   const ours = alarms.filter(({ Properties }) => Properties.Namespace === NAMESPACE);
-  assert.equal(alarms.length, 11);
+  assert.equal(alarms.length, 12);
   assert.equal(ours.length, 7);
   for (const { Properties } of ours) {
     assert.ok(names.has(Properties.MetricName), `${Properties.MetricName} is emitted by nobody`);
@@ -54,12 +54,37 @@ test("every alarm watches a metric that somebody emits", () => {
     assert.deepEqual(Properties.Dimensions, [{ Name: "Deployment", Value: "fr" }]);
   }
   const others = alarms.filter(({ Properties }) => Properties.Namespace !== NAMESPACE);
-  assert.deepEqual(others.map(({ Properties }) => Properties.MetricName).sort(), [
+  assert.deepEqual(others.flatMap(({ Properties }) => Properties.MetricName ?? []).sort(), [
     "ApproximateNumberOfMessagesVisible",
     "Errors",
     "Throttles",
     "Url5xxCount",
   ]);
+});
+
+test("unsigned requests ring only where none is signed, since anybody can send them", () => {
+  const alarms = TEMPLATE.findResources("AWS::CloudWatch::Alarm", {
+    Properties: { AlarmName: "fargate-runners-webhooks-unsigned" },
+  });
+  const metrics = Object.values(alarms)[0]!.Properties.Metrics as {
+    Expression?: string;
+    Id: string;
+    MetricStat?: { Metric: { Namespace: string; MetricName: string }; Period: number };
+  }[];
+  const [expression, ...inputs] = metrics;
+  assert.equal(expression!.Expression, "IF(unsigned >= invocations, unsigned, 0)");
+  assert.deepEqual(
+    inputs.map(({ Id, MetricStat }) => [Id, MetricStat!.Metric.MetricName, MetricStat!.Period]),
+    [
+      ["unsigned", "WebhooksUnsigned", 900],
+      ["invocations", "Invocations", 900],
+    ],
+  );
+  TEMPLATE.hasResourceProperties("AWS::CloudWatch::Alarm", {
+    AlarmName: "fargate-runners-webhooks-unusable",
+    MetricName: "WebhooksUnusable",
+    Threshold: 1,
+  });
 });
 
 test("every widget shows metrics that somebody emits, split as they are emitted", () => {

@@ -14,7 +14,7 @@ import {
   NatVpc,
   PublicVpc,
 } from "../src";
-import { deployment, dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { GITHUB, deployment, dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 function findings(stack: Stack): string[] {
   const report = new AwsSolutionsChecks().validateScope(stack);
@@ -29,7 +29,7 @@ test("the default deployment leaves no AwsSolutions finding unexplained", () => 
   assert.deepEqual(findings(deployment().stack), []);
 });
 
-const VARIANTS: Record<string, (stack: Stack) => FargateRunnersProps> = {
+const VARIANTS: Record<string, (stack: Stack) => Partial<FargateRunnersProps>> = {
   "everything switched on": (stack) => ({
     network: new PublicVpc(stack, "Network", { flowLogs: true }),
     tracing: true,
@@ -48,7 +48,7 @@ const VARIANTS: Record<string, (stack: Stack) => FargateRunnersProps> = {
   "a NAT gateway": (stack) => ({ network: new NatVpc(stack, "Network") }),
   "an isolated network with GitHub inside": (stack) => ({
     network: new IsolatedVpc(stack, "Network", { handlerEndpoints: true }),
-    github: { apiUrl: "https://github.example.org/api/v3", insideNetwork: true },
+    github: { ...GITHUB, apiUrl: "https://github.example.org/api/v3", insideNetwork: true },
   }),
 };
 
@@ -56,6 +56,7 @@ for (const [name, props] of Object.entries(VARIANTS)) {
   test(`a deployment with ${name} leaves no AwsSolutions finding unexplained`, () => {
     const stack = new Stack(new App(), "Test");
     new FargateRunners(stack, "Runners", {
+      github: GITHUB,
       handlersDirectory: HANDLERS_DIRECTORY,
       defaultRunner: { image: IMAGE },
       ...props(stack),

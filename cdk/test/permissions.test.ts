@@ -5,7 +5,7 @@ import * as kms from "aws-cdk-lib/aws-kms";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FargateRunner, FargateRunners, FargateRunnersProps } from "../src";
-import { HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 interface Statement {
   readonly Effect: "Allow" | "Deny";
@@ -71,9 +71,10 @@ function whoMay(template: Template, action: string, resource: string): string[] 
     .sort();
 }
 
-function template(props: (stack: Stack) => FargateRunnersProps = () => ({})): Template {
+function template(props: (stack: Stack) => Partial<FargateRunnersProps> = () => ({})): Template {
   const stack = new Stack(new App(), "Test");
   new FargateRunners(stack, "Runners", {
+    github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: { image: IMAGE },
     ...props(stack),
@@ -181,6 +182,7 @@ test("only roles of tasks may be passed, to ECS alone, by the state machine alon
 test("a task role of one's own gets the agent's permissions, and alone may be passed besides", () => {
   const stack = new Stack(new App(), "Test");
   const runners = new FargateRunners(stack, "Runners", {
+    github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: false,
   });
@@ -203,6 +205,7 @@ test("a task role of one's own gets the agent's permissions, and alone may be pa
 function withBroadTaskRole(): Template {
   const stack = new Stack(new App(), "Test");
   const runners = new FargateRunners(stack, "Runners", {
+    github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: false,
   });
@@ -255,6 +258,7 @@ test("an imported role that can be changed gets the denials too; one that can't 
   const synthesize = (mutable: boolean) => {
     const stack = new Stack(new App(), "Test");
     const runners = new FargateRunners(stack, "Runners", {
+      github: GITHUB,
       handlersDirectory: HANDLERS_DIRECTORY,
       defaultRunner: false,
     });

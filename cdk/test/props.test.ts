@@ -35,7 +35,7 @@ import {
   RebuiltImage,
   RebuiltImageProps,
 } from "../src";
-import { dummyAgent, dummyHandlers, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { dummyAgent, dummyHandlers, GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
 import { changes, replacements, Resources, show, unexpected } from "./template-diff";
 
 /** A value of a prop that isn't its default, and what differs when it is given. */
@@ -75,8 +75,12 @@ function check<P>(
   }
 }
 
-const base = { handlersDirectory: HANDLERS_DIRECTORY, defaultRunner: { image: IMAGE } };
-const withRunners = (stack: Stack, props: FargateRunnersProps = {}) =>
+const base = {
+  handlersDirectory: HANDLERS_DIRECTORY,
+  defaultRunner: { image: IMAGE },
+  github: GITHUB,
+};
+const withRunners = (stack: Stack, props: Partial<FargateRunnersProps> = {}) =>
   new FargateRunners(stack, "Runners", { ...base, ...props });
 
 check<FargateRunnersProps>(
@@ -122,7 +126,7 @@ check<FargateRunnersProps>(
       ],
     },
     github: {
-      value: () => ({ apiUrl: "https://github.example.org/api/v3" }),
+      value: () => ({ ...GITHUB, apiUrl: "https://github.example.org/api/v3" }),
       changes: [
         "TokenFunction.Environment",
         "CleanupFunction.Environment",
@@ -133,6 +137,10 @@ check<FargateRunnersProps>(
       value: () => false as const,
       changes: ["-Ubuntu*"],
       replaces: ["-Ubuntu*"],
+    },
+    maxJobDuration: {
+      value: () => Duration.hours(12),
+      changes: ["MachineStateMachine.DefinitionString"],
     },
     trustedDefinitions: {
       value: () => "prefix",
@@ -318,7 +326,7 @@ check<Omit<FargateRunnerProps, "runners">>(
     },
   },
   (stack, props) => {
-    const github = { scope: "organization" } as const;
+    const github = { ...GITHUB, scope: "organization" } as const;
     const runners = withRunners(stack, { defaultRunner: false, github });
     const image = props.rebuild === undefined ? IMAGE : undefined;
     new FargateRunner(stack, "Runner", { image, ...props, runners });
@@ -437,7 +445,14 @@ check<AlarmsOptions>(
         sns.Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:111111111111:alarms"),
       changes: ["MonitoringAlarms*.AlarmActions", "MonitoringAlarms*.OKActions"],
     },
-    webhookErrors: { value: () => 1, changes: ["MonitoringAlarmsWebhookErrors.Threshold"] },
+    webhooksUnusable: {
+      value: () => 5,
+      changes: ["MonitoringAlarmsWebhooksUnusable.Threshold"],
+    },
+    webhooksUnsigned: {
+      value: () => 1,
+      changes: ["MonitoringAlarmsWebhooksUnsigned.Threshold"],
+    },
     rateLimitRemaining: {
       value: () => 1,
       changes: ["MonitoringAlarmsRateLimit.Threshold"],

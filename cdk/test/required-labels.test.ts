@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FargateRunners, GitHubProps } from "../src";
 import { requiredAlternatives } from "../src/required-labels";
-import { deployment, HANDLERS_DIRECTORY, IMAGE, templateOf } from "./support";
+import { GITHUB, deployment, HANDLERS_DIRECTORY, IMAGE, templateOf } from "./support";
 
 const ORGANIZATION = { scope: "organization", runnerGroup: "Build Machines" } as const;
 
@@ -84,7 +84,7 @@ function warnings(region?: string, github?: GitHubProps): string[] {
   new FargateRunners(stack, "Runners", {
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: { image: IMAGE },
-    github,
+    github: { ...GITHUB, ...github },
   });
   return Annotations.fromStack(stack)
     .findWarning("*", Match.anyValue())

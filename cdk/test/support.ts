@@ -35,16 +35,19 @@ export function dummyAgent(salt = ""): string {
 /** Programs for tests that build their own stack. */
 export const HANDLERS_DIRECTORY = dummyHandlers();
 
+/** Whose jobs are run: the one thing that every deployment has to say. */
+export const GITHUB = { allowedOwners: ["octo"] };
+
 /** An image that needs no build. */
 export const IMAGE = ecs.ContainerImage.fromRegistry("example.org/runner:1");
 
 /** The template of a stack with one construct in it. */
-export function templateOf(props: FargateRunnersProps = {}): Template {
+export function templateOf(props: Partial<FargateRunnersProps> = {}): Template {
   return Template.fromStack(deployment(props).stack);
 }
 
 /** A stack with one construct in it. */
-export function deployment(props: FargateRunnersProps = {}): {
+export function deployment(props: Partial<FargateRunnersProps> = {}): {
   stack: Stack;
   runners: FargateRunners;
 } {
@@ -52,6 +55,7 @@ export function deployment(props: FargateRunnersProps = {}): {
   const runners = new FargateRunners(stack, "Runners", {
     handlersDirectory: HANDLERS_DIRECTORY,
     ...props,
+    github: { ...GITHUB, ...props.github },
     defaultRunner: props.defaultRunner === false ? false : { image: IMAGE, ...props.defaultRunner },
   });
   return { stack, runners };
@@ -68,6 +72,7 @@ export function appTemplate(config: Config = {}): Template {
     new FargateRunnersStack(new App({ context }), config.prefix ?? "fargate-runners", {
       handlersDirectory: HANDLERS_DIRECTORY,
       image: "example.org/runner:1",
+      allowedOwners: ["octo"],
       ...config,
     }),
   );

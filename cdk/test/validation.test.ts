@@ -1,4 +1,4 @@
-import { App, Stack } from "aws-cdk-lib";
+import { App, Duration, Stack } from "aws-cdk-lib";
 import { ArnPrincipal } from "aws-cdk-lib/aws-iam";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,6 +8,7 @@ import {
   FargateRunner,
   FargateRunnerProps,
   FargateRunnersProps,
+  GitHubProps,
   PublicVpc,
 } from "../src";
 import { deployment, IMAGE } from "./support";
@@ -108,7 +109,10 @@ test("every size in Fargate's table is taken", () => {
   }
 });
 
-const REFUSED: [string, FargateRunnersProps, RegExp][] = [
+/** Props of which one is wrong; owners are filled in. */
+type Refused = Omit<Partial<FargateRunnersProps>, "github"> & { github?: Partial<GitHubProps> };
+
+const REFUSED: [string, Refused, RegExp][] = [
   ["a prefix with an underscore", { prefix: "a_b" }, /Invalid prefix: "a_b"/],
   ["an upper-case prefix", { prefix: "Runners" }, /Invalid prefix/],
   ["a prefix that SSM reserves", { prefix: "ssm-runners" }, /Parameter Store reserves/],
@@ -119,6 +123,31 @@ const REFUSED: [string, FargateRunnersProps, RegExp][] = [
   ["a deployment id with a dash", { deployment: "a-b" }, /1 to 5 characters/],
   ["an API without TLS", { github: { apiUrl: "http://ghe.example.org/api/v3" } }, /https:\/\//],
   ["an API that is no URL", { github: { apiUrl: "ghe.example.org" } }, /github\.apiUrl/],
+  [
+    "nobody whose jobs are run",
+    { github: { allowedOwners: undefined } },
+    /Invalid github\.allowedOwners: undefined\. Allowed: names .*\['\*'\] for all that install the App/,
+  ],
+  [
+    "an empty list of owners",
+    { github: { allowedOwners: [] } },
+    /Invalid github\.allowedOwners: \[\]/,
+  ],
+  [
+    "everybody beside an owner",
+    { github: { allowedOwners: ["octo", "*"] } },
+    /Invalid github\.allowedOwners: \["octo","\*"\]/,
+  ],
+  [
+    "jobs of six days",
+    { maxJobDuration: Duration.days(6) },
+    /Invalid maxJobDuration: "6 days"\. Allowed: 10 minutes to 5 days/,
+  ],
+  [
+    "jobs of a minute",
+    { maxJobDuration: Duration.minutes(1) },
+    /Invalid maxJobDuration: "1 minute"/,
+  ],
   ["an owner with a slash", { github: { allowedOwners: ["octo/hello"] } }, /allowedOwners/],
   ["a repository without owner", { github: { allowedRepositories: ["hello"] } }, /owner\/name/],
   [

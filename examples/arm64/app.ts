@@ -5,6 +5,7 @@ const stack = new Stack(new App(), "runners");
 
 // `runs-on: [self-hosted, linux, arm64]`: a fifth cheaper than x64.
 const runners = new FargateRunners(stack, "Runners", {
+  github: { allowedOwners: ["octo"] },
   defaultRunner: { architecture: "arm64", cpu: 4096, memoryMiB: 8192 },
 });
 

@@ -31,6 +31,7 @@ const runners = new FargateRunners(stack, "Runners", {
     // The functions that call GitHub run in the same subnets.
     insideNetwork: true,
     scope: "organization",
+    allowedOwners: ["octo"],
   },
   // The secrets are encrypted with a key whose use is seen in the account's trail.
   parameterKey: new kms.Key(stack, "Key", {

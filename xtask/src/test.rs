@@ -185,7 +185,8 @@ fn template(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     let handlers = placeholders(checkout)?;
     let mut synth = in_directory(&checkout.path("cdk"), "npx", &["cdk", "synth", "--quiet"]);
     synth
-        .args(["-c", "image=registry.example/ubuntu-runner:1", "-c"])
+        .args(["-c", "image=registry.example/ubuntu-runner:1"])
+        .args(["-c", "allowedOwners=octo", "-c"])
         .arg(format!("handlersDirectory={}", handlers.display()))
         .arg("--output")
         .arg(&output)

@@ -17,11 +17,16 @@ export interface AlarmsOptions {
    */
   readonly topic?: sns.ITopic;
   /**
-   * Number of rejected or failed webhooks in five minutes that rings the alarm. Scanners find every
-   * public address, so a few rejected requests are normal.
+   * Number of GitHub's webhooks in five minutes that could not be used, from which the alarm rings.
+   * @default 1
+   */
+  readonly webhooksUnusable?: number;
+  /**
+   * Number of unsigned requests in a quarter of an hour without a single signed one, from which the
+   * alarm rings: a secret that differs. Beside signed ones they mean nothing, since anybody can send them.
    * @default 10
    */
-  readonly webhookErrors?: number;
+  readonly webhooksUnsigned?: number;
   /**
    * Number of GitHub calls left in the hour at or below which the alarm rings.
    * @default 500
@@ -89,11 +94,27 @@ export class Alarms extends Construct {
       description:
         "An event failed permanently and is in the dead-letter queue. Read the message, fix the cause, then purge the queue.",
     });
-    this.alarm("WebhookErrors", {
+    this.alarm("WebhooksUnusable", {
       metric: sum("WebhooksUnusable"),
-      threshold: props.webhookErrors ?? 10,
+      threshold: props.webhooksUnusable ?? 1,
       description:
-        "GitHub's webhooks are signed and can't be used or taken: a body can't be read, or AWS fails. Read the log of verify.",
+        "Webhooks that GitHub signed can't be read, or start no execution. Read the log of verify.",
+    });
+    const period = Duration.minutes(15);
+    this.alarm("WebhooksUnsigned", {
+      metric: new cloudwatch.MathExpression({
+        // Every invocation is a request; where all of them are unsigned, none is GitHub's.
+        expression: "IF(unsigned >= invocations, unsigned, 0)",
+        usingMetrics: {
+          unsigned: metrics.of("WebhooksUnsigned", cloudwatch.Stats.SUM, { period }),
+          invocations: props.handlers.verify.function.metricInvocations({ period }),
+        },
+        label: "Unsigned requests, none signed",
+        period,
+      }),
+      threshold: props.webhooksUnsigned ?? 10,
+      description:
+        "No webhook's signature is right: the secret at GitHub differs from that in Parameter Store. Run scripts/setup --configure-webhook.",
     });
     for (const name of HANDLER_NAMES) {
       for (const { id: alarmId, metric, ...options } of handlerSpec(name).alarms ?? []) {

@@ -92,6 +92,7 @@ pub fn synthesize(
         ),
         ("githubApiUrl", github.to_owned()),
         ("image", "local/ubuntu-runner".to_owned()),
+        ("allowedOwners", "*".to_owned()),
     ];
     if plan.context.iter().any(|(key, _)| key == "runners") {
         context.retain(|(key, _)| *key != "runnerArchitecture");

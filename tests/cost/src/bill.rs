@@ -2,7 +2,7 @@
 
 use crate::counts::Counts;
 use crate::prices::{
-    ALARM_MONTH, DASHBOARD_MONTH, GB_SECOND_ARM, INVOCATION, KMS_CALL, LOG_GB, Price, SQS_CALL,
+    ALARM_MONTH, DASHBOARD_MONTH, GB_SECOND_ARM, INVOCATION, KEY_MONTH, KMS_CALL, LOG_GB, Price, SQS_CALL,
     TRANSITION,
 };
 
@@ -84,7 +84,9 @@ pub(crate) fn job(counts: &Counts) -> Bill {
 /// A month in which nobody builds.
 pub(crate) fn idle_month(counts: &Counts) -> Bill {
     let sweeps = HOURS * SWEEPS;
-    let alarms = counts.resources("AWS::CloudWatch::Alarm").into();
+    // One alarm watches an expression of two metrics, and each is billed.
+    let alarms = f64::from(counts.resources("AWS::CloudWatch::Alarm") + 1);
+    let keys = counts.resources("AWS::KMS::Key").into();
     let dashboards = counts.resources("AWS::CloudWatch::Dashboard").into();
     let log = sweeps * counts.log_bytes("sweep");
     Bill(vec![
@@ -100,7 +102,8 @@ pub(crate) fn idle_month(counts: &Counts) -> Bill {
             HOURS * WATCHING,
             &SQS_CALL,
         ),
-        Item::new("alarms", alarms, &ALARM_MONTH),
+        Item::new("alarms, by metrics watched", alarms, &ALARM_MONTH),
         Item::new("dashboards", dashboards, &DASHBOARD_MONTH),
+        Item::new("key of the App's secrets", keys, &KEY_MONTH),
     ])
 }

@@ -38,6 +38,7 @@ prices! {
     ALARM_MONTH: "alarm, month", 0.10, "$0.10", CLOUDWATCH;
     DASHBOARD_MONTH: "dashboard, month", 3.0, "$3.00", CLOUDWATCH;
     KMS_CALL: "KMS request", 3e-6, "$0.03 per 10,000", "https://aws.amazon.com/kms/pricing/";
+    KEY_MONTH: "KMS key, month", 1.0, "$1.00", "https://aws.amazon.com/kms/pricing/";
     SQS_CALL: "SQS request", 0.4e-6, "$0.40 per million", "https://aws.amazon.com/sqs/pricing/";
     CUSTOM_EVENT: "EventBridge custom event", 1e-6, "$1.00 per million", "https://aws.amazon.com/eventbridge/pricing/";
     HTTP_API_CALL: "API Gateway HTTP API request", 1e-6, "$1.00 per million", "https://aws.amazon.com/api-gateway/pricing/";
