@@ -236,6 +236,22 @@ export interface Config {
   readonly assignPublicIp?: boolean;
 
   /**
+   * What the webhook's address belongs to; an HTTP API also throttles.
+   * @default "function-url"
+   */
+  readonly frontDoor?: "function-url" | "http-api";
+  /**
+   * Requests a second that the HTTP API lets through.
+   * @default 100
+   */
+  readonly requestsPerSecond?: number;
+  /**
+   * Concurrency reserved for the webhook's function, which also limits it. The account's quota must
+   * leave 100 unreserved.
+   * @default - none
+   */
+  readonly webhookConcurrency?: number;
+  /**
    * The processor of the functions.
    * @default "arm64"
    */
@@ -378,6 +394,9 @@ const CONFIG: Parsers<Config> = {
   subnetIds: list,
   securityGroupIds: list,
   assignPublicIp: boolean,
+  frontDoor: oneOf("function-url", "http-api"),
+  requestsPerSecond: int,
+  webhookConcurrency: int,
   architecture: oneOf("arm64", "x86_64"),
   handlersDirectory: text,
   definitionFile: text,
@@ -470,6 +489,7 @@ function refuseContradictions(config: Config): void {
     ["labels", "no runners, which have labels of their own", config.runners === undefined],
     ["rebuildWeekly", "no runners, which say it themselves", config.runners === undefined],
     ["runnerArchitecture", "no runners, which say it themselves", config.runners === undefined],
+    ["requestsPerSecond", "frontDoor=http-api", config.frontDoor === "http-api"],
     ["alarmTopicArn", "alarms", config.alarms !== false],
   ];
   for (const [key, other, met] of needs) {

@@ -58,6 +58,10 @@ export class FargateRunnersStack extends Stack {
           : Duration.minutes(config.maxJobDurationMinutes),
       trustedDefinitions: config.trustedDefinitions,
       network: networkOf(this, config),
+      frontDoor: config.frontDoor,
+      requestsPerSecond: config.requestsPerSecond,
+      reservedConcurrency:
+        config.webhookConcurrency === undefined ? {} : { verify: config.webhookConcurrency },
       architecture:
         config.architecture === "x86_64" ? lambda.Architecture.X86_64 : lambda.Architecture.ARM_64,
       handlersDirectory: config.handlersDirectory,

@@ -54,6 +54,7 @@ export const VARIANTS: Readonly<
   observed: (stack, base) => {
     new FargateRunners(stack, "Runners", {
       ...base,
+      frontDoor: "http-api",
       network: new NatVpc(stack, "Network", { flowLogs: true }),
       tracing: true,
       containerInsights: true,

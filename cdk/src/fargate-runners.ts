@@ -83,6 +83,18 @@ export interface FargateRunnersProps {
    */
   readonly network?: RunnerNetwork;
   /**
+   * What the webhook's address belongs to: a function URL, or an HTTP API for organizations that
+   * forbid function URLs without IAM; 1 USD per million requests. The address changes with it.
+   * @default "function-url"
+   */
+  readonly frontDoor?: "function-url" | "http-api";
+  /**
+   * Requests a second that the HTTP API lets through, twice as many at once; the others get a 429 and
+   * are redelivered later. From 1 to 5000.
+   * @default 100
+   */
+  readonly requestsPerSecond?: number;
+  /**
    * The processor of the functions; not of the runners.
    * @default lambda.Architecture.ARM_64
    */
@@ -282,10 +294,12 @@ export class FargateRunners extends Construct implements RunnerHost {
     this.stateMachine = this.machine.stateMachine;
 
     const frontDoor = new FrontDoor(this, "FrontDoor", {
+      kind: props.frontDoor ?? "function-url",
+      requestsPerSecond: props.requestsPerSecond,
       verify: verify.function,
       deadLetters: this.deadLetters,
     });
-    this.webhookUrl = frontDoor.url.url;
+    this.webhookUrl = frontDoor.url;
     new Triggers(this, "Triggers", {
       cleanup: cleanup.function,
       sweep: sweep.function,
@@ -298,6 +312,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       names,
       stateMachine: this.stateMachine,
       handlers: this.handlers,
+      webhookServerErrors: frontDoor.serverErrors,
       overflow: frontDoor.overflow,
       deadLetters: this.deadLetters,
     });

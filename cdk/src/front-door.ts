@@ -1,9 +1,12 @@
 import { Annotations, Duration, Stack, Token } from "aws-cdk-lib";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { HANDLERS } from "./handlers/record";
+import { invalidProp } from "./invalid-prop";
+import { WebhookApi } from "./webhook-api";
 
 /**
  * Regions where Lambda has no function URLs, as AWS lists them (2026-11-27):
@@ -25,6 +28,10 @@ const REGIONS_WITHOUT_FUNCTION_URLS: readonly string[] = [
 
 /** What the front door needs. */
 export interface FrontDoorProps {
+  /** What the address belongs to. */
+  readonly kind: "function-url" | "http-api";
+  /** Requests a second that the HTTP API lets through. */
+  readonly requestsPerSecond?: number;
   /** The function that GitHub's webhooks reach. */
   readonly verify: lambda.Function;
   /** Queue of events that failed permanently. */
@@ -39,23 +46,37 @@ export interface FrontDoorProps {
  */
 export class FrontDoor extends Construct {
   /** The address; every request's signature is checked before its body is looked at. */
-  readonly url: lambda.FunctionUrl;
+  readonly url: string;
+  /** Requests that were answered with a 5xx. */
+  readonly serverErrors: cloudwatch.IMetric;
   /** Queue of events whose execution could not be started yet. */
   readonly overflow: sqs.Queue;
 
   constructor(scope: Construct, id: string, props: FrontDoorProps) {
     super(scope, id);
-    const { region } = Stack.of(this);
-    // A warning, not an error: AWS adds regions before this list does.
-    if (!Token.isUnresolved(region) && REGIONS_WITHOUT_FUNCTION_URLS.includes(region)) {
-      Annotations.of(this).addWarningV2(
-        "fargate-runners:no-function-url",
-        `AWS lists no Lambda function URLs in ${region}, and the webhook needs one, so the ` +
-          `deployment is likely to fail. Deploy to another region: GitHub does not care which.`,
-      );
+    const { verify } = props;
+    if (props.kind === "http-api") {
+      const api = new WebhookApi(this, "Api", {
+        verify,
+        requestsPerSecond: props.requestsPerSecond,
+      });
+      this.url = api.url;
+      this.serverErrors = api.serverErrors;
+    } else {
+      if (props.requestsPerSecond !== undefined) {
+        const needed = "nothing, unless frontDoor is 'http-api': a function URL has no such limit";
+        throw invalidProp("requestsPerSecond", props.requestsPerSecond, needed);
+      }
+      this.warnOfRegion();
+      // GitHub can't sign for IAM: the HMAC over the body is the authentication.
+      this.url = verify.addFunctionUrl({ authType: lambda.FunctionUrlAuthType.NONE }).url;
+      this.serverErrors = new cloudwatch.Metric({
+        namespace: "AWS/Lambda",
+        metricName: "Url5xxCount",
+        dimensionsMap: { FunctionName: verify.functionName },
+        statistic: cloudwatch.Stats.SUM,
+      });
     }
-    // GitHub can't sign for IAM: the HMAC over the body is the authentication.
-    this.url = props.verify.addFunctionUrl({ authType: lambda.FunctionUrlAuthType.NONE });
     this.overflow = new sqs.Queue(this, "Overflow", {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
@@ -75,5 +96,17 @@ export class FrontDoor extends Construct {
         reportBatchItemFailures: true,
       }),
     );
+  }
+
+  private warnOfRegion(): void {
+    const { region } = Stack.of(this);
+    // A warning, not an error: AWS adds regions before this list does.
+    if (!Token.isUnresolved(region) && REGIONS_WITHOUT_FUNCTION_URLS.includes(region)) {
+      Annotations.of(this).addWarningV2(
+        "fargate-runners:no-function-url",
+        `AWS lists no Lambda function URLs in ${region}, so the deployment is likely to fail. Set ` +
+          `frontDoor to 'http-api', or deploy to another region: GitHub does not care which.`,
+      );
+    }
   }
 }

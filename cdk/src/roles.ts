@@ -1,3 +1,4 @@
+import { ArnFormat, Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import { invalidProp } from "./invalid-prop";
@@ -43,10 +44,47 @@ export class Roles {
     path: string,
   ): iam.Role {
     return new iam.Role(scope, id, {
-      assumedBy: new iam.ServicePrincipal(service),
+      assumedBy: new iam.ServicePrincipal(service, {
+        conditions: sourceConditions(scope, service),
+      }),
       description,
       path,
       permissionsBoundary: this.props.permissionsBoundary,
     });
   }
 }
+
+/**
+ * For whose resources a service may assume a role: this account's alone, so that nobody makes the
+ * service use it for theirs. EC2 sends neither key when it hands a role to an instance.
+ *
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+ */
+function sourceConditions(scope: Construct, service: string): Record<string, unknown> | undefined {
+  const source = SOURCES[service];
+  if (source === undefined) {
+    return undefined;
+  }
+  const stack = Stack.of(scope);
+  const account = { StringEquals: { "aws:SourceAccount": stack.account } };
+  if (source === "account") {
+    return account;
+  }
+  const [name, resource] = source;
+  const arnFormat = ArnFormat.NO_RESOURCE_NAME;
+  const arn = stack.formatArn({ service: name, resource, arnFormat });
+  return { ...account, ArnLike: { "aws:SourceArn": arn } };
+}
+
+/** The resources for which each service assumes roles; as narrow as the service documents. */
+const SOURCES: Readonly<Record<string, "account" | readonly [service: string, resource: string]>> =
+  {
+    // https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html
+    "lambda.amazonaws.com": "account",
+    // https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
+    "states.amazonaws.com": ["states", "stateMachine:*"],
+    // A cluster can't be named: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    "ecs-tasks.amazonaws.com": ["ecs", "*"],
+    "events.amazonaws.com": ["events", "rule/*"],
+    "codebuild.amazonaws.com": ["codebuild", "project/*"],
+  };

@@ -24,6 +24,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
       "*.Tags",
       "*Function.Environment",
       "*.Dimensions",
+      "*WebhooksUnsigned.Metrics",
       "*.DashboardBody",
       "MachineRoleDefaultPolicy.PolicyDocument",
     ],
@@ -69,6 +70,9 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   subnetIds: [["subnet-00000002"], ["LaunchFunction.Environment"], VPC],
   securityGroupIds: [["sg-00000001"], ["-NetworkSecurityGroup", "LaunchFunction.Environment"], VPC],
   assignPublicIp: [true, ["LaunchFunction.Environment"], VPC],
+  frontDoor: ["http-api", ["-VerifyFunction*", "+FrontDoorApi*", "MonitoringAlarmsWebhookDown.*"]],
+  requestsPerSecond: [5, ["FrontDoorApiStage.DefaultRouteSettings"], { frontDoor: "http-api" }],
+  webhookConcurrency: [50, ["VerifyFunction.ReservedConcurrentExecutions"]],
   architecture: ["x86_64", ["*Function.Architectures"]],
   handlersDirectory: [dummyHandlers("other"), ["*Function.Code"]],
   definitionFile: [

@@ -1,7 +1,7 @@
 import { Template } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ec2Capacity, Ec2Runner } from "../src";
+import { Ec2Capacity, Ec2Runner, Ec2RunnerProps } from "../src";
 import { deployment, IMAGE } from "./support";
 
 interface Container {
@@ -68,4 +68,26 @@ test("a capacity provider's name doesn't begin as Fargate's do, and the cluster 
     TEMPLATE.findResources("AWS::ECS::ClusterCapacityProviderAssociations"),
   );
   assert.equal(associations!.Properties.CapacityProviders.length, 3);
+});
+
+test("with Docker inside no two jobs are on one instance, unless shared on purpose", () => {
+  const hostPorts = (props: Partial<Ec2RunnerProps>) => {
+    const { stack, runners } = deployment({ defaultRunner: false });
+    const capacity = new Ec2Capacity(stack, "Capacity", { runners });
+    new Ec2Runner(stack, "Runner", { runners, capacity, image: IMAGE, ...props });
+    const [definition] = Object.values(
+      Template.fromStack(stack).findResources("AWS::ECS::TaskDefinition"),
+    );
+    const containers = definition!.Properties.ContainerDefinitions as {
+      PortMappings?: { HostPort: number }[];
+    }[];
+    return containers.flatMap(({ PortMappings }) =>
+      (PortMappings ?? []).map(({ HostPort }) => HostPort),
+    );
+  };
+  // A host port that is taken keeps the next task off the instance.
+  assert.deepEqual(hostPorts({}), [9]);
+  assert.deepEqual(hostPorts({ isolation: "shared" }), []);
+  assert.deepEqual(hostPorts({ docker: false }), []);
+  assert.deepEqual(hostPorts({ docker: false, isolation: "instance" }), [9]);
 });

@@ -45,6 +45,7 @@ const VARIANTS: Record<string, (stack: Stack) => Partial<FargateRunnersProps>> =
     monitoring: { alarms: false, dashboard: false, savedQueries: false },
     defaultRunner: false,
   }),
+  "an HTTP API as front door": () => ({ frontDoor: "http-api", requestsPerSecond: 20 }),
   "a NAT gateway": (stack) => ({ network: new NatVpc(stack, "Network") }),
   "an isolated network with GitHub inside": (stack) => ({
     network: new IsolatedVpc(stack, "Network", { handlerEndpoints: true }),

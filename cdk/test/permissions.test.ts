@@ -379,3 +379,29 @@ test("no environment holds a secret, only paths to it", () => {
     );
   }
 });
+
+test("a service assumes a role for this account's resources alone", () => {
+  for (const [id, role] of Object.entries(DEFAULT.findResources("AWS::IAM::Role"))) {
+    const [statement] = role.Properties.AssumeRolePolicyDocument.Statement as {
+      Principal: { Service: string };
+      Condition?: Record<string, Record<string, unknown>>;
+    }[];
+    assert.deepEqual(
+      statement!.Condition?.StringEquals,
+      { "aws:SourceAccount": { Ref: "AWS::AccountId" } },
+      id,
+    );
+    if (statement!.Principal.Service !== "lambda.amazonaws.com") {
+      const arn = flat(statement!.Condition?.ArnLike?.["aws:SourceArn"]);
+      assert.match(arn, /:\$\{AWS::AccountId\}:/, id);
+    }
+  }
+});
+
+test("a runner's container goes without capabilities that jobs don't use", () => {
+  const [definition] = Object.values(DEFAULT.findResources("AWS::ECS::TaskDefinition"));
+  const [container] = definition!.Properties.ContainerDefinitions;
+  assert.deepEqual(container.LinuxParameters.Capabilities, {
+    Drop: ["MKNOD", "NET_RAW", "SETPCAP", "SYS_CHROOT"],
+  });
+});

@@ -43,6 +43,8 @@ interface Effect<T> {
   readonly value: (stack: Stack) => T;
   /** Everything that changes, `*` for anything. */
   readonly changes: string[];
+  /** Props that it goes only with. */
+  readonly beside?: object;
   /** What CloudFormation replaces or removes for it. */
   readonly replaces?: string[];
 }
@@ -60,10 +62,14 @@ function check<P>(
     build(stack, props(stack));
     return Template.fromStack(stack).toJSON().Resources as Resources;
   };
-  const before = resources(() => ({}));
+  const plain = resources(() => ({}));
   for (const [prop, effect] of Object.entries(effects) as [keyof P & string, Effect<unknown>][]) {
     test(`${subject}: ${prop} changes what it says, and nothing else`, () => {
-      const after = resources((stack) => ({ [prop]: effect.value(stack) }) as Partial<P>);
+      const { beside } = effect;
+      const before = beside === undefined ? plain : resources(() => beside as Partial<P>);
+      const after = resources(
+        (stack) => ({ ...beside, [prop]: effect.value(stack) }) as Partial<P>,
+      );
       const found = changes(before, after);
       assert.deepEqual(unexpected(found, effect.changes), []);
       assert.deepEqual(
@@ -121,6 +127,7 @@ check<FargateRunnersProps>(
         "*.Tags",
         "*Function.Environment",
         "*.Dimensions",
+        "*WebhooksUnsigned.Metrics",
         "*.DashboardBody",
         "MachineRoleDefaultPolicy.PolicyDocument",
       ],
@@ -151,6 +158,21 @@ check<FargateRunnersProps>(
       value: (stack) => new NatVpc(stack, "Other"),
       changes: ["-Network*", "+Other*", "LaunchFunction.Environment"],
       replaces: ["-Network*"],
+    },
+    frontDoor: {
+      value: () => "http-api",
+      changes: [
+        "-VerifyFunctionFunctionUrl*",
+        "-VerifyFunctioninvokefunction*",
+        "+FrontDoorApi*",
+        "MonitoringAlarmsWebhookDown*",
+      ],
+      replaces: ["-VerifyFunction*"],
+    },
+    requestsPerSecond: {
+      value: () => 5,
+      beside: { frontDoor: "http-api" },
+      changes: ["FrontDoorApiStage.DefaultRouteSettings"],
     },
     architecture: {
       value: () => lambda.Architecture.X86_64,
@@ -316,6 +338,10 @@ check<Omit<FargateRunnerProps, "runners">>(
     },
     repositories: { value: () => ["octo/hello", "cats/*"], changes: [`${task}.Tags`] },
     runnerGroup: { value: () => "Builders", changes: [`${task}.Tags`] },
+    dropCapabilities: {
+      value: () => [ecs.Capability.ALL],
+      changes: [`${task}.ContainerDefinitions`],
+    },
     environment: {
       value: () => ({ HTTPS_PROXY: "http://proxy.example.org" }),
       changes: [`${task}.ContainerDefinitions`],
@@ -390,7 +416,7 @@ check<Omit<Ec2CapacityProps, "runners">>(
   },
 );
 
-check<Pick<Ec2RunnerProps, "docker" | "dockerImage">>(
+check<Pick<Ec2RunnerProps, "docker" | "dockerImage" | "isolation">>(
   "Ec2Runner",
   {
     docker: {
@@ -403,6 +429,7 @@ check<Pick<Ec2RunnerProps, "docker" | "dockerImage">>(
       ],
     },
     dockerImage: { value: () => IMAGE, changes: [`${task}.ContainerDefinitions`] },
+    isolation: { value: () => "shared", changes: [`${task}.ContainerDefinitions`] },
   },
   (stack, props) => {
     const runners = withRunners(stack, { defaultRunner: false });

@@ -165,6 +165,21 @@ const REFUSED: [string, Refused, RegExp][] = [
     { secretsKey: false, secretsReaders: [new ArnPrincipal("arn:aws:iam::111111111111:role/x")] },
     /Invalid secretsReaders: .*role\/x.*Allowed: nothing without secretsKey/,
   ],
+  [
+    "a limit of requests that a function URL has not",
+    { requestsPerSecond: 5 },
+    /Invalid requestsPerSecond: 5\. Allowed: nothing, unless frontDoor is 'http-api'/,
+  ],
+  [
+    "half a request a second",
+    { frontDoor: "http-api", requestsPerSecond: 0.5 },
+    /Invalid requestsPerSecond: 0\.5\. Allowed: a whole number from 1 to 5000/,
+  ],
+  [
+    "no concurrency for a function",
+    { reservedConcurrency: { verify: 0 } },
+    /Invalid reservedConcurrency\.verify: 0\. Allowed: a whole number from 1 on/,
+  ],
   ["a role path without a slash", { rolePath: "runners" }, /Invalid rolePath: "runners"/],
   [
     "functions in public subnets",

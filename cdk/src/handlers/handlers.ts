@@ -33,6 +33,12 @@ export class Handlers {
         "true only in private subnets: a function in a public one reaches nothing outside",
       );
     }
+    for (const [name, reserved] of Object.entries(props.reservedConcurrency)) {
+      // Zero stops a function; nobody means that here.
+      if (!Number.isInteger(reserved) || reserved < 1) {
+        throw invalidProp(`reservedConcurrency.${name}`, reserved, "a whole number from 1 on");
+      }
+    }
     const code = new HandlerCode(props.directory, architecture);
     const common = {
       DEPLOYMENT: names.deployment,

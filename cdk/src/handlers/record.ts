@@ -1,5 +1,4 @@
 import { Duration } from "aws-cdk-lib";
-import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { allow } from "../permission";
 import {
   describeExecutions,
@@ -41,18 +40,6 @@ export const HANDLERS = {
       allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
     ],
     alarms: [
-      {
-        id: "WebhookDown",
-        metric: ({ functionName }) =>
-          new cloudwatch.Metric({
-            namespace: "AWS/Lambda",
-            metricName: "Url5xxCount",
-            dimensionsMap: { FunctionName: functionName },
-            statistic: cloudwatch.Stats.SUM,
-          }),
-        description:
-          "The webhook answered GitHub with a 5xx, and GitHub does not retry a delivery. Read the log of verify; the sweep asks GitHub for redelivery.",
-      },
       {
         id: "WebhookThrottled",
         metric: (verify) => verify.metricThrottles({ period: Duration.minutes(5) }),

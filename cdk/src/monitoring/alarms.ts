@@ -48,6 +48,8 @@ export interface AlarmsProps extends AlarmsOptions {
   readonly metrics: Metrics;
   /** Events that nobody could handle. */
   readonly deadLetters: sqs.IQueue;
+  /** Webhooks that were answered with a 5xx. */
+  readonly webhookServerErrors: cloudwatch.IMetric;
   /** The functions, some of which have alarms of their own. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
 }
@@ -115,6 +117,11 @@ export class Alarms extends Construct {
       threshold: props.webhooksUnsigned ?? 10,
       description:
         "No webhook's signature is right: the secret at GitHub differs from that in Parameter Store. Run scripts/setup --configure-webhook.",
+    });
+    this.alarm("WebhookDown", {
+      metric: props.webhookServerErrors,
+      description:
+        "The webhook answered GitHub with a 5xx, and GitHub does not retry a delivery. Read the log of verify; the sweep asks GitHub for redelivery.",
     });
     for (const name of HANDLER_NAMES) {
       for (const { id: alarmId, metric, ...options } of handlerSpec(name).alarms ?? []) {

@@ -1,4 +1,5 @@
 import { Duration } from "aws-cdk-lib";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
@@ -42,6 +43,8 @@ export interface MonitoringProps extends MonitoringOptions {
   readonly stateMachine: sfn.IStateMachine;
   /** The functions. */
   readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  /** Webhooks that were answered with a 5xx. */
+  readonly webhookServerErrors: cloudwatch.IMetric;
   /** Queue of events whose execution could not be started yet. */
   readonly overflow: sqs.IQueue;
   /** Events that failed permanently. */
@@ -65,6 +68,7 @@ export class Monitoring extends Construct {
         names,
         metrics,
         deadLetters,
+        webhookServerErrors: props.webhookServerErrors,
         handlers,
       });
     }

@@ -26,7 +26,7 @@ export interface Ec2CapacityProps {
    */
   readonly architecture?: RunnerArchitecture;
   /**
-   * The instances' type; several runners share one when they fit.
+   * The instances' type; runners with `isolation: "shared"` share one when they fit.
    * @default - m7i.xlarge, for arm64 m7g.xlarge (4 vCPU, 16 GiB)
    */
   readonly instanceType?: ec2.InstanceType;

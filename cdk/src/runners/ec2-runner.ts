@@ -6,6 +6,8 @@ import { Runner, RunnerProps } from "./runner";
 
 /** The user that the agent and the job run as in our image, and its group. */
 const RUNNER_USER = "1001:1001";
+/** A host port below the ephemeral ones that nothing of the instance uses; two tasks can't share it. */
+const ALONE_PORT = 9;
 /** Where the listener checks repositories out: the daemon must see it under the same path. */
 const WORK_FOLDER = "/home/runner/_work";
 /** The listener's own Node.js, which it mounts into a job's containers: the daemon must have it too. */
@@ -24,6 +26,12 @@ export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
    */
   readonly docker?: boolean;
   /**
+   * Whether an instance runs one job at a time, or as many as fit. A job with Docker can break out of
+   * its privileged container and see the jobs beside it.
+   * @default - "instance" with Docker inside, else "shared"
+   */
+  readonly isolation?: "instance" | "shared";
+  /**
    * Image of the Docker daemon.
    * @default - docker:28-dind from Amazon's public registry
    */
@@ -35,7 +43,8 @@ export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
  *
  * The daemon is the job's own and ends with it: unlike the instance's daemon behind a mounted
  * socket, it shows a job nothing of the others. A privileged container can still break out to the
- * instance: keep such runners to repositories that you trust.
+ * instance, so by default no other job runs there at the same time. The next job may get the same
+ * instance: keep such runners to repositories that you trust (prop `repositories`).
  */
 export class Ec2Runner extends Runner {
   constructor(scope: Construct, id: string, props: Ec2RunnerProps) {
@@ -68,6 +77,11 @@ export class Ec2Runner extends Runner {
           }),
       },
     );
+    if ((props.isolation ?? (docker ? "instance" : "shared")) === "instance") {
+      // ECS places a task only where its host ports are free; nothing listens there, and the
+      // security group lets nobody in.
+      this.container.addPortMappings({ containerPort: ALONE_PORT, hostPort: ALONE_PORT });
+    }
     if (docker) {
       this.addDocker(
         props.dockerImage ??

@@ -24,6 +24,19 @@ export const RUNNER_CONTAINER = "runner";
  */
 const LOG_STREAM_PREFIX = "runner";
 
+/**
+ * Of the capabilities that Docker grants a container, those that neither jobs nor `sudo apt-get` use.
+ * The job's user has none of them itself; a program with the set-user-ID bit would get them. Fargate
+ * lets a task drop any and add none but SYS_PTRACE:
+ * https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html
+ */
+const DROPPED: readonly ecs.Capability[] = [
+  ecs.Capability.MKNOD,
+  ecs.Capability.NET_RAW,
+  ecs.Capability.SETPCAP,
+  ecs.Capability.SYS_CHROOT,
+];
+
 /** Props of every kind of runner. */
 export interface RunnerProps {
   /** The deployment that the runner belongs to. */
@@ -88,6 +101,12 @@ export interface RunnerProps {
    * @default - the deployment's `github.runnerGroup`
    */
   readonly runnerGroup?: string;
+  /**
+   * Linux capabilities that the container goes without. `ecs.Capability.ALL` suits an image without
+   * `sudo`; `[]` keeps Docker's default ones.
+   * @default - MKNOD, NET_RAW, SETPCAP and SYS_CHROOT: no device files, `ping` or `chroot`
+   */
+  readonly dropCapabilities?: readonly ecs.Capability[];
   /**
    * Environment variables of the container, for example a proxy. Every job can read them: never
    * a secret.
@@ -192,6 +211,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       // The longest that Fargate allows; Spot gives a task the same two minutes.
       stopTimeout: Duration.seconds(120),
       logging: this.logging,
+      linuxParameters: this.linuxParameters(props.dropCapabilities ?? DROPPED),
     });
     this.addExtraContainers(props.extraContainers ?? {});
 
@@ -250,6 +270,15 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     const options = rebuild === true ? {} : rebuild;
     const rebuilt = new RebuiltImage(this, "Image", { ...options, runners, name, architecture });
     return { image: rebuilt.image, version: rebuilt.versionParameter };
+  }
+
+  private linuxParameters(dropped: readonly ecs.Capability[]): ecs.LinuxParameters | undefined {
+    if (dropped.length === 0) {
+      return undefined;
+    }
+    const parameters = new ecs.LinuxParameters(this, "LinuxParameters");
+    parameters.dropCapabilities(...dropped);
+    return parameters;
   }
 
   private addExtraContainers(containers: Record<string, ecs.ContainerDefinitionOptions>): void {
