@@ -126,6 +126,11 @@ export interface Config {
    */
   readonly allowPublicRepositories?: boolean;
   /**
+   * Whether internal repositories' jobs are run.
+   * @default false
+   */
+  readonly allowInternalRepositories?: boolean;
+  /**
    * Labels that a job must ask for.
    * @default - self-hosted
    */
@@ -373,6 +378,7 @@ const CONFIG: Parsers<Config> = {
   allowedOwners: list,
   allowedRepositories: list,
   allowPublicRepositories: boolean,
+  allowInternalRepositories: boolean,
   requiredLabels: list,
   reconcileCalls: int,
   checkRuns: boolean,

@@ -38,6 +38,7 @@ export class FargateRunnersStack extends Stack {
         allowedOwners: config.allowedOwners,
         allowedRepositories: config.allowedRepositories,
         allowPublicRepositories: config.allowPublicRepositories,
+        allowInternalRepositories: config.allowInternalRepositories,
         requiredLabels: config.requiredLabels,
         reconcileCalls: config.reconcileCalls,
         checkRuns: config.checkRuns,

@@ -28,8 +28,8 @@ export interface GitHubProps {
    */
   readonly registration?: "jit" | "token";
   /**
-   * Owners whose jobs are run, or `["*"]` for all that install the App. Required, unless
-   * `allowedRepositories` is given: an App that anybody can install would serve strangers.
+   * Owners whose jobs are run, by name or as `name:id`, or `["*"]` for all that install the App.
+   * Required, unless `allowedRepositories` is given: a public App would serve strangers.
    * @default - those of the allowed repositories
    */
   readonly allowedOwners?: readonly string[];
@@ -44,6 +44,11 @@ export interface GitHubProps {
    * @default false
    */
   readonly allowPublicRepositories?: boolean;
+  /**
+   * Whether jobs of internal repositories are run: all members of the enterprise can read them.
+   * @default false
+   */
+  readonly allowInternalRepositories?: boolean;
   /**
    * Labels that a job must ask for, alternatives between `|`: `["self-hosted | group:Fargate"]`.
    * `group:NAME` accepts all jobs without labels, because GitHub does not tell the group of a job.
@@ -79,8 +84,9 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
   }
   const allowedOwners = resolveOwners(props);
   for (const owner of allowedOwners) {
-    if (!/^[A-Za-z0-9-]+(_[A-Za-z0-9]+)?$/.test(owner)) {
-      throw invalidProp("github.allowedOwners", owner, "names of users or organizations");
+    if (!/^[A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:\d+)?$/.test(owner)) {
+      const allowed = "names of users or organizations, or name:id as in octo:583231";
+      throw invalidProp("github.allowedOwners", owner, allowed);
     }
   }
   for (const repository of props.allowedRepositories ?? []) {
@@ -109,6 +115,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     allowedOwners,
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
+    allowInternalRepositories: props.allowInternalRepositories ?? false,
     requiredLabels,
     reconcileCalls,
     checkRuns: props.checkRuns ?? false,

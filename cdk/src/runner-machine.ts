@@ -9,7 +9,7 @@ import { Handler } from "./handlers/handler";
 import { HANDLER_NAMES, HandlerName, handlerSpec } from "./handlers/record";
 import { Logs } from "./logs";
 import { withTimeouts } from "./max-job-duration";
-import { DEPLOYMENT_TAG, Names } from "./names";
+import { Names, PREFIX_TAG } from "./names";
 import { allow, give, Permission } from "./permission";
 import { Roles } from "./roles";
 
@@ -127,7 +127,7 @@ function machinePermissions(
         trustedDefinitions === "deployment"
           ? {
               ...inCluster,
-              StringEquals: { [`aws:ResourceTag/${DEPLOYMENT_TAG}`]: names.deployment },
+              StringEquals: { [`aws:ResourceTag/${PREFIX_TAG}`]: names.prefix },
             }
           : inCluster,
       wildcard: "A deployment has as many task definitions as it has kinds of runners.",

@@ -26,7 +26,6 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
       "*.Dimensions",
       "*WebhooksUnsigned.Metrics",
       "*.DashboardBody",
-      "MachineRoleDefaultPolicy.PolicyDocument",
     ],
   ],
   githubApiUrl: ["https://github.example.org/api/v3", GITHUB],
@@ -42,6 +41,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   allowedOwners: [["cats"], ["VerifyFunction.Environment"]],
   allowedRepositories: [["octo/hello"], ["VerifyFunction.Environment"]],
   allowPublicRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
+  allowInternalRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
   requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
   reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],
   checkRuns: [true, ["CleanupFunction.Environment"]],
@@ -55,7 +55,11 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   capacity: [["FARGATE_SPOT"], ["LaunchFunction.Environment"]],
   trustedDefinitions: [
     "prefix",
-    ["MatchFunction.Environment", "MachineRoleDefaultPolicy.PolicyDocument"],
+    [
+      "MatchFunction.Environment",
+      "SweepFunction.Environment",
+      "MachineRoleDefaultPolicy.PolicyDocument",
+    ],
   ],
   network: ["nat", ["+Network*", "Network*", "LaunchFunction.Environment"]],
   cidr: ["10.1.0.0/16", ["NetworkVpc*.CidrBlock"]],

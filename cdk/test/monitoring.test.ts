@@ -46,8 +46,8 @@ test("every alarm watches a metric that somebody emits", () => {
   const names = new Set(EMITTED.map(({ name }) => name));
   const alarms = Object.values(TEMPLATE.findResources("AWS::CloudWatch::Alarm"));
   const ours = alarms.filter(({ Properties }) => Properties.Namespace === NAMESPACE);
-  assert.equal(alarms.length, 12);
-  assert.equal(ours.length, 7);
+  assert.equal(alarms.length, 13);
+  assert.equal(ours.length, 8);
   for (const { Properties } of ours) {
     assert.ok(names.has(Properties.MetricName), `${Properties.MetricName} is emitted by nobody`);
     // A metric that is split has no series without its dimension: such an alarm would stay silent.

@@ -147,11 +147,11 @@ function runTaskCondition(synthesized: Template) {
 
 test("a prefix that begins with another deployment's starts none of its task definitions", () => {
   assert.deepEqual(runTaskCondition(DEFAULT)?.StringEquals, {
-    "aws:ResourceTag/fargate-runners:deployment": "fr",
+    "aws:ResourceTag/fargate-runners:prefix": "fargate-runners",
   });
   const nested = template(() => ({ prefix: "fargate-runners-dev", deployment: "dev" }));
   assert.deepEqual(runTaskCondition(nested)?.StringEquals, {
-    "aws:ResourceTag/fargate-runners:deployment": "dev",
+    "aws:ResourceTag/fargate-runners:prefix": "fargate-runners-dev",
   });
   const all = template(() => ({ trustedDefinitions: "prefix" }));
   assert.equal(runTaskCondition(all)?.StringEquals, undefined);
@@ -161,8 +161,8 @@ test("every task definition has the tag that its deployment's machine asks for",
   for (const { Properties } of Object.values(DEFAULT.findResources("AWS::ECS::TaskDefinition"))) {
     const tags = Properties.Tags as { Key: string; Value: unknown }[];
     assert.deepEqual(
-      tags.find(({ Key }) => Key === "fargate-runners:deployment"),
-      { Key: "fargate-runners:deployment", Value: "fr" },
+      tags.find(({ Key }) => Key === "fargate-runners:prefix"),
+      { Key: "fargate-runners:prefix", Value: "fargate-runners" },
     );
   }
 });

@@ -129,7 +129,6 @@ check<FargateRunnersProps>(
         "*.Dimensions",
         "*WebhooksUnsigned.Metrics",
         "*.DashboardBody",
-        "MachineRoleDefaultPolicy.PolicyDocument",
       ],
     },
     github: {
@@ -151,7 +150,11 @@ check<FargateRunnersProps>(
     },
     trustedDefinitions: {
       value: () => "prefix",
-      changes: ["MatchFunction.Environment", "MachineRoleDefaultPolicy.PolicyDocument"],
+      changes: [
+        "MatchFunction.Environment",
+        "SweepFunction.Environment",
+        "MachineRoleDefaultPolicy.PolicyDocument",
+      ],
     },
     capacity: { value: () => Capacity.SPOT, changes: ["LaunchFunction.Environment"] },
     network: {
@@ -267,6 +270,10 @@ check<GitHubProps>(
     allowedOwners: { value: () => ["octo"], changes: ["VerifyFunction.Environment"] },
     allowedRepositories: { value: () => ["octo/hello"], changes: ["VerifyFunction.Environment"] },
     allowPublicRepositories: {
+      value: () => true,
+      changes: ["TokenFunction.Environment", "VerifyFunction.Environment"],
+    },
+    allowInternalRepositories: {
       value: () => true,
       changes: ["TokenFunction.Environment", "VerifyFunction.Environment"],
     },

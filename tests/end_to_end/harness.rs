@@ -206,7 +206,6 @@ async fn without_container(site: &Site) {
         "containerDefinitions": [{ "name": "main", "image": "example.org/some:1", "essential": true }],
         "tags": [
             { "key": "GH:labels", "value": "self-hosted broken" },
-            { "key": "fargate-runners:deployment", "value": "fr" },
             { "key": "GH:runner-version", "value": "/fargate-runners/runner-versions/broken" },
             { "key": "fargate-runners:prefix", "value": "fargate-runners" },
         ],

@@ -154,6 +154,7 @@ export function jobPolicy(github: Required<GitHubProps>): Record<string, string>
     ALLOWED_OWNERS: github.allowedOwners.join(" "),
     ALLOWED_REPOSITORIES: github.allowedRepositories.join(" "),
     ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
+    ALLOW_INTERNAL_REPOSITORIES: String(github.allowInternalRepositories),
     REQUIRED_LABELS: github.requiredLabels.join(" "),
   };
 }

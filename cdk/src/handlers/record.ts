@@ -115,10 +115,11 @@ export const HANDLERS = {
     timeout: Duration.seconds(240),
     memorySize: 256,
     callsGitHub: true,
-    environment: ({ names, github, waitingLimit }) => ({
+    environment: ({ names, github, waitingLimit, trustedDefinitions }) => ({
       ...gitHubAddress(github),
       ...runnersAndJobs(names, github),
       FAMILY_PREFIX: names.familyPrefix,
+      TRUSTED_DEFINITIONS: trustedDefinitions,
       ...(github.reconcileCalls > 0 && {
         ...jobPolicy(github),
         RECONCILE_CALLS: String(github.reconcileCalls),
@@ -137,9 +138,10 @@ export const HANDLERS = {
         allow(["states:ListExecutions"], [names.stateMachineArn]),
         readTaskDefinitions(),
         // What it published before tells which families are new.
-        allow(["ssm:GetParameter", "ssm:PutParameter"], [
-          names.parameterArn(names.catalogueParameter),
-        ]),
+        allow(
+          ["ssm:GetParameter", "ssm:PutParameter"],
+          [names.parameterArn(names.catalogueParameter)],
+        ),
         // How far back it has looked through GitHub's deliveries.
         allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {

@@ -118,6 +118,11 @@ export class Alarms extends Construct {
       description:
         "No webhook's signature is right: the secret at GitHub differs from that in Parameter Store. Run scripts/setup --configure-webhook.",
     });
+    this.alarm("RunnersTakenByStrangers", {
+      metric: sum("RunnersTakenByStrangers"),
+      description:
+        "A runner runs a job of a repository that this deployment does not serve. The log of verify names it; narrow the runner group.",
+    });
     this.alarm("WebhookDown", {
       metric: props.webhookServerErrors,
       description:

@@ -14,7 +14,7 @@ import { SavedQueries } from "./saved-queries";
 /** Which alarms, dashboard and queries a deployment has. */
 export interface MonitoringOptions {
   /**
-   * The alarms' topic and thresholds, or false for none: twelve alarms cost about 1.30 USD a month.
+   * The alarms' topic and thresholds, or false for none: thirteen alarms cost about 1.40 USD a month.
    * @default - all alarms, without a topic
    */
   readonly alarms?: AlarmsOptions | false;
