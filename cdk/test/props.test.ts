@@ -107,6 +107,7 @@ check<FargateRunnersProps>(
         "*.DashboardName",
         "*SavedQueries*.Name",
         "UbuntuTaskDefinition.Family",
+        "Ubuntu*.Tags",
         "SecretsKey*",
       ],
       // It is in every name: another prefix is another deployment.

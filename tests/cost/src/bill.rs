@@ -2,8 +2,8 @@
 
 use crate::counts::Counts;
 use crate::prices::{
-    ALARM_MONTH, DASHBOARD_MONTH, GB_SECOND_ARM, INVOCATION, KEY_MONTH, KMS_CALL, LOG_GB, Price, SQS_CALL,
-    TRANSITION,
+    ALARM_MONTH, DASHBOARD_MONTH, GB_SECOND_ARM, INVOCATION, KEY_MONTH, KMS_CALL, LOG_GB, Price,
+    SQS_CALL, TRANSITION,
 };
 
 /// Functions that a job invokes, with how often.
