@@ -131,6 +131,11 @@ export interface Config {
    */
   readonly allowInternalRepositories?: boolean;
   /**
+   * Whether jobs run the code of forks.
+   * @default true
+   */
+  readonly allowForks?: boolean;
+  /**
    * Labels that a job must ask for.
    * @default - self-hosted
    */
@@ -379,6 +384,7 @@ const CONFIG: Parsers<Config> = {
   allowedRepositories: list,
   allowPublicRepositories: boolean,
   allowInternalRepositories: boolean,
+  allowForks: boolean,
   requiredLabels: list,
   reconcileCalls: int,
   checkRuns: boolean,

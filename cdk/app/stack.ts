@@ -39,6 +39,7 @@ export class FargateRunnersStack extends Stack {
         allowedRepositories: config.allowedRepositories,
         allowPublicRepositories: config.allowPublicRepositories,
         allowInternalRepositories: config.allowInternalRepositories,
+        allowForks: config.allowForks,
         requiredLabels: config.requiredLabels,
         reconcileCalls: config.reconcileCalls,
         checkRuns: config.checkRuns,

@@ -50,6 +50,12 @@ export interface GitHubProps {
    */
   readonly allowInternalRepositories?: boolean;
   /**
+   * Whether jobs run the code of forks: runs of pull requests from another repository. Without it,
+   * each such run costs a call at GitHub.
+   * @default true
+   */
+  readonly allowForks?: boolean;
+  /**
    * Labels that a job must ask for, alternatives between `|`: `["self-hosted | group:Fargate"]`.
    * `group:NAME` accepts all jobs without labels, because GitHub does not tell the group of a job.
    * @default ["self-hosted"]
@@ -116,6 +122,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
     allowInternalRepositories: props.allowInternalRepositories ?? false,
+    allowForks: props.allowForks ?? true,
     requiredLabels,
     reconcileCalls,
     checkRuns: props.checkRuns ?? false,

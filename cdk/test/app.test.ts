@@ -41,6 +41,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   allowedOwners: [["cats"], ["VerifyFunction.Environment"]],
   allowedRepositories: [["octo/hello"], ["VerifyFunction.Environment"]],
   allowPublicRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
+  allowForks: [false, ["TokenFunction.Environment"]],
   allowInternalRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
   requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
   reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],

@@ -274,6 +274,7 @@ check<GitHubProps>(
       value: () => true,
       changes: ["TokenFunction.Environment", "VerifyFunction.Environment"],
     },
+    allowForks: { value: () => false, changes: ["TokenFunction.Environment"] },
     allowInternalRepositories: {
       value: () => true,
       changes: ["TokenFunction.Environment", "VerifyFunction.Environment"],

@@ -159,6 +159,15 @@ export function jobPolicy(github: Required<GitHubProps>): Record<string, string>
   };
 }
 
+/** The variables of the function that asks again whose code a job runs. */
+export function visibility(github: Required<GitHubProps>): Record<string, string> {
+  return {
+    ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
+    ALLOW_INTERNAL_REPOSITORIES: String(github.allowInternalRepositories),
+    ALLOW_FORKS: String(github.allowForks),
+  };
+}
+
 /** The variables of functions that end runners and restart jobs. */
 export function runnersAndJobs(
   names: Names,

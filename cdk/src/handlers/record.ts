@@ -8,6 +8,7 @@ import {
   jobPolicy,
   readTaskDefinitions,
   runnersAndJobs,
+  visibility,
   writeRunnerParameters,
 } from "./grants";
 import { HandlerSpec } from "./handler-spec";
@@ -88,7 +89,7 @@ export const HANDLERS = {
       RUNNER_SCOPE: github.scope,
       RUNNER_GROUP: github.runnerGroup,
       REGISTRATION: github.registration,
-      ALLOW_PUBLIC_REPOSITORIES: String(github.allowPublicRepositories),
+      ...visibility(github),
       ...(parameterKeyArn && { KMS_KEY_ID: parameterKeyArn }),
     }),
     secrets: APP_KEY,
