@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use decisions::JobStatus;
-use github::{ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
-use github_standin::{Access, Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
+use github::{Access, ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
+use github_standin::{Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
 use protocol::{Job, JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
 
@@ -55,7 +55,7 @@ async fn standin() -> (Server, u64) {
 #[tokio::test]
 async fn every_call_and_every_answer_fits_githubs_own_description() {
     let (server, id) = standin().await;
-    server.set_permission("octo", "checks", Some(Access::Write));
+    server.set_permission("octo", "checks", Some(github_standin::Access::Write));
     let recorder = Recorder::start(server.url()).await.unwrap();
     let url: ApiUrl = recorder.url.parse().unwrap();
     let app = App::new(
@@ -76,7 +76,10 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
     };
 
     // As the App.
-    let installation = github.serving(&repository, None).await.unwrap();
+    let installation = github
+        .serving(&repository, None, &Access::jobs(&repository))
+        .await
+        .unwrap();
     github.installation_of_org("octo").await.unwrap();
     assert_eq!(github.installations(1).await.unwrap().items.len(), 1);
     let deliveries = github.deliveries(None).await.unwrap().deliveries;
@@ -86,7 +89,9 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
         .unwrap();
     github.redeliver(failed.id).await.unwrap();
     let stranger: Repository = "nobody/nothing".parse().unwrap();
-    assert!(github.serving(&stranger, None).await.is_err());
+    let access = Access::jobs(&stranger);
+    let serving = github.serving(&stranger, None, &access);
+    assert!(serving.await.is_err());
 
     // As an installation, at both scopes.
     for scope in [

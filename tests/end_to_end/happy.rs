@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use github_standin::{Job, JobStatus, NewJob, Snapshot};
+use github_standin::{IssuedToken, Job, JobStatus, NewJob, Snapshot};
 use local_stack::Visit;
 use protocol::State;
 use reqwest::Method;
@@ -14,8 +14,8 @@ use crate::harness::{Harness, LIMIT, assert_succeeded, labels, run, script};
 fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
     run(async |harness| {
         let site = &harness.repository;
-        // Fills the caches: the installation's token is cached for an hour.
-        let (warm, _) = site.run(script("octo/warm", "true")).await;
+        // Fills the caches: the tokens for a repository are cached for an hour.
+        let (warm, _) = site.run(script("octo/hello", "true")).await;
         site.nothing_left_of(&warm).await;
         assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
         site.deployment.github.clear_requests();
@@ -65,6 +65,50 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
             ]
         );
     });
+}
+
+/// A token that leaks opens one repository to one permission, or an organization's runners: the
+/// stand-in refuses what a token does not carry, so what was issued here was enough, too.
+#[test]
+fn every_token_opens_one_place_to_one_permission() {
+    run(async |harness| {
+        for (site, repository, own) in [
+            (&harness.repository, "octo/narrow", 2),
+            (harness.organization().await, "octo/narrow", 1),
+        ] {
+            let github = &site.deployment.github;
+            let mut issued = Vec::new();
+            for _ in 0..2 {
+                let (job, execution) = site.run(script(repository, "true")).await;
+                assert_succeeded(&execution);
+                site.nothing_left_of(&job).await;
+                issued.push(at(&github.issued_tokens(), repository).len());
+            }
+            // `token` and `cleanup` read and write in the repository, each with a token of its own; an
+            // organization's runners need none there. The second job finds them in the cache.
+            assert_eq!(issued, [own, own], "{:?}", github.issued_tokens());
+            for token in github.issued_tokens() {
+                let beside = token.permissions.keys().filter(|name| *name != "metadata");
+                let beside: Vec<_> = beside.map(String::as_str).collect();
+                match (&token.repositories, beside.as_slice()) {
+                    (Some(only), ["actions" | "administration" | "checks"]) => {
+                        assert_eq!(only.len(), 1, "{token:?}");
+                    }
+                    (None, [] | ["organization_self_hosted_runners"]) => {}
+                    _ => panic!("a token opens too much: {token:?}"),
+                }
+            }
+        }
+    });
+}
+
+/// Those tokens that open a repository.
+fn at(issued: &[IssuedToken], repository: &str) -> Vec<IssuedToken> {
+    let opens = |token: &&IssuedToken| {
+        let only = token.repositories.as_ref();
+        only.is_some_and(|only| only.contains(repository))
+    };
+    issued.iter().filter(opens).cloned().collect()
 }
 
 /// The AWS calls since one of them, by caller: the default deployment's functions and state

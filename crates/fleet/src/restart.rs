@@ -1,7 +1,7 @@
 //! Restarts executions.
 
 use decisions::{Restart, counts_as_failure, restart};
-use github::GitHub;
+use github::{Access, GitHub};
 use protocol::ExecutionName;
 use time::OffsetDateTime;
 
@@ -35,7 +35,8 @@ pub async fn restart_if_queued(
     if followed || !due(failures) {
         return Ok(None);
     }
-    let serving = github.still_serving(&job.repository, job.installation_id);
+    let access = Access::jobs(&job.repository);
+    let serving = github.still_serving(&job.repository, job.installation_id, &access);
     // Without the App, no runner could be registered.
     let Some(installation) = serving.await? else {
         return Ok(None);

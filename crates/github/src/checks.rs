@@ -5,13 +5,12 @@ use protocol::{JobId, Repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::access::Access;
 use crate::page::PAGE_SIZE;
-use crate::permission::{ACTIONS, CHECKS};
+use crate::permission::CHECKS;
+use crate::standing::Standing;
 use crate::transport::Call;
 use crate::{Error, Installation};
-
-/// The permission's name in the token response.
-const PERMISSION: &str = "checks";
 
 /// A job's commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +47,16 @@ impl CheckRun<'_> {
 }
 
 impl Installation {
-    /// Whether this installation may write check runs. Read from the token response ([answer]), so
-    /// a missing permission costs no rejected call.
+    /// Whether this installation may write check runs, as GitHub shows it to the App ([endpoint]). So a
+    /// missing permission costs no rejected call.
     ///
-    /// [answer]: https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
+    /// [endpoint]: https://docs.github.com/rest/apps/apps#get-an-installation-for-the-authenticated-app
     pub async fn may_write_checks(&self) -> Result<bool, Error> {
-        self.may_write(PERMISSION).await
+        match self.github.standing(self.id()).await? {
+            Standing::Granted(permissions) => Ok(CHECKS.is_granted(&permissions)),
+            Standing::Suspended => Ok(false),
+            Standing::Gone => Err(self.gone()),
+        }
     }
 
     /// The commit of a job ([endpoint]); `None` if GitHub does not show the job.
@@ -69,7 +72,8 @@ impl Installation {
             head_sha: String,
             status: String,
         }
-        let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}")).needs(ACTIONS);
+        let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}"))
+            .needs(Access::jobs(repository));
         let answer = self.call(&call).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -103,13 +107,13 @@ impl Installation {
         }
         let path = format!(
             "/repos/{repository}/commits/{}/check-runs",
-            crate::transport::encode(sha)
+            crate::encode::encode(sha)
         );
         let call = Call::get(path)
             .with("check_name", name)
             .with("filter", "all")
             .with("per_page", &PAGE_SIZE.to_string())
-            .needs(CHECKS);
+            .needs(Access::checks(repository));
         let list: List = self.call(&call).await?.json(&call)?;
         let same = |run: &Listed| run.external_id.as_deref() == Some(external_id);
         Ok(list.check_runs.into_iter().find(same).map(|run| run.id))
@@ -128,7 +132,7 @@ impl Installation {
         body["head_sha"] = json!(sha);
         let call = Call::post(format!("/repos/{repository}/check-runs"))
             .body(body)
-            .needs(CHECKS);
+            .needs(Access::checks(repository));
         self.call(&call).await?.success(&call)
     }
 
@@ -143,7 +147,7 @@ impl Installation {
     ) -> Result<(), Error> {
         let call = Call::patch(format!("/repos/{repository}/check-runs/{id}"))
             .body(run.body())
-            .needs(CHECKS);
+            .needs(Access::checks(repository));
         self.call(&call).await?.success(&call)
     }
 }

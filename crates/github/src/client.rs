@@ -9,8 +9,8 @@ use http::StatusCode;
 use protocol::Secret;
 use time::OffsetDateTime;
 
-use crate::standing::{Standing, contradicted};
-use crate::tokens::{Token, Tokens};
+use crate::access::Access;
+use crate::tokens::{Issue, Tokens};
 use crate::transport::{Answer, Call, Transport, unavailable};
 use crate::{ApiUrl, App, AppSource, Error, Patience, Scope, jwt, limit};
 
@@ -132,31 +132,8 @@ impl GitHub {
         self.0.transport.pause().await;
     }
 
-    /// The installation's token, created if necessary; `None` if GitHub knows no such installation.
-    pub(crate) async fn token(&self, installation: u64) -> Result<Option<Secret>, Error> {
-        let slot = self.0.tokens.slot(installation);
-        let mut held = slot.lock().await;
-        if let Some(token) = held.as_ref().filter(|token| token.is_fresh()) {
-            return Ok(Some(token.secret()));
-        }
-        // A second token beside one whose response was lost does no harm.
-        let call = Call::post(format!("/app/installations/{installation}/access_tokens"));
-        let call = call.repeatable();
-        let mut answer = self.as_app(&call).await?;
-        if answer.status.is_client_error() {
-            match self.standing(installation).await? {
-                Standing::Gone => return Ok(None),
-                Standing::Suspended => return Err(self.suspended(installation, &call, &answer)),
-                Standing::Granted(_) => answer = self.as_app(&call).await?,
-            }
-        }
-        if answer.status.is_client_error() {
-            return Err(contradicted(&call, &answer));
-        }
-        let token: Token = answer.json(&call)?;
-        let secret = token.secret();
-        *held = Some(token);
-        Ok(Some(secret))
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
     }
 
     /// The cached value.
@@ -189,15 +166,17 @@ impl Installation {
         self.id
     }
 
-    /// Makes a call as the installation. A rejected token, for example a revoked one, is replaced
-    /// once.
+    /// Makes a call as the installation, with a token for what the call needs and no more. A rejected
+    /// token, for example a revoked one, is replaced once.
     pub(crate) async fn call(&self, call: &Call) -> Result<Answer, Error> {
         let inner = &self.github.0;
-        let mut token = self.token().await?;
+        let least = Access::metadata();
+        let access = call.access().unwrap_or(&least);
+        let mut token = self.token(access).await?;
         let mut answer = inner.transport.send(&token, call).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            inner.tokens.forget(self.id, &token).await;
-            token = self.token().await?;
+            inner.tokens.forget(self.id, access, &token).await;
+            token = self.token(access).await?;
             answer = inner.transport.send(&token, call).await?;
         }
         if let Some(left) = limit::remaining(&answer.headers) {
@@ -205,7 +184,7 @@ impl Installation {
         }
         if answer.status == StatusCode::UNAUTHORIZED {
             // A new token may be unknown to part of GitHub for a moment.
-            inner.tokens.forget(self.id, &token).await;
+            inner.tokens.forget(self.id, access, &token).await;
             let reason = format!(
                 "GitHub rejected a new installation token: {}",
                 answer.message()
@@ -215,19 +194,19 @@ impl Installation {
         Ok(answer)
     }
 
-    /// Whether the installation's token has write permission, by its name in the API.
-    pub(crate) async fn may_write(&self, permission: &str) -> Result<bool, Error> {
-        self.token().await?;
-        let slot = self.github.0.tokens.slot(self.id);
-        let held = slot.lock().await;
-        Ok(held
-            .as_ref()
-            .is_some_and(|token| token.may_write(permission)))
-    }
-
-    async fn token(&self) -> Result<Secret, Error> {
-        let token = self.github.token(self.id).await?;
-        token.ok_or_else(|| self.gone())
+    async fn token(&self, access: &Access) -> Result<Secret, Error> {
+        match self.github.token(self.id, access).await? {
+            Issue::Token(token) => Ok(token),
+            Issue::Gone => Err(self.gone()),
+            Issue::OutOfReach(other) => match access.repository() {
+                Some(repository) => {
+                    let scope = Scope::Repository(repository.clone());
+                    self.github.remember(&scope, other);
+                    Err(self.github.not_installed_at(repository).await)
+                }
+                None => Err(self.gone()),
+            },
+        }
     }
 
     /// The installation no longer exists.

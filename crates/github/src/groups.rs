@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::permission::SELF_HOSTED_RUNNERS;
-use crate::transport::{Call, encode};
+use crate::access::Access;
+use crate::transport::Call;
 use crate::{Error, Installation, Page, Scope};
 
 /// A repository has a single group with this id, as in GitHub's examples ([endpoint]).
@@ -34,7 +34,7 @@ impl Installation {
         }
         let mut existing = Vec::new();
         for page in 1..=MOST_PAGES {
-            let page = self.groups(login, page).await?;
+            let page = self.groups(scope, page).await?;
             if let Some(group) = page
                 .items
                 .iter()
@@ -65,14 +65,14 @@ impl Installation {
         self.github.groups().remove(&key).is_some()
     }
 
-    async fn groups(&self, login: &str, page: u32) -> Result<Page<Group>, Error> {
+    async fn groups(&self, scope: &Scope, page: u32) -> Result<Page<Group>, Error> {
         #[derive(Deserialize)]
         struct List {
             runner_groups: Vec<Group>,
         }
-        let call = Call::get(format!("/orgs/{}/actions/runner-groups", encode(login)))
+        let call = Call::get(scope.actions("runner-groups"))
             .page(page)
-            .needs(SELF_HOSTED_RUNNERS);
+            .needs(Access::runners(scope));
         let list: List = self.settled(&call, None).await?.json(&call)?;
         Ok(Page::new(list.runner_groups))
     }

@@ -4,8 +4,11 @@ use http::StatusCode;
 use protocol::{OwnerType, Repository, RepositoryError};
 use serde::Deserialize;
 
+use crate::access::Access;
+use crate::encode::encode;
 use crate::standing::contradicted;
-use crate::transport::{Answer, Call, encode};
+use crate::tokens::Issue;
+use crate::transport::{Answer, Call};
 use crate::{Error, GitHub, Installation, Page, Scope};
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -41,16 +44,18 @@ impl GitHub {
     /// the one that GitHub returns ([endpoint]). The result is cached; if the App was removed and
     /// installed again, the new installation is looked up.
     ///
-    /// Afterwards its token is cached. Makes no calls if both are known.
+    /// Afterwards the token for `access`, which the caller needs first, is cached. Makes no calls if
+    /// both are known.
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/apps#get-a-repository-installation-for-the-authenticated-app
     pub async fn serving(
         &self,
         repository: &Repository,
         named: Option<u64>,
+        access: &Access,
     ) -> Result<Installation, Error> {
         let scope = Scope::Repository(repository.clone());
-        self.installed(&scope, named).await
+        self.installed(&scope, named, access).await
     }
 
     /// The same for records that can be older than the App's removal: `None` if it is no longer
@@ -59,8 +64,9 @@ impl GitHub {
         &self,
         repository: &Repository,
         named: Option<u64>,
+        access: &Access,
     ) -> Result<Option<Installation>, Error> {
-        match self.serving(repository, named).await {
+        match self.serving(repository, named, access).await {
             Ok(installation) => Ok(Some(installation)),
             Err(error @ Error::AppNotInstalled { .. }) => {
                 tracing::warn!(%error, "skipping: the App is not installed there");
@@ -75,19 +81,31 @@ impl GitHub {
     /// [endpoint]: https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app
     pub async fn installation_of_org(&self, login: &str) -> Result<Installation, Error> {
         let scope = Scope::Organization(login.to_owned());
-        self.installed(&scope, None).await
+        self.installed(&scope, None, &Access::runners(&scope)).await
     }
 
-    async fn installed(&self, scope: &Scope, named: Option<u64>) -> Result<Installation, Error> {
+    async fn installed(
+        &self,
+        scope: &Scope,
+        named: Option<u64>,
+        access: &Access,
+    ) -> Result<Installation, Error> {
+        let mut looked_up = None;
         if let Some(id) = named.or_else(|| self.found(scope)) {
-            if self.token(id).await?.is_some() {
-                return Ok(self.installation(id));
+            match self.token(id, access).await? {
+                Issue::Token(_) => return Ok(self.installation(id)),
+                Issue::Gone => {}
+                Issue::OutOfReach(None) => return Err(self.not_installed(scope).await),
+                Issue::OutOfReach(other) => looked_up = other,
             }
-            tracing::info!(installation = id, %scope, "the cached installation is gone; looking it up again");
+            tracing::info!(installation = id, %scope, "the cached installation does not serve it any more; looking it up again");
             self.remember(scope, None);
         }
-        let id = self.look_up(scope).await?;
-        if self.token(id).await?.is_none() {
+        let id = match looked_up {
+            Some(id) => id,
+            None => self.look_up(scope).await?,
+        };
+        if !matches!(self.token(id, access).await?, Issue::Token(_)) {
             return Err(self.not_installed(scope).await);
         }
         self.remember(scope, Some(id));
@@ -165,11 +183,11 @@ impl GitHub {
 }
 
 impl Installation {
-    /// A repository as it is now ([endpoint]).
+    /// A repository as it is now ([endpoint]). Uses the token that reads its jobs, which the caller has.
     ///
     /// [endpoint]: https://docs.github.com/rest/repos/repos#get-a-repository
     pub async fn repository(&self, repository: &Repository) -> Result<RepositoryInfo, Error> {
-        let call = Call::get(format!("/repos/{repository}"));
+        let call = Call::get(format!("/repos/{repository}")).needs(Access::jobs(repository));
         self.settled(&call, Some(repository)).await?.json(&call)
     }
 

@@ -6,6 +6,7 @@ use protocol::{Job, JobId, LabelSet, Repository};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use crate::access::Access;
 use crate::page::PAGE_SIZE;
 use crate::permission::ACTIONS;
 use crate::standing::Standing;
@@ -90,8 +91,15 @@ impl Installation {
     }
 
     async fn job_here(&self, job: &Job) -> Result<Seen, Error> {
-        if let Some(state) = self.shown_job(job).await? {
-            return Ok(Seen::State(state));
+        match self.shown_job(job).await {
+            Ok(Some(state)) => return Ok(Seen::State(state)),
+            Ok(None) => {}
+            Err(error @ Error::AppNotInstalled { .. }) => {
+                let scope = Scope::Repository(job.repository.clone());
+                let other = self.github.found(&scope).filter(|id| *id != self.id());
+                return other.map(Seen::Elsewhere).ok_or(error);
+            }
+            Err(error) => return Err(error),
         }
         let first = self.around(job).await?;
         self.github.pause().await;
@@ -137,7 +145,9 @@ impl Installation {
     /// What GitHub shows that is related to the job.
     async fn around(&self, job: &Job) -> Result<Around, Error> {
         let place = format!("/repos/{}", job.repository);
-        let repository = self.look(&Call::get(&place)).await?;
+        let access = Access::jobs(&job.repository);
+        let shown = Call::get(&place).needs(access.clone());
+        let repository = self.look(&shown).await?;
         if repository != Look::Shown {
             return Ok(Around {
                 repository,
@@ -145,8 +155,10 @@ impl Installation {
                 run: Look::Unclear,
             });
         }
-        let runs = Call::get(format!("{place}/actions/runs")).with("per_page", "1");
-        let run = Call::get(format!("{place}/actions/runs/{}", job.run_id));
+        let runs = Call::get(format!("{place}/actions/runs"))
+            .with("per_page", "1")
+            .needs(access.clone());
+        let run = Call::get(format!("{place}/actions/runs/{}", job.run_id)).needs(access);
         Ok(Around {
             repository,
             runs: self.look(&runs).await?,
@@ -202,7 +214,10 @@ impl Installation {
             Ok(_) => {
                 let runs = Call::get(format!("/repos/{}/actions/runs", job.repository));
                 match self
-                    .settled(&runs.needs(ACTIONS), Some(&job.repository))
+                    .settled(
+                        &runs.needs(Access::jobs(&job.repository)),
+                        Some(&job.repository),
+                    )
                     .await
                 {
                     Ok(_) => unclear,
@@ -220,7 +235,8 @@ impl Installation {
         let Job {
             repository, run_id, ..
         } = job;
-        let call = Call::get(format!("/repos/{repository}/actions/runs/{run_id}")).needs(ACTIONS);
+        let call = Call::get(format!("/repos/{repository}/actions/runs/{run_id}"))
+            .needs(Access::jobs(repository));
         self.settled(&call, Some(repository)).await?.json(&call)
     }
 
@@ -240,7 +256,7 @@ impl Installation {
         let call = Call::get(format!("/repos/{repository}/actions/runs"))
             .with("status", status)
             .page(page)
-            .needs(ACTIONS);
+            .needs(Access::jobs(repository));
         let list: List = self.settled(&call, Some(repository)).await?.json(&call)?;
         Ok(Page::new(list.workflow_runs))
     }
@@ -267,7 +283,7 @@ impl Installation {
         }
         let call = Call::get(format!("/repos/{repository}/actions/runs/{run}/jobs"))
             .page(page)
-            .needs(ACTIONS);
+            .needs(Access::jobs(repository));
         let list: List = self.settled(&call, Some(repository)).await?.json(&call)?;
         let more = list.jobs.len() >= PAGE_SIZE;
         let readable = list.jobs.into_iter().filter_map(|listed| match listed {
@@ -309,7 +325,7 @@ fn both(first: Look, second: Look) -> Look {
 
 fn get_job(job: &Job) -> Call {
     let Job { id, repository, .. } = job;
-    Call::get(format!("/repos/{repository}/actions/jobs/{id}")).needs(ACTIONS)
+    Call::get(format!("/repos/{repository}/actions/jobs/{id}")).needs(Access::jobs(repository))
 }
 
 const fn first() -> u32 {

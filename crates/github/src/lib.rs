@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod app;
 mod checks;
 mod client;
 mod deliveries;
+mod encode;
 mod error;
 mod groups;
 mod installations;
+mod issue;
 mod jobs;
 mod jwt;
 mod limit;
@@ -24,6 +27,7 @@ mod tokens;
 mod transport;
 mod url;
 
+pub use access::Access;
 pub use app::{App, KeyError};
 pub use checks::{CheckRun, JobCommit};
 pub use client::{GitHub, Installation};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// A permission of an installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Permission {
     /// Its name in GitHub's API.
     key: &'static str,
@@ -41,7 +41,24 @@ pub(crate) const SELF_HOSTED_RUNNERS: Permission = Permission {
     words: "the organization permission `Self-hosted runners: write`",
 };
 
+/// Names and visibility of repositories. Every installation has it.
+pub(crate) const METADATA: Permission = Permission {
+    key: "metadata",
+    write: false,
+    words: "the repository permission `Metadata: read`",
+};
+
 impl Permission {
+    /// Its name in GitHub's API.
+    pub(crate) const fn key(&self) -> &'static str {
+        self.key
+    }
+
+    /// Its level in GitHub's API.
+    pub(crate) const fn level(&self) -> &'static str {
+        if self.write { "write" } else { "read" }
+    }
+
     /// Whether an installation's permissions (`read`, `write` or `admin`) include it.
     pub(crate) fn is_granted(&self, permissions: &BTreeMap<String, String>) -> bool {
         permissions

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::access::Access;
 use crate::page::PAGE_SIZE;
 use crate::transport::{Call, unavailable};
 use crate::{Error, Installation, Page, Scope};
@@ -97,7 +98,7 @@ impl Installation {
         }
         let call = Call::post(scope.actions("runners/generate-jitconfig"))
             .body(json!(request))
-            .needs(scope.runner_permission())
+            .needs(Access::runners(scope))
             .repeatable();
         let answer = self.call(&call).await?;
         if answer.status == StatusCode::CONFLICT {
@@ -118,7 +119,7 @@ impl Installation {
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#create-a-registration-token-for-a-repository
     pub async fn registration_token(&self, scope: &Scope) -> Result<RegistrationToken, Error> {
         let call = Call::post(scope.actions("runners/registration-token"))
-            .needs(scope.runner_permission())
+            .needs(Access::runners(scope))
             .repeatable();
         self.settled(&call, scope.repository()).await?.json(&call)
     }
@@ -147,8 +148,8 @@ impl Installation {
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-a-repository
     pub async fn delete_runner(&self, scope: &Scope, runner: u64) -> Result<Deleted, Error> {
-        let call = Call::delete(scope.actions(&format!("runners/{runner}")))
-            .needs(scope.runner_permission());
+        let call =
+            Call::delete(scope.actions(&format!("runners/{runner}"))).needs(Access::runners(scope));
         let answers = [StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
         let answer = self
             .settled_but(&call, scope.repository(), &answers)
@@ -169,7 +170,7 @@ impl Installation {
     /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runners#get-a-self-hosted-runner-for-a-repository
     async fn is_shown(&self, scope: &Scope, runner: u64) -> Result<bool, Error> {
         let call =
-            Call::get(scope.actions(&format!("runners/{runner}"))).needs(scope.runner_permission());
+            Call::get(scope.actions(&format!("runners/{runner}"))).needs(Access::runners(scope));
         let answers = [StatusCode::NOT_FOUND];
         let answer = self
             .settled_but(&call, scope.repository(), &answers)
@@ -182,7 +183,7 @@ impl Installation {
         struct List {
             runners: Vec<Runner>,
         }
-        let call = call.needs(scope.runner_permission());
+        let call = call.needs(Access::runners(scope));
         let list: List = self.settled(&call, scope.repository()).await?.json(&call)?;
         Ok(list.runners)
     }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use protocol::{Job, OwnerType, Repository};
 
+use crate::encode::encode;
 use crate::permission::{self, Permission};
-use crate::transport::encode;
 
 /// A deployment's choice of where its runners register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

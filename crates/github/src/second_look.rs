@@ -60,6 +60,14 @@ impl GitHub {
         }
     }
 
+    /// What to do about a permission that the installation was not granted.
+    pub(crate) fn not_granted(&self, installation: u64, needs: Permission) -> String {
+        format!(
+            "; the App needs {needs} and installation {installation} lacks it: grant it in the App's settings and accept the change for the installation at {}",
+            self.page_of_app()
+        )
+    }
+
     fn unsuspend(&self, installation: u64) -> String {
         format!(
             "; installation {installation} of the App is suspended: unsuspend it at {}",
@@ -151,11 +159,7 @@ impl Installation {
             Err(error) => return error,
         };
         if let Some(needs) = refusal.needs.filter(|it| !it.is_granted(&permissions)) {
-            return refusal.permanent(format!(
-                "; the App needs {needs} and installation {} lacks it: grant it in the App's settings and accept the change for the installation at {}",
-                self.id(),
-                self.github.page_of_app()
-            ));
+            return refusal.permanent(self.github.not_granted(self.id(), needs));
         }
         // GitHub's verdict on a malformed request does not change, and an owner's policy is not a
         // permission of the App.

@@ -17,6 +17,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::access::Access;
+use crate::encode::encode;
 use crate::page::PAGE_SIZE;
 use crate::patience::{Patience, jittered};
 use crate::permission::Permission;
@@ -53,8 +55,8 @@ pub(crate) struct Call {
     path: String,
     query: String,
     body: Option<Value>,
-    /// The permission that it needs.
-    needs: Option<Permission>,
+    /// What its token must allow; `None` if the names of repositories suffice.
+    needs: Option<Access>,
     /// Whether it is idempotent.
     repeatable: bool,
 }
@@ -111,13 +113,18 @@ impl Call {
         self
     }
 
-    pub(crate) fn needs(mut self, permission: Permission) -> Self {
-        self.needs = Some(permission);
+    pub(crate) fn needs(mut self, access: Access) -> Self {
+        self.needs = Some(access);
         self
     }
 
+    pub(crate) fn access(&self) -> Option<&Access> {
+        self.needs.as_ref()
+    }
+
+    /// The permission that the App needs for it.
     pub(crate) fn permission(&self) -> Option<Permission> {
-        self.needs
+        self.needs.as_ref().map(Access::permission)
     }
 }
 
@@ -125,20 +132,6 @@ impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)
     }
-}
-
-/// Percent-encodes characters that would change the path or query.
-pub(crate) fn encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
 }
 
 /// GitHub's response, with any status.
@@ -170,7 +163,7 @@ impl Answer {
         if self.status.is_success() {
             return Ok(());
         }
-        let advice = match (self.status, call.needs) {
+        let advice = match (self.status, call.permission()) {
             (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND, Some(needs)) => format!(
                 "; the App needs {needs} here: grant it in the App's settings, accept the change for the installation, and check that the installation includes the repository"
             ),

@@ -7,7 +7,7 @@ use decisions::{
     judge,
 };
 use fleet::{Status, retire};
-use github::Installation;
+use github::{Access, Installation};
 use protocol::Job;
 use time::OffsetDateTime;
 
@@ -38,7 +38,10 @@ pub async fn end(
             .registration
             .map(|r| r.installation_id)
             .or(job.installation_id);
-        let installation = deps.github.serving(&job.repository, named).await?;
+        let installation = deps
+            .github
+            .serving(&job.repository, named, &Access::jobs(&job.repository))
+            .await?;
         deregister(deps, over, &ended, &installation).await?;
         Some(installation.job(job).await?)
     } else {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use decisions::{GiveUp, OnCancel, Retire, RunnerSeen, on_cancel};
 use fleet::{Position, Retired, Status, retire};
-use github::Runner;
+use github::{Access, Runner};
 use protocol::{ExecutionName, Job, RunnerName};
 use serde_json::{Value, json};
 
@@ -85,7 +85,11 @@ async fn end_runner(
     let scope = deps.config.scope.at(job);
     let installation = deps
         .github
-        .serving(&job.repository, job.installation_id)
+        .serving(
+            &job.repository,
+            job.installation_id,
+            &Access::runners(&scope),
+        )
         .await?;
     // A runner with a registration token registers only once its task runs. Until then there is
     // nothing to delete, and stopping its task could kill a job that it has just been assigned.

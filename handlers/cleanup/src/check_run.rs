@@ -11,7 +11,7 @@
 
 use decisions::JobStatus;
 use fleet::Execution;
-use github::{CheckRun, Installation};
+use github::{Access, CheckRun, Installation};
 use protocol::{ExecutionName, Job};
 use serde::Deserialize;
 
@@ -46,9 +46,10 @@ async fn unserved(deps: &Deps, closed: &Execution) -> Result<&'static str, Error
     {
         return Ok("left to a later execution");
     }
+    let access = Access::jobs(&job.repository);
     let serving = deps
         .github
-        .still_serving(&job.repository, job.installation_id);
+        .still_serving(&job.repository, job.installation_id, &access);
     let Some(installation) = serving.await? else {
         return Ok("the App is not installed");
     };
@@ -88,9 +89,10 @@ pub async fn tell_served(deps: &Deps, over: &AttemptOver, state: &JobStatus) {
 
 async fn update_served(deps: &Deps, over: &AttemptOver) -> Result<(), Error> {
     let job = &over.order.job;
+    let access = Access::jobs(&job.repository);
     let installation = deps
         .github
-        .serving(&job.repository, job.installation_id)
+        .serving(&job.repository, job.installation_id, &access)
         .await?;
     if !installation.may_write_checks().await? {
         return Ok(());

@@ -4,6 +4,7 @@
 
 use decisions::{AgentExit, EndedTask, cleans_after_task};
 use fleet::{Status, restart_if_queued, retire};
+use github::Access;
 use protocol::{Class, ExecutionName, Order, ParameterPath, RunnerName};
 use serde_json::{Value, json};
 
@@ -78,7 +79,11 @@ async fn remove(
     let scope = deps.config.scope.at(job);
     let installation = match deps
         .github
-        .serving(&job.repository, job.installation_id)
+        .serving(
+            &job.repository,
+            job.installation_id,
+            &Access::runners(&scope),
+        )
         .await
     {
         Ok(installation) => installation,

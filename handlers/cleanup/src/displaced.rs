@@ -6,6 +6,7 @@
 //! swap request the check; the execution's name makes the request idempotent.
 
 use decisions::{JobStatus, checks_displaced};
+use github::Access;
 use protocol::{Job, RunnerName};
 use runtime::telemetry::Metric;
 use serde_json::{Value, json};
@@ -41,7 +42,11 @@ pub async fn check(
     // A rate limit or an outage must not lose the check: if GitHub does not answer, start it.
     let state = match deps
         .github
-        .serving(&job.repository, job.installation_id)
+        .serving(
+            &job.repository,
+            job.installation_id,
+            &Access::jobs(&job.repository),
+        )
         .await
     {
         Ok(installation) => installation.job(job).await.ok(),

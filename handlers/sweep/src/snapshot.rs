@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleet::{RunningTask, Status};
-use github::{Installation, Runner, RunnerScope, Scope};
+use github::{Access, Installation, Runner, RunnerScope, Scope};
 use protocol::{ExecutionName, OwnerType, ParameterPath, Repository, RunnerName};
 use time::OffsetDateTime;
 
@@ -116,11 +116,10 @@ impl Snapshot {
             if organizations.contains_key(repository.owner()) {
                 continue;
             }
-            match deps.github.still_serving(&repository, None).await {
-                Ok(Some(installation)) => {
-                    self.list(deps, Scope::Repository(repository), installation)
-                        .await;
-                }
+            let scope = Scope::Repository(repository.clone());
+            let access = Access::runners(&scope);
+            match deps.github.still_serving(&repository, None, &access).await {
+                Ok(Some(installation)) => self.list(deps, scope, installation).await,
                 // The App was removed; what still runs there ends by itself.
                 Ok(None) => {}
                 Err(error) => self

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use decisions::{AbsentRunner, JobStatus, OnAbsent, on_absent};
 use fleet::{Retired, RunningTask, retire};
-use github::{Installation, RunnerScope, Scope};
+use github::{Access, Installation, RunnerScope, Scope};
 use protocol::Repository;
 
 use crate::Deps;
@@ -143,7 +143,12 @@ async fn suspect<'a>(
     let Some(scope) = asked(deps, snapshot, repository) else {
         return Ok(None);
     };
-    let Some(installation) = deps.github.still_serving(repository, None).await? else {
+    let access = if runs {
+        Access::jobs(repository)
+    } else {
+        Access::runners(&scope)
+    };
+    let Some(installation) = deps.github.still_serving(repository, None, &access).await? else {
         return Ok(None);
     };
     let mut suspect = Suspect {

@@ -8,7 +8,7 @@
 use admission::About;
 use decisions::{OnUnannounced, on_unannounced};
 use fleet::Started;
-use github::{ListedJob, Run};
+use github::{Access, ListedJob, Run};
 use protocol::{ExecutionName, Job, Order, Repository, queued_since};
 use time::{Duration, OffsetDateTime};
 
@@ -70,7 +70,11 @@ async fn look_at(
     now: OffsetDateTime,
     grant: &mut Grant,
 ) -> Result<usize, fleet::Error> {
-    let Some(installation) = deps.github.still_serving(repository, None).await? else {
+    let Some(installation) = deps
+        .github
+        .still_serving(repository, None, &Access::jobs(repository))
+        .await?
+    else {
         return Ok(0);
     };
     let mut runs = Vec::new();

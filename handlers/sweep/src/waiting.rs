@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use decisions::{Attend, GiveUp, OnCancel, attend, on_cancel};
 use fleet::{Execution, RunningTask, Started, Status};
+use github::Access;
 use protocol::ExecutionName;
 use runtime::telemetry::Metric;
 
@@ -96,9 +97,10 @@ async fn look_at(
         return Ok(false);
     }
     let job = &execution.order.job;
+    let access = Access::jobs(&job.repository);
     let serving = deps
         .github
-        .still_serving(&job.repository, job.installation_id);
+        .still_serving(&job.repository, job.installation_id, &access);
     // The App was removed: the execution's own next step fails with that reason.
     let Some(installation) = serving.await? else {
         return Ok(false);

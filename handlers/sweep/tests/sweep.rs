@@ -4,7 +4,7 @@
 use std::time::Duration as StdDuration;
 
 use aws_in_memory::Aws;
-use github::{App, GitHub, JitRequest, Patience, Scope};
+use github::{Access, App, GitHub, JitRequest, Patience, Scope};
 use github_standin::{
     APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, RunnerRelease, Server, SimulatedRunner,
 };
@@ -76,17 +76,17 @@ impl Snapshot {
     /// Registers a runner at GitHub; its configuration.
     async fn register(&self, name: &str) -> String {
         let repository: protocol::Repository = "octo/hello".parse().unwrap();
-        let installation = self.deps.github.serving(&repository, None).await.unwrap();
+        let scope = Scope::Repository(repository.clone());
+        let access = Access::runners(&scope);
+        let serving = self.deps.github.serving(&repository, None, &access);
+        let installation = serving.await.unwrap();
         let request = JitRequest {
             name: name.to_owned(),
             runner_group_id: 1,
             labels: LABELS.map(str::to_owned).to_vec(),
             work_folder: "_work".into(),
         };
-        let runner = installation
-            .jit_config(&Scope::Repository(repository), &request)
-            .await
-            .unwrap();
+        let runner = installation.jit_config(&scope, &request).await.unwrap();
         runner.config.expose().to_owned()
     }
 

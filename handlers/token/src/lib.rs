@@ -17,7 +17,7 @@ pub mod settings;
 pub mod source;
 
 use decisions::{Attempt, JobStatus};
-use github::Installation;
+use github::{Access, Installation};
 use protocol::{Job, Order, PlannedRunner, Registered};
 use runtime::telemetry::Metric;
 use serde::Deserialize;
@@ -61,13 +61,18 @@ pub async fn handle(deps: &Deps, payload: Value) -> Result<Registered, Error> {
 async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     let Input { order, runner, .. } = input;
     let job = &order.job;
+    let scope = deps.config.scope.at(job);
+    let doubted = is_doubted(input);
+    let access = if doubted {
+        Access::jobs(&job.repository)
+    } else {
+        Access::runners(&scope)
+    };
     let installation = deps
         .github
-        .serving(&job.repository, job.installation_id)
+        .serving(&job.repository, job.installation_id, &access)
         .await?;
-    let scope = deps.config.scope.at(job);
     // Independent of each other; that the job needs no runner weighs more than a missing group.
-    let doubted = is_doubted(input);
     let (wanted, group) = tokio::join!(
         still_queued(job, &installation, doubted),
         installation.runner_group(&scope, deps.config.group_of(runner)),

@@ -32,5 +32,6 @@ pub use state::job::{Job, JobStatus, NewJob, Via};
 pub use state::refusal::Rejected;
 pub use state::runner::Runner;
 pub use state::snapshot::Snapshot;
+pub use state::token::IssuedToken;
 pub use state::traffic::RequestRecord;
 pub use state::webhooks::sign;

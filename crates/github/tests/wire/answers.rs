@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::stub::{KEY, Reply, Stub, job as the_job, reply};
 use decisions::JobStatus;
-use github::{ApiUrl, App, Error, GitHub, JitRequest, Patience, Scope};
+use github::{Access, ApiUrl, App, Error, GitHub, JitRequest, Patience, Scope};
 use protocol::{Fault, Repository};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,6 +15,10 @@ const JOB: &str = "GET /repos/octo/hello/actions/jobs/1";
 
 fn repository() -> Repository {
     "octo/hello".parse().unwrap()
+}
+
+fn jobs() -> Access {
+    Access::jobs(&repository())
 }
 
 async fn job(stub: &Stub) -> Result<JobStatus, Error> {
@@ -111,7 +115,7 @@ async fn a_call_whose_connection_is_cut_is_repeated_on_a_new_one() {
     });
     let app = App::new("1234", KEY).unwrap();
     let github = GitHub::with_patience(url, app, Patience::NONE).unwrap();
-    let serving = github.serving(&repository(), Some(77)).await;
+    let serving = github.serving(&repository(), Some(77), &jobs()).await;
     assert_eq!(serving.unwrap().id(), 77);
     assert_eq!(accepted.load(Ordering::Relaxed), 3);
 }

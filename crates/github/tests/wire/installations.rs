@@ -1,6 +1,7 @@
 //! Which installation serves whom, counted at the wire.
 
 use crate::stub::{Stub, reply};
+use github::Access;
 use protocol::{Fault, Repository};
 use serde_json::json;
 
@@ -10,12 +11,19 @@ fn repository() -> Repository {
     "octo/hello".parse().unwrap()
 }
 
+fn jobs() -> Access {
+    Access::jobs(&repository())
+}
+
 #[tokio::test]
 async fn the_webhooks_installation_needs_no_look_up() {
     let stub = Stub::start(|_| None).await;
     let github = stub.github();
     for _ in 0..2 {
-        let installation = github.serving(&repository(), Some(77)).await.unwrap();
+        let installation = github
+            .serving(&repository(), Some(77), &jobs())
+            .await
+            .unwrap();
         assert_eq!(installation.id(), 77);
     }
     assert_eq!((stub.hits(LOOK_UP), stub.hits("POST")), (0, 1));
@@ -26,7 +34,7 @@ async fn an_installation_is_looked_up_once() {
     let stub = Stub::start(|seen| (seen.line == LOOK_UP).then(|| reply(200, r#"{"id":88}"#))).await;
     let github = stub.github();
     for _ in 0..3 {
-        let installation = github.serving(&repository(), None).await.unwrap();
+        let installation = github.serving(&repository(), None, &jobs()).await.unwrap();
         assert_eq!(installation.id(), 88);
     }
     assert_eq!((stub.hits(LOOK_UP), stub.hits("POST")), (1, 1));
@@ -42,7 +50,7 @@ async fn an_installation_that_was_made_anew_is_found() {
     .await;
     let installation = stub
         .github()
-        .serving(&repository(), Some(77))
+        .serving(&repository(), Some(77), &jobs())
         .await
         .unwrap();
     assert_eq!(installation.id(), 88);
@@ -61,7 +69,7 @@ async fn where_the_app_is_not_installed_the_error_says_where_to_do_it() {
     .await;
     let error = stub
         .github()
-        .serving(&repository(), None)
+        .serving(&repository(), None, &jobs())
         .await
         .unwrap_err();
     assert_eq!(error.fault(), Fault::AppNotInstalled);
@@ -83,7 +91,7 @@ async fn a_wrong_app_id_is_not_taken_for_a_missing_installation() {
     .await;
     let error = stub
         .github()
-        .serving(&repository(), None)
+        .serving(&repository(), None, &jobs())
         .await
         .unwrap_err();
     assert_eq!(error.fault(), Fault::AppKeyInvalid);

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::stub::{KEY, ROTATED_KEY, Reply, Stub, job, reply, token};
-use github::{App, AppFuture, AppSource, Error};
+use crate::stub::{KEY, ROTATED_KEY, Reply, Seen, Stub, job, reply, token};
+use github::{Access, App, AppFuture, AppSource, Error, Scope};
 use protocol::Fault;
 use serde_json::json;
 
@@ -271,4 +271,161 @@ async fn every_request_names_the_version_and_shape_it_expects() {
         assert_eq!(seen.header("accept"), "application/vnd.github+json");
         assert!(!seen.header("user-agent").is_empty());
     }
+}
+
+/// GitHub's words about a repository that a token cannot be narrowed to.
+const NO_SUCH_REPOSITORY: &str = "There is at least one repository that does not exist or is not accessible to the parent installation.";
+
+fn is_asked_by_name(seen: &Seen) -> bool {
+    seen.line == MINT && seen.body["repositories"] == json!(["hello"])
+}
+
+#[tokio::test]
+async fn each_use_has_a_token_of_its_own_that_opens_no_more() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        MINT => {
+            let permissions = seen.body["permissions"].as_object().unwrap();
+            let asked: Vec<_> = permissions.keys().map(String::as_str).collect();
+            let name = format!("ghs_{}", asked.join("_"));
+            Some(token(&name, "3000-01-01T00:00:00Z"))
+        }
+        JOB => Some(queued()),
+        line if line.contains("/runners?") => Some(reply(200, json!({ "runners": [] }))),
+        _ => None,
+    })
+    .await;
+    let installation = stub.installation();
+    let repository = Scope::Repository("octo/hello".parse().unwrap());
+    let organization = Scope::Organization("octo".to_owned());
+    for _ in 0..2 {
+        installation.job(&job(1)).await.unwrap();
+        for scope in [&repository, &organization] {
+            installation.find_runner(scope, "fr-x-1").await.unwrap();
+        }
+    }
+    assert_eq!(stub.hits(MINT), 3, "one for each use, however often");
+    let seen = stub.seen();
+    let shown: Vec<_> = seen
+        .iter()
+        .filter(|seen| seen.line != MINT)
+        .map(|seen| seen.header("authorization"))
+        .take(3)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "Bearer ghs_actions_metadata",
+            "Bearer ghs_administration_metadata",
+            "Bearer ghs_organization_self_hosted_runners",
+        ]
+    );
+    let bodies: Vec<_> = seen.iter().filter(|seen| seen.line == MINT).collect();
+    assert_eq!(bodies[0].body["repositories"], json!(["hello"]));
+    assert!(bodies[2].body.get("repositories").is_none());
+}
+
+#[tokio::test]
+async fn jobs_of_one_repository_share_a_token_and_those_of_another_do_not() {
+    let stub = Stub::start(|seen| seen.line.contains("/actions/jobs/").then(queued)).await;
+    let installation = stub.installation();
+    for id in 1..=20 {
+        installation.job(&job(id)).await.unwrap();
+    }
+    assert_eq!(stub.hits(MINT), 1);
+    let mut other = job(1);
+    other.repository = "octo/other".parse().unwrap();
+    installation.job(&other).await.unwrap();
+    assert_eq!(stub.hits(MINT), 2);
+}
+
+#[tokio::test]
+async fn a_permission_that_the_installation_lacks_is_named() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        MINT => Some(reply(
+            422,
+            json!({ "message": "The permissions requested are not granted to this installation." }),
+        )),
+        INSTALLATION => Some(reply(
+            200,
+            json!({ "id": 77, "suspended_at": null, "permissions": { "metadata": "read" } }),
+        )),
+        _ => None,
+    })
+    .await;
+    let error = stub.installation().job(&job(1)).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::GitHubRefused);
+    let text = error.to_string();
+    for part in [
+        "POST /app/installations/77/access_tokens",
+        "422",
+        "`Actions: read`",
+        "installation 77 lacks it",
+        "/settings/installations",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(stub.hits(MINT), 2, "one refusal may be wrong");
+}
+
+#[tokio::test]
+async fn a_renamed_repository_is_asked_for_by_its_id() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        _ if is_asked_by_name(seen) => Some(reply(422, json!({ "message": NO_SUCH_REPOSITORY }))),
+        MINT if seen.body.get("repository_ids").is_some() => {
+            Some(token("ghs_by_id", "3000-01-01T00:00:00Z"))
+        }
+        INSTALLATION => Some(installation(None)),
+        "GET /repos/octo/hello/installation" => Some(reply(200, json!({ "id": 77 }))),
+        "GET /repos/octo/hello" => Some(reply(200, json!({ "id": 4711 }))),
+        JOB => Some(queued()),
+        _ => None,
+    })
+    .await;
+    let installation = stub.installation();
+    for _ in 0..2 {
+        assert!(installation.job(&job(1)).await.unwrap().is_queued());
+    }
+    let seen = stub.seen();
+    let asked: Vec<_> = seen
+        .iter()
+        .filter(|seen| seen.body.get("repository_ids").is_some())
+        .collect();
+    assert_eq!(asked.len(), 1, "the token is kept");
+    assert_eq!(asked[0].body["repository_ids"], json!([4711]));
+    assert_eq!(asked[0].body["permissions"]["actions"], "read");
+    assert_eq!(stub.hits(JOB), 2);
+    let last = seen.last().unwrap();
+    assert_eq!(last.header("authorization"), "Bearer ghs_by_id");
+}
+
+#[tokio::test]
+async fn a_repository_that_moved_is_asked_for_at_the_installation_that_has_it() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        MINT => Some(reply(422, json!({ "message": NO_SUCH_REPOSITORY }))),
+        INSTALLATION => Some(installation(None)),
+        "GET /repos/octo/hello/installation" => Some(reply(200, json!({ "id": 88 }))),
+        JOB => Some(queued()),
+        _ => None,
+    })
+    .await;
+    assert!(stub.installation().job(&job(1)).await.unwrap().is_queued());
+    let repository = "octo/hello".parse().unwrap();
+    let access = Access::jobs(&repository);
+    let github = stub.github();
+    let serving = github.serving(&repository, Some(77), &access).await;
+    assert_eq!(serving.unwrap().id(), 88);
+}
+
+#[tokio::test]
+async fn a_repository_that_the_installation_does_not_include_is_not_installed() {
+    let stub = Stub::start(|seen| match seen.line.as_str() {
+        MINT => Some(reply(422, json!({ "message": NO_SUCH_REPOSITORY }))),
+        INSTALLATION => Some(installation(None)),
+        _ => None,
+    })
+    .await;
+    let error = stub.installation().job(&job(1)).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::AppNotInstalled);
+    assert!(error.to_string().contains("octo/hello"), "{error}");
+    assert_eq!(stub.hits("GET /repos/octo/hello/installation"), 2);
 }

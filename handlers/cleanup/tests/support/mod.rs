@@ -8,7 +8,7 @@ use aws_in_memory::Aws;
 use cleanup::{Config, Deps};
 use github::{App, GitHub, Patience};
 use github_standin::{APP_PRIVATE_KEY, Job, NewJob, Server, SimulatedRunner};
-use protocol::{Order, ParameterPath};
+use protocol::{Order, ParameterPath, Repository};
 use runtime::settings::Settings;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -90,9 +90,11 @@ impl World {
 
     /// A runner registered at GitHub under a name of ours, and listening.
     pub async fn listening(&self, name: &str) -> (u64, SimulatedRunner) {
-        let repository = "octo/hello".parse().unwrap();
-        let installation = self.deps.github.serving(&repository, None).await.unwrap();
-        let scope = github::Scope::Repository(repository);
+        let repository: Repository = "octo/hello".parse().unwrap();
+        let scope = github::Scope::Repository(repository.clone());
+        let access = github::Access::runners(&scope);
+        let serving = self.deps.github.serving(&repository, None, &access);
+        let installation = serving.await.unwrap();
         let request = github::JitRequest {
             name: name.to_owned(),
             runner_group_id: 1,

@@ -1,5 +1,6 @@
 //! What goes wrong and is put right on the spot.
 
+use github::{Access, Scope};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -151,10 +152,13 @@ async fn a_runner_group_is_looked_up_again_when_github_does_not_know_it() {
 #[tokio::test]
 async fn a_token_that_was_revoked_is_issued_anew() {
     let stage = Stage::new().await;
+    // What the handler itself needs, so that the token is at hand.
+    let organization = Scope::Organization("octo".to_owned());
+    let access = Access::runners(&organization);
     stage
         .deps
         .github
-        .serving(&"octo/hello".parse().unwrap(), None)
+        .serving(&"octo/hello".parse().unwrap(), None, &access)
         .await
         .unwrap();
     stage.server.expire_tokens();
@@ -188,8 +192,9 @@ async fn a_rotated_key_fails_no_job() {
     let written =
         mock!(Client::put_parameter).then_output(|| PutParameterOutput::builder().build());
     let deps = deps(&server, &[], &[&secrets, &written]);
+    let repository = "octo/hello".parse().unwrap();
     deps.github
-        .serving(&"octo/hello".parse().unwrap(), None)
+        .serving(&repository, None, &Access::jobs(&repository))
         .await
         .unwrap();
     server.add_app_key(ROTATED).unwrap();

@@ -9,6 +9,7 @@ use crate::state::delivery::{Delivery, Exchange};
 use crate::state::job::Job;
 use crate::state::runner::Runner;
 use crate::state::snapshot::Snapshot;
+use crate::state::token::IssuedToken;
 use crate::state::traffic::RequestRecord;
 use crate::state::world::World;
 
@@ -99,5 +100,10 @@ impl Server {
     /// Forgets the calls that were made. What they used of a limit stays used.
     pub fn clear_requests(&self) {
         self.shared.note(|world| world.traffic.clear());
+    }
+
+    /// The installation tokens that were handed out.
+    pub fn issued_tokens(&self) -> Vec<IssuedToken> {
+        self.shared.read(|world| world.tokens.issued())
     }
 }

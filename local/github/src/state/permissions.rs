@@ -107,6 +107,8 @@ impl World {
         }
     }
 
+    /// The repositories that a token is narrowed to, which the installation has to include. Names come
+    /// without the owner.
     pub(crate) fn reached(
         &self,
         installation: &Installation,
@@ -127,6 +129,7 @@ impl World {
             .directory
             .repositories()
             .filter(|repository| repository.owner.eq_ignore_ascii_case(&installation.login))
+            .filter(|repository| installation.includes(&repository.full_name()))
             .filter(wanted)
             .map(|repository| repository.full_name().to_lowercase())
             .collect();

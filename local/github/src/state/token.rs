@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::random;
@@ -51,7 +52,28 @@ impl Needs {
     }
 }
 
+/// An installation token that was handed out, without its text: what it opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedToken {
+    /// The installation that it belongs to.
+    pub installation: u64,
+    /// What it may do.
+    pub permissions: BTreeMap<String, Access>,
+    /// `owner/name` in lower case; all of the installation's if not given.
+    pub repositories: Option<BTreeSet<String>>,
+}
+
 impl Tokens {
+    /// What was handed out and is not expired by force.
+    pub(crate) fn issued(&self) -> Vec<IssuedToken> {
+        let shown = |token: &Token| IssuedToken {
+            installation: token.installation,
+            permissions: token.permissions.clone(),
+            repositories: token.repositories.clone(),
+        };
+        self.installation.values().map(shown).collect()
+    }
+
     pub(crate) fn issue(&mut self, token: Token) -> String {
         // `ghs_APPID_JWT` of about 520 characters, with dots, as GitHub issues since 2026:
         // https://github.blog/changelog/2026-04-24-notice-about-upcoming-new-format-for-github-app-installation-tokens/
