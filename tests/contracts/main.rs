@@ -10,6 +10,7 @@ mod faults;
 mod github_api;
 mod links;
 mod metrics;
+mod pins;
 mod prose;
 mod run_task;
 mod settings;

@@ -69,6 +69,7 @@ fn cargo_lambda(
         .args([
             "lambda",
             "build",
+            "--locked",
             "--release",
             "--target",
             triple,
