@@ -113,3 +113,34 @@ class StackTest(EngineTestCase):
         self.assertEqual(until("the stack", look), "CREATE_COMPLETE")
         cluster = self.ecs.describe_clusters(clusters=["stacked"])["clusters"][0]
         self.assertEqual(cluster["capacityProviders"], ["FARGATE", "FARGATE_SPOT"])
+
+    def test_an_alarm_on_an_expression_is_recorded_with_its_first_metric(self):
+        metric = {"Namespace": "n", "MetricName": "unsigned", "Dimensions": [{"Name": "a", "Value": "b"}]}
+        template = {
+            "Resources": {
+                "Alarm": {
+                    "Type": "AWS::CloudWatch::Alarm",
+                    "Properties": {
+                        "AlarmName": "math",
+                        "ComparisonOperator": "GreaterThanThreshold",
+                        "EvaluationPeriods": 1,
+                        "Threshold": 10,
+                        "Metrics": [
+                            {"Id": "e", "Expression": "IF(m > 1, m, 0)"},
+                            {
+                                "Id": "m",
+                                "MetricStat": {"Metric": metric, "Period": 900, "Stat": "Sum"},
+                                "ReturnData": False,
+                            },
+                        ],
+                    },
+                },
+            }
+        }
+        self.cloudformation.create_stack(StackName="math", TemplateBody=json.dumps(template))
+
+        def look():
+            status = self.cloudformation.describe_stacks(StackName="math")["Stacks"][0]["StackStatus"]
+            return None if status.endswith("IN_PROGRESS") else status
+
+        self.assertEqual(until("the stack", look), "CREATE_COMPLETE")
