@@ -10,11 +10,11 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use tooling::Checkout;
 
-/// A function's zip, in bytes. The largest but one, `cleanup`'s, was 2,197,298; where the repository
-/// lies moves that by some kilobytes, because the order of functions follows from it.
-const ZIP: usize = 2_210_000;
-/// That of `sweep`, which knows every service at once and which nobody waits for.
-const SWEEP_ZIP: usize = 2_300_000;
+/// A function's zip, in bytes. The largest but one is `cleanup`'s, 2,215,465. The path of the
+/// repository changes that by some kilobytes, because the order of functions depends on it.
+const ZIP: usize = 2_230_000;
+/// The zip of `sweep`, which uses every service. No job waits for it. It has 2,321,788 bytes.
+const SWEEP_ZIP: usize = 2_340_000;
 /// The agent, in bytes.
 const AGENT: usize = 4_000_000;
 /// What a zip says of its one file besides.
