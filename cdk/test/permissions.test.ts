@@ -179,18 +179,26 @@ test("only roles of tasks may be passed, to ECS alone, by the state machine alon
   }
 });
 
-test("a task role of one's own gets the agent's permissions, and alone may be passed besides", () => {
+/** A stack with a runner under the task role that `role` makes. */
+function stackWithTaskRole(role: (stack: Stack) => iam.IRole): Stack {
   const stack = new Stack(new App(), "Test");
   const runners = new FargateRunners(stack, "Runners", {
     github: GITHUB,
     handlersDirectory: HANDLERS_DIRECTORY,
     defaultRunner: false,
   });
-  const taskRole = new iam.Role(stack, "Own", {
+  new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole: role(stack) });
+  return stack;
+}
+
+function ownTaskRole(stack: Stack): iam.Role {
+  return new iam.Role(stack, "Own", {
     assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
   });
-  new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole });
-  const synthesized = Template.fromStack(stack);
+}
+
+test("a task role of one's own gets the agent's permissions, and alone may be passed besides", () => {
+  const synthesized = Template.fromStack(stackWithTaskRole(ownTaskRole));
   const roleId = Object.keys(synthesized.findResources("AWS::IAM::Role")).find((id) =>
     id.startsWith("Own"),
   );
@@ -203,17 +211,11 @@ test("a task role of one's own gets the agent's permissions, and alone may be pa
 
 /** A runner whose role may do everything in Parameter Store. */
 function withBroadTaskRole(): Template {
-  const stack = new Stack(new App(), "Test");
-  const runners = new FargateRunners(stack, "Runners", {
-    github: GITHUB,
-    handlersDirectory: HANDLERS_DIRECTORY,
-    defaultRunner: false,
+  const stack = stackWithTaskRole((stack) => {
+    const role = ownTaskRole(stack);
+    role.addToPolicy(new iam.PolicyStatement({ actions: ["ssm:*"], resources: ["*"] }));
+    return role;
   });
-  const taskRole = new iam.Role(stack, "Own", {
-    assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-  });
-  taskRole.addToPolicy(new iam.PolicyStatement({ actions: ["ssm:*"], resources: ["*"] }));
-  new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole });
   return Template.fromStack(stack);
 }
 
@@ -256,15 +258,10 @@ test("a job under a role with ssm:* on everything reaches neither the App's key 
 
 test("an imported role that can be changed gets the denials too; one that can't is warned of", () => {
   const synthesize = (mutable: boolean) => {
-    const stack = new Stack(new App(), "Test");
-    const runners = new FargateRunners(stack, "Runners", {
-      github: GITHUB,
-      handlersDirectory: HANDLERS_DIRECTORY,
-      defaultRunner: false,
-    });
     const arn = "arn:aws:iam::111111111111:role/imported";
-    const taskRole = iam.Role.fromRoleArn(stack, "Imported", arn, { mutable });
-    new FargateRunner(stack, "Runner", { runners, image: IMAGE, taskRole });
+    const stack = stackWithTaskRole((stack) =>
+      iam.Role.fromRoleArn(stack, "Imported", arn, { mutable }),
+    );
     const warnings = Annotations.fromStack(stack).findWarning("*", Match.anyValue());
     return { text: JSON.stringify(Template.fromStack(stack).toJSON()), warnings };
   };

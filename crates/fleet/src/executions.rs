@@ -20,14 +20,19 @@ pub struct Execution {
     pub status: Status,
     /// Its error's name, if it failed, for the operator.
     pub error: Option<String>,
-    /// The parsed error.
-    pub failure: Option<Failure>,
     /// Its error's cause, if it failed.
     pub cause: Option<String>,
     pub ended_at: Option<OffsetDateTime>,
     /// Outcome of its last attempt, if it succeeded.
     pub outcome: Option<Outcome>,
     pub order: Order,
+}
+
+impl Execution {
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.error.as_deref().map(Failure::from_name)
+    }
 }
 
 impl Fleet {
@@ -48,7 +53,6 @@ impl Fleet {
         Ok(Some(Execution {
             name: name.clone(),
             status: found.status,
-            failure: found.error.as_deref().map(Failure::from_name),
             error: found.error,
             cause: found.cause,
             ended_at: found.ended_at,

@@ -16,7 +16,7 @@ pub async fn restart_if_queued(
     closed: &Execution,
     picked_up: Option<OffsetDateTime>,
 ) -> Result<Option<ExecutionName>, Error> {
-    let due = |failures| match restart(closed.status, closed.failure, failures) {
+    let due = |failures| match restart(closed.status, closed.failure(), failures) {
         Restart::Leave => false,
         Restart::IfQueued => true,
         Restart::IfPickedUp => picked_up > closed.ended_at,
@@ -28,7 +28,7 @@ pub async fn restart_if_queued(
     let job = &closed.order.job;
     let first = ExecutionName::first(&job.repository, job.id);
     let all = fleet.executions_of(&first).await?;
-    let counts = |one: &&Execution| counts_as_failure(one.status, one.failure);
+    let counts = |one: &&Execution| counts_as_failure(one.status, one.failure());
     let failures = all.iter().filter(counts).count();
     let failures = u32::try_from(failures).unwrap_or(u32::MAX);
     let followed = all.last().is_some_and(|last| last.name != closed.name);

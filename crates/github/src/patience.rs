@@ -32,7 +32,7 @@ impl Patience {
 
 /// From half to one and a half of a delay.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
+    let random = runtime::random::fraction();
     pause.mul_f64(0.5 + random)
 }
 

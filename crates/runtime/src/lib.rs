@@ -3,5 +3,6 @@
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod program;
+pub mod random;
 pub mod settings;
 pub mod telemetry;

@@ -150,7 +150,7 @@ async fn verdict(
         successor: false,
         budget: deps.config.budget,
     };
-    let verdict = judge(&situation, jitter());
+    let verdict = judge(&situation, runtime::random::fraction());
     if verdict == Verdict::End {
         return Ok(verdict);
     }
@@ -159,7 +159,7 @@ async fn verdict(
         successor: has_successor(deps, over).await?,
         ..situation
     };
-    let verdict = judge(&situation, jitter());
+    let verdict = judge(&situation, runtime::random::fraction());
     // Whether other jobs were picked up matters only for this reason.
     let never_picked_up = matches!(
         verdict,
@@ -177,7 +177,7 @@ async fn verdict(
             others_picked_up,
             ..situation
         },
-        jitter(),
+        runtime::random::fraction(),
     ))
 }
 
@@ -205,9 +205,4 @@ async fn has_successor(deps: &Deps, over: &AttemptOver) -> Result<bool, Error> {
     Ok(later
         .iter()
         .any(|execution| execution.status == Status::Running))
-}
-
-/// A random number in `0..1`.
-fn jitter() -> f64 {
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }

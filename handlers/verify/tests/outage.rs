@@ -27,6 +27,13 @@ use verify::event::{ItemFailure, Message};
 use verify::secret::Secrets;
 use verify::{Answer, BatchResponse, Deps, Event, handle};
 
+/// What SSM returns for a parameter with that value.
+fn parameter(value: &str) -> GetParameterOutput {
+    GetParameterOutput::builder()
+        .parameter(Parameter::builder().value(value).build())
+        .build()
+}
+
 /// An error as the JSON protocol writes it.
 fn error_body(code: &str) -> String {
     format!(r#"{{"__type":"{code}","message":"no"}}"#)
@@ -137,11 +144,7 @@ async fn an_event_for_cleanup_that_lambda_does_not_take_is_503() {
 async fn a_missing_or_empty_secret_is_500_and_not_named_to_strangers() {
     let missing = mock!(aws_sdk_ssm::Client::get_parameter)
         .then_error(|| GetParameterError::ParameterNotFound(ParameterNotFound::builder().build()));
-    let empty = mock!(aws_sdk_ssm::Client::get_parameter).then_output(|| {
-        GetParameterOutput::builder()
-            .parameter(Parameter::builder().value(" \n").build())
-            .build()
-    });
+    let empty = mock!(aws_sdk_ssm::Client::get_parameter).then_output(|| parameter(" \n"));
     for ssm in [missing, empty] {
         let response = answer(&deps(&[], &[&ssm]), request("ping", b"{}"), NOW).await;
         assert_eq!(
@@ -159,11 +162,7 @@ async fn a_failed_read_of_the_secret_is_remembered_for_seconds_only() {
     let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
         .sequence()
         .http_status(400, Some(error_body("AccessDeniedException")))
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value(SECRET).build())
-                .build()
-        })
+        .output(|| parameter(SECRET))
         .build();
     let deps = deps(&[], &[&ssm]);
     for (seconds, status) in [(0, 500), (0, 500), (5, 200)] {
@@ -179,11 +178,7 @@ async fn a_first_webhook_outlasts_one_throttled_read_of_the_secret() {
     let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
         .sequence()
         .http_status(400, Some(error_body("ThrottlingException")))
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value(SECRET).build())
-                .build()
-        })
+        .output(|| parameter(SECRET))
         .build();
     let deps = deps(&[], &[&ssm]);
     let begun = Instant::now();
@@ -196,11 +191,7 @@ async fn a_first_webhook_outlasts_one_throttled_read_of_the_secret() {
 async fn the_known_secret_serves_for_an_hour_while_it_cannot_be_read() {
     let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
         .sequence()
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value(SECRET).build())
-                .build()
-        })
+        .output(|| parameter(SECRET))
         .http_status(400, Some(error_body("ThrottlingException")))
         .repeatedly()
         .build();
@@ -216,17 +207,9 @@ async fn the_known_secret_serves_for_an_hour_while_it_cannot_be_read() {
 async fn a_signature_that_cannot_be_checked_with_the_newest_secret_is_503_so_that_it_is_repeated() {
     let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
         .sequence()
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value("the one before").build())
-                .build()
-        })
+        .output(|| parameter("the one before"))
         .http_status(400, Some(error_body("ThrottlingException")))
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value(SECRET).build())
-                .build()
-        })
+        .output(|| parameter(SECRET))
         .build();
     let deps = deps(&[], &[&ssm]);
     deps.secrets.prefetch(NOW).await;
@@ -285,17 +268,9 @@ async fn forged_requests_to_three_hundred_sandboxes_leave_ssm_to_the_rest_of_the
 async fn a_secret_that_changes_under_a_flood_is_accepted_after_its_time_at_the_latest() {
     let ssm = mock!(aws_sdk_ssm::Client::get_parameter)
         .sequence()
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value("the one before").build())
-                .build()
-        })
+        .output(|| parameter("the one before"))
         .times(4)
-        .output(|| {
-            GetParameterOutput::builder()
-                .parameter(Parameter::builder().value(SECRET).build())
-                .build()
-        })
+        .output(|| parameter(SECRET))
         .repeatedly()
         .build();
     let deps = deps(&[], &[&ssm]);

@@ -21,7 +21,7 @@ pub struct Progress {
     screen: Arc<Mutex<Screen>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Screen {
     hidden: bool,
     terminal: bool,
@@ -54,12 +54,8 @@ pub struct Step {
 impl Progress {
     pub fn new() -> Self {
         let screen = Arc::new(Mutex::new(Screen {
-            hidden: false,
             terminal: std::io::stderr().is_terminal(),
-            running: Vec::new(),
-            next: 0,
-            drawn: 0,
-            frame: 0,
+            ..Screen::default()
         }));
         let weak = Arc::downgrade(&screen);
         std::thread::spawn(move || {
@@ -74,15 +70,12 @@ impl Progress {
 
     /// Shows nothing, for work beside programs that write to the screen themselves.
     pub fn hidden() -> Self {
+        let screen = Screen {
+            hidden: true,
+            ..Screen::default()
+        };
         Self {
-            screen: Arc::new(Mutex::new(Screen {
-                hidden: true,
-                terminal: false,
-                running: Vec::new(),
-                next: 0,
-                drawn: 0,
-                frame: 0,
-            })),
+            screen: Arc::new(Mutex::new(screen)),
         }
     }
 
