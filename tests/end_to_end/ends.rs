@@ -39,6 +39,9 @@ fn an_aborted_execution_leaves_nothing_behind() {
         site.nothing_left_of(&job).await;
         let next = site.next_name(&job);
         let restarted = site.observer.execution(&next).await.unwrap();
-        assert!(restarted.is_none(), "an abort is a person's word");
+        assert!(
+            restarted.is_none(),
+            "an abort was deliberate: never restart it"
+        );
     });
 }

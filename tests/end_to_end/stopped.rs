@@ -49,7 +49,7 @@ fn an_execution_aborted_in_any_state_leaves_nothing_behind() {
         let jobs = stopped_in_each_state(harness, Stop::Abort).await;
         for (job, _) in &jobs {
             let next = site.observer.execution(&site.next_name(job)).await.unwrap();
-            assert!(next.is_none(), "an abort is a person's word");
+            assert!(next.is_none(), "an abort was deliberate: never restart it");
         }
         is_swept(harness, &jobs).await;
         // Without a runner, it waits for the operator who aborted it.

@@ -151,7 +151,7 @@ fn format(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
 }
 
 fn unit_and_contract(checkout: &Checkout) -> Command {
-    // The configuration excludes tests that share one engine, because nextest runs each test in its
+    // The configuration excludes tests that share engines, because nextest runs each test in its
     // own process.
     let arguments = [
         "nextest",

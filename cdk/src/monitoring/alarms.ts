@@ -105,7 +105,8 @@ export class Alarms extends Construct {
     const period = Duration.minutes(15);
     this.alarm("WebhooksUnsigned", {
       metric: new cloudwatch.MathExpression({
-        // Every invocation is a request; where all of them are unsigned, none is GitHub's.
+        // An invocation is a request, or a batch of the overflow queue. If all are unsigned requests, no
+        // webhook arrives.
         expression: "IF(unsigned >= invocations, unsigned, 0)",
         usingMetrics: {
           unsigned: metrics.of("WebhooksUnsigned", cloudwatch.Stats.SUM, { period }),

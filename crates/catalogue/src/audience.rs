@@ -1,7 +1,7 @@
-//! Which repositories an offer is for. Pure.
+//! Repositories that may use an offer. Pure.
 //!
-//! A runner's task role is chosen by its task definition, and that by the labels in `runs-on`, which
-//! whoever may run jobs writes. So an offer can name the repositories that it is for.
+//! The author of a workflow chooses the labels in `runs-on`, and these choose the task definition and
+//! its task role. An offer can therefore be limited to repositories.
 
 use protocol::Repository;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// for all of an owner's. A tag's value holds 256 letters, digits, spaces and `+ - = . _ : / @`, so
 /// there is no `*` ([tags]).
 ///
-/// What is no such pattern names nobody: a tag with a mistake in it excludes rather than admits.
+/// An invalid pattern matches no repository: a mistake in the tag excludes rather than admits.
 ///
 /// [tags]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

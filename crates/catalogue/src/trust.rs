@@ -1,14 +1,14 @@
-//! Whose task definitions are offers. Pure.
+//! Decides which task definitions are offers. Pure.
 //!
-//! Whoever may register task definitions under the deployment's prefix could have jobs run in one of
-//! their own, by offering a narrower set of labels. And the families of a deployment whose prefix
-//! begins with this one's (`x-dev-` with `x-`) are found by this one too. So it is the tag
-//! [`PREFIX_TAG`](crate::PREFIX_TAG) that says whose a definition is:
+//! A principal that may register task definitions under the family prefix could offer narrower labels
+//! and so run jobs in its own container. And a listing by the family prefix `x-` also returns the
+//! families of another deployment, `x-dev-…`. The tag [`PREFIX_TAG`](crate::PREFIX_TAG) therefore names
+//! the owner:
 //!
 //! | the tag | [`Trusted::Deployment`] | [`Trusted::Prefix`] |
 //! |---|---|---|
 //! | this deployment's prefix | an offer | an offer, preferred among equals |
-//! | another's id | none | none |
+//! | another deployment's prefix | none | none |
 //! | missing or empty | none | an offer |
 
 use std::str::FromStr;
@@ -45,12 +45,11 @@ impl FromStr for Trusted {
     }
 }
 
-/// Whom a deployment believes what it offers.
+/// Rule for accepting task definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
     /// The deployment's prefix.
     pub prefix: String,
-    /// Which definitions it believes.
     pub trusted: Trusted,
 }
 

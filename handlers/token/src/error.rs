@@ -25,7 +25,7 @@ pub enum Error {
         /// Why.
         refusal: admission::Refusal,
     },
-    /// GitHub wants to be left alone. The message is the seconds to wait, for the state machine.
+    /// Rate limited; the message is the delay in seconds, for the state machine.
     #[error("{0}")]
     RateLimited(u64),
     /// GitHub failed or refused.

@@ -83,7 +83,7 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     let issued = issue::issue(deps, &installation, &scope, runner, group?).await?;
     if let Err(error) = deposit::deposit(deps, job, runner, &issued.registration).await {
         if let Some(id) = issued.runner_id {
-            // Nobody will ever start this runner. `cleanup` looks for it too, but may come late.
+            // No task will start this runner. `cleanup` deletes it too, but later.
             let withdrawn = installation.delete_runner(&scope, id).await;
             tracing::warn!(runner = %runner.name, id, ?withdrawn, "withdrew the registration");
         }

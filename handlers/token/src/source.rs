@@ -1,7 +1,7 @@
-//! Whether the job's code may still come from where it does.
+//! Checks the repository's visibility and the origin of a run's code.
 //!
-//! `verify` has only the webhook to go by, which may be old, and which does not tell where a run's code
-//! comes from. So what it cannot know is asked of GitHub here, where GitHub is asked anyway.
+//! `verify` knows only the webhook, which may be old and does not name the repository of a run's code.
+//! `token` calls GitHub anyway, so it checks both here.
 
 use admission::Refusal;
 use github::Installation;
@@ -9,7 +9,8 @@ use protocol::Job;
 
 use crate::{Deps, Error};
 
-/// Asks GitHub what `doubted` orders may have missed: a repository that is public or internal by now.
+/// Rejects a job whose repository became public or internal. Only doubted orders are checked: they are
+/// old enough for a change.
 pub async fn admit_visibility(
     deps: &Deps,
     installation: &Installation,
@@ -25,7 +26,7 @@ pub async fn admit_visibility(
     admitted.map_err(|refusal| refused(job, refusal))
 }
 
-/// Asks GitHub where the code of the job's run comes from, where forks are not served.
+/// Rejects a run of a fork's code, unless forks are allowed. One call per job.
 pub async fn admit_run(deps: &Deps, installation: &Installation, job: &Job) -> Result<(), Error> {
     let sources = deps.config.sources;
     if sources.forks {

@@ -1,28 +1,28 @@
-//! Takes GitHub's webhooks and has an execution started for each job that wants a runner.
+//! Receives GitHub's webhooks and starts an execution for each queued job.
 //!
 //! ```text
 //! request ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
-//!   413 ◀──────┘        401 ◀──┘            422 ◀──┘          │      └ takes no more ─▶ overflow queue
+//!   413 ◀──────┘        401 ◀──┘            422 ◀──┘          │      └ throttled ─▶ overflow queue
 //!                                                             ├▶ cancelled, taken by another's runner ─▶ cleanup
 //!                                                             └▶ anything else ─▶ 202
 //! overflow queue ─▶ StartExecution
 //! ```
 //!
-//! | step | room |
+//! | step | module |
 //! |---|---|
-//! | what Lambda delivers | [`event`] |
-//! | GitHub's signature, and the secrets it is checked with | [`signature`], [`secret`] |
-//! | what a body means | [`webhook`] |
-//! | whose jobs are served | [`admission`](::admission) |
+//! | Lambda event | [`event`] |
+//! | signature and secrets | [`signature`], [`secret`] |
+//! | webhook body | [`webhook`] |
+//! | policy | [`admission`](::admission) |
 //! | one execution per job | [`start`] |
-//! | what does not fit now | [`overflow`] |
-//! | what `cleanup` sees to | [`handoff`] |
-//! | the answer | [`respond`] |
-//! | how long each may take | [`deadline`] |
+//! | overflow queue | [`overflow`] |
+//! | events for `cleanup` | [`handoff`] |
+//! | response | [`respond`] |
+//! | time limits | [`deadline`] |
 //!
-//! GitHub waits ten seconds for an answer and does not repeat a delivery by itself. So two promises
-//! hold here: what is answered 2xx is started, kept or not needed; what is answered 5xx is neither
-//! started nor kept, and `sweep` has GitHub deliver it again.
+//! GitHub waits ten seconds for a response and does not retry a delivery. A 2xx therefore means that
+//! the job is started, queued or not needed. A 5xx means that it is neither started nor queued, and
+//! `sweep` asks GitHub for redelivery.
 
 pub mod deadline;
 mod deps;
@@ -57,11 +57,11 @@ use signature::{Signature, SignatureError};
 use start::{Started, start};
 use webhook::Webhook;
 
-/// A job older than this when its webhook arrives may be over, or served by an idle runner: GitHub is
-/// asked before anything is launched for it.
+/// If a job is older than this when its webhook arrives, it may be over or run by an idle runner: ask
+/// GitHub before launching a runner.
 const PROMPT: time::Duration = time::Duration::minutes(1);
 
-/// What Lambda is given back.
+/// Lambda response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -71,8 +71,7 @@ pub enum Answer {
     Batch(BatchResponse),
 }
 
-/// Takes a webhook, or what the overflow queue kept. It never fails: what went wrong is in the
-/// answer.
+/// Handles a webhook or a batch of the overflow queue. Never fails: the response carries the error.
 pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
     let request = match event {
         Event::Http(request) => request,
@@ -121,7 +120,7 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
     let read = ("ssm:GetParameter", &*deps.config.secret_parameter);
     by(act_by, read, check).await?;
 
-    // From here on the request is GitHub's.
+    // The signature is GitHub's from here on.
     let span = Span::current();
     let event = request.header(webhook::EVENT_HEADER);
     span.record("event", event);
@@ -151,13 +150,12 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
             Some(runner) => {
                 record(&job);
                 match deps.config.policy.admit_repository(&job, &about) {
-                    // No runner of ours is registered where this owner's jobs could get it: it only has
-                    // the name of one.
+                    // This owner's jobs cannot get our runners, so this runner only shares the name.
                     Err(refusal @ Refusal::Owner(_)) => return Ok(Done::NotServed(refusal)),
                     Err(refusal) => report_taken(deps, &job, &runner, &refusal),
                     Ok(()) => {}
                 }
-                // Served or not: a job of ours may have nobody.
+                // Served or not: the job that the runner was started for may have no runner.
                 tell_cleanup(deps, Handoff::Displaced { job, runner }, act_by).await
             }
             None => Ok(Done::Ignored("a job in the hands of its runner".to_owned())),
@@ -165,7 +163,7 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
     }
 }
 
-/// Says why a queued job starts nothing here, for whoever asks why it waits.
+/// Reports why a queued job starts no execution, to explain why it waits.
 fn report_not_served(deps: &Deps, job: &Job, about: &About, refusal: &Refusal) {
     if refusal.is_for_githubs_runners() {
         return;
@@ -180,8 +178,8 @@ fn report_not_served(deps: &Deps, job: &Job, about: &About, refusal: &Refusal) {
         .split(Metric::JobsNotServed, 1.0, refusal.kind());
 }
 
-/// A runner of ours runs a job that nothing would have been started for. At an organization the lists
-/// decide what is launched for; who gets an idle runner is decided by its runner group.
+/// Reports that a runner of this deployment runs a job that the policy refuses. At organization scope
+/// the policy decides what is launched; the runner group decides which jobs an idle runner gets.
 fn report_taken(deps: &Deps, job: &Job, runner: &RunnerName, refusal: &Refusal) {
     tracing::warn!(
         %runner,
@@ -199,14 +197,14 @@ fn record(job: &Job) {
     span.record("repository", tracing::field::display(&job.repository));
 }
 
-/// The runner, where it is one of ours and was started for another job.
+/// The runner, if it is one of this deployment's and was started for another job.
 fn taken_from(deps: &Deps, job: &Job, runner: &str) -> Option<RunnerName> {
     let runner: RunnerName = runner.parse().ok()?;
     let ours = *runner.deployment() == deps.config.deployment;
     (ours && runner.execution().job() != job.id).then_some(runner)
 }
 
-/// Has an execution work for the job. Where Step Functions takes no more, the job is kept.
+/// Starts an execution for the job, or queues the job while Step Functions is throttling.
 async fn start_or_keep(
     deps: &Deps,
     job: Job,
@@ -227,8 +225,8 @@ async fn start_or_keep(
         }
         Ok(Started::Already(execution)) => {
             Span::current().record("execution", tracing::field::display(&execution));
-            // Mostly a repeated delivery. But a job can be held back and queued again, and its
-            // execution may have found it held back a moment ago.
+            // Usually a repeated delivery. But a job can be held back and queued again, and its
+            // execution may have seen it held back a moment ago.
             tell_cleanup(deps, Handoff::Requeued { job: order.job }, act_by).await?;
             return Ok(Done::Running(execution));
         }

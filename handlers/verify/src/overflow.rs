@@ -1,7 +1,7 @@
-//! Keeping jobs while Step Functions takes no more.
+//! Overflow queue: queues jobs while Step Functions is throttling.
 //!
-//! GitHub never repeats a failed delivery by itself, so what StartExecution does not take is put
-//! into a queue as an order; the same function drains it.
+//! GitHub does not retry a failed delivery, so an order that StartExecution rejects goes to a queue.
+//! The same function drains the queue.
 
 use aws_sdk_sqs::Client;
 use protocol::{Class, Order};
@@ -27,8 +27,8 @@ pub enum KeepError {
     Order(#[from] serde_json::Error),
 }
 
-/// Puts an order into the queue. Nobody knows when it leaves it, or whether its job was cancelled
-/// meanwhile, so GitHub is asked then before anything is launched.
+/// Queues an order. Its job may be cancelled before it leaves the queue, so the order asks GitHub
+/// before a runner is launched.
 pub async fn keep(sqs: &Client, queue: &str, order: &Order) -> Result<(), KeepError> {
     let order = Order {
         recheck: true,
@@ -43,8 +43,9 @@ pub async fn keep(sqs: &Client, queue: &str, order: &Order) -> Result<(), KeepEr
     Ok(())
 }
 
-/// Starts what the queue kept. While Step Functions still takes no more, the rest goes back
-/// untried; a message that is no order goes back until SQS puts it aside.
+/// Starts executions for queued orders. While Step Functions is still throttling, the rest of the
+/// batch returns to the queue untried. An invalid message returns until SQS moves it to the
+/// dead-letter queue.
 pub async fn drain(deps: &Deps, messages: Vec<Message>) -> BatchResponse {
     let act_by = Instant::now() + WORK;
     let mut failed = Vec::new();

@@ -1,8 +1,8 @@
-//! What GitHub is answered.
+//! Response to GitHub.
 //!
-//! GitHub shows the status in the list of deliveries, and `sweep` has every delivery repeated that was
-//! not taken. So 5xx means that nothing was kept, the three statuses in [`admission::answer`] that it
-//! was refused on purpose, and 2xx that it needs nothing more. Any other status is not from here.
+//! GitHub lists deliveries with their status, and `sweep` asks for redelivery of failed ones. A 5xx
+//! means that nothing was started or queued. The three statuses in [`admission::answer`] mean a
+//! deliberate rejection, and a 2xx needs nothing more. Any other status does not come from `verify`.
 
 use std::collections::BTreeMap;
 

@@ -1,14 +1,11 @@
-//! The webhook's secrets, kept for a while.
+//! Cache of the webhook's secrets.
 //!
-//! A signature that does not match has the parameter read once more, so that a secret changed a minute
-//! ago costs no webhook. Strangers can have that done too, and a sandbox that knows no secret has to
-//! read for whoever comes: [`pace`] says when a read may begin. While reads fail, the secrets that are
-//! known go on being used for up to an hour; without any, the failure is remembered instead of met
-//! again.
+//! A wrong signature rereads the parameter, so that a secret rotated a minute ago rejects no webhook.
+//! Anybody can send wrong signatures, and a new sandbox must read before it can check one, so [`pace`]
+//! limits the reads. While reads fail, the cached secrets stay in use for up to an hour. Without cached
+//! secrets the failure itself is cached for seconds.
 
 pub mod pace;
-
-use std::hash::{BuildHasher, RandomState};
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::Config;
@@ -21,11 +18,11 @@ use tokio::sync::Mutex;
 use crate::signature::{Keys, Signature, SignatureError};
 use pace::{Pace, Reason};
 
-/// For how long secrets are used that cannot be read again.
+/// How long cached secrets stay in use while reads fail.
 const STALE: Duration = Duration::hours(1);
 
-/// A webhook for which nothing is known waits this long for a second read after one that failed. A
-/// burst of cold sandboxes is throttled together, and this spreads them.
+/// Without cached secrets, a webhook waits at most this long to read again after a transient failure.
+/// A burst of new sandboxes is throttled at the same time; the wait spreads their reads.
 const PATIENCE: Duration = Duration::seconds(4);
 
 /// Why the secrets are not known.
@@ -77,7 +74,7 @@ pub struct Secrets {
     ssm: Client,
     parameter: String,
     ttl: Duration,
-    /// Held while the parameter is read: whoever comes meanwhile waits and finds it.
+    /// Locked during a read, so that concurrent webhooks share its result.
     reads: Mutex<Reads>,
 }
 
@@ -87,17 +84,17 @@ struct Known {
     read_at: OffsetDateTime,
 }
 
-/// What came of the reads so far.
+/// Results of the reads so far.
 #[derive(Debug, Default)]
 struct Reads {
     known: Option<Known>,
-    /// Why the latest read brought nothing; none where it did, or was given up before it ended.
+    /// Why the latest read failed; `None` if it succeeded or was cancelled.
     failure: Option<SecretError>,
     pace: Pace,
 }
 
 impl Reads {
-    /// The secrets, where they are young enough.
+    /// The secrets, if they are younger than the limit.
     fn known_for(&self, limit: Duration, now: OffsetDateTime) -> Option<Known> {
         let known = self.known.as_ref()?;
         (Duration::ZERO..limit)
@@ -105,7 +102,7 @@ impl Reads {
             .then(|| known.clone())
     }
 
-    /// Why there are no secrets, where none may be read now.
+    /// Why there are no secrets, if no read is allowed now.
     fn failure(&self, parameter: &str) -> SecretError {
         let late = || aws::Error::timed_out("ssm:GetParameter", parameter).into();
         self.failure.clone().unwrap_or_else(late)
@@ -123,8 +120,8 @@ impl Secrets {
         }
     }
 
-    /// Reads the secrets before anybody asks for them. A failure is only logged: a webhook that comes
-    /// meanwhile shares it, a later one reads again.
+    /// Reads the secrets during init. A failure is only logged: webhooks of the next seconds share it,
+    /// later ones read again.
     pub async fn prefetch(&self, now: OffsetDateTime) {
         if let Err(error) = self.known(now).await {
             tracing::warn!(fault = %error.fault(), %error, "cannot read the webhook secret during init");
@@ -154,7 +151,7 @@ impl Secrets {
         }
     }
 
-    /// The secrets, read again where they are older than their time.
+    /// The cached secrets; reads them if they are older than the TTL.
     async fn known(&self, now: OffsetDateTime) -> Result<Known, SecretError> {
         let mut reads = self.reads.lock().await;
         if let Some(known) = reads.known_for(self.ttl, now) {
@@ -181,8 +178,8 @@ impl Secrets {
         stale.ok_or_else(|| reads.failure(&self.parameter))
     }
 
-    /// Secrets newer than those that did not match; none where those are as new as it gets. While the
-    /// parameter cannot be read, nobody can say whether they are.
+    /// Newer secrets than those that did not match; `None` if there are none. Fails while the parameter
+    /// cannot be read, because newer ones may exist.
     async fn newer(
         &self,
         reads: &mut Reads,
@@ -190,7 +187,7 @@ impl Secrets {
         now: OffsetDateTime,
     ) -> Result<Option<Known>, SecretError> {
         match reads.known.as_ref() {
-            // Somebody else read them while this one tried the old ones.
+            // Another webhook read them while this one tried the old ones.
             Some(known) if known.read_at > tried.read_at => Ok(Some(known.clone())),
             _ if reads.pace.allows(Reason::Mismatch, now) => {
                 self.read(reads, Reason::Mismatch, now).await.map(Some)
@@ -205,7 +202,7 @@ impl Secrets {
         reason: Reason,
         now: OffsetDateTime,
     ) -> Result<Known, SecretError> {
-        reads.pace.began(reason, now, jitter());
+        reads.pace.began(reason, now, runtime::random::fraction());
         reads.failure = None;
         match self.get(now).await {
             Ok(known) => {
@@ -216,7 +213,7 @@ impl Secrets {
         }
     }
 
-    /// Asks SSM once: what [`Pace`] counts is calls, so the SDK must not repeat them.
+    /// Calls SSM once. [`Pace`] counts calls, so the SDK must not retry.
     async fn get(&self, now: OffsetDateTime) -> Result<Known, SecretError> {
         let parameter = &self.parameter;
         let answer = self
@@ -245,10 +242,4 @@ impl Secrets {
             .ok_or_else(|| SecretError::Empty(parameter.clone()))?;
         Ok(Known { keys, read_at: now })
     }
-}
-
-/// A number from 0 to 1, another one in each sandbox.
-fn jitter() -> f64 {
-    let [low, high, ..] = RandomState::new().hash_one(()).to_le_bytes();
-    f64::from(u16::from_le_bytes([low, high])) / f64::from(u16::MAX)
 }

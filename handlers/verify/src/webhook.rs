@@ -257,7 +257,7 @@ impl Payload {
                 _ if self.organization.is_some() => OwnerType::Organization,
                 _ => OwnerType::User,
             },
-            // In doubt a repository is public: that is refused unless allowed.
+            // Default to public, which the policy rejects unless allowed.
             private: repository.private.0.unwrap_or(false)
                 && repository.visibility.0.as_deref() != Some("public"),
             labels: raw.labels(),

@@ -24,7 +24,7 @@ pub fn properties() -> Vec<Property<Runners>> {
             |_, world: &World| !world.wrongs.needed_taken,
         ),
         Property::always(
-            "what a person aborted is not begun again by us",
+            "an aborted execution is never restarted",
             |_, world: &World| !world.wrongs.abort_defied,
         ),
         Property::always(

@@ -1,7 +1,7 @@
-//! When the parameter may be read. Pure.
+//! Limits how often the parameter is read. Pure.
 //!
-//! SSM answers 40 calls a second to the whole account ([quota]), and anybody can send `verify` a body
-//! with a wrong signature. So every read is rationed per sandbox, whoever asks for it:
+//! SSM allows 40 calls a second for the whole account ([quota]), and anybody can send `verify` a wrong
+//! signature. Every read is therefore limited per sandbox:
 //!
 //! | a read follows | not before |
 //! |---|---|
@@ -35,7 +35,7 @@ pub enum Reason {
     Mismatch,
 }
 
-/// What a sandbox remembers of its reads.
+/// A sandbox's record of its reads.
 #[derive(Clone, Debug, Default)]
 pub struct Pace {
     /// When the last reads began, the latest first.
@@ -107,8 +107,7 @@ impl Pace {
     }
 }
 
-/// How long ago something was. What never was, or lies ahead because the clock was set back, is as
-/// good as long ago.
+/// Time since an instant; the maximum if it never was, or lies ahead because the clock was set back.
 fn since(then: Option<OffsetDateTime>, now: OffsetDateTime) -> Duration {
     then.map(|then| now - then)
         .filter(|ago| !ago.is_negative())

@@ -9,7 +9,7 @@ const NOT_LEFT: &str = "no queued job is left when nothing more is due";
 const NOT_STOPPED: &str = "no runner that runs a job is stopped by us";
 const LET_GO_FIRST: &str = "GitHub lets a runner go before its task is stopped";
 const NOT_TAKEN: &str = "an event takes nothing that a living execution's runner needs";
-const NOT_DEFIED: &str = "what a person aborted is not begun again by us";
+const NOT_DEFIED: &str = "an aborted execution is never restarted";
 const NOT_OUTLIVED: &str = "an execution ends once its job's day in the queue is over";
 const NOTHING_LEFT: &str = "nothing is left when nothing more happens";
 
