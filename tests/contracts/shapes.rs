@@ -47,7 +47,7 @@ fn shape(state: Option<State>, event: &Value) -> Option<&'static str> {
                 State::Launch => reads_back::<Planned>(payload),
                 State::Token => reads_back::<Registered>(payload),
                 State::Cleanup => reads_back::<ExecutionOutput>(payload),
-                State::Runner => {
+                State::Runner | State::WarmRunner => {
                     let task = serde_json::from_value(answer).unwrap();
                     assert!(Ended::from_task(&task).task.is_some());
                 }

@@ -157,11 +157,13 @@ pub enum OnCancel {
 pub fn on_cancel(state: Option<State>) -> OnCancel {
     match state {
         Some(State::Wait) => OnCancel::Stop,
-        Some(State::Runner) => OnCancel::RetireRunner,
+        Some(State::Runner | State::WarmRunner) => OnCancel::RetireRunner,
         Some(State::Cleanup | State::WaitForGitHub | State::Failed | State::Unmatched) => {
             OnCancel::Leave
         }
-        Some(State::Match | State::Launch | State::Token) | None => OnCancel::LookAgain,
+        Some(State::Match | State::Launch | State::Token | State::Start) | None => {
+            OnCancel::LookAgain
+        }
     }
 }
 

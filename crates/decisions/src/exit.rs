@@ -53,6 +53,8 @@ exits! {
     WorkerDied = 31,
     /// The task ran out of memory during a job.
     MemoryExhausted = 32,
+    /// A warm task was told to leave, or waited for its limit. It never had a registration.
+    Released = 33,
 }
 
 impl AgentExit {

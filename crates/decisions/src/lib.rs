@@ -9,6 +9,9 @@
 //!   [`restart`](restart()) and [`counts_as_failure`] decide which execution owns a job.
 //! - [`retire`](retire()), [`may_stop`], [`on_absent`], [`on_cancel`] and [`cleans_after_task`]
 //!   decide what may be stopped or deleted.
+//! - [`may_claim`], [`on_answer`], [`on_withdrawn`], [`on_bell`], [`on_ticket`], [`wanted`](wanted()),
+//!   [`pause_after`], [`on_warm_task_end`], [`on_wait`], [`on_orphan`] and [`stops_adopted`] decide
+//!   about warm tasks.
 //! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
 //!
 //! The handlers collect the facts and carry out the decisions. `tests/model` explores the decisions
@@ -26,6 +29,7 @@ mod outcome;
 mod outcomes;
 mod ownership;
 mod rules;
+mod stock;
 mod task;
 
 pub use absence::{Look, NotFound, OnNotFound, on_not_found};
@@ -45,4 +49,10 @@ pub use ownership::{
     counts_as_failure, on_queued, on_queued_again, on_unannounced, restart,
 };
 pub use rules::{Budget, Situation, Verdict, judge};
+pub use stock::{
+    Answer, Bell, ClaimSeen, Demand, OnAnswer, OnBell, OnOrphan, OnTicket, OnWait, OnWarmEnd,
+    OrphanSeen, Start, TaskSeen, Ticket, TicketSeen, TicketState, WaitOver, WaitSeen, WaitingSeen,
+    Wanted, Withdrawn, may_claim, on_answer, on_bell, on_orphan, on_ticket, on_wait,
+    on_warm_task_end, on_withdrawn, pause_after, stops_adopted, wanted,
+};
 pub use task::{EndedContainer, EndedTask, Overrides};

@@ -101,7 +101,9 @@ impl Ended {
             (Some(AgentExit::ListenerFailed), _) => Outcome::ListenerFailed,
             (Some(AgentExit::RegistrationUnavailable), _) => Outcome::RegistrationUnavailable,
             (Some(AgentExit::Misconfigured), _) => Outcome::Misconfigured,
-            (Some(AgentExit::Stopped), _) | (_, Some("UserInitiated")) => Outcome::StoppedByUs,
+            (Some(AgentExit::Stopped | AgentExit::Released), _) | (_, Some("UserInitiated")) => {
+                Outcome::StoppedByUs
+            }
             (None, code) => never_ran(task, code),
         };
         let mut detail = outcome.name().to_owned();
@@ -153,9 +155,21 @@ impl Ended {
             name if name.starts_with("ECS.") || name == "AmazonECS.Unknown" => {
                 Self::new(classify::refused(name, &error.cause), text, None)
             }
+            // The wait for a warm task failed. Whatever the reason, the job is not at fault, and the
+            // next attempt needs no table.
+            name if starts_without_case(name, "DynamoDb.") => Self {
+                fault: Some(Fault::AwsUnavailable),
+                ..Self::new(Outcome::StepFailed, text, None)
+            },
             _ => Self::new(Outcome::StepFailed, text, None),
         }
     }
+}
+
+/// The engines spell a service's name differently.
+fn starts_without_case(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Why a task without an agent's exit code was stopped. A sidecar's image counts like the runner's.

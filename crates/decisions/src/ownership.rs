@@ -135,7 +135,15 @@ pub fn on_queued_again(
         (Status::Running, _) if new_stay && !enough => OnQueuedAgain::Follow,
         (
             Status::Running,
-            Some(State::Match | State::Launch | State::Runner | State::Wait | State::WaitForGitHub),
+            Some(
+                State::Match
+                | State::Launch
+                | State::Start
+                | State::Runner
+                | State::WarmRunner
+                | State::Wait
+                | State::WaitForGitHub,
+            ),
         ) => OnQueuedAgain::Leave,
         (
             Status::Running,
@@ -362,7 +370,9 @@ mod tests {
         for state in [
             State::Match,
             State::Launch,
+            State::Start,
             State::Runner,
+            State::WarmRunner,
             State::Wait,
             State::WaitForGitHub,
         ] {

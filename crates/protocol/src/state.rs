@@ -1,7 +1,7 @@
 //! Names of the state machine's states.
 //!
 //! An execution's history has the state that it entered last, and decisions use it. A contract test
-//! compares this list with the keys of `statemachine/runner.asl.json`.
+//! compares this list with the keys of `statemachine/runner.asl.json` and [`State::OF_A_POOL`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +24,11 @@ macro_rules! states {
     };
 }
 
+impl State {
+    /// The states that only a deployment with a pool of warm tasks has.
+    pub const OF_A_POOL: &'static [Self] = &[Self::Start, Self::WarmRunner];
+}
+
 states! {
     /// Selects the task definition.
     Match,
@@ -31,8 +36,12 @@ states! {
     Launch,
     /// Registers the runner.
     Token,
+    /// Chooses whether a warm task runs the runner. Only a deployment with a pool has it.
+    Start,
     /// Runs the runner's task.
     Runner,
+    /// Waits for the end of an adopted warm task. Only a deployment with a pool has it.
+    WarmRunner,
     /// Removes what the attempt left, and decides.
     Cleanup,
     /// Pauses before the next attempt.

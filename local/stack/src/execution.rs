@@ -148,7 +148,7 @@ impl Visit {
                 || "registration token".to_owned(),
                 |id| format!("registered as {id}"),
             ),
-            Ok(State::Runner) => exit_of(result),
+            Ok(State::Runner | State::WarmRunner) => exit_of(result),
             Ok(State::Cleanup) => format!(
                 "{}, job {}",
                 text(&payload["outcome"]),

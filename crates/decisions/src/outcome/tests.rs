@@ -79,6 +79,13 @@ fn every_way_a_task_ends_has_its_outcome() {
             Outcome::StoppedByUs,
         ),
         (
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            Some(33),
+            "",
+            Outcome::StoppedByUs,
+        ),
+        (
             "TaskFailedToStart",
             "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref x: not found",
             None,
@@ -379,5 +386,23 @@ fn an_event_of_a_stopped_task_is_read_as_eventbridge_sends_it() {
             Outcome::SpotInterruption,
             "{code}"
         );
+    }
+}
+
+#[test]
+fn a_wait_for_a_warm_task_that_failed_spends_no_fault() {
+    for error in [
+        "DynamoDb.ConditionalCheckFailedException",
+        "DynamoDB.ProvisionedThroughputExceededException",
+        "DynamoDb.ResourceNotFoundException",
+        "DynamoDb.DynamoDbException",
+    ] {
+        let ended = Ended::from_error(&StepError {
+            error: error.into(),
+            cause: "Service returned error code AccessDeniedException".into(),
+        });
+        assert_eq!(ended.class(), OutcomeClass::External, "{error}");
+        assert_eq!(ended.outcome, Outcome::StepFailed, "{error}");
+        assert!(ended.asks_github() && ended.leaves_a_runner(), "{error}");
     }
 }
