@@ -1,7 +1,7 @@
 //! Plans a runner: its name, the path of its registration, and the RunTask request.
 //!
 //! Makes no calls and handles no secret. The state machine passes the request to `ecs:runTask.sync`
-//! unchanged, so only this function decides how a runner's task looks ([`request`]).
+//! unchanged, so only this function decides what a job's task is told ([`request`]).
 
 pub mod request;
 pub mod settings;
@@ -38,6 +38,9 @@ pub enum Error {
     /// No random numbers from the operating system.
     #[error("cannot generate a random parameter path: {0}")]
     Random(#[from] getrandom::Error),
+    /// The request is no JSON.
+    #[error("cannot serialize the RunTask request: {0}")]
+    Request(#[from] serde_json::Error),
 }
 
 impl From<Error> for Diagnostic {
@@ -45,6 +48,7 @@ impl From<Error> for Diagnostic {
         let fault = match error {
             Error::Deferred(_) => Fault::Deferred,
             Error::Random(_) => Fault::AwsUnavailable,
+            Error::Request(_) => Fault::BadInput,
         };
         Self {
             error_type: fault.name().to_owned(),
@@ -76,17 +80,21 @@ fn plan(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, E
         return Err(Error::Deferred(wait.whole_seconds().unsigned_abs() + 1));
     }
     let attempt = attempt.unwrap_or_default();
-    let name = RunnerName::new(config.deployment.clone(), execution, attempt.number);
+    let name = RunnerName::new(
+        config.placement.deployment.clone(),
+        execution,
+        attempt.number,
+    );
     let runner = PlannedRunner {
         parameter: ParameterPath::mint(&config.prefix, name.clone())?,
         name,
         labels: order.job.labels.clone(),
         group: matched.definition.runner_group.clone(),
     };
-    let run_task = request::run_task(config, &order, &matched, &runner, &attempt);
+    let run_task = request::run_task(&config.placement, &order, &matched, &runner, &attempt);
     tracing::info!(runner = %runner.name, family = matched.definition.family, attempt = attempt.number, "planned a runner");
     Ok(Planned {
-        run_task,
+        run_task: serde_json::to_value(run_task)?,
         runner,
         attempt,
     })

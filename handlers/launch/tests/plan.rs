@@ -51,6 +51,46 @@ fn the_first_attempt_has_the_jobs_own_labels_and_all_subnets() {
 }
 
 #[test]
+fn the_request_is_the_one_that_running_executions_know() {
+    let planned = handle(&config(), input(Value::Null), NOW).unwrap();
+    let path = planned.runner.parameter.to_string();
+    // As text: a field that appears or goes changes it.
+    let expected = json!({
+        "Cluster": "runners",
+        "TaskDefinition": "fargate-runners-ubuntu-x64",
+        "CapacityProviderStrategy": [{ "CapacityProvider": "FARGATE_SPOT", "Weight": 1 }],
+        "Overrides": { "ContainerOverrides": [{
+            "Name": "runner",
+            "Environment": [
+                { "Name": "AGENT_PARAMETER", "Value": path },
+                { "Name": "AGENT_RUNNER", "Value": "fr-hello-4242" },
+                { "Name": "AGENT_REPOSITORY", "Value": "octo/hello" },
+                { "Name": "AGENT_EXECUTION", "Value": "hello-4242" },
+                { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": "300" },
+            ],
+        }] },
+        "Group": "fargate-runners:fr",
+        "EnableECSManagedTags": true,
+        "PropagateTags": "TASK_DEFINITION",
+        "Tags": [
+            { "Key": "fargate-runners:repository", "Value": "octo/hello" },
+            { "Key": "fargate-runners:workflow", "Value": "CI" },
+            { "Key": "fargate-runners:job", "Value": "build _" },
+            { "Key": "fargate-runners:job-id", "Value": "4242" },
+            { "Key": "fargate-runners:run-id", "Value": "99" },
+            { "Key": "fargate-runners:runner", "Value": "fr-hello-4242" },
+        ],
+        "PlatformVersion": "LATEST",
+        "NetworkConfiguration": { "AwsvpcConfiguration": {
+            "Subnets": ["subnet-a", "subnet-b"],
+            "SecurityGroups": ["sg-1"],
+            "AssignPublicIp": "DISABLED",
+        } },
+    });
+    assert_eq!(planned.run_task.to_string(), expected.to_string());
+}
+
+#[test]
 fn an_attempt_after_a_spot_interruption_is_on_demand_in_another_subnet() {
     let attempt = json!({ "number": 2, "faults": 0, "refusals": 1, "unpicked": 0, "capacityStep": 1, "subnetStep": 1, "recheck": false });
     let output = handle(&config(), input(attempt), NOW).unwrap();
@@ -98,10 +138,8 @@ fn only_a_task_with_a_network_interface_of_its_own_is_told_a_network() {
 
 #[test]
 fn only_fargate_gives_a_public_address() {
-    let config = Config {
-        public_ip: true,
-        ..config()
-    };
+    let mut config = config();
+    config.placement.public_ip = true;
     for (provider, public) in [("FARGATE", "ENABLED"), ("my-ec2-provider", "DISABLED")] {
         let mut input = input(Value::Null);
         input.matched.definition.capacity = vec![provider.into()];
