@@ -142,12 +142,15 @@ impl Ended {
             };
         }
         match error.error.as_str() {
-            "States.TaskFailed" => match serde_json::from_str::<EndedTask>(&error.cause) {
-                Ok(task) if !task.containers.is_empty() || task.stop_code.is_some() => {
-                    Self::from_task(&task)
+            // The second is what `cleanup` reports about a warm task: the prefix is Step Functions' own.
+            "States.TaskFailed" | "TaskFailed" => {
+                match serde_json::from_str::<EndedTask>(&error.cause) {
+                    Ok(task) if !task.containers.is_empty() || task.stop_code.is_some() => {
+                        Self::from_task(&task)
+                    }
+                    _ => Self::new(classify::stopped(&error.cause), text, None),
                 }
-                _ => Self::new(classify::stopped(&error.cause), text, None),
-            },
+            }
             "States.Timeout" => Self::new(Outcome::TimedOut, text, None),
             // A missing permission of the state machine's role is permanent.
             "States.Permissions" => Self::new(Outcome::StepRefused, text, None),

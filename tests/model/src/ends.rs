@@ -37,9 +37,17 @@ pub enum End {
     Throttled,
     /// `token` found that the job left the queue.
     NotNeeded,
+    /// A warm task ended without a registration.
+    Released,
+    /// The wait for a warm task could not be written.
+    WaitFailed,
+    /// The wait for a warm task exceeded its timeout.
+    WaitTimedOut,
+    /// `token` crashed.
+    TokenCrashed,
 }
 
-const ALL: [End; 15] = [
+const ALL: [End; 19] = [
     End::RanJob,
     End::LostInJob,
     End::Idle,
@@ -55,6 +63,10 @@ const ALL: [End; 15] = [
     End::NoConnection,
     End::Throttled,
     End::NotNeeded,
+    End::Released,
+    End::WaitFailed,
+    End::WaitTimedOut,
+    End::TokenCrashed,
 ];
 
 static READ: LazyLock<Vec<Ended>> = LazyLock::new(|| ALL.iter().map(|end| read(*end)).collect());
@@ -87,6 +99,13 @@ fn read(end: End) -> Ended {
         End::NoConnection => exited(AgentExit::NoConnection, "EssentialContainerExited"),
         End::Throttled => failed("Throttled", "{\"errorMessage\":\"Rate exceeded\"}"),
         End::NotNeeded => failed("JobNotQueued", "{\"errorMessage\":\"in progress\"}"),
+        End::Released => exited(AgentExit::Released, "EssentialContainerExited"),
+        End::WaitFailed => failed(
+            "DynamoDb.ConditionalCheckFailedException",
+            "the condition failed",
+        ),
+        End::WaitTimedOut => failed("States.Timeout", ""),
+        End::TokenCrashed => failed("Runtime.ExitError", "{\"errorMessage\":\"exited\"}"),
     }
 }
 

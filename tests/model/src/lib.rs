@@ -4,6 +4,7 @@ pub mod actions;
 pub mod ends;
 pub mod handlers;
 pub mod mutations;
+pub mod pool;
 pub mod properties;
 mod reduction;
 pub mod steps;

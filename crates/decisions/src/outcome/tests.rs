@@ -390,6 +390,19 @@ fn an_event_of_a_stopped_task_is_read_as_eventbridge_sends_it() {
 }
 
 #[test]
+fn a_failed_warm_task_is_read_as_a_failed_cold_one() {
+    let error = |error: &str| StepError {
+        error: error.into(),
+        cause: json!({"StopCode": "EssentialContainerExited",
+            "Containers": [{"Name": "runner", "ExitCode": 20}]})
+        .to_string(),
+    };
+    let warm = Ended::from_error(&error("TaskFailed"));
+    assert_eq!(warm.outcome, Outcome::NeverPickedUp);
+    assert_eq!(warm, Ended::from_error(&error("States.TaskFailed")));
+}
+
+#[test]
 fn a_wait_for_a_warm_task_that_failed_spends_no_fault() {
     for error in [
         "DynamoDb.ConditionalCheckFailedException",

@@ -2,4 +2,5 @@
 
 mod check;
 mod interleavings;
+mod pool;
 mod rules;
