@@ -106,8 +106,9 @@ fn the_agent_links_no_client_but_that_of_its_parameter() {
 
 #[test]
 fn the_table_of_crates_says_who_calls_out() {
-    const CLIENTS: [(&str, &str); 6] = [
+    const CLIENTS: [(&str, &str); 7] = [
         ("octocrab", "GitHub"),
+        ("aws-sdk-dynamodb", "DynamoDB"),
         ("aws-sdk-ecs", "ECS"),
         ("aws-sdk-lambda", "Lambda"),
         ("aws-sdk-sfn", "Step Functions"),

@@ -8,20 +8,26 @@
 //!   `token`; [`Handoff`] is a message from `verify` to `cleanup`.
 //! - [`Registration`] is what a runner reads from SSM, [`ParameterPath`] its path.
 //! - [`Fault`] names the errors of the steps, [`State`] the steps.
+//! - [`Warm`] tells of a family's pool, [`Adopted`] of a warm task that serves a job; [`bell`] is how
+//!   such a task is told.
 //! - [`sanitize`] adapts text to what ECS accepts.
 
+pub mod bell;
 mod fault;
 mod handoff;
 mod labels;
 mod matched;
 mod name;
 mod order;
+mod random;
 mod registration;
 mod repository;
 pub mod sanitize;
 mod state;
 pub mod text;
+mod warm;
 
+pub use bell::{BellKey, BellKeyError};
 pub use fault::{Class, Fault};
 pub use handoff::Handoff;
 pub use labels::{EmptyLabel, Label, LabelSet, SELF_HOSTED};
@@ -34,6 +40,7 @@ pub use registration::{
 };
 pub use repository::{Repository, RepositoryError};
 pub use state::{State, UnknownState};
+pub use warm::{Adopted, Demand, MAX_SLOTS, Start, Warm, WarmError};
 
 /// Prefix of every tag that a deployment puts on a task.
 pub const TAG_PREFIX: &str = "fargate-runners";

@@ -1,6 +1,6 @@
 //! Result of `match`.
 
-use crate::LabelSet;
+use crate::{LabelSet, Warm};
 use serde::{Deserialize, Serialize};
 
 /// Name of the container that runs the agent.
@@ -29,6 +29,12 @@ pub struct Definition {
     /// where it names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner_group: Option<String>,
+    /// Its pool of warm tasks, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Warm>,
+    /// Its newest active revision, if it has a pool: a warm task of an older one does not serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// The task definition for a job, as one JSON object with the definition's fields.
@@ -62,7 +68,8 @@ mod tests {
         let json = json!({
             "family": "fargate-runners-ubuntu", "offered": ["linux", "self-hosted"],
             "capacity": ["FARGATE_SPOT", "FARGATE"], "cpu": 1024, "memory": 2048,
-            "architecture": "ARM64", "networkMode": "awsvpc"
+            "architecture": "ARM64", "networkMode": "awsvpc",
+            "warm": { "slots": 3, "spot": true, "maxPerRepository": 2 }, "revision": 7
         });
         let matched: Matched = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&matched).unwrap(), json);

@@ -36,7 +36,8 @@ pub async fn end(
     let state = if ended.asks_github() {
         let named = over
             .registration
-            .map(|r| r.installation_id)
+            .as_ref()
+            .map(|registered| registered.installation_id)
             .or(job.installation_id);
         let installation = deps
             .github
@@ -110,6 +111,7 @@ async fn deregister(
     let scope = deps.config.scope.at(&over.order.job);
     let id = match over
         .registration
+        .as_ref()
         .and_then(|registered| registered.runner_id)
     {
         Some(id) => Some(id),

@@ -93,6 +93,7 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     Ok(Registered {
         runner_id: issued.runner_id,
         installation_id: installation.id(),
+        warm: None,
     })
 }
 

@@ -6,8 +6,6 @@ use std::str::FromStr;
 use crate::RunnerName;
 use serde::{Deserialize, Serialize};
 
-const RANDOM_BYTES: usize = 16;
-
 /// The path of one runner's registration parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -26,14 +24,7 @@ pub struct PathError(String);
 impl ParameterPath {
     /// Generates an unguessable path for a runner.
     pub fn mint(prefix: &str, runner: RunnerName) -> Result<Self, getrandom::Error> {
-        use std::fmt::Write as _;
-        let mut bytes = [0; RANDOM_BYTES];
-        getrandom::fill(&mut bytes)?;
-        let random = bytes.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let random = crate::random::hex()?;
         Ok(Self {
             prefix: prefix.trim_matches('/').to_owned(),
             runner,
@@ -62,8 +53,7 @@ impl FromStr for ParameterPath {
         else {
             return Err(error());
         };
-        let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-        if prefix.is_empty() || random.len() != 2 * RANDOM_BYTES || !random.chars().all(hex) {
+        if prefix.is_empty() || !crate::random::is_hex(random) {
             return Err(error());
         }
         let runner = runner.parse().map_err(|_| error())?;

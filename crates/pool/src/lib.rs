@@ -1,0 +1,99 @@
+//! The table of the pool: tickets, bells, waits and shares.
+//!
+//! A warm task is a task whose runner is not registered yet. Its *ticket* says that it is in stock;
+//! whoever deletes the ticket owns the task. Its *bell* tells it to take a registration, or to leave.
+//! An execution that adopted a task *waits* under the task's ARN. A *share* bounds what one repository
+//! takes in a minute.
+//!
+//! | item | `pk` | `sk` | module |
+//! |---|---|---|---|
+//! | ticket | `stock#<family>` | `slot#NN` | [`ticket`] |
+//! | the keeper's notes | `stock#<family>` | `keeper` | [`notes`]; [`stock`] reads both |
+//! | share | `share#<family>#<owner/name>#<epoch minute>` | `share` | [`share`] |
+//! | bell | `bell#<key>` | `bell` | [`bell`], [`protocol::bell`] |
+//! | wait | `wait` | task ARN | [`wait`] |
+//!
+//! Every operation is one call, and no call is retried here: the result of a conditional write would
+//! be ambiguous after a lost answer. [`Written`] tells whether a condition held, [`Error`] whether a
+//! failed call may have been carried out.
+//!
+//! The pool is an optimization. A caller that meets an [`Error`] goes on without a warm task.
+
+pub mod bell;
+mod error;
+mod item;
+pub mod notes;
+pub mod share;
+pub mod stock;
+pub mod ticket;
+pub mod wait;
+
+use std::time::Duration;
+
+use aws::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use runtime::settings::{Settings, Variable};
+
+pub use bell::{BellSeen, Ring, Withdrawal};
+pub use error::{Error, Written};
+pub use notes::Notes;
+pub use stock::Stocked;
+pub use ticket::{Claim, Slot, Ticket, TicketKey};
+pub use wait::{TaskToken, Wait};
+
+const TABLE: Variable = Variable::optional(
+    "TABLE",
+    "DynamoDB table of the pool of warm tasks; without it there is no pool",
+);
+
+/// Variables of [`Pool::from_settings`].
+pub const VARIABLES: &[Variable] = &[TABLE];
+
+/// Connect timeout. DynamoDB answers within milliseconds, and a job can start without it.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// Timeout of a call, so that a sick table delays a job by a second.
+const TIMEOUT: Duration = Duration::from_millis(900);
+
+/// The configuration of a client whose calls a waiting job can do without: no retries, and short
+/// timeouts.
+pub fn impatient(aws: &SdkConfig) -> SdkConfig {
+    aws.to_builder()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(TIMEOUT)
+                .build(),
+        )
+        .build()
+}
+
+/// The table of one deployment's pool.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    client: Client,
+    table: String,
+}
+
+impl Pool {
+    /// The pool of these settings; `None` without one.
+    pub fn from_settings(settings: &Settings, aws: &SdkConfig) -> Option<Self> {
+        let table = settings.maybe(&TABLE)?;
+        Some(Self::over(Client::new(&impatient(aws)), table))
+    }
+
+    /// Uses an existing client, such as a test's.
+    pub fn over(client: Client, table: impl Into<String>) -> Self {
+        Self {
+            client,
+            table: table.into(),
+        }
+    }
+
+    /// The table's name, for the tasks of the stock.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+}

@@ -1,0 +1,46 @@
+//! A family's stock: its tickets and the keeper's notes.
+
+use protocol::bell::SORT_KEY;
+
+use crate::item::{family_partition, get_text, text};
+use crate::notes::{self, Notes};
+use crate::ticket::Ticket;
+use crate::{Error, Pool};
+
+/// A family's partition: its tickets by slot, and the keeper's notes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stocked {
+    pub tickets: Vec<Ticket>,
+    pub notes: Notes,
+}
+
+impl Pool {
+    /// Everything about a family's stock, read consistently. Skips items that are no tickets. A
+    /// family's partition is far below the megabyte that one answer holds.
+    pub async fn stock(&self, family: &str) -> Result<Stocked, Error> {
+        const CALL: &str = "dynamodb:Query";
+        let partition = family_partition(family);
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(&partition))
+            .send()
+            .await
+            .map_err(|error| Error::of(CALL, &partition, &error))?;
+        let mut stocked = Stocked::default();
+        for item in answer.items() {
+            if get_text(item, SORT_KEY) == Some(notes::SORT) {
+                stocked.notes = Notes::read(item);
+            } else if let Some(ticket) = Ticket::read(item) {
+                stocked.tickets.push(ticket);
+            } else {
+                let sort = get_text(item, SORT_KEY);
+                tracing::warn!(family, sort, "skipping an item that is no ticket");
+            }
+        }
+        Ok(stocked)
+    }
+}
