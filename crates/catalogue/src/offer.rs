@@ -1,7 +1,7 @@
 //! One family's offer, and all of them.
 
 use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
-use protocol::{Definition, LabelSet, Matched, Repository};
+use protocol::{Definition, LabelSet, Matched, Repository, Warm};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -29,6 +29,10 @@ pub const RUNNER_GROUP_TAG: &str = "GH:runner-group";
 /// The tag by which a task definition tells which version of GitHub's runner its image holds: the
 /// version, or the name of an SSM parameter with it, where the image is rebuilt on its own.
 pub const RUNNER_VERSION_TAG: &str = "GH:runner-version";
+
+/// The tag by which a task definition tells of its pool of warm tasks ([`protocol::Warm`] has its form).
+/// Without it there is none.
+pub const WARM_TAG: &str = "GH:warm";
 
 /// Everything that was offered under a family prefix at one time. In JSON its fields are `publishedAt` and `families`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +83,14 @@ impl Offer {
         if labels.is_empty() {
             return None;
         }
+        let warm = named(WARM_TAG).and_then(|value| match value.parse::<Warm>() {
+            Ok(warm) => Some(warm),
+            // Its jobs are served without a pool.
+            Err(error) => {
+                tracing::warn!(family, tag = WARM_TAG, %error, "ignoring a tag");
+                None
+            }
+        });
         Some(Self {
             definition: Definition {
                 family: family.to_owned(),
@@ -100,6 +112,9 @@ impl Offer {
                         .to_owned(),
                 ),
                 runner_group: named(RUNNER_GROUP_TAG),
+                warm,
+                // Only a warm task is of one revision; any other is of the newest.
+                revision: warm.and_then(|_| u64::try_from(definition.revision()).ok()),
             },
             deployment: named(PREFIX_TAG),
             // A tag without a value is for nobody: it was meant to exclude.
@@ -172,6 +187,8 @@ mod tests {
                     architecture: Some("ARM64".to_owned()),
                     network_mode: Some("awsvpc".to_owned()),
                     runner_group: Some("Deployers".to_owned()),
+                    warm: None,
+                    revision: None,
                 },
                 deployment: Some("fargate-runners".to_owned()),
                 repositories: Some(Audience::parse("octo/hello octo-labs/")),
@@ -180,6 +197,27 @@ mod tests {
                 runner_version: Some("2.338.0".to_owned()),
             })
         );
+    }
+
+    #[test]
+    fn a_tag_tells_of_the_pool_and_only_then_the_revision_counts() {
+        let definition = TaskDefinition::builder().revision(7).build();
+        let offer = |value: Option<&str>| {
+            let mut tags = vec![tag("GH:labels", "linux")];
+            tags.extend(value.map(|value| tag("GH:warm", value)));
+            Offer::of("f", &definition, &tags).unwrap().definition
+        };
+        let warm = Warm {
+            slots: 2,
+            spot: true,
+            max_per_repository: Some(1),
+        };
+        let pooled = offer(Some("2 spot max=1"));
+        assert_eq!((pooled.warm, pooled.revision), (Some(warm), Some(7)));
+        for value in [None, Some(""), Some("two")] {
+            let plain = offer(value);
+            assert_eq!((plain.warm, plain.revision), (None, None), "{value:?}");
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Catalogue {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use protocol::{Definition, LabelSet};
+    use protocol::{Definition, LabelSet, Warm};
     use time::OffsetDateTime;
 
     use super::*;
@@ -123,6 +123,12 @@ mod tests {
                 architecture: Some("X86_64".to_owned()),
                 network_mode: Some("awsvpc".to_owned()),
                 runner_group: None,
+                warm: Some(Warm {
+                    slots: 2,
+                    spot: false,
+                    max_per_repository: Some(1),
+                }),
+                revision: Some(7),
             },
             deployment: Some("fargate-runners".to_owned()),
             repositories: Some(crate::Audience::parse("octo/hello")),
