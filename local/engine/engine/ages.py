@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ministack.services import ecs, ssm
+from ministack.services import dynamodb, ecs, ssm
 from ministack.services import stepfunctions as sfn
 
-from engine.ecs import runner_of
+from engine.ecs import names_of
 from engine.hooks import Hooks
 
 _TIMES = ("LastModifiedDate", "createdAt", "startedAt", "startDate", "stopDate")
+
+_FIRST_TIME = 1_000_000_000
+"""An item's numbers from this one on are times, in seconds."""
 
 
 def install(hooks: Hooks) -> None:
@@ -18,22 +21,38 @@ def install(hooks: Hooks) -> None:
     hooks.require(ssm, "_parameters")
     hooks.require(ecs, "_tasks")
     hooks.require(sfn, "_executions")
+    hooks.require(dynamodb, "_tables")
 
 
 def age(match: str, seconds: float) -> int:
-    """Backdates parameters and executions by name, tasks by their runner's name (contains `match`); returns how many."""
-    found = [thing for name, thing in _things() if match in name]
+    """Backdates what has a name that contains `match`; returns how many."""
+    found = [thing for names, thing in _things() if any(match in name for name in names)]
     for thing in found:
         for field in _TIMES:
             if thing.get(field):
                 thing[field] = _earlier(thing[field], seconds)
-    return len(found)
+    items = [item for item in _items() if any(match in text for text in _texts(item))]
+    for item in items:
+        for value in item.values():
+            if "N" in value and float(value["N"]) >= _FIRST_TIME:
+                value["N"] = str(int(float(value["N"]) - seconds))
+    return len(found) + len(items)
 
 
-def _things() -> Iterator[tuple[str, dict]]:
-    yield from ((parameter["Name"], parameter) for _, parameter in ssm._parameters.all_items())
-    yield from ((runner_of(task) or "", task) for _, task in ecs._tasks.all_items())
-    yield from ((execution["name"], execution) for _, execution in sfn._executions.all_items())
+def _things() -> Iterator[tuple[list[str], dict]]:
+    yield from (([parameter["Name"]], parameter) for _, parameter in ssm._parameters.all_items())
+    yield from ((names_of(task), task) for _, task in ecs._tasks.all_items())
+    yield from (([execution["name"]], execution) for _, execution in sfn._executions.all_items())
+
+
+def _items() -> Iterator[dict]:
+    for _, table in dynamodb._tables.all_items():
+        for below in list(table["items"].values()):
+            yield from list(below.values())
+
+
+def _texts(item: dict) -> list[str]:
+    return [value["S"] for value in item.values() if "S" in value]
 
 
 def _earlier(at: Any, seconds: float) -> Any:

@@ -10,6 +10,7 @@ from ministack.core import lambda_runtime
 import docker
 from engine import (
     ages,
+    callbacks,
     callers,
     cloudformation,
     control,
@@ -82,6 +83,7 @@ def assemble(settings: Settings) -> Assembled:
     executions.install(hooks, timing, doorbell, timekeeper, settings.wait_scale)
     history.install(hooks, switches)
     integrations.install(hooks, ending, faults, calls, grants, doorbell, switches, settings.enforce_iam)
+    callbacks.install(hooks, callbacks.Callbacks(doorbell))
     hooks.install()
 
     timekeeper.start()

@@ -1,7 +1,11 @@
 """Resource types of the stacks that MiniStack lacks; it rejects a whole stack for one of them."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from ministack.core.responses import new_uuid
-from ministack.services import ecs
+from ministack.services import dynamodb, ecs
 from ministack.services.cloudformation import provisioners
 
 from engine.hooks import Hooks
@@ -11,6 +15,7 @@ def install(hooks: Hooks) -> None:
     """Declares the resource types."""
     hooks.require(ecs, "_put_cluster_capacity_providers")
     hooks.require(provisioners, "_pascal_to_camel")
+    hooks.require(dynamodb, "_tables", "_update_ttl")
 
     # MiniStack evaluates no metric math, and no test looks at an alarm's state: such an alarm is recorded with the
     # first metric of its expression.
@@ -29,6 +34,13 @@ def install(hooks: Hooks) -> None:
         lambda _physical_id, _old, props, _stack: _associate(props),
         lambda physical_id, _props: ecs._put_cluster_capacity_providers({"cluster": physical_id}),
     )
+    # MiniStack's tables keep neither the attribute of their time to live nor their encryption.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+    hooks.require(provisioners, "_RESOURCE_HANDLERS")
+    for resource_type in ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"):
+        handlers = provisioners._RESOURCE_HANDLERS[resource_type]
+        complete = {"create": _completed(handlers["create"], 1), "update": _completed(handlers["update"], 2)}
+        hooks.entry(provisioners, "_RESOURCE_HANDLERS", resource_type, {**handlers, **complete})
     # There is no console here, so a saved query is only recorded.
     declare(
         "AWS::Logs::QueryDefinition",
@@ -36,6 +48,22 @@ def install(hooks: Hooks) -> None:
         lambda physical_id, _old, _props, _stack: (physical_id, {}),
         lambda _physical_id, _props: None,
     )
+
+
+def _completed(provision: Callable, position: int) -> Callable:
+    """A table's create or update, whose properties are the argument at `position`, with what MiniStack leaves out."""
+
+    @functools.wraps(provision)
+    def complete(*arguments: Any, **more: Any) -> tuple:
+        answer, props = provision(*arguments, **more), arguments[position]
+        name = answer[0]
+        if lifetime := props.get("TimeToLiveSpecification"):
+            dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": lifetime})
+        if (props.get("SSESpecification") or {}).get("SSEEnabled"):
+            dynamodb._tables[name]["SSEDescription"] = {"Status": "ENABLED", "SSEType": "KMS"}
+        return answer
+
+    return complete
 
 
 def _without_math(props: dict) -> dict:

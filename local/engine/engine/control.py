@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ from ministack.core.responses import request_scope
 from ministack.services import ecs
 
 from engine.ages import age
-from engine.ecs import task_of
+from engine.ecs import tags_of, task_of
 from engine.errors import PortTaken
 from engine.executions import Executions
 from engine.faults import CallLog, Fault, FaultBook
@@ -85,6 +86,10 @@ class Control:
                 return {}
             case "POST", ["tasks", task_id, "kill"]:
                 return self._kill(_task(task_id), body)
+            case "POST", ["tasks", task_id, "pause"]:
+                return self._signal(_task(task_id), signal.SIGSTOP)
+            case "POST", ["tasks", task_id, "resume"]:
+                return self._signal(_task(task_id), signal.SIGCONT)
         raise _Problem(HTTPStatus.NOT_FOUND, f"unknown request {method} /{'/'.join(path)}; see local/engine/README.md")
 
     def _order(self, body: Any) -> dict:
@@ -111,9 +116,11 @@ class Control:
         return {"calls": self._calls.find(since=int(since), **query)}
 
     def _kill(self, task: dict, body: Any) -> dict:
-        reason = body.get("reason") if isinstance(body, dict) else None
+        return self._signal(task, signal.SIGKILL, body.get("reason") if isinstance(body, dict) else None)
+
+    def _signal(self, task: dict, number: signal.Signals, reason: str | None = None) -> dict:
         try:
-            self._tasks.kill(task, reason)
+            self._tasks.send_signal(task, number, reason)
         except LookupError as error:
             raise _Problem(HTTPStatus.CONFLICT, str(error)) from error
         return {}
@@ -126,6 +133,8 @@ class Control:
             "lastStatus": task["lastStatus"],
             "desiredStatus": task["desiredStatus"],
             "stopCode": task.get("stopCode") or None,
+            "group": task.get("group") or None,
+            "tags": tags_of(task),
             "log": str(self._settings.task_logs / f"{task_id}.log"),
         }
 

@@ -18,7 +18,7 @@ _BORN = "_born"
 
 def install(hooks: Hooks, switches: Switches) -> None:
     """Declares the hooks on ECS's responses."""
-    hooks.require(ecs, "_task_defs")
+    hooks.require(ecs, "_task_defs", "_tags")
 
     @hooks.around(ecs, "_resolve_td_key")
     def resolve(original, ref):
@@ -118,10 +118,14 @@ def task_of(reference: str) -> dict | None:
     return None
 
 
-def runner_of(task: dict) -> str | None:
-    """A task's runner, from the agent's environment in RunTask's overrides; None for other tasks."""
-    for container in (task.get("overrides") or {}).get("containerOverrides") or ():
-        for variable in container.get("environment") or ():
-            if variable.get("name") == "AGENT_RUNNER":
-                return variable.get("value")
-    return None
+def names_of(task: dict) -> list[str]:
+    """What tests know a task by: the agent's variables in RunTask's overrides, its group and the values of its tags."""
+    containers = (task.get("overrides") or {}).get("containerOverrides") or ()
+    variables = [variable for container in containers for variable in container.get("environment") or ()]
+    names = [variable.get("value") or "" for variable in variables if variable.get("name", "").startswith("AGENT_")]
+    return [*names, task.get("group") or "", *tags_of(task).values()]
+
+
+def tags_of(task: dict) -> dict[str, str]:
+    """A task's current tags."""
+    return {tag["key"]: tag.get("value", "") for tag in ecs._tags.get(task["taskArn"], [])}

@@ -90,7 +90,7 @@ def install(hooks: Hooks, faults: FaultBook, calls: CallLog, grants: Grants, enf
                 service=service,
                 operation=operation,
                 caller=caller,
-                resource=_resource(path, request),
+                resource=resource_of(path, request),
                 status=status,
                 error=_error_code(answer_headers, answer_body) if status >= 400 else None,
                 injected=fault is not None,
@@ -132,7 +132,8 @@ def _refusal(code: str, message: str, status: int, headers: dict[str, str], requ
     return status, {**answer, "Content-Type": content_type}, json.dumps(payload).encode()
 
 
-def _resource(path: str, request: dict) -> str | None:
+def resource_of(path: str, request: dict) -> str | None:
+    """What a request names first, by its path or its body."""
     if "/functions/" in path:
         return path.partition("/functions/")[2].partition("/")[0]
     for key in _RESOURCE_KEYS:

@@ -19,6 +19,11 @@ STARTED_BY = "AWS Step Functions"
 
 _INTEGRATION = "arn:aws:states:::"
 
+_WAITING = (".sync", ".waitForTaskToken")
+"""Integrations that call a service and then wait. If the call fails, the event is `TaskSubmitFailed`, as in
+https://github.com/ASFHyP3/hyp3/pull/805 (`submitJob.sync`).
+"""
+
 _arguments: contextvars.ContextVar[Any] = contextvars.ContextVar("arguments", default=None)
 """What the state that runs calls its integration with."""
 
@@ -57,9 +62,10 @@ def install(hooks: Hooks, switches: Switches) -> None:
 
     @hooks.around(sfn, "_add_event")
     def add_event(original, execution, event_type, details=None):
-        event_type, details = _complete(event_type, details or {}, switches)
         # The first state follows nothing, not the start: so it is on AWS.
         previous = len(execution["events"])
+        last = execution["events"][-1]["type"] if previous else ""
+        event_type, details = _complete(event_type, details or {}, last, switches)
         event = original(execution, event_type, details)
         if event:
             event["previousEventId"] = 0 if previous == 1 else previous
@@ -83,10 +89,16 @@ def started_by(given: str | None, switches: Switches) -> str:
     return given if given and switches.now.started_by_kept else STARTED_BY
 
 
-def _complete(event_type: str, details: dict, switches: Switches) -> tuple[str, dict]:
+def _complete(event_type: str, details: dict, last: str, switches: Switches) -> tuple[str, dict]:
     completed = {name: _complete_details(event_type, dict(value), switches) for name, value in details.items()}
-    if event_type == "TaskFailed" and completed["taskFailedEventDetails"]["error"] == "States.Timeout":
-        return "TaskTimedOut", {"taskTimedOutEventDetails": completed["taskFailedEventDetails"]}
+    if event_type != "TaskFailed":
+        return event_type, completed
+    failure = completed["taskFailedEventDetails"]
+    if failure.get("error") == "States.Timeout":
+        return "TaskTimedOut", {"taskTimedOutEventDetails": failure}
+    if last == "TaskStarted" and failure["resource"].endswith(_WAITING):
+        # The call itself failed, so there is nothing to wait for.
+        return "TaskSubmitFailed", {"taskSubmitFailedEventDetails": failure}
     return event_type, completed
 
 

@@ -1,6 +1,7 @@
-"""What Step Functions calls itself: `ecs:runTask`, with and without `.sync`, and `lambda:invoke`.
+"""What Step Functions calls itself: `ecs:runTask`, with and without `.sync`, `lambda:invoke`, and `aws-sdk` services.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
 """
 
 import contextvars
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.validate import ParamValidator
-from ministack.core.responses import _service_model, new_uuid
+from ministack import app
+from ministack.core.responses import _service_model, get_region, new_uuid
 from ministack.services import ecs
 from ministack.services import stepfunctions as sfn
 
@@ -21,6 +23,7 @@ from engine.callers import role_name
 from engine.doorbell import Doorbell
 from engine.executions import PAYLOAD_LIMIT, Interrupted, current, running, too_large
 from engine.faults import DELAY, ERROR, LOST, Call, Caller, CallLog, FaultBook
+from engine.gateway import resource_of
 from engine.grants import Grants
 from engine.history import started_by
 from engine.hooks import Hooks
@@ -65,6 +68,8 @@ def install(
     """Declares the hooks on service integrations; with `enforce`, what the machine's role doesn't allow is refused."""
     hooks.require(ecs, "_run_task", "_tasks")
     hooks.require(sfn, "_pascal_to_camel", "_ExecutionError", "_SERVICE_DISPATCH", "_iso_to_epoch_ms")
+    hooks.require(sfn, "_sdk_json_params", "_sdk_json_result", "_AWS_SDK_ERROR_PREFIX")
+    hooks.require(app, "SERVICE_HANDLERS", "call_service_handler_sync")
 
     def call(service: str, operation: str, resource: str | None, request: dict, do: Callable[[], tuple]) -> tuple:
         """Makes a call in the state machine's name: refused if ordered or not allowed, and written down."""
@@ -75,7 +80,10 @@ def install(
         if late:
             # Whatever becomes of the execution meanwhile: a call that is under way is made.
             time.sleep(late.seconds)
-        fault = faults.take(service, operation, {ERROR}, text)
+        # A function runs by itself, so `lambda` loses its answers below.
+        fault = faults.take(service, operation, {ERROR} if service == "lambda" else {ERROR, LOST}, text)
+        if fault and fault.effect == LOST:
+            do()
         if fault:
             answer = ecs.error_response_json(fault.error, fault.message, fault.status)
         elif enforce and denied:
@@ -94,7 +102,34 @@ def install(
             if len(json.dumps(result, ensure_ascii=False).encode()) > PAYLOAD_LIMIT:
                 raise too_large("lambda")
             result = {"ExecutedVersion": "$LATEST", **result, **_sdk_metadata()}
+        if resource.endswith("states:::sqs:sendMessage"):
+            result = {**result, **_sdk_metadata()}
         return result
+
+    @hooks.around(sfn, "_dispatch_aws_sdk_json")
+    def call_sdk(original, service_info, service_name, action, input_data):
+        """Calls a service as any caller does: with its role, in the call log, and with faults."""
+        service, operation = service_info.get("service_key", service_name), action[:1].upper() + action[1:]
+        model = _service_model(service)
+        if model is None or operation not in model.operation_names:
+            return original(service_info, service_name, action, input_data)
+        request = sfn._sdk_json_params(service_info, service, operation, input_data)
+        headers = {
+            "x-amz-target": f"{service_info['target_prefix']}.{operation}",
+            "content-type": "application/x-amz-json-1.0",
+            "authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{get_region()}/{service}/aws4_request",
+        }
+
+        def do() -> tuple:
+            handler = app.SERVICE_HANDLERS[service]
+            return app.call_service_handler_sync(handler, "POST", "/", headers, json.dumps(request), {})
+
+        status, _, body = call(service, operation, resource_of("", request), request, do)
+        result = json.loads(body or "{}")
+        if status >= 400:
+            declared = {shape.name for shape in model.operation_model(operation).error_shapes}
+            raise _sdk_refusal(service_name, declared, result, status)
+        return sfn._sdk_json_result(service, operation, result)
 
     @hooks.around(sfn, "_invoke_resource_with_timeout")
     def invoke_with_timeout(original, resource, input_data, timeout):
@@ -179,6 +214,22 @@ def install(
         if lost:
             raise _lambda_refusal({"__type": lost.error, "message": lost.message}, lost.status)
         return result
+
+
+def _sdk_refusal(service_name: str, declared: set[str], refusal: dict, status: int) -> Exception:
+    """A service's error as the Java SDK inside Step Functions names and words it: one that the API does not declare is
+    the service's general exception.
+
+    As recorded (LocalStack's `test_aws_sdk.py`, 2023-07-27, and `test_aws_sdk_task_service.py`, 2025-11-06).
+    """
+    service = sfn._AWS_SDK_ERROR_PREFIX.get(service_name, service_name.capitalize())
+    code = refusal["__type"].rsplit("#", 1)[-1]
+    name = code if code in declared else f"{service}Exception"
+    text = refusal.get("message") or refusal.get("Message") or ""
+    return sfn._ExecutionError(
+        f"{service}.{name.removesuffix('Exception')}Exception",
+        f"{text} (Service: {service}, Status Code: {status}, Request ID: {new_uuid()}) (SDK Attempt Count: 1)",
+    )
 
 
 def _lambda_refusal(refusal: dict, status: int) -> Exception:

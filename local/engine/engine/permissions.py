@@ -6,15 +6,17 @@ documents for the calls of a deployment.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import ecs, iam
+from ministack.services import dynamodb, ecs, iam
 
+from engine.callbacks import machine_of
 from engine.faults import Caller
 from engine.grants import Grants
 from engine.hooks import Hooks
@@ -37,6 +39,8 @@ def install(hooks: Hooks) -> None:
     """Declares the used parts of MiniStack's evaluator."""
     hooks.require(iam_evaluator, "_gather_role_policies", "_permissions_boundary", "EvalContext", "evaluate")
     hooks.require(iam, "_roles")
+    hooks.require(dynamodb, "_tables")
+    hooks.require(ecs, "_tags", "_task_defs")
 
 
 def denied(
@@ -138,17 +142,115 @@ def _run_task(request: dict) -> list[Needed]:
     key = ecs._resolve_td_key(request.get("taskDefinition") or "") or ""
     definition, overrides = ecs._task_defs.get(key) or {}, request.get("overrides") or {}
     context = {"ecs:cluster": cluster}
-    for tag in ecs._tags.get(definition.get("taskDefinitionArn", ""), []):
-        context[f"aws:resourcetag/{tag['key']}".lower()] = tag["value"]
+    context |= _resource_tags(definition.get("taskDefinitionArn", "")) | _request_tags(request)
     needs = [Needed("ecs:RunTask", _arn("ecs", f"task-definition/{key}"), context)]
     if request.get("tags"):
         tasks = _arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/*")
-        needs.append(Needed("ecs:TagResource", tasks, {"ecs:cluster": cluster, "ecs:createaction": "RunTask"}))
+        context = {"ecs:cluster": cluster, "ecs:createaction": "RunTask", **_request_tags(request)}
+        needs.append(Needed("ecs:TagResource", tasks, context))
     for name in ("taskRoleArn", "executionRoleArn"):
         role = overrides.get(name) or definition.get(name)
         if role:
             needs.append(Needed("iam:PassRole", role, {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}))
     return needs
+
+
+def _resource_tags(arn: str) -> dict[str, str]:
+    return {f"aws:resourcetag/{tag['key']}".lower(): tag["value"] for tag in ecs._tags.get(arn, [])}
+
+
+def _request_tags(request: dict) -> dict[str, Any]:
+    tags = request.get("tags") or []
+    keys = {"aws:tagkeys": [tag["key"] for tag in tags]} if tags else {}
+    return {**{f"aws:requesttag/{tag['key']}".lower(): tag.get("value", "") for tag in tags}, **keys}
+
+
+def _tag_resource(request: dict) -> list[Needed]:
+    arn = request.get("resourceArn") or ""
+    return [Needed("ecs:TagResource", arn, _resource_tags(arn) | _request_tags(request))]
+
+
+def _send_task(action: str) -> Callable[[dict], list[Needed]]:
+    """The resource is the state machine that waits, as in CDK's `grantTaskResponse`. An unknown token has none."""
+
+    def needs(request: dict) -> list[Needed]:
+        machine = machine_of(request.get("taskToken"))
+        return [Needed(f"states:{action}", machine)] if machine else []
+
+    return needs
+
+
+def _table(name: str) -> str:
+    return _arn("dynamodb", f"table/{name}")
+
+
+def _partition_key(table: str) -> str:
+    return (dynamodb._tables.get(table.rsplit("/", 1)[-1]) or {}).get("pk_name") or ""
+
+
+def _leading_keys(table: str, items: list[dict]) -> dict[str, list[str]]:
+    """The partition keys that a request names: `dynamodb:LeadingKeys`. Without any, there is no such key.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    key = _partition_key(table)
+    values = [str(value) for item in items for value in (item.get(key) or {}).values()]
+    return {"dynamodb:leadingkeys": values} if values else {}
+
+
+def _item(action: str) -> Callable[[dict], list[Needed]]:
+    """A call for the one item that its `Key` or `Item` names."""
+
+    def needs(request: dict) -> list[Needed]:
+        table = request.get("TableName") or ""
+        context = _leading_keys(table, [request.get("Key") or request.get("Item") or {}])
+        context["dynamodb:returnvalues"] = request.get("ReturnValues") or "NONE"
+        return [Needed(f"dynamodb:{action}", _table(table), context)]
+
+    return needs
+
+
+def _query(request: dict) -> list[Needed]:
+    table, index = request.get("TableName") or "", request.get("IndexName")
+    names, values = request.get("ExpressionAttributeNames") or {}, request.get("ExpressionAttributeValues") or {}
+    equals = re.findall(r"([#\w]+)\s*=\s*(:\w+)", request.get("KeyConditionExpression") or "")
+    item = {names.get(name, name): values.get(value) or {} for name, value in equals}
+    resource = _table(table) + (f"/index/{index}" if index else "")
+    return [Needed("dynamodb:Query", resource, _leading_keys(table, [item]))]
+
+
+def _batch(action: str) -> Callable[[dict], list[Needed]]:
+    def items(entries: Any) -> Iterator[dict]:
+        for entry in entries["Keys"] if isinstance(entries, dict) else entries:
+            change = entry.get("PutRequest") or entry.get("DeleteRequest") or {}
+            yield change.get("Item") or change.get("Key") or entry
+
+    def needs(request: dict) -> list[Needed]:
+        return [
+            Needed(f"dynamodb:{action}", _table(table), _leading_keys(table, list(items(entries))))
+            for table, entries in (request.get("RequestItems") or {}).items()
+        ]
+
+    return needs
+
+
+_IN_TRANSACTION = {
+    "Get": "GetItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def _transaction(request: dict) -> list[Needed]:
+    """A transaction needs the permission of each call in it."""
+    parts = [part for item in request.get("TransactItems") or () for part in item.items()]
+    return [needed for kind, part in parts for needed in _item(_IN_TRANSACTION[kind])(part)]
+
+
+def _whole_table(action: str) -> Callable[[dict], list[Needed]]:
+    return lambda request: [Needed(f"dynamodb:{action}", _table(request.get("TableName") or ""))]
 
 
 def _invoke(request: dict) -> list[Needed]:
@@ -177,12 +279,28 @@ _NEEDS: dict[str, Callable[[dict], list[Needed]]] = {
     "states:DescribeExecution": _field("states:DescribeExecution", "executionArn"),
     "states:StopExecution": _field("states:StopExecution", "executionArn"),
     "states:GetExecutionHistory": _field("states:GetExecutionHistory", "executionArn"),
+    "states:SendTaskSuccess": _send_task("SendTaskSuccess"),
+    "states:SendTaskFailure": _send_task("SendTaskFailure"),
+    "states:SendTaskHeartbeat": _send_task("SendTaskHeartbeat"),
     "ecs:ListTaskDefinitionFamilies": _anything("ecs:ListTaskDefinitionFamilies"),
     "ecs:DescribeTaskDefinition": _anything("ecs:DescribeTaskDefinition"),
     "ecs:ListTasks": lambda request: [Needed("ecs:ListTasks", "*", {"ecs:cluster": _cluster(request)})],
     "ecs:DescribeTasks": _tasks("ecs:DescribeTasks"),
     "ecs:StopTask": _tasks("ecs:StopTask"),
     "ecs:RunTask": _run_task,
+    "ecs:TagResource": _tag_resource,
+    "dynamodb:GetItem": _item("GetItem"),
+    "dynamodb:PutItem": _item("PutItem"),
+    "dynamodb:UpdateItem": _item("UpdateItem"),
+    "dynamodb:DeleteItem": _item("DeleteItem"),
+    "dynamodb:Query": _query,
+    "dynamodb:Scan": _whole_table("Scan"),
+    "dynamodb:BatchGetItem": _batch("BatchGetItem"),
+    "dynamodb:BatchWriteItem": _batch("BatchWriteItem"),
+    "dynamodb:TransactGetItems": _transaction,
+    "dynamodb:TransactWriteItems": _transaction,
+    "dynamodb:DescribeTable": _whole_table("DescribeTable"),
+    "dynamodb:DeleteTable": _whole_table("DeleteTable"),
     "lambda:Invoke": _invoke,
     "sqs:SendMessage": _queue("SendMessage"),
     "sqs:ReceiveMessage": _queue("ReceiveMessage"),

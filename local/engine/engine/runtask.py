@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 
 import json
 import re
+import threading
 
 from ministack.core.concurrency import resource_lock
 from ministack.services import ecs
@@ -17,11 +18,14 @@ from engine.switches import Switches
 
 CAPACITY_MESSAGE = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 
+_CONFLICT = "The provided clientToken is already in use with a different RunTask request."
 _OVERRIDES_LIMIT = 8192
 _STARTED_BY = re.compile(r"[A-Za-z0-9_/-]{0,128}")
 _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
 _TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]{0,256}")
 _TAG_LIMIT = 50
+_CLIENT_TOKEN = re.compile(r"[!-~]{1,64}")
+"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html"""
 
 _GIB = 1024
 _FARGATE_MEMORY = {
@@ -50,9 +54,35 @@ class _Refused(Exception):
 def install(hooks: Hooks, faults: FaultBook, switches: Switches) -> None:
     """Declares the hooks on RunTask."""
     hooks.require(ecs, "_clusters", "_tags", "_task_defs", "_resolve_cluster_name", "_resolve_td_key", "_launch_choice")
+    hooks.require(ecs, "_sanitize", "_tasks")
+    lock, requests = threading.Lock(), {}
 
     @hooks.around(ecs, "_run_task")
     def run_task(original, data):
+        """Starts the tasks of a client token once per cluster, however often they are requested."""
+        token = data.get("clientToken")
+        if token is None:
+            return start(original, data)
+        if not _CLIENT_TOKEN.fullmatch(token):
+            text = "The client token must have 1 to 64 ASCII characters in the range of 33-126."
+            return ecs.error_response_json("InvalidParameterException", text, 400)
+        key = (ecs._resolve_cluster_name(data.get("cluster", "default")), token)
+        request = {name: value for name, value in data.items() if name != "clientToken"}
+        with lock:
+            known, arns = requests.get(key, (None, []))
+            if known is None:
+                answer = start(original, data)
+                started = json.loads(answer[2])["tasks"] if answer[0] == 200 else []
+                if started:
+                    requests[key] = (request, [task["taskArn"] for task in started])
+                return answer
+        if known == request:
+            tasks = [ecs._sanitize(ecs._tasks[arn]) for arn in arns if arn in ecs._tasks]
+            return ecs.json_response({"tasks": tasks, "failures": []})
+        status, headers, body = ecs.error_response_json("ConflictException", _CONFLICT, 400)
+        return status, headers, json.dumps({**json.loads(body), "resourceIds": arns}).encode()
+
+    def start(original, data):
         fault = faults.take("ecs", "RunTask", {FAILURES, CAPACITY}, json.dumps(data))
         if fault:
             return _answer(fault)
@@ -69,6 +99,16 @@ def install(hooks: Hooks, faults: FaultBook, switches: Switches) -> None:
                 _show_overrides(task)
             return ecs.json_response(answer)
         return status, headers, body
+
+    @hooks.around(ecs, "_tag_resource")
+    def tag_resource(original, data):
+        """Holds tags to ECS's rules, like those of RunTask."""
+        arn = data.get("resourceArn", "")
+        try:
+            _check_tags([*ecs._tags.get(arn, []), *(data.get("tags") or ())], data.get("tags") or [])
+        except _Refused as refusal:
+            return ecs.error_response_json(refusal.code, refusal.message, 400)
+        return original(data)
 
     @hooks.around(ecs, "_run_task_worker")
     def run_worker(original, task, *rest):
@@ -201,10 +241,14 @@ def _check_marks(data: dict) -> None:
     if not _STARTED_BY.fullmatch(data.get("startedBy") or "") and data["startedBy"] != "AWS Step Functions":
         raise _Refused("InvalidParameterException", "startedBy contains invalid characters or is too long.")
     tags = data.get("tags") or []
-    if len(tags) > _TAG_LIMIT:
-        raise _Refused("InvalidParameterException", f"Tags can not have more than {_TAG_LIMIT} elements.")
     _check_doubled([tag.get("key") or "" for tag in tags])
-    for tag in tags:
+    _check_tags(tags, tags)
+
+
+def _check_tags(all_tags: list[dict], new: list[dict]) -> None:
+    if len({tag.get("key") for tag in all_tags}) > _TAG_LIMIT:
+        raise _Refused("InvalidParameterException", f"Tags can not have more than {_TAG_LIMIT} elements.")
+    for tag in new:
         if not _TAG_KEY.fullmatch(tag.get("key") or "") or tag["key"].lower().startswith("aws:"):
             raise _Refused("InvalidParameterException", f"Tag key {tag.get('key')!r} is not allowed.")
         if not _TAG_VALUE.fullmatch(tag.get("value") or ""):

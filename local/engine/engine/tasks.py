@@ -65,8 +65,8 @@ class Tasks:
         graces = [_stop_seconds(task, container) if grace is None else grace for container in containers]
         spawn_background(self._finish, task, containers, graces, thread_name=f"stop-{arn[-8:]}")
 
-    def kill(self, task: dict, reason: str | None = None) -> None:
-        """Kills a task's processes: exit code 137. `reason` is what the container gives for it.
+    def send_signal(self, task: dict, number: signal.Signals, reason: str | None = None) -> None:
+        """Sends a signal to a task's processes. `reason` is what the containers give for their end.
 
         Raises `LookupError` for a task that runs no process.
         """
@@ -77,7 +77,7 @@ class Tasks:
         if not containers:
             raise LookupError("the task has no running process")
         for container in containers:
-            container.kill(signal.SIGKILL)
+            container.kill(number)
 
     def _finish(self, task: dict, containers: list[Container], graces: list[float]) -> None:
         for container, grace in zip(containers, graces, strict=True):

@@ -145,7 +145,7 @@ class EngineTestCase(unittest.TestCase):
         shell = {"AWS_PROFILE": "mine", "HTTPS_PROXY": "http://127.0.0.1:9", "GITHUB_TOKEN": "t", "LOG_LEVEL": "ERROR"}
         cls.engine = Engine(*cls.options, environment={**os.environ, **shell})
         cls.addClassCleanup(cls.engine.stop)
-        for service in ("ecs", "stepfunctions", "ssm", "events", "lambda", "sqs", "iam", "cloudformation"):
+        for service in ("ecs", "stepfunctions", "ssm", "events", "lambda", "sqs", "iam", "cloudformation", "dynamodb"):
             setattr(cls, service.replace("lambda", "functions"), cls.engine.client(service))
         cls.ecs.create_cluster(clusterName="c", capacityProviders=["FARGATE", "FARGATE_SPOT"])
         cls.machines = 0
@@ -234,6 +234,28 @@ class EngineTestCase(unittest.TestCase):
         arguments = _pascal({**self.run_task_request(family, script), **(request or {})})
         state = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Arguments": arguments, **more}
         return state if "Next" in state else {**state, "End": True}
+
+    # Tables
+
+    def table(self, name: str, *keys: str) -> str:
+        """Creates an on-demand table with a partition key and, of two keys, a sort key; returns its name."""
+        kinds = zip(keys, ("HASH", "RANGE"), strict=False)
+        self.dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in kinds],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return name
+
+    # Roles
+
+    def role(self, name: str, *statements: dict) -> str:
+        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "any"}}]}
+        role = self.iam.create_role(RoleName=name, Path="/ours/", AssumeRolePolicyDocument=json.dumps(trust))
+        policy = {"Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+        return role["Role"]["Arn"]
 
     # Functions
 

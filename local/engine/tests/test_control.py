@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 from support import EngineTestCase, until
 
@@ -119,12 +120,51 @@ class FaultTest(EngineTestCase):
 
     def test_tasks_are_listed_with_their_logs(self):
         self.define("listed")
-        arn = self.run_task("listed", "echo hello")["taskArn"]
+        arn = self.run_task("listed", "echo hello", group="some:group")["taskArn"]
+        self.ecs.tag_resource(resourceArn=arn, tags=[{"key": "runner", "value": "r"}])
         self.task_is(arn, "STOPPED")
         tasks = {task["arn"]: task for task in self.engine.control("GET", "/tasks")["tasks"]}
         self.assertEqual((tasks[arn]["lastStatus"], tasks[arn]["id"]), ("STOPPED", arn.rsplit("/", 1)[-1]))
+        self.assertEqual((tasks[arn]["group"], tasks[arn]["tags"]), ("some:group", {"runner": "r"}))
         with open(tasks[arn]["log"]) as log:
             self.assertEqual(log.read(), "hello\n")
+
+
+    def test_a_task_can_be_paused_and_resumed(self):
+        self.define("paused")
+        arn = self.run_task("paused", "while :; do echo x; sleep 0.05; done")["taskArn"]
+        length = lambda: len(self.engine.task_log(arn))
+        until("its output", length)
+        identity = arn.rsplit("/", 1)[-1]
+        self.engine.control("POST", f"/tasks/{identity}/pause")
+        pids = [path.parent for path in Path("/proc").glob("[0-9]*/stat") if identity in _environment(path.parent)]
+        state = lambda: {path.joinpath("stat").read_text().rpartition(")")[2].split()[0] for path in pids}
+        until("the pause", lambda: "T" in state())
+        before = length()
+        self.engine.control("POST", f"/tasks/{identity}/resume")
+        until("more output", lambda: length() > before)
+        self.ecs.stop_task(cluster="c", task=arn)
+
+    def test_tasks_are_made_older_by_their_variables_and_tags(self):
+        self.define("old")
+        request = self.run_task_request("old", "sleep 60")
+        variables = request["overrides"]["containerOverrides"][0]["environment"]
+        variables.append({"name": "AGENT_BELL", "value": "bell-of-old"})
+        arn = self.ecs.run_task(**request)["tasks"][0]["taskArn"]
+        self.ecs.tag_resource(resourceArn=arn, tags=[{"key": "runner", "value": "runner-of-old"}])
+        created = lambda: self.task(arn)["createdAt"]
+        for match in ("bell-of-old", "runner-of-old"):
+            before = created()
+            self.assertEqual(self.engine.control("POST", "/ages", {"match": match, "seconds": 600}), {"aged": 1})
+            self.assertEqual(round((before - created()).total_seconds()), 600)
+        self.ecs.stop_task(cluster="c", task=arn)
+
+
+def _environment(process: Path) -> str:
+    try:
+        return process.joinpath("environ").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 class CallLogTest(EngineTestCase):
@@ -171,13 +211,6 @@ class CallLogTest(EngineTestCase):
 
 class PermissionTest(EngineTestCase):
     """Without enforcement: everything goes through, and the log says what should not have."""
-
-    def role(self, name: str, *statements: dict) -> str:
-        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "any"}}]}
-        role = self.iam.create_role(RoleName=name, Path="/ours/", AssumeRolePolicyDocument=json.dumps(trust))
-        policy = {"Statement": [{"Effect": "Allow", **statement} for statement in statements]}
-        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
-        return role["Role"]["Arn"]
 
     def denials(self, caller: str) -> dict[str, str | None]:
         calls = self.engine.control("GET", f"/calls?caller={caller}")["calls"]

@@ -6,7 +6,9 @@ LocalStack's authors (Apache-2.0); each case names its test and its date.
 """
 
 import json
+import threading
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,98 @@ class RecordedTest(EngineTestCase):
         last = {"Type": "Pass", "End": True}
         states = {"Start": self.invoke("answers", Next="EndWithFinal"), "EndWithFinal": last}
         self.compare("a function answers", self.history(states, **INVOKED))
+
+    def queue_waits(self, queue: str, context: bool = False, **more: Any) -> tuple[dict, dict]:
+        """A state that sends its token to a queue, and its input."""
+        url = self.sqs.create_queue(QueueName=queue)["QueueUrl"]
+        body = {"TaskToken": "{% $states.context.Task.Token %}"}
+        body |= {"Context": "{% $states.input %}"} if context else {"Message": "{% $states.input.Message %}"}
+        state = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", **more}
+        state["Arguments"] = {"QueueUrl": "{% $states.input.QueueUrl %}", "MessageBody": body}
+        state_input = {"QueueUrl": url, "Message": "test_message_txt"}
+        return (state if "Next" in state else {**state, "End": True}), state_input
+
+    def answer(self, url: str, send: Callable[[str], Any]) -> None:
+        """Answers for the next token in a queue, from a thread."""
+
+        def work() -> None:
+            receive = lambda: self.sqs.receive_message(QueueUrl=url).get("Messages")
+            send(json.loads(until("a token", receive)[0]["Body"])["TaskToken"])
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def test_a_token_that_is_answered(self):
+        state, state_input = self.queue_waits("answered")
+        output = json.dumps("test_message_txt")
+        self.answer(
+            state_input["QueueUrl"],
+            lambda token: self.stepfunctions.send_task_success(taskToken=token, output=output),
+        )
+        self.compare("a token is answered", self.history({"Wait": state}, **state_input))
+
+    def test_a_token_that_is_answered_with_a_failure(self):
+        state, state_input = self.queue_waits("failing")
+        failure = {"error": "Failure error", "cause": "Failure cause"}
+        self.answer(
+            state_input["QueueUrl"],
+            lambda token: self.stepfunctions.send_task_failure(taskToken=token, **failure),
+        )
+        self.compare("a token is answered with a failure", self.history({"Wait": state}, **state_input))
+
+    def test_a_failure_without_a_name_is_caught(self):
+        merged = "{% $merge([$states.input, {'states_all_error': $states.errorOutput}]) %}"
+        catch = {"ErrorEquals": ["States.ALL"], "Next": "Caught", "Output": merged}
+        state, state_input = self.queue_waits("nameless", context=True, Catch=[catch], Next="Caught")
+        self.answer(
+            state_input["QueueUrl"],
+            lambda token: self.stepfunctions.send_task_failure(taskToken=token),
+        )
+        states = {"Wait": state, "Caught": {"Type": "Pass", "End": True}}
+        case = "a token is answered with a failure without a name and is caught"
+        self.compare(case, self.history(states, **state_input))
+
+    def test_a_token_that_is_not_answered_in_time(self):
+        state, state_input = self.queue_waits("unanswered", TimeoutSeconds=1)
+        self.compare("a token is not answered in time", self.history({"Wait": state}, **state_input))
+
+    def sdk(self, resource: str, arguments: dict, **more: Any) -> dict:
+        state = {"Type": "Task", "Resource": f"arn:aws:states:::aws-sdk:{resource}", "Arguments": arguments, **more}
+        return state if "Next" in state else {**state, "End": True}
+
+    def put(self, **more: Any) -> dict:
+        given = {name: f"{{% $states.input.{name} %}}" for name in ("TableName", "Item")}
+        return self.sdk("dynamodb:putItem", given, **more)
+
+    def test_an_item_is_put_updated_and_read(self):
+        given = {
+            "TableName": self.table("put", "id"),
+            "Item": {"data": {"S": "HelloWorld"}, "id": {"S": "id1"}},
+            "Key": {"id": {"S": "id1"}},
+            "UpdateExpression": "set S=:r",
+            "ExpressionAttributeValues": {":r": {"S": "HelloWorldUpdated"}},
+        }
+        kept = lambda name: f"{{% $merge([$states.input, {{'{name}': $states.result}}]) %}}"
+        arguments = lambda *names: {name: f"{{% $states.input.{name} %}}" for name in ("TableName", "Key", *names)}
+        updated = {**arguments("UpdateExpression", "ExpressionAttributeValues"), "ReturnValues": "UPDATED_NEW"}
+        states = {
+            "PutItem": self.put(Next="UpdateItem", Output=kept("putItemOutput")),
+            "UpdateItem": self.sdk("dynamodb:updateItem", updated, Next="GetItem", Output=kept("updateItemOutput")),
+            "GetItem": self.sdk("dynamodb:getItem", arguments(), Output=kept("getItemOutput")),
+        }
+        self.compare("items are put, updated and read", self.history(states, **given))
+
+    def test_an_item_is_put_into_no_table(self):
+        given = {"TableName": "nowhere", "Item": {"data": {"S": "HelloWorld"}, "id": {"S": "id1"}}}
+        self.compare("an item is put into no table", self.history({"PutItem": self.put()}, **given))
+
+    def test_an_item_is_put_without_an_item(self):
+        given = {"TableName": self.table("empty", "id"), "Key": None, "Item": None}
+        self.compare("an item is put without an item", self.history({"PutItem": self.put()}, **given))
+
+    def test_a_token_that_never_was(self):
+        arguments = {"Output": "ParameterOutput", "TaskToken": "{% $states.input.TaskToken %}"}
+        states = {"Send": self.sdk("sfn:sendTaskSuccess", arguments)}
+        self.compare("a token that never was is answered", self.history(states, TaskToken="NoSuchTaskToken"))
 
     def caught(self, error: str, state: str) -> dict:
         return {"Catch": [{"ErrorEquals": [error], "Next": state}], "Next": state}

@@ -131,6 +131,63 @@ class TaskTest(EngineTestCase):
         values = {tag["key"]: tag["value"] for tag in shown}
         self.assertEqual(values, {"a": "request", "b": "2", "aws:ecs:clusterName": "c"})
 
+    def shown_tags(self, arn: str) -> dict[str, str]:
+        shown = self.ecs.describe_tasks(cluster="c", tasks=[arn], include=["TAGS"])["tasks"][0]["tags"]
+        return {tag["key"]: tag["value"] for tag in shown}
+
+    def test_tags_of_a_running_task_can_be_added(self):
+        self.define("adopted")
+        arn = self.run_task("adopted", "sleep 60", tags=[{"key": "a", "value": "1"}])["taskArn"]
+        tags = [{"key": "a", "value": "2"}, {"key": "runner", "value": "r"}]
+        self.ecs.tag_resource(resourceArn=arn, tags=tags)
+        self.assertEqual(self.shown_tags(arn), {"a": "2", "runner": "r"})
+        for bad in ([{"key": "k", "value": "a;b"}], [{"key": str(n), "value": ""} for n in range(49)]):
+            refused = self.error_code(lambda bad=bad: self.ecs.tag_resource(resourceArn=arn, tags=bad))
+            self.assertEqual(refused, "InvalidParameterException")
+        self.assertEqual(self.shown_tags(arn), {"a": "2", "runner": "r"})
+        self.ecs.stop_task(cluster="c", task=arn)
+
+    def test_a_client_token_starts_a_task_once(self):
+        self.define("tokened")
+        token = {"clientToken": "0123456789abcdef" * 2, "group": "warm"}
+        first = self.run_task("tokened", "sleep 60", **token)["taskArn"]
+        self.assertEqual(self.run_task("tokened", "sleep 60", **token)["taskArn"], first)
+        self.ecs.stop_task(cluster="c", task=first)
+        self.task_is(first, "STOPPED")
+        again = self.run_task("tokened", "sleep 60", **token)
+        self.assertEqual((again["taskArn"], again["lastStatus"]), (first, "STOPPED"))
+        other = lambda **more: self.run_task("tokened", "exit 0", **{**token, **more})
+        self.assertEqual(self.error_code(other), "ConflictException")
+        self.assertEqual(self.error_code(lambda: other(clientToken="x" * 65)), "InvalidParameterException")
+        self.assertNotEqual(other(clientToken="another")["taskArn"], first)
+
+    def test_a_lost_answer_of_a_client_token_gives_the_same_task(self):
+        self.define("lost")
+        order = {"service": "ecs", "operation": "RunTask", "effect": "lost", "error": "ServerException", "status": 500}
+        self.engine.control("POST", "/faults", order)
+        run = lambda: self.run_task("lost", "exit 0", clientToken="lost-1")
+        self.assertEqual(self.error_code(run), "ServerException")
+        started = self.ecs.list_tasks(cluster="c", family="lost", desiredStatus="STOPPED")["taskArns"]
+        started += self.ecs.list_tasks(cluster="c", family="lost")["taskArns"]
+        self.assertEqual(run()["taskArn"], started[0])
+
+    def test_rules_tell_a_groups_beginnings_and_ends(self):
+        for status in ("RUNNING", "STOPPED"):
+            self.sqs.create_queue(QueueName=f"warm-{status}")
+            detail = {"group": ["some:deployment:warm"], "lastStatus": [status]}
+            pattern = {"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"], "detail": detail}
+            self.events.put_rule(Name=f"warm-{status}", EventPattern=json.dumps(pattern))
+            target = {"Id": "q", "Arn": f"arn:aws:sqs:us-east-1:000000000000:warm-{status}"}
+            self.events.put_targets(Rule=f"warm-{status}", Targets=[target])
+        self.define("grouped")
+        self.task_is(self.run_task("grouped", "exit 0")["taskArn"], "STOPPED")
+        arn = self.run_task("grouped", "exit 0", group="some:deployment:warm")["taskArn"]
+        for status in ("RUNNING", "STOPPED"):
+            url = self.sqs.get_queue_url(QueueName=f"warm-{status}")["QueueUrl"]
+            messages = until(f"{status}", lambda url=url: self.sqs.receive_message(QueueUrl=url).get("Messages"))
+            detail = json.loads(messages[0]["Body"])["detail"]
+            self.assertEqual((detail["taskArn"], detail["lastStatus"]), (arn, status))
+
     def test_a_task_role_credential_is_for_the_holder_of_the_task_token_alone(self):
         self.define("role", role="arn:aws:iam::000000000000:role/runner")
         code = (

@@ -116,11 +116,11 @@ impl Visit {
                 self.result = output.and_then(|text| serde_json::from_str(text).ok());
                 self.failure = None;
             }
-            "TaskFailed" | "TaskTimedOut" => {
-                let details = if kind == "TaskFailed" {
-                    "taskFailedEventDetails"
-                } else {
-                    "taskTimedOutEventDetails"
+            "TaskFailed" | "TaskSubmitFailed" | "TaskTimedOut" => {
+                let details = match kind {
+                    "TaskFailed" => "taskFailedEventDetails",
+                    "TaskSubmitFailed" => "taskSubmitFailedEventDetails",
+                    _ => "taskTimedOutEventDetails",
                 };
                 let text =
                     |name: &str| event[details][name].as_str().unwrap_or_default().to_owned();
