@@ -45,9 +45,11 @@ pub enum End {
     WaitTimedOut,
     /// `token` crashed.
     TokenCrashed,
+    /// ECS no longer knows how a warm task ended.
+    Forgotten,
 }
 
-const ALL: [End; 19] = [
+const ALL: [End; 20] = [
     End::RanJob,
     End::LostInJob,
     End::Idle,
@@ -67,6 +69,7 @@ const ALL: [End; 19] = [
     End::WaitFailed,
     End::WaitTimedOut,
     End::TokenCrashed,
+    End::Forgotten,
 ];
 
 static READ: LazyLock<Vec<Ended>> = LazyLock::new(|| ALL.iter().map(|end| read(*end)).collect());
@@ -105,6 +108,7 @@ fn read(end: End) -> Ended {
             "the condition failed",
         ),
         End::WaitTimedOut => failed("States.Timeout", ""),
+        End::Forgotten => failed("AwsUnavailable", "{\"errorMessage\":\"unknown\"}"),
         End::TokenCrashed => failed("Runtime.ExitError", "{\"errorMessage\":\"exited\"}"),
     }
 }

@@ -1,6 +1,6 @@
 //! Actions: the possible next steps of a pool, and their effects.
 
-use decisions::{OnBell, OnTicket};
+use decisions::{OnBell, OnTicket, TaskSeen};
 
 use super::world::{Agent, AtGitHub, Event, Hand, Stage, Step, Task, WarmId, World};
 use super::{Pool, agent, keeper};
@@ -51,8 +51,10 @@ pub enum Action {
     // Functions
     /// The keeper reserves a slot.
     Reserves(u8),
-    /// The keeper handles a ticket.
+    /// The keeper handles a ticket in its minute.
     Keeps(WarmId),
+    /// The keeper handles a ticket because of an event that says this of its task.
+    Hears(WarmId, TaskSeen),
     /// The keeper's pause after a refused start ends.
     PauseEnds,
     /// `sweep` finds a task without a ticket.
@@ -97,6 +99,8 @@ pub enum Fault {
     Loses(Event),
     /// An event arrives twice.
     Doubles(Event),
+    /// ECS forgets a stopped task whose end nobody noted.
+    Forgets(WarmId),
     /// A task dies.
     Kills(WarmId),
     /// An agent hangs.
@@ -156,7 +160,7 @@ impl Action {
         match self {
             Self::PauseEnds | Self::FindsOrphan(_) | Self::EndsWait(_) => Due::Later,
             Self::Finishes(_) | Self::Ages(_) | Self::WaitExpires(_) => Due::AtLast,
-            Self::GivesUp(_) | Self::Deploys | Self::Fails(_) => Due::Perhaps,
+            Self::Hears(..) | Self::GivesUp(_) | Self::Deploys | Self::Fails(_) => Due::Perhaps,
             _ => Due::Soon,
         }
     }
@@ -256,16 +260,12 @@ impl Pool {
                 }
             }
         }
-        if self.on_ticket(world, id).is_some_and(|decision| {
-            let in_hand = match decision {
-                OnTicket::Retire => world.holds(Hand::Retire(id)) || world.holds(Hand::Stop(id)),
-                OnTicket::StartAgain => world.holds(Hand::Start(id)),
-                _ => false,
-            };
-            !world.down && !in_hand
-        }) {
+        if self.acts_on(world, id, Self::described(world, id)) {
             actions.push(Action::Keeps(id));
         }
+        let heard = Self::heard(world, id).iter();
+        let acted = heard.filter(|task| self.acts_on(world, id, **task));
+        actions.extend(acted.map(|task| Action::Hears(id, *task)));
         if self
             .on_orphan(world, id)
             .is_some_and(|hand| !world.holds(hand))
@@ -279,6 +279,17 @@ impl Pool {
         if self.ends_wait(world, id) && !told {
             actions.push(Action::EndsWait(id));
         }
+    }
+
+    /// Whether the keeper does anything about a ticket that it is not about to do already.
+    fn acts_on(&self, world: &World, id: WarmId, task: TaskSeen) -> bool {
+        let in_hand = match self.on_ticket(world, id, task) {
+            None => return false,
+            Some(OnTicket::Retire) => world.holds(Hand::Retire(id)) || world.holds(Hand::Stop(id)),
+            Some(OnTicket::StartAgain) => world.holds(Hand::Start(id)),
+            Some(OnTicket::Keep | OnTicket::MarkReady | OnTicket::Forget) => false,
+        };
+        !world.down && !in_hand
     }
 
     fn faults(&self, world: &World, actions: &mut Vec<Action>) {
@@ -325,6 +336,10 @@ impl Pool {
                     fails(FaultKind::Tasks, Fault::Kills(id));
                 }
                 _ => {}
+            }
+            let unnoted = !warm.wait.ended && !world.events.contains(&Event::Stopped(id));
+            if matches!(warm.task, Task::Stopped(_)) && unnoted {
+                fails(FaultKind::Events, Fault::Forgets(id));
             }
             if matches!(warm.agent(), Some(Agent::Starting | Agent::Waiting)) && !warm.mute {
                 fails(FaultKind::Tasks, Fault::Mutes(id));
@@ -374,7 +389,8 @@ impl Pool {
             Action::EndsWithoutJob(id) => world.end_task(id, End::LetGo),
             Action::Ages(id) | Action::GivesUp(id) => world.end_task(id, End::Released),
             Action::Reserves(slot) => self.reserve(world, slot),
-            Action::Keeps(id) => self.keep(world, id),
+            Action::Keeps(id) => self.keep(world, id, Self::described(world, id)),
+            Action::Hears(id, task) => self.keep(world, id, task),
             Action::FindsOrphan(id) => {
                 if let Some(hand) = self.on_orphan(world, id) {
                     world.hold(hand);
@@ -435,6 +451,7 @@ impl Pool {
                 }
             }
             Fault::Doubles(event) => world.send(event),
+            Fault::Forgets(id) => world.warm_mut(id).task = Task::Stopped(End::Forgotten),
             Fault::Kills(id) => world.end_task(id, End::Interrupted),
             Fault::Mutes(id) => world.warm_mut(id).mute = true,
             Fault::TimesOut(job) => time_out(world, job),

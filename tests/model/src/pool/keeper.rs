@@ -60,8 +60,36 @@ impl Pool {
         world.hold(Hand::Start(id));
     }
 
-    /// What the keeper does about a ticket, if it sees it now.
-    pub(crate) fn on_ticket(&self, world: &World, id: WarmId) -> Option<OnTicket> {
+    /// What the keeper's minute sees of a ticket's task. It knows none before its start is noted.
+    pub(crate) fn described(world: &World, id: WarmId) -> TaskSeen {
+        let warm = world.warm(id);
+        let state = warm.ticket.map(|ticket| ticket.state);
+        match (state, warm.task) {
+            (Some(TicketState::Reserved) | None, _) | (_, Task::None) => TaskSeen::Unknown,
+            (_, Task::Up(Agent::Starting)) => TaskSeen::Starting,
+            (_, Task::Up(_)) => TaskSeen::Running,
+            (_, Task::Stopped(_)) => TaskSeen::Ended,
+        }
+    }
+
+    /// What events may say of the task meanwhile: they overtake the note of its start, and are late.
+    pub(crate) fn heard(world: &World, id: WarmId) -> &'static [TaskSeen] {
+        let warm = world.warm(id);
+        let state = warm.ticket.map(|ticket| ticket.state);
+        match (state, warm.task) {
+            (Some(TicketState::Reserved), Task::Stopped(_)) => {
+                &[TaskSeen::Running, TaskSeen::Ended]
+            }
+            (Some(TicketState::Started), Task::Stopped(_)) => &[TaskSeen::Running],
+            (Some(TicketState::Reserved), Task::Up(agent)) if agent != Agent::Starting => {
+                &[TaskSeen::Running]
+            }
+            _ => &[],
+        }
+    }
+
+    /// What the keeper does about a ticket, if it sees this of its task.
+    pub(crate) fn on_ticket(&self, world: &World, id: WarmId, task: TaskSeen) -> Option<OnTicket> {
         let warm = world.warm(id);
         let ticket = warm.ticket?;
         let at_work = [Hand::Start(id), Hand::Note(id)];
@@ -76,12 +104,7 @@ impl Pool {
                 revision: warm.revision.into(),
                 spot: false,
                 ahead: ticket.slot.into(),
-                task: match (ticket.state, warm.task) {
-                    (TicketState::Reserved, _) | (_, Task::None) => TaskSeen::Unknown,
-                    (_, Task::Up(Agent::Starting)) => TaskSeen::Starting,
-                    (_, Task::Up(_)) => TaskSeen::Running,
-                    (_, Task::Stopped(_)) => TaskSeen::Ended,
-                },
+                task,
             },
             self.wanted(world),
         );
@@ -95,8 +118,8 @@ impl Pool {
 
     /// The keeper does it. A write that has this ticket's id as its condition is done at once; what
     /// takes several calls is in its hands from now on.
-    pub(crate) fn keep(&self, world: &mut World, id: WarmId) {
-        match self.on_ticket(world, id) {
+    pub(crate) fn keep(&self, world: &mut World, id: WarmId, task: TaskSeen) {
+        match self.on_ticket(world, id, task) {
             Some(OnTicket::StartAgain) => world.hold(Hand::Start(id)),
             Some(OnTicket::MarkReady) => {
                 if let Some(ticket) = &mut world.warm_mut(id).ticket {
