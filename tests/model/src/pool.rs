@@ -39,6 +39,8 @@ pub struct Scope {
     pub faults: u8,
     /// Kinds of these faults.
     pub kinds: &'static [FaultKind],
+    /// Whether states that differ only in which of two jobs is which are explored once.
+    pub reduced: bool,
 }
 
 /// The model.
@@ -85,7 +87,11 @@ impl Model for Pool {
         let mut next = world.clone();
         self.step(&mut next, action);
         next.forget();
-        Some(next.representative())
+        Some(if self.scope.reduced {
+            next.representative()
+        } else {
+            next
+        })
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

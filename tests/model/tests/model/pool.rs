@@ -29,6 +29,7 @@ const REFILLED: Scope = Scope {
     revisions: 0,
     faults: 1,
     kinds: FaultKind::ALL,
+    reduced: true,
 };
 const EMPTY: Scope = Scope {
     name: "one job, one slot that is empty at first, one fault",
@@ -75,10 +76,11 @@ fn check(scope: Scope, mutation: Option<Mutation>) -> Found {
 }
 
 /// Explores all of a pool, where every property has to hold.
-fn explore(scope: Scope) {
+fn explore(scope: Scope) -> usize {
     let found = check(scope, None);
     assert!(found.failures.is_empty(), "{}: see above", scope.name);
     assert!(found.missed.is_empty(), "never: {:?}", found.missed);
+    found.states
 }
 
 /// Checks that without a rule one of these properties fails. With all rules they hold in the same
@@ -296,4 +298,15 @@ fn an_abort_ends_the_adopted_task() {
 #[test]
 fn a_time_limit_ends_the_adopted_task() {
     is_needed(Mutation::OutlivesATimeOut, REFILLED, &[TAKEN_ALONG]);
+}
+
+#[test]
+fn the_reduction_hides_nothing() {
+    let whole = Scope {
+        reduced: false,
+        ..TWO_JOBS
+    };
+    let (reduced, all) = (explore(TWO_JOBS), explore(whole));
+    assert!(reduced < all, "{reduced} of {all} states");
+    is_needed(Mutation::ClaimsWhatIsGone, whole, &[ONE_OWNER]);
 }
