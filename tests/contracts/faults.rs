@@ -6,11 +6,19 @@ use std::collections::BTreeSet;
 use decisions::GiveUp;
 use protocol::{Fault, State};
 use serde_json::Value;
+use tooling::{Checkout, Tasks};
 
 use crate::{read, table};
 
 /// Names that AWS gives, not we.
-const FOREIGN: [&str; 5] = ["States.", "Lambda.", "Runtime.", "Sandbox.", "ECS."];
+const FOREIGN: [&str; 6] = [
+    "States.",
+    "Lambda.",
+    "Runtime.",
+    "Sandbox.",
+    "ECS.",
+    "DynamoDb.",
+];
 
 /// Every name in `ErrorEquals`, anywhere.
 fn names(node: &Value, found: &mut BTreeSet<String>) {
@@ -29,10 +37,13 @@ fn names(node: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-fn in_the_machine() -> BTreeSet<String> {
-    let definition: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
+fn definition(tasks: Tasks) -> Value {
+    Checkout::here().definition(tasks).unwrap()
+}
+
+fn in_the_machine(tasks: Tasks) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    names(&definition, &mut found);
+    names(&definition(tasks), &mut found);
     found.retain(|name| !FOREIGN.iter().any(|prefix| name.starts_with(prefix)));
     found
 }
@@ -46,7 +57,9 @@ fn in_code() -> BTreeSet<String> {
 
 #[test]
 fn the_state_machine_meets_exactly_the_faults_that_handlers_throw() {
-    assert_eq!(in_the_machine(), in_code());
+    for tasks in Tasks::ALL {
+        assert_eq!(in_the_machine(tasks), in_code(), "{tasks:?}");
+    }
 }
 
 #[test]
@@ -61,16 +74,21 @@ fn the_state_machines_table_lists_exactly_the_faults_there_are() {
 
 #[test]
 fn the_state_machine_has_exactly_the_states_that_decisions_go_by() {
-    let definition: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
-    let states = definition["States"].as_object().unwrap();
-    let in_the_machine: BTreeSet<_> = states.keys().map(String::as_str).collect();
-    let in_code: BTreeSet<_> = State::ALL
-        .iter()
-        .filter(|state| !State::OF_A_POOL.contains(state))
-        .map(|state| state.as_str())
-        .collect();
-    assert_eq!(in_the_machine, in_code);
-    assert_eq!(in_code.len() + State::OF_A_POOL.len(), State::ALL.len());
+    for tasks in Tasks::ALL {
+        let definition = definition(tasks);
+        let in_the_machine: BTreeSet<_> = definition["States"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let in_code: BTreeSet<_> = State::ALL
+            .iter()
+            .filter(|state| tasks == Tasks::Warm || !State::OF_A_POOL.contains(state))
+            .map(|state| state.as_str())
+            .collect();
+        assert_eq!(in_the_machine, in_code, "{tasks:?}");
+    }
 }
 
 #[test]
@@ -86,8 +104,7 @@ fn the_state_machines_table_lists_exactly_the_reasons_for_giving_up() {
 
 #[test]
 fn every_state_says_why_it_is_there() {
-    let definition: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
-    for (name, state) in definition["States"].as_object().unwrap() {
+    for (name, state) in definition(Tasks::Warm)["States"].as_object().unwrap() {
         let comment = state["Comment"].as_str().unwrap_or_default();
         assert!(comment.len() > 20, "{name} has no comment");
         for rule in ["Retry", "Catch"] {
@@ -98,5 +115,13 @@ fn every_state_says_why_it_is_there() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn the_state_machines_readme_names_every_state() {
+    let readme = read("statemachine/README.md");
+    for state in State::ALL {
+        assert!(readme.contains(&format!("`{state}`")), "{state}");
     }
 }

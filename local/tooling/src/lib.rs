@@ -1,12 +1,14 @@
 //! Shared by the repository's tools: paths, progress, and running programs with their output.
 
 mod command;
+mod definition;
 mod exit;
 mod paths;
 mod progress;
 mod stack;
 
 pub use command::{run, shown};
+pub use definition::Tasks;
 pub use exit::exit;
 pub use paths::{Architecture, Checkout};
 pub use progress::{Progress, Step, seconds};

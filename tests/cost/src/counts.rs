@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::Value;
-use tooling::Checkout;
+use tooling::{Checkout, Tasks};
 
 /// The share of invocations that meet a new sandbox: assumed. Busy deployments have far fewer.
 pub(crate) const COLD: f64 = 0.1;
@@ -64,7 +64,7 @@ impl Counts {
         let read = |path: &str| {
             fs::read_to_string(checkout.path(path)).with_context(|| format!("reading {path}"))
         };
-        let machine = serde_json::from_str(&read("statemachine/runner.asl.json")?)?;
+        let machine = checkout.definition(Tasks::Cold)?;
         let ids: BTreeMap<String, String> =
             serde_json::from_str(&read("cdk/test/fixtures/logical-ids.json")?)?;
         let mut resources = BTreeMap::new();
@@ -135,6 +135,10 @@ fn functions(sizes: &str, bench: &str) -> anyhow::Result<BTreeMap<String, Functi
         } else if let Some(mib) = line.strip_prefix("memorySize: ") {
             let name = name.take().context("a memorySize of no function")?;
             let mib: f64 = mib.trim_end_matches(',').parse()?;
+            if !bench.memory.iter().any(|m| m.name == name) {
+                // Not measured at any size: whoever needs it fails.
+                continue;
+            }
             let at = bench
                 .memory
                 .iter()
