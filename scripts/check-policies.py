@@ -17,6 +17,9 @@ EXPLAINED = {
     # parliament requires every resource type of these actions; a Standard workflow's execution is only one of them.
     ("RESOURCE_MISMATCH", "states:DescribeExecution"): "there are no express executions",
     ("RESOURCE_MISMATCH", "states:ListExecutions"): "there are no map runs",
+    # AWS checks the call on the machine's ARN, although its list names no resource (https://github.com/aws/aws-cdk/pull/8486).
+    ("RESOURCE_MISMATCH", "states:SendTaskSuccess"): "checked on the state machine",
+    ("RESOURCE_MISMATCH", "states:SendTaskFailure"): "checked on the state machine",
     # The action's resource is a container instance, and Fargate has none; the condition names the cluster.
     ("RESOURCE_STAR", "ecs:ListTasks"): "limited by the condition on the cluster",
     # Lambda creates a function's network interfaces with the function's role, and requires the permission on all resources.

@@ -1,7 +1,42 @@
 import { readFileSync } from "node:fs";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
+import { WarmHours, WarmLinger } from "../src";
 import { nearest } from "./nearest";
-import { boolean, int, list, listOf, nested, oneOf, Parser, text } from "./parsers";
+import { boolean, int, list, listOf, nested, numberOr, oneOf, Parser, text } from "./parsers";
+
+/** Warm tasks of a runner; times of the day are in UTC. */
+export interface WarmConfig {
+  /**
+   * How many are ready at all times; with `schedule`, outside of its hours.
+   * @default - none
+   */
+  readonly size?: number;
+  /**
+   * Hours with another number: objects with `days` (mon to sun), `from`, `to` (HH:MM) and `size`.
+   * @default - none
+   */
+  readonly schedule?: WarmHours[];
+  /**
+   * How many stay ready after a job: an object with `size`, `minutes`, and `from` and `to` (HH:MM) if not all day.
+   * @default - none
+   */
+  readonly linger?: WarmLinger;
+  /**
+   * After how many minutes a fresh task replaces one, from 10 on.
+   * @default 360
+   */
+  readonly maxAgeMinutes?: number;
+  /**
+   * How many one repository may take within a minute.
+   * @default - any number
+   */
+  readonly maxPerRepository?: number;
+  /**
+   * Whether they run on Fargate Spot.
+   * @default - true where capacity begins with FARGATE_SPOT
+   */
+  readonly spot?: boolean;
+}
 
 /** A runner of the configuration. */
 export interface RunnerConfig {
@@ -66,6 +101,11 @@ export interface RunnerConfig {
    * @default - the capacity above
    */
   readonly capacity?: string[];
+  /**
+   * Tasks that are ready before a job comes: a number, or an object with the keys below.
+   * @default - none
+   */
+  readonly warm?: number | WarmConfig;
 }
 
 /**
@@ -187,6 +227,11 @@ export interface Config {
    * @default - FARGATE
    */
   readonly capacity?: string[];
+  /**
+   * Tasks of the default runner that are ready before a job comes: a number, or an object with the keys below.
+   * @default - none
+   */
+  readonly warm?: number | WarmConfig;
 
   /**
    * How many minutes a job may take, up to 7200 (5 days).
@@ -357,6 +402,26 @@ export interface Config {
 
 type Parsers<T> = { readonly [K in keyof Required<T>]: Parser<NonNullable<T[K]>> };
 
+const HOURS: Parsers<WarmHours> = {
+  days: listOf(oneOf("mon", "tue", "wed", "thu", "fri", "sat", "sun")),
+  from: text,
+  to: text,
+  size: int,
+};
+
+const LINGER: Parsers<WarmLinger> = { size: int, minutes: int, from: text, to: text };
+
+const WARM: Parsers<WarmConfig> = {
+  size: int,
+  schedule: listOf(nested((value, where) => parseKeys(value, HOURS, `${where}.`))),
+  linger: nested((value, where) => parseKeys(value, LINGER, `${where}.`)),
+  maxAgeMinutes: int,
+  maxPerRepository: int,
+  spot: boolean,
+};
+
+const warm = numberOr(nested((value, where) => parseKeys(value, WARM, `${where}.`)));
+
 const RUNNER: Parsers<RunnerConfig> = {
   name: text,
   labels: list,
@@ -370,6 +435,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   runnerGroup: text,
   ephemeralStorageGiB: int,
   capacity: list,
+  warm,
 };
 
 const CONFIG: Parsers<Config> = {
@@ -395,6 +461,7 @@ const CONFIG: Parsers<Config> = {
   labels: list,
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: list,
+  warm,
   maxJobDurationMinutes: int,
   trustedDefinitions: oneOf("deployment", "prefix"),
   network: oneOf("public", "nat", "isolated"),
@@ -501,6 +568,7 @@ function refuseContradictions(config: Config): void {
     ["labels", "no runners, which have labels of their own", config.runners === undefined],
     ["rebuildWeekly", "no runners, which say it themselves", config.runners === undefined],
     ["runnerArchitecture", "no runners, which say it themselves", config.runners === undefined],
+    ["warm", "no runners, which say it themselves", config.runners === undefined],
     ["requestsPerSecond", "frontDoor=http-api", config.frontDoor === "http-api"],
     ["alarmTopicArn", "alarms", config.alarms !== false],
   ];

@@ -75,6 +75,14 @@ export function nested<T>(parse: (value: Record<string, unknown>, where: string)
   };
 }
 
+/** A whole number, or what another parser reads. */
+export function numberOr<T>(other: Parser<T>): Parser<number | T> {
+  return (value, where) => {
+    const given = fromJson(value);
+    return typeof given === "number" ? int(given, where) : other(value, where);
+  };
+}
+
 function fromJson(value: unknown): unknown {
   if (typeof value !== "string") {
     return value;

@@ -4,8 +4,15 @@ import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
-import { Capacity, FargateRunner, FargateRunners, HANDLER_NAMES, imageFromUri } from "../src";
-import { Config, RunnerConfig } from "./config";
+import {
+  Capacity,
+  FargateRunner,
+  FargateRunners,
+  HANDLER_NAMES,
+  imageFromUri,
+  WarmProps,
+} from "../src";
+import { Config, RunnerConfig, WarmConfig } from "./config";
 import { networkOf } from "./network";
 
 /** The stack that the app deploys: one {@link FargateRunners} made from a configuration. */
@@ -52,6 +59,7 @@ export class FargateRunnersStack extends Stack {
           image: config.image,
           runnerVersion: config.runnerVersion,
           rebuildWeekly: config.rebuildWeekly,
+          warm: config.warm,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
       maxJobDuration:
@@ -110,10 +118,11 @@ export class FargateRunnersStack extends Stack {
   }
 
   private runnerProps(id: string, config: RunnerConfig) {
-    const { rebuildWeekly: rebuild, ...rest } = config;
+    const { rebuildWeekly: rebuild, warm, ...rest } = config;
     return {
       ...rest,
       rebuild,
+      warm: warm === undefined ? undefined : warmProps(warm),
       image: config.image ? imageFromUri(this, `${id}Image`, config.image) : undefined,
       capacity: config.capacity && Capacity.of(...config.capacity),
     };
@@ -136,8 +145,11 @@ export class FargateRunnersStack extends Stack {
       "Path of the secrets in Parameter Store",
     );
     for (const name of HANDLER_NAMES) {
-      const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}Function`;
-      output(id, runners.handlers[name].function.functionName, `Function ${name}`);
+      const handler = runners.handlers[name];
+      if (handler !== undefined) {
+        const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}Function`;
+        output(id, handler.function.functionName, `Function ${name}`);
+      }
     }
     const console = `https://${region}.console.aws.amazon.com`;
     const machineArn = runners.stateMachine.stateMachineArn;
@@ -164,4 +176,15 @@ export class FargateRunnersStack extends Stack {
       );
     }
   }
+}
+
+function warmProps(config: number | WarmConfig): WarmProps {
+  if (typeof config === "number") {
+    return { size: config };
+  }
+  const { maxAgeMinutes, ...rest } = config;
+  return {
+    ...rest,
+    maxAge: maxAgeMinutes === undefined ? undefined : Duration.minutes(maxAgeMinutes),
+  };
 }

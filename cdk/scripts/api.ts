@@ -23,6 +23,9 @@ export function readmeWithKeys(readme: string): string {
     "`runners` is a list of objects with these keys:",
     "",
     ...reference.keys(config, "RunnerConfig"),
+    "`warm` is a number, or an object with these keys; all times are in UTC:",
+    "",
+    ...reference.keys(config, "WarmConfig"),
   ].join("\n");
   return readme.replace(
     /(<!-- keys: .*? -->\n)[^]*?(<!-- end of keys -->)/,
@@ -158,6 +161,9 @@ function valueOf(type: string): string {
     number: "number",
     boolean: "true, false",
     "RunnerConfig[]": "list",
+    "number | WarmConfig": "number, object",
+    "WarmHours[]": "list",
+    WarmLinger: "object",
   };
   return words[type] ?? type.replace(/"/g, "").replace(/ \| /g, ", ");
 }

@@ -1,12 +1,14 @@
 import { App, Stack } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import {
   Capacity,
   Ec2Capacity,
   Ec2Runner,
   ExistingVpc,
+  FargateRunner,
   FargateRunners,
   FargateRunnersProps,
   IsolatedVpc,
@@ -64,6 +66,32 @@ export const VARIANTS: Readonly<
     const runners = new FargateRunners(stack, "Runners", { ...base, defaultRunner: false });
     const capacity = new Ec2Capacity(stack, "Capacity", { runners });
     new Ec2Runner(stack, "Docker", { runners, capacity, image });
+  },
+  warm: (stack, base) => {
+    const runners = new FargateRunners(stack, "Runners", {
+      ...base,
+      defaultRunner: {
+        image,
+        warm: {
+          schedule: [{ days: ["mon", "fri"], from: "22:00", to: "06:00", size: 2 }],
+          linger: { size: 1, minutes: 30 },
+          maxPerRepository: 1,
+        },
+      },
+    });
+    const taskRole = new iam.Role(stack, "Role", {
+      assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+    });
+    const capacity = Capacity.SPOT_WITH_FALLBACK;
+    const warm = { size: 1 };
+    new FargateRunner(stack, "Deploy", {
+      runners,
+      name: "deploy",
+      image,
+      taskRole,
+      capacity,
+      warm,
+    });
   },
   rebuilt: (stack, base, { agentFile }) => {
     new FargateRunners(stack, "Runners", { ...base, defaultRunner: { rebuild: { agentFile } } });

@@ -11,28 +11,29 @@ import { acknowledge } from "./acknowledge";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
 import { agentPermissions, KeyContext } from "./handlers/grants";
-import { Handler } from "./handlers/handler";
 import { Handlers } from "./handlers/handlers";
-import { HandlerName } from "./handlers/record";
+import { DeployedHandlers, HandlerName } from "./handlers/record";
+import { answerBell, stockDenials } from "./handlers/stock-grants";
 import { invalidProp } from "./invalid-prop";
 import { Logs } from "./logs";
 import { Monitoring, MonitoringOptions } from "./monitoring/monitoring";
+import { maxJobDuration } from "./definition";
 import { DEPLOYMENT_TAG, Names } from "./names";
 import { PublicVpc } from "./network/public-vpc";
 import { RunnerNetwork } from "./network/runner-network";
-import { Permission } from "./permission";
+import { give } from "./permission";
 import { repositoryFile } from "./repository-files";
 import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
-import { maxJobDuration } from "./max-job-duration";
 import { RunnerMachine } from "./runner-machine";
 import { audienceWarnings } from "./runners/audience-warnings";
 import { Capacity } from "./runners/capacity";
 import { FargateRunner, FargateRunnerProps } from "./runners/fargate-runner";
-import { Offer, RunnerHost } from "./runners/host";
+import { Offer, RunnerHost, WarmRunner } from "./runners/host";
 import { reachabilityWarnings } from "./runners/reachability";
 import { SecretsKey } from "./secrets-key";
 import { Triggers } from "./triggers";
+import { WarmTasks } from "./warm/warm-tasks";
 
 /** Context key of the handlers' directory, to synthesize without building them. */
 const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
@@ -199,8 +200,10 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly stateMachine: sfn.StateMachine;
   /** The cluster that the tasks run in. */
   readonly cluster: ecs.Cluster;
-  /** The functions. */
-  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  /** The functions; that of warm tasks from the first runner on that has some. */
+  readonly handlers: DeployedHandlers;
+  /** Capacity of runners that name none. */
+  readonly capacity: Capacity;
   /** Where the runners are. */
   readonly network: RunnerNetwork;
   /** The first runner, unless switched off. */
@@ -216,10 +219,13 @@ export class FargateRunners extends Construct implements RunnerHost {
   /** Log group of all runners: the agent, the listener and extra containers. */
   readonly runnerLog: logs.LogGroup;
 
+  private readonly functions: Handlers;
   private readonly machine: RunnerMachine;
   private readonly key: KeyContext;
   private readonly github: Required<GitHubProps>;
   private readonly offers: Offer[] = [];
+  private readonly taskRoles: iam.IRole[] = [];
+  private warmTasks?: WarmTasks;
 
   constructor(scope: Construct, id: string, props: FargateRunnersProps) {
     super(scope, id);
@@ -258,13 +264,15 @@ export class FargateRunners extends Construct implements RunnerHost {
     });
 
     const trustedDefinitions = props.trustedDefinitions ?? "deployment";
-    this.handlers = new Handlers(this, {
+    this.capacity = props.capacity ?? Capacity.ON_DEMAND;
+    this.functions = new Handlers(this, {
       context: {
         ...this.key,
         github: this.github,
         network: this.network,
-        capacity: props.capacity ?? Capacity.ON_DEMAND,
+        capacity: this.capacity,
         trustedDefinitions,
+        taskRolePath: this.roles.taskPath,
         logLevel: props.logLevel ?? "info",
         waitingLimit: props.monitoring?.waitingLimit,
       },
@@ -277,7 +285,8 @@ export class FargateRunners extends Construct implements RunnerHost {
       reservedConcurrency: props.reservedConcurrency ?? {},
       roles: this.roles,
       logs: logGroups,
-    }).all;
+    });
+    this.handlers = this.functions.all;
     const { verify, cleanup, sweep } = this.handlers;
     this.secretsKey = this.newSecretsKey(props);
 
@@ -325,8 +334,15 @@ export class FargateRunners extends Construct implements RunnerHost {
     }
   }
 
-  agentPermissions(): Permission[] {
-    return agentPermissions(this.key);
+  addTaskRole(role: iam.IRole, own: boolean): void {
+    give(role, agentPermissions(this.key));
+    if (own) {
+      this.machine.allowPassing(role);
+    }
+    this.taskRoles.push(role);
+    if (this.warmTasks !== undefined) {
+      give(role, stockDenials(this.names));
+    }
   }
 
   addOffer(offer: Offer): void {
@@ -344,8 +360,24 @@ export class FargateRunners extends Construct implements RunnerHost {
     this.offers.push(offer);
   }
 
-  allowPassing(role: iam.IRole): void {
-    this.machine.allowPassing(role);
+  addWarmTasks({ pool, taskRole, ownTaskRole }: WarmRunner): void {
+    this.warmTasks ??= this.newWarmTasks();
+    this.warmTasks.add(pool);
+    give(taskRole, answerBell(this.names));
+    if (ownTaskRole) {
+      this.warmTasks.allowPassing(taskRole);
+    }
+  }
+
+  /** What a deployment has from the first runner on that has warm tasks. */
+  private newWarmTasks(): WarmTasks {
+    this.functions.addWarmTasks();
+    const stock = this.handlers.stock!.function;
+    const warmTasks = new WarmTasks(this, "WarmTasks", { names: this.names, stock });
+    this.machine.addWarmTasks(warmTasks.table, repositoryFile("statemachine", "warm.asl.json"));
+    this.taskRoles.forEach((role) => give(role, stockDenials(this.names)));
+    this.monitoring.addWarmTasks(this.handlers);
+    return warmTasks;
   }
 
   private newSecretsKey(props: FargateRunnersProps): kms.Key | undefined {

@@ -13,6 +13,11 @@ export { REPOSITORIES_TAG, RUNNER_GROUP_TAG } from "./runners/audience";
 export { LABELS_TAG } from "./runners/labels";
 export { RUNNER_VERSION_TAG } from "./runners/runner-version";
 
+// Warm tasks.
+export type { Day, WarmHours, WarmLinger, WarmProps } from "./warm/warm-props";
+export { type Pool, WARM_TAG } from "./warm/pool";
+export { WarmTasks, type WarmTasksProps } from "./warm/warm-tasks";
+
 // Images.
 export { imageFromUri } from "./images/image-from-uri";
 export { type RebuildOptions, RebuiltImage, type RebuiltImageProps } from "./images/rebuilt-image";
@@ -44,10 +49,17 @@ export type {
   HandlerContext,
   HandlerSpec,
   SecretName,
+  WarmSpec,
 } from "./handlers/handler-spec";
-export { HANDLER_NAMES, type HandlerName, HANDLERS } from "./handlers/record";
+export {
+  type DeployedHandlers,
+  HANDLER_NAMES,
+  type HandlerName,
+  HANDLERS,
+  type WarmHandlerName,
+} from "./handlers/record";
 export { SecretsKey, type SecretsKeyProps } from "./secrets-key";
 export { DEPLOYMENT_TAG, Names, PREFIX_TAG } from "./names";
 export type { Permission } from "./permission";
 export { Roles } from "./roles";
-export type { Offer, RunnerHost } from "./runners/host";
+export type { Offer, RunnerHost, WarmRunner } from "./runners/host";

@@ -2,14 +2,17 @@ import { ArnFormat, Stack } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import { invalidProp } from "./invalid-prop";
 
+/** What the keys of our tags on tasks begin with, and the names of the tasks' groups. */
+export const TAG_PREFIX = "fargate-runners";
+
 /** The cost-allocation tag of everything that a deployment consists of; tasks have it from their definitions. */
-export const DEPLOYMENT_TAG = "fargate-runners:deployment";
+export const DEPLOYMENT_TAG = `${TAG_PREFIX}:deployment`;
 
 /**
  * The tag that says whose a task definition is: the prefix, which no other deployment has in the same
  * account and Region. Only definitions that carry it are offered to jobs.
  */
-export const PREFIX_TAG = "fargate-runners:prefix";
+export const PREFIX_TAG = `${TAG_PREFIX}:prefix`;
 
 /**
  * Every name that two parts must agree on, derived from the prefix alone.
@@ -39,6 +42,10 @@ export class Names {
   readonly runnerLogGroup: string;
   /** Prefix of every task definition's family; `match` filters by it. */
   readonly familyPrefix: string;
+  /** Table of the stock of warm tasks, where there is one. */
+  readonly stockTable: string;
+  /** ECS group of the tasks that were started for the stock. */
+  readonly warmGroup: string;
 
   constructor(
     private readonly scope: Construct,
@@ -71,6 +78,8 @@ export class Names {
     this.cluster = prefix;
     this.runnerLogGroup = `/ecs/${prefix}`;
     this.familyPrefix = `${prefix}-`;
+    this.stockTable = `${prefix}-stock`;
+    this.warmGroup = `${TAG_PREFIX}:${deployment}:warm`;
   }
 
   /** The name of a function, from its key in `HANDLERS`. */
@@ -101,6 +110,11 @@ export class Names {
   /** The ARNs of the cluster's tasks. */
   get taskArns(): string {
     return this.arn("ecs", "task", `${this.cluster}/*`);
+  }
+
+  /** The ARN of the table of the stock. */
+  get stockTableArn(): string {
+    return this.arn("dynamodb", "table", this.stockTable);
   }
 
   /** The ARNs of the cluster's instances. */

@@ -37,9 +37,19 @@ export function allow(
 }
 
 /** Denies actions on resources, whatever else a role is allowed. */
-export function deny(actions: string[], resources: string[]): Permission {
+export function deny(
+  actions: string[],
+  resources: string[],
+  conditions?: Record<string, unknown>,
+): Permission {
   const effect = iam.Effect.DENY;
-  return { statement: new iam.PolicyStatement({ effect, actions, resources }) };
+  return { statement: new iam.PolicyStatement({ effect, actions, resources, conditions }) };
+}
+
+/** Denies everything on resources but some actions, whatever else a role is allowed. */
+export function denyAllBut(notActions: string[], resources: string[]): Permission {
+  const effect = iam.Effect.DENY;
+  return { statement: new iam.PolicyStatement({ effect, notActions, resources }) };
 }
 
 /** Gives a role permissions, and the reasons to whoever checks its policy. */

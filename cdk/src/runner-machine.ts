@@ -1,20 +1,21 @@
 import { Duration } from "aws-cdk-lib";
+import * as dynamodb from "aws-cdk-lib/aws-dynamodb";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import { readFileSync } from "node:fs";
 import { acknowledge } from "./acknowledge";
-import { Handler } from "./handlers/handler";
-import { HANDLER_NAMES, HandlerName, handlerSpec } from "./handlers/record";
+import { definition } from "./definition";
+import { DeployedHandlers, handlerSpec, STANDING_HANDLERS } from "./handlers/record";
+import { writeWaits } from "./handlers/stock-grants";
 import { Logs } from "./logs";
-import { withTimeouts } from "./max-job-duration";
-import { Names, PREFIX_TAG } from "./names";
+import { Names } from "./names";
 import { allow, give, Permission } from "./permission";
 import { Roles } from "./roles";
+import { passRole, runTasks } from "./run-tasks";
 
 /** The functions that the machine calls itself, with the name that stands for each in its definition. */
-const STEPS = HANDLER_NAMES.flatMap((name) => {
+const STEPS = STANDING_HANDLERS.flatMap((name) => {
   const { substitution } = handlerSpec(name);
   return substitution === undefined ? [] : [{ name, substitution }];
 });
@@ -26,7 +27,7 @@ export interface RunnerMachineProps {
   /** The definition: Amazon States Language with a substitution per function. */
   readonly definitionFile: string;
   /** The functions, of which it calls some. */
-  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  readonly handlers: DeployedHandlers;
   /** How long a job may take. */
   readonly maxJobDuration: Duration;
   /** Whether a task definition needs the deployment's tag to be run, or only the prefix. */
@@ -48,7 +49,11 @@ export class RunnerMachine extends Construct {
 
   private readonly role: iam.Role;
 
-  constructor(scope: Construct, id: string, props: RunnerMachineProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: RunnerMachineProps,
+  ) {
     super(scope, id);
     const { names } = props;
     // Under /aws/vendedlogs/ one resource policy serves all log groups; elsewhere each costs a
@@ -60,7 +65,7 @@ export class RunnerMachine extends Construct {
       "states.amazonaws.com",
       "Calls the functions and runs the tasks of each job",
     );
-    give(this.role, machinePermissions(names, props.roles.taskPath, props.trustedDefinitions));
+    give(this.role, machinePermissions(props));
     acknowledge(this.role, {
       "AwsSolutions-IAM5[Resource::*]":
         "The calls by which Step Functions arranges log delivery and traces take no resource.",
@@ -68,9 +73,7 @@ export class RunnerMachine extends Construct {
     this.stateMachine = new sfn.StateMachine(this, "StateMachine", {
       stateMachineName: names.stateMachine,
       stateMachineType: sfn.StateMachineType.STANDARD,
-      definitionBody: sfn.DefinitionBody.fromString(
-        withTimeouts(readFileSync(props.definitionFile, "utf8"), props.maxJobDuration),
-      ),
+      definitionBody: sfn.DefinitionBody.fromString(definition(props)),
       definitionSubstitutions: Object.fromEntries(
         STEPS.map(({ name, substitution }) => [
           substitution,
@@ -97,55 +100,48 @@ export class RunnerMachine extends Construct {
   allowPassing(role: iam.IRole): void {
     give(this.role, [passRole(role.roleArn)]);
   }
+
+  /**
+   * Has it wait for adopted tasks.
+   *
+   * @param warmFile what that changes in the definition, as a JSON merge patch
+   */
+  addWarmTasks(table: dynamodb.ITable, warmFile: string): void {
+    const machine = this.stateMachine.node.defaultChild as sfn.CfnStateMachine;
+    machine.definitionString = definition({ ...this.props, warmFile });
+    machine.definitionSubstitutions = {
+      ...(machine.definitionSubstitutions as Record<string, string>),
+      StockTable: table.tableName,
+    };
+    give(this.role, writeWaits(this.props.names));
+  }
 }
 
-function passRole(roleArn: string, wildcard?: string): Permission {
-  return allow(["iam:PassRole"], [roleArn], {
-    conditions: { StringEquals: { "iam:PassedToService": "ecs-tasks.amazonaws.com" } },
-    wildcard,
+function machinePermissions({
+  names,
+  roles,
+  trustedDefinitions,
+}: RunnerMachineProps): Permission[] {
+  const { run, tag, pass } = runTasks({
+    names,
+    taskRolePath: roles.taskPath,
+    trustedDefinitions,
   });
-}
-
-function machinePermissions(
-  names: Names,
-  taskRolePath: string,
-  trustedDefinitions: "deployment" | "prefix",
-): Permission[] {
-  const inCluster = { ArnEquals: { "ecs:cluster": names.clusterArn } };
-  const tasks = "ECS names tasks itself; all of this cluster's are runners.";
   return [
     allow(
       ["lambda:InvokeFunction"],
       STEPS.map(({ name }) => `${names.functionArn(name)}:*`),
       { wildcard: "An execution of an earlier deployment calls the version it began with." },
     ),
-    allow(["ecs:RunTask"], [names.taskDefinitionArns], {
-      // A prefix can begin with another deployment's, so the tag decides. RunTask knows the tags of
-      // the task definition:
-      // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
-      conditions:
-        trustedDefinitions === "deployment"
-          ? {
-              ...inCluster,
-              StringEquals: { [`aws:ResourceTag/${PREFIX_TAG}`]: names.prefix },
-            }
-          : inCluster,
-      wildcard: "A deployment has as many task definitions as it has kinds of runners.",
-    }),
+    run,
     allow(["ecs:StopTask", "ecs:DescribeTasks"], [names.taskArns], {
-      conditions: inCluster,
-      wildcard: tasks,
+      conditions: { ArnEquals: { "ecs:cluster": names.clusterArn } },
+      wildcard: "ECS names tasks itself; all of this cluster's are runners.",
     }),
-    allow(["ecs:TagResource"], [names.taskArns], {
-      conditions: { StringEquals: { "ecs:CreateAction": "RunTask" } },
-      wildcard: tasks,
-    }),
+    tag,
     // How Step Functions learns that a task has ended:
     // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
     allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [names.managedRuleArn]),
-    passRole(
-      names.roleArns(taskRolePath),
-      "Task definitions that others register bring roles of their own, under this path.",
-    ),
+    pass,
   ];
 }

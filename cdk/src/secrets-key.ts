@@ -3,8 +3,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import { Construct } from "constructs";
 import { secretArn } from "./handlers/grants";
-import { Handler } from "./handlers/handler";
-import { HANDLER_NAMES, HandlerName, handlerSpec } from "./handlers/record";
+import { DeployedHandlers, handlerSpec, STANDING_HANDLERS } from "./handlers/record";
 import { Names } from "./names";
 
 /** What the key of the App's secrets needs. */
@@ -12,7 +11,7 @@ export interface SecretsKeyProps {
   /** Every fixed name and ARN of the deployment. */
   readonly names: Names;
   /** The functions, of which some read secrets. */
-  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  readonly handlers: DeployedHandlers;
   /** Who may decrypt besides the functions. */
   readonly readers: readonly iam.IPrincipal[];
 }
@@ -52,7 +51,7 @@ export class SecretsKey extends Construct {
       // Whoever may write the parameters may write them with this key, without reading them.
       through([account], ["kms:Encrypt", "kms:GenerateDataKey"], [all]),
     ];
-    for (const name of HANDLER_NAMES) {
+    for (const name of STANDING_HANDLERS) {
       const { secrets } = handlerSpec(name);
       if (secrets !== undefined) {
         const arns = secrets.map((secret) => secretArn(names, secret));

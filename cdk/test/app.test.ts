@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Config, CONFIG_KEYS } from "../app/config";
-import { appTemplate, dummyHandlers } from "./support";
+import { appTemplate, dummyHandlers, WARM_CHANGES } from "./support";
 import { changes, Resources, unexpected } from "./template-diff";
 
 /** A value that isn't the default, what changes with it or fails, and what it goes with. */
@@ -54,6 +54,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   labels: [["self-hosted", "other"], ["UbuntuTaskDefinition.Tags"]],
   runnerArchitecture: ["arm64", ["UbuntuTaskDefinition.*"]],
   capacity: [["FARGATE_SPOT"], ["LaunchFunction.Environment"]],
+  warm: [2, [...WARM_CHANGES, "Ubuntu*"]],
   trustedDefinitions: [
     "prefix",
     [

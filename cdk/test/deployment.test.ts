@@ -1,11 +1,14 @@
+import { Duration } from "aws-cdk-lib";
 import { Match } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import { FargateRunnersProps } from "../src";
 import { repositoryFile } from "../src/repository-files";
-import { appTemplate, dummyHandlers, templateOf } from "./support";
+import { appTemplate, dummyHandlers, IMAGE, templateOf } from "./support";
 
 test("the state machine is the file, unchanged", () => {
   const machines = Object.values(templateOf().findResources("AWS::StepFunctions::StateMachine"));
@@ -13,6 +16,75 @@ test("the state machine is the file, unchanged", () => {
   assert.equal(
     machines[0]!.Properties.DefinitionString,
     readFileSync(repositoryFile("statemachine", "runner.asl.json"), "utf8"),
+  );
+});
+
+/** The definition of a deployment, as CloudFormation gives it to Step Functions. */
+function definitionOf(props: Partial<FargateRunnersProps>): {
+  readonly TimeoutSeconds: number;
+  readonly States: Record<string, Record<string, unknown>>;
+} {
+  const [machine] = Object.values(
+    templateOf(props).findResources("AWS::StepFunctions::StateMachine"),
+  );
+  const { DefinitionString, DefinitionSubstitutions } = machine!.Properties as {
+    DefinitionString: string;
+    DefinitionSubstitutions: Record<string, unknown>;
+  };
+  const named = [...DefinitionString.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name!);
+  assert.deepEqual(named.sort(), Object.keys(DefinitionSubstitutions).sort());
+  return JSON.parse(DefinitionString.replace(/\$\{\w+\}/g, "name"));
+}
+
+/** The package has no declarations. */
+const validate = require("asl-validator") as (
+  definition: object,
+  options: { checkPaths: boolean },
+) => { isValid: boolean; errorsText: () => string };
+
+const WARM = { image: IMAGE, warm: { size: 2 } };
+
+test("warm tasks add two states and change Token, in a definition that is valid", () => {
+  const [cold, warm] = [definitionOf({}), definitionOf({ defaultRunner: WARM })];
+  const added = Object.keys(warm.States).filter((name) => !(name in cold.States));
+  assert.deepEqual(added, ["Start", "WarmRunner"]);
+  const changed = Object.keys(cold.States).filter(
+    (name) => !isDeepStrictEqual(cold.States[name], warm.States[name]),
+  );
+  assert.deepEqual(changed, ["Token"]);
+  for (const definition of [cold, warm]) {
+    const { isValid, errorsText } = validate(definition, { checkPaths: true });
+    assert.ok(isValid, errorsText());
+  }
+  const broken = { ...warm, States: { ...warm.States, WarmRunner: undefined } };
+  assert.ok(!validate(JSON.parse(JSON.stringify(broken)) as object, { checkPaths: true }).isValid);
+});
+
+test("a job on a warm task may take as long as one on a cold task", () => {
+  const { TimeoutSeconds, States } = definitionOf({
+    defaultRunner: WARM,
+    maxJobDuration: Duration.hours(12),
+  });
+  assert.equal(States.Runner!.TimeoutSeconds, 13 * 3600);
+  assert.equal(States.WarmRunner!.TimeoutSeconds, 13 * 3600);
+  assert.equal(TimeoutSeconds, (13 + 36) * 3600);
+});
+
+test("a definition of one's own gets the states of warm tasks too, if it has those that they change", () => {
+  const directory = mkdtempSync(join(tmpdir(), "definition-"));
+  const definitionFile = join(directory, "own.asl.json");
+  const own = JSON.parse(
+    readFileSync(repositoryFile("statemachine", "runner.asl.json"), "utf8"),
+  ) as Record<string, unknown>;
+  writeFileSync(definitionFile, JSON.stringify({ ...own, TimeoutSeconds: 1 }));
+  assert.ok("WarmRunner" in definitionOf({ definitionFile, defaultRunner: WARM }).States);
+  assert.throws(
+    () =>
+      templateOf({
+        definitionFile: join(__dirname, "fixtures", "definition.asl.json"),
+        defaultRunner: WARM,
+      }),
+    /Invalid definitionFile: .*Allowed: a definition with the states Token, Runner, Cleanup, .*lacks/,
   );
 });
 

@@ -5,6 +5,7 @@ import { AwsSolutionsChecks } from "cdk-nag";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  Capacity,
   Ec2Capacity,
   Ec2Runner,
   FargateRunner,
@@ -46,6 +47,10 @@ const VARIANTS: Record<string, (stack: Stack) => Partial<FargateRunnersProps>> =
     defaultRunner: false,
   }),
   "an HTTP API as front door": () => ({ frontDoor: "http-api", requestsPerSecond: 20 }),
+  "warm tasks": () => ({
+    capacity: Capacity.SPOT_WITH_FALLBACK,
+    defaultRunner: { image: IMAGE, warm: { size: 2, maxPerRepository: 1 } },
+  }),
   "a NAT gateway": (stack) => ({ network: new NatVpc(stack, "Network") }),
   "an isolated network with GitHub inside": (stack) => ({
     network: new IsolatedVpc(stack, "Network", { handlerEndpoints: true }),

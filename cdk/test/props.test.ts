@@ -34,8 +34,16 @@ import {
   PublicVpc,
   RebuiltImage,
   RebuiltImageProps,
+  WarmProps,
 } from "../src";
-import { dummyAgent, dummyHandlers, GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import {
+  dummyAgent,
+  dummyHandlers,
+  GITHUB,
+  HANDLERS_DIRECTORY,
+  IMAGE,
+  WARM_CHANGES,
+} from "./support";
 import { changes, replacements, Resources, show, unexpected } from "./template-diff";
 
 /** A value of a prop that isn't its default, and what differs when it is given. */
@@ -332,6 +340,10 @@ check<Omit<FargateRunnerProps, "runners">>(
     memoryMiB: { value: () => 8192, changes: [`${task}.Memory`] },
     ephemeralStorageGiB: { value: () => 100, changes: [`${task}.EphemeralStorage`] },
     capacity: { value: () => Capacity.SPOT_WITH_FALLBACK, changes: [`${task}.Tags`] },
+    warm: {
+      value: () => ({ size: 2 }),
+      changes: [...WARM_CHANGES, "RunnerRolesTaskDefaultPolicy.PolicyDocument", `${task}.Tags`],
+    },
     taskRole: {
       value: (stack) =>
         new iam.Role(stack, "Own", {
@@ -365,6 +377,31 @@ check<Omit<FargateRunnerProps, "runners">>(
     const runners = withRunners(stack, { defaultRunner: false, github });
     const image = props.rebuild === undefined ? IMAGE : undefined;
     new FargateRunner(stack, "Runner", { image, ...props, runners });
+  },
+);
+
+const stock = "StockFunction.Environment";
+check<WarmProps>(
+  "warm",
+  {
+    size: { value: () => 3, changes: [stock, `${task}.Tags`] },
+    schedule: {
+      value: () => [{ days: ["mon"], from: "08:00", to: "18:00", size: 4 }],
+      changes: [stock, `${task}.Tags`],
+    },
+    linger: { value: () => ({ size: 1, minutes: 30 }), changes: [stock] },
+    maxAge: { value: () => Duration.hours(1), changes: [stock] },
+    maxPerRepository: { value: () => 1, changes: [stock, `${task}.Tags`] },
+    spot: {
+      value: () => false,
+      changes: [stock, `${task}.Tags`],
+    },
+  },
+  (stack, props) => {
+    const runners = withRunners(stack, { defaultRunner: false });
+    const capacity = Capacity.SPOT_WITH_FALLBACK;
+    const warm = { size: 2, ...props };
+    new FargateRunner(stack, "Runner", { runners, image: IMAGE, capacity, warm });
   },
 );
 

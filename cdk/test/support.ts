@@ -41,6 +41,23 @@ export const GITHUB = { allowedOwners: ["octo"] };
 /** An image that needs no build. */
 export const IMAGE = ecs.ContainerImage.fromRegistry("example.org/runner:1");
 
+/** What changes with the first runner that has warm tasks, besides the runner. */
+export const WARM_CHANGES = [
+  "+Stock*",
+  "+WarmTasks*",
+  "+MonitoringAlarmsStock*",
+  "MonitoringDashboard.DashboardBody",
+  "MonitoringSavedQueries*.LogGroupNames",
+  "TokenFunction.Environment",
+  "TokenRoleDefaultPolicy.PolicyDocument",
+  "CleanupFunction.Environment",
+  "CleanupRoleDefaultPolicy.PolicyDocument",
+  "SweepFunction.Environment",
+  "SweepRoleDefaultPolicy.PolicyDocument",
+  "MachineStateMachine.DefinitionString",
+  "MachineRoleDefaultPolicy.PolicyDocument",
+];
+
 /** The template of a stack with one construct in it. */
 export function templateOf(props: Partial<FargateRunnersProps> = {}): Template {
   return Template.fromStack(deployment(props).stack);

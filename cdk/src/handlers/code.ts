@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import * as lambda from "aws-cdk-lib/aws-lambda";
-import { HANDLER_NAMES, HandlerName } from "./record";
+import { HandlerName } from "./record";
 
 /** How the linker's header (ELF, e_machine) spells a processor. */
 const MACHINES: ReadonlyMap<number, string> = new Map([
@@ -16,23 +16,31 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
 export class HandlerCode {
   /**
    * @param directory holds `<handler>/bootstrap` for each function
-   * @throws when one is missing or built for another processor: the message names the command that
-   * makes them
+   * @param architecture the processor that the functions run on
    */
   constructor(
     private readonly directory: string,
-    architecture: lambda.Architecture,
-  ) {
-    const wanted = architecture.name;
+    private readonly architecture: lambda.Architecture,
+  ) {}
+
+  /**
+   * Looks whether the programs of some handlers are there.
+   *
+   * @throws when one is missing or built for another processor: the message names the command that
+   * makes them
+   */
+  check(handlers: readonly HandlerName[]): void {
+    const { directory } = this;
+    const wanted = this.architecture.name;
     const command = `cargo xtask zips --arch ${wanted}`;
-    const missing = HANDLER_NAMES.filter((handler) => !existsSync(this.bootstrap(handler)));
+    const missing = handlers.filter((handler) => !existsSync(this.bootstrap(handler)));
     if (missing.length > 0) {
       throw new Error(
         `No program for ${missing.join(", ")} in ${directory} (expected ${missing[0]}/bootstrap). ` +
           `Build the handlers first: ${command}`,
       );
     }
-    for (const handler of HANDLER_NAMES) {
+    for (const handler of handlers) {
       const built = machineOf(this.bootstrap(handler));
       if (built !== undefined && built !== wanted) {
         throw new Error(

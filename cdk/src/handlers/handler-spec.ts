@@ -24,6 +24,8 @@ export interface HandlerContext {
   readonly capacity: Capacity;
   /** Whether a task definition needs the deployment's tag to be offered, or only the prefix. */
   readonly trustedDefinitions: "deployment" | "prefix";
+  /** Path of the roles that tasks run under. */
+  readonly taskRolePath: string;
   /** How much the functions log. */
   readonly logLevel: string;
   /**
@@ -53,10 +55,23 @@ export interface FunctionAlarm {
   readonly description: string;
 }
 
+/** What a function gets besides where a runner has warm tasks. */
+export interface WarmSpec {
+  /** Its environment, over what it has in every deployment. */
+  readonly environment: (context: HandlerContext) => Record<string, string>;
+  /** Its role, over what it may do in every deployment. */
+  readonly permissions: (context: HandlerContext) => Permission[];
+}
+
 /** All that CDK has to know about one function. */
 export interface HandlerSpec {
   /** One sentence for the console. */
   readonly description: string;
+  /**
+   * Whether only a deployment with warm tasks has it.
+   * @default false
+   */
+  readonly onlyWithWarmTasks?: boolean;
   /** How long one invocation may take. */
   readonly timeout: Duration;
   /** In MiB; also sets the share of a processor. */
@@ -78,6 +93,11 @@ export interface HandlerSpec {
   readonly environment: (context: HandlerContext) => Record<string, string>;
   /** Its role, except for reading its secrets, writing its log and what its event sources add. */
   readonly permissions: (context: HandlerContext) => Permission[];
+  /**
+   * What it gets besides where a runner has warm tasks.
+   * @default - nothing
+   */
+  readonly warm?: WarmSpec;
   /**
    * The App's secrets that it reads, by the last part of their parameters' names.
    * @default - none

@@ -1,10 +1,17 @@
 import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
+import { give } from "../permission";
 import { HandlerCode } from "./code";
 import { readSecrets } from "./grants";
 import { Handler, HandlerProps } from "./handler";
 import { HandlerContext } from "./handler-spec";
-import { HANDLER_NAMES, HandlerName, handlerSpec } from "./record";
+import {
+  DeployedHandlers,
+  HANDLER_NAMES,
+  HandlerName,
+  handlerSpec,
+  STANDING_HANDLERS,
+} from "./record";
 
 /** What the functions are made from. */
 export interface HandlersProps extends Pick<HandlerProps, "architecture" | "roles" | "logs"> {
@@ -21,11 +28,16 @@ export interface HandlersProps extends Pick<HandlerProps, "architecture" | "role
 /** The functions, each a construct of its own under the given scope. */
 export class Handlers {
   /** The functions by name. */
-  readonly all: Readonly<Record<HandlerName, Handler>>;
+  readonly all: DeployedHandlers;
 
-  constructor(scope: Construct, props: HandlersProps) {
-    const { context, architecture } = props;
-    const { names, network, github } = context;
+  private readonly code: HandlerCode;
+  private readonly made: Partial<Record<HandlerName, Handler>> = {};
+
+  constructor(
+    private readonly scope: Construct,
+    private readonly props: HandlersProps,
+  ) {
+    const { network, github } = props.context;
     if (github.insideNetwork && network.assignPublicIp) {
       throw invalidProp(
         "github.insideNetwork",
@@ -39,35 +51,59 @@ export class Handlers {
         throw invalidProp(`reservedConcurrency.${name}`, reserved, "a whole number from 1 on");
       }
     }
-    const code = new HandlerCode(props.directory, architecture);
-    const common = {
-      DEPLOYMENT: names.deployment,
-      PREFIX: names.prefix,
-      LOG_LEVEL: context.logLevel,
-    };
-    const make = (name: HandlerName) => {
-      const spec = handlerSpec(name);
-      return new Handler(scope, name.charAt(0).toUpperCase() + name.slice(1), {
-        description: spec.description,
-        timeout: spec.timeout,
-        memorySize: spec.memorySize,
-        functionName: names.function(name),
-        code: code.of(name),
-        architecture,
-        environment: { ...common, ...spec.environment(context), ...props.environment[name] },
-        permissions: [
-          ...(spec.secrets === undefined ? [] : readSecrets(context, spec.secrets)),
-          ...spec.permissions(context),
-        ],
-        roles: props.roles,
-        logs: props.logs,
-        reservedConcurrency: props.reservedConcurrency[name],
-        network: github.insideNetwork && spec.callsGitHub ? network : undefined,
-      });
-    };
-    this.all = Object.fromEntries(HANDLER_NAMES.map((name) => [name, make(name)])) as Record<
-      HandlerName,
-      Handler
-    >;
+    this.code = new HandlerCode(props.directory, props.architecture);
+    this.make(STANDING_HANDLERS);
+    this.all = this.made as DeployedHandlers;
+  }
+
+  /** Makes the functions of warm tasks, and gives the others what they need for them. */
+  addWarmTasks(): void {
+    const { context, environment } = this.props;
+    this.make(HANDLER_NAMES.filter((name) => handlerSpec(name).onlyWithWarmTasks));
+    for (const name of STANDING_HANDLERS) {
+      const { warm } = handlerSpec(name);
+      if (warm !== undefined) {
+        const { function: fn } = this.all[name];
+        give(fn.role!, warm.permissions(context));
+        const variables = { ...warm.environment(context), ...environment[name] };
+        Object.entries(variables).forEach(([key, value]) => fn.addEnvironment(key, value));
+      }
+    }
+  }
+
+  private make(names: readonly HandlerName[]): void {
+    this.code.check(names);
+    for (const name of names) {
+      this.made[name] = this.handler(name);
+    }
+  }
+
+  private handler(name: HandlerName): Handler {
+    const { context, architecture, environment, reservedConcurrency, roles, logs } = this.props;
+    const { names, network, github } = context;
+    const spec = handlerSpec(name);
+    return new Handler(this.scope, name.charAt(0).toUpperCase() + name.slice(1), {
+      description: spec.description,
+      timeout: spec.timeout,
+      memorySize: spec.memorySize,
+      functionName: names.function(name),
+      code: this.code.of(name),
+      architecture,
+      environment: {
+        DEPLOYMENT: names.deployment,
+        PREFIX: names.prefix,
+        LOG_LEVEL: context.logLevel,
+        ...spec.environment(context),
+        ...environment[name],
+      },
+      permissions: [
+        ...(spec.secrets === undefined ? [] : readSecrets(context, spec.secrets)),
+        ...spec.permissions(context),
+      ],
+      roles,
+      logs,
+      reservedConcurrency: reservedConcurrency[name],
+      network: github.insideNetwork && spec.callsGitHub ? network : undefined,
+    });
   }
 }

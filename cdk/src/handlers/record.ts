@@ -11,10 +11,25 @@ import {
   visibility,
   writeRunnerParameters,
 } from "./grants";
-import { HandlerSpec } from "./handler-spec";
+import { Handler } from "./handler";
+import { HandlerContext, HandlerSpec } from "./handler-spec";
+import { claimTasks, endWaits, keepStock, repairStock } from "./stock-grants";
 
 /** What a function needs to act as the App. */
 const APP_KEY = ["app-id", "private-key"] as const;
+
+/** Where a runner's tasks start. */
+function placement({ names, network }: HandlerContext): Record<string, string> {
+  return {
+    CLUSTER: names.cluster,
+    SUBNETS: network.subnets.map((subnet) => subnet.subnetId).join(","),
+    SECURITY_GROUPS: network.securityGroups.map((group) => group.securityGroupId).join(","),
+    ASSIGN_PUBLIC_IP: String(network.assignPublicIp),
+  };
+}
+
+/** The table of the stock, for the functions that write to it. */
+const stockTable = ({ names }: HandlerContext) => ({ TABLE: names.stockTable });
 
 /**
  * The functions, named after their directories in `handlers/`. Everything that differs between them
@@ -68,12 +83,9 @@ export const HANDLERS = {
     timeout: Duration.seconds(10),
     memorySize: 128,
     substitution: "LaunchFunction",
-    environment: ({ names, network, capacity }) => ({
-      CLUSTER: names.cluster,
-      SUBNETS: network.subnets.map((subnet) => subnet.subnetId).join(","),
-      SECURITY_GROUPS: network.securityGroups.map((group) => group.securityGroupId).join(","),
-      ASSIGN_PUBLIC_IP: String(network.assignPublicIp),
-      CAPACITY: capacity.toString(),
+    environment: (context) => ({
+      ...placement(context),
+      CAPACITY: context.capacity.toString(),
     }),
     permissions: () => [],
   },
@@ -94,6 +106,13 @@ export const HANDLERS = {
     }),
     secrets: APP_KEY,
     permissions: writeRunnerParameters,
+    warm: {
+      environment: (context) => ({
+        ...stockTable(context),
+        STOCK_FUNCTION: context.names.function("stock"),
+      }),
+      permissions: claimTasks,
+    },
   },
   cleanup: {
     description: "Removes what a runner leaves behind and checks that its job left the queue",
@@ -109,6 +128,7 @@ export const HANDLERS = {
     }),
     secrets: APP_KEY,
     permissions: ({ names }) => [...endRunners(names), ...followExecutions(names)],
+    warm: { environment: stockTable, permissions: endWaits },
   },
   sweep: {
     description: "Finds and repairs what events have missed",
@@ -150,6 +170,7 @@ export const HANDLERS = {
         }),
       ];
     },
+    warm: { environment: stockTable, permissions: repairStock },
     alarms: [
       {
         id: "SweepFails",
@@ -160,13 +181,46 @@ export const HANDLERS = {
       },
     ],
   },
+  stock: {
+    description: "Keeps warm tasks ready, as many as the runners' settings want",
+    onlyWithWarmTasks: true,
+    // Less than its schedule of a minute, so that two ticks never run at once.
+    timeout: Duration.seconds(50),
+    memorySize: 256,
+    environment: (context) => ({ ...placement(context), ...stockTable(context) }),
+    permissions: keepStock,
+    alarms: [
+      {
+        id: "StockFails",
+        metric: (stock) => stock.metricErrors({ period: Duration.minutes(15) }),
+        threshold: 5,
+        description:
+          "The keeper of warm tasks fails repeatedly, so used ones are not replaced and jobs start cold. Read the log of stock.",
+      },
+    ],
+  },
 } as const satisfies Record<string, HandlerSpec>;
 
 /** One of the functions. */
 export type HandlerName = keyof typeof HANDLERS;
 
+/** One of the functions that only a deployment with warm tasks has. */
+export type WarmHandlerName = {
+  [Name in HandlerName]: (typeof HANDLERS)[Name] extends { onlyWithWarmTasks: true } ? Name : never;
+}[HandlerName];
+
+/** The functions of a deployment by name. */
+export type DeployedHandlers = Readonly<
+  Record<Exclude<HandlerName, WarmHandlerName>, Handler> & Partial<Record<WarmHandlerName, Handler>>
+>;
+
 /** The functions' names, in the order in which a job meets them. */
 export const HANDLER_NAMES = Object.keys(HANDLERS) as readonly HandlerName[];
+
+/** The functions that every deployment has. */
+export const STANDING_HANDLERS = HANDLER_NAMES.filter(
+  (name) => !handlerSpec(name).onlyWithWarmTasks,
+) as readonly Exclude<HandlerName, WarmHandlerName>[];
 
 /** What the record says about one of them. */
 export function handlerSpec(name: HandlerName): HandlerSpec {

@@ -4,8 +4,13 @@ import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import * as sns from "aws-cdk-lib/aws-sns";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { Handler } from "../handlers/handler";
-import { HANDLER_NAMES, HandlerName, handlerSpec } from "../handlers/record";
+import {
+  DeployedHandlers,
+  HANDLER_NAMES,
+  HandlerName,
+  handlerSpec,
+  STANDING_HANDLERS,
+} from "../handlers/record";
 import { Names } from "../names";
 import { Metrics } from "./metrics";
 
@@ -51,7 +56,7 @@ export interface AlarmsProps extends AlarmsOptions {
   /** Webhooks that were answered with a 5xx. */
   readonly webhookServerErrors: cloudwatch.IMetric;
   /** The functions, some of which have alarms of their own. */
-  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  readonly handlers: DeployedHandlers;
 }
 
 /**
@@ -129,11 +134,7 @@ export class Alarms extends Construct {
       description:
         "The webhook answered GitHub with a 5xx, and GitHub does not retry a delivery. Read the log of verify; the sweep asks GitHub for redelivery.",
     });
-    for (const name of HANDLER_NAMES) {
-      for (const { id: alarmId, metric, ...options } of handlerSpec(name).alarms ?? []) {
-        this.alarm(alarmId, { ...options, metric: metric(props.handlers[name].function) });
-      }
-    }
+    this.watch(STANDING_HANDLERS, props.handlers);
     this.alarm("RunnerVersionAge", {
       metric: metrics.of("RunnerVersionAgeDays", cloudwatch.Stats.MAXIMUM, {
         period: Duration.hours(1),
@@ -149,6 +150,23 @@ export class Alarms extends Construct {
       description:
         "Few GitHub API calls are left in this hour; when none is left, jobs wait for the next hour.",
     });
+  }
+
+  /** Watches the functions of warm tasks. */
+  addWarmTasks(handlers: DeployedHandlers): void {
+    this.watch(
+      HANDLER_NAMES.filter((name) => handlerSpec(name).onlyWithWarmTasks),
+      handlers,
+    );
+  }
+
+  /** The alarms that functions have of their own. */
+  private watch(names: readonly HandlerName[], handlers: DeployedHandlers): void {
+    for (const name of names) {
+      for (const { id, metric, ...options } of handlerSpec(name).alarms ?? []) {
+        this.alarm(id, { ...options, metric: metric(handlers[name]!.function) });
+      }
+    }
   }
 
   private alarm(

@@ -3,8 +3,7 @@ import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { Handler } from "../handlers/handler";
-import { HandlerName } from "../handlers/record";
+import { DeployedHandlers } from "../handlers/record";
 import { Names } from "../names";
 import { Alarms, AlarmsOptions } from "./alarms";
 import { Dashboard } from "./dashboard";
@@ -42,7 +41,7 @@ export interface MonitoringProps extends MonitoringOptions {
   /** The machine whose executions are the jobs. */
   readonly stateMachine: sfn.IStateMachine;
   /** The functions. */
-  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  readonly handlers: DeployedHandlers;
   /** Webhooks that were answered with a 5xx. */
   readonly webhookServerErrors: cloudwatch.IMetric;
   /** Queue of events whose execution could not be started yet. */
@@ -57,6 +56,8 @@ export class Monitoring extends Construct {
   readonly alarms?: Alarms;
   /** The dashboard, unless switched off. */
   readonly dashboard?: Dashboard;
+
+  private readonly savedQueries?: SavedQueries;
 
   constructor(scope: Construct, id: string, props: MonitoringProps) {
     super(scope, id);
@@ -84,10 +85,17 @@ export class Monitoring extends Construct {
       });
     }
     if (props.savedQueries ?? true) {
-      new SavedQueries(this, "SavedQueries", {
+      this.savedQueries = new SavedQueries(this, "SavedQueries", {
         names,
         handlers,
       });
     }
+  }
+
+  /** Watches warm tasks too. */
+  addWarmTasks(handlers: DeployedHandlers): void {
+    this.alarms?.addWarmTasks(handlers);
+    this.dashboard?.addWarmTasks();
+    this.savedQueries?.read(handlers);
   }
 }

@@ -1,7 +1,6 @@
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { Handler } from "../handlers/handler";
-import { HandlerName } from "../handlers/record";
+import { DeployedHandlers } from "../handlers/record";
 import { Names } from "../names";
 
 /** Functions whose logs the queries read. */
@@ -9,14 +8,17 @@ export interface SavedQueriesProps {
   /** Every fixed name and ARN of the deployment. */
   readonly names: Names;
   /** The functions whose logs are read. */
-  readonly handlers: Readonly<Record<HandlerName, Handler>>;
+  readonly handlers: DeployedHandlers;
 }
 
 /** Saved queries of Logs Insights, under the deployment's prefix. */
 export class SavedQueries extends Construct {
+  /** Those that read the log of every function. */
+  private readonly ofAll: logs.QueryDefinition[] = [];
+
   constructor(scope: Construct, id: string, props: SavedQueriesProps) {
     super(scope, id);
-    const all = Object.values(props.handlers).map(({ logGroup }) => logGroup);
+    const all = logGroups(props.handlers);
     const cleanup = props.handlers.cleanup.logGroup;
     const verify = props.handlers.verify.logGroup;
     const query = (
@@ -24,12 +26,16 @@ export class SavedQueries extends Construct {
       title: string,
       logGroups: logs.ILogGroup[],
       queryString: logs.QueryStringProps,
-    ) =>
-      new logs.QueryDefinition(this, name, {
+    ) => {
+      const definition = new logs.QueryDefinition(this, name, {
         queryDefinitionName: `${props.names.prefix}/${title}`,
         logGroups,
         queryString: new logs.QueryString(queryString),
       });
+      if (logGroups === all) {
+        this.ofAll.push(definition);
+      }
+    };
 
     query("OneJob", "One job, from the webhook to the end", all, {
       fields: ["@timestamp", "@log", "level", "message", "error"],
@@ -71,4 +77,17 @@ export class SavedQueries extends Construct {
       ],
     });
   }
+  /** Has the queries of all functions read those that came later. */
+  read(handlers: DeployedHandlers): void {
+    for (const definition of this.ofAll) {
+      const { defaultChild } = definition.node;
+      (defaultChild as logs.CfnQueryDefinition).logGroupNames = logGroups(handlers).map(
+        ({ logGroupName }) => logGroupName,
+      );
+    }
+  }
+}
+
+function logGroups(handlers: DeployedHandlers): logs.ILogGroup[] {
+  return Object.values(handlers).map(({ logGroup }) => logGroup);
 }

@@ -1,6 +1,7 @@
 import { Duration, Stack } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
+import { invalidProp } from "../invalid-prop";
 import { Ec2Capacity } from "./ec2-capacity";
 import { Runner, RunnerProps } from "./runner";
 
@@ -50,6 +51,13 @@ export class Ec2Runner extends Runner {
   constructor(scope: Construct, id: string, props: Ec2RunnerProps) {
     const { architecture } = props.capacity;
     const docker = props.docker ?? true;
+    if ("warm" in props && props.warm !== undefined) {
+      throw invalidProp(
+        "warm",
+        props.warm,
+        "nothing on EC2: warm tasks run on Fargate; minInstances of the capacity keeps instances ready",
+      );
+    }
     super(
       scope,
       id,

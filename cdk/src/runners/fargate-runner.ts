@@ -1,8 +1,14 @@
+import { Annotations, Tags } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
+import { costOf } from "../warm/cost";
+import { poolOf, WARM_TAG, warmTag } from "../warm/pool";
+import { WarmProps } from "../warm/warm-props";
+import { warmWarnings } from "../warm/warnings";
 import { Capacity } from "./capacity";
 import { checkFargateSize } from "./fargate-size";
 import { Runner, RunnerProps } from "./runner";
+import { changed } from "./runner-roles";
 
 /** A runner on Fargate. */
 export interface FargateRunnerProps extends RunnerProps {
@@ -16,6 +22,11 @@ export interface FargateRunnerProps extends RunnerProps {
    * @default - the deployment's default
    */
   readonly capacity?: Capacity;
+  /**
+   * Tasks that have started before their job comes, so that it begins within seconds.
+   * @default - none: each job starts its task
+   */
+  readonly warm?: WarmProps;
 }
 
 /** A task definition for runners on Fargate: an Ubuntu one unless told otherwise. */
@@ -33,5 +44,32 @@ export class FargateRunner extends Runner {
         });
       },
     });
+    if (props.warm !== undefined) {
+      this.addWarmTasks(props, props.warm);
+    }
+  }
+
+  private addWarmTasks(props: FargateRunnerProps, warm: WarmProps): void {
+    const { runners } = props;
+    const { family, taskRole } = this.taskDefinition;
+    const pool = poolOf("warm", family, warm, props.capacity ?? runners.capacity);
+    Tags.of(this.taskDefinition).add(WARM_TAG, warmTag(pool), {
+      includeResourceTypes: ["AWS::ECS::TaskDefinition"],
+    });
+    runners.addWarmTasks({ pool, taskRole, ownTaskRole: props.taskRole !== undefined });
+    const annotations = Annotations.of(this);
+    const { cpu, memoryMiB } = this.taskDefinition as ecs.FargateTaskDefinition;
+    const cost = costOf(pool, {
+      cpu,
+      memoryMiB,
+      ephemeralStorageGiB: props.ephemeralStorageGiB,
+      architecture: props.architecture ?? "x64",
+      publicAddress: runners.network.assignPublicIp,
+    });
+    annotations.addInfoV2("fargate-runners:warm-cost", cost);
+    const facts = { ownImage: props.image !== undefined, changeableRole: changed(taskRole) };
+    for (const { id, message } of warmWarnings(pool, facts, runners.names)) {
+      annotations.addWarningV2(`fargate-runners:${id}`, message);
+    }
   }
 }

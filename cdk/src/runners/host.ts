@@ -3,9 +3,10 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { Names } from "../names";
-import { Permission } from "../permission";
 import { RunnerNetwork } from "../network/runner-network";
 import { Roles } from "../roles";
+import { Pool } from "../warm/pool";
+import { Capacity } from "./capacity";
 
 /** What a runner takes from the deployment it belongs to. */
 export interface RunnerHost {
@@ -19,12 +20,28 @@ export interface RunnerHost {
   readonly roles: Roles;
   /** Log group of all runners. */
   readonly runnerLog: logs.ILogGroup;
-  /** What the agent in the container may call. */
-  agentPermissions(): Permission[];
+  /** Capacity of runners that name none. */
+  readonly capacity: Capacity;
+  /**
+   * Gives the role of a runner's tasks what the agent needs.
+   *
+   * @param own whether somebody brought it, so that the state machine must be allowed to pass it
+   */
+  addTaskRole(role: iam.IRole, own: boolean): void;
   /** Notes what a runner offers and warns where jobs can't reach it or another. */
   addOffer(offer: Offer): void;
-  /** Lets the state machine start tasks under a role that isn't one of ours. */
-  allowPassing(role: iam.IRole): void;
+  /** Keeps warm tasks of a runner ready. */
+  addWarmTasks(warm: WarmRunner): void;
+}
+
+/** A runner with warm tasks. */
+export interface WarmRunner {
+  /** What its keeper has to know. */
+  readonly pool: Pool;
+  /** The role that its tasks run under. */
+  readonly taskRole: iam.IRole;
+  /** Whether somebody brought it. */
+  readonly ownTaskRole: boolean;
 }
 
 /** A task definition as `match` will see it. */

@@ -2,7 +2,6 @@ import { Annotations } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import { acknowledgeWildcard } from "../acknowledge";
-import { give } from "../permission";
 import { RunnerHost } from "./host";
 
 /** The two roles of a task: one for ECS to start it, one for what runs inside. */
@@ -20,13 +19,10 @@ export class RunnerRoles extends Construct {
       "Execution",
       "Starts runner tasks: pulls the image, writes the log",
     );
-    if (taskRole !== undefined) {
-      runners.allowPassing(taskRole);
-    }
     this.taskRole =
       taskRole ??
       runners.roles.task(this, "Task", "What the agent and the job in a runner task may call");
-    give(this.taskRole, runners.agentPermissions());
+    runners.addTaskRole(this.taskRole, taskRole !== undefined);
     if (!changed(this.taskRole)) {
       Annotations.of(this).addWarningV2(
         "fargate-runners:unchangeable-task-role",
@@ -45,6 +41,6 @@ export class RunnerRoles extends Construct {
 }
 
 /** Whether what a role was given will be deployed: the toolkit drops it silently where it can't be. */
-function changed(role: iam.IRole): boolean {
+export function changed(role: iam.IRole): boolean {
   return role.node.findAll().some((child) => child instanceof iam.Policy);
 }
