@@ -19,6 +19,8 @@ pub enum Action {
     FindsNone(JobId),
     /// `token` makes the next call of its claim.
     Claims(JobId),
+    /// The table refuses the ring of `token`, so it is certain that it was not written.
+    IsRefused(JobId),
     /// `WarmRunner` writes its wait.
     PutsWait(JobId),
     /// `Runner` runs a cold task.
@@ -215,7 +217,12 @@ impl Pool {
                 }
                 actions.extend(found.into_iter().map(|id| Action::Finds(job, id)));
             }
-            Some(_) => actions.push(Action::Claims(job)),
+            Some(step) => {
+                actions.push(Action::Claims(job));
+                if world.down && matches!(step, Step::Ring(_)) {
+                    actions.push(Action::IsRefused(job));
+                }
+            }
         }
         match execution.stage {
             Stage::Launch => actions.push(Action::Launches(job)),
@@ -308,7 +315,7 @@ impl Pool {
         for job in world.job_ids() {
             let execution = world.execution(job);
             if let Some(step) = execution.token {
-                let writes = matches!(step, Step::Claim(_) | Step::Ring(_) | Step::Withdraw(_));
+                let writes = !matches!(step, Step::Look | Step::Read(_));
                 if writes && !world.down {
                     fails(FaultKind::Answers, Fault::ClaimUnanswered(job));
                 }
@@ -372,6 +379,11 @@ impl Pool {
             Action::Finds(job, id) => world.execution_mut(job).token = Some(Step::Claim(id)),
             Action::FindsNone(job) => self.go_cold(world, job),
             Action::Claims(job) => self.claim(world, job, true),
+            Action::IsRefused(job) => {
+                if let Some(Step::Ring(id)) = world.execution(job).token {
+                    world.execution_mut(job).token = Some(Step::Release(id));
+                }
+            }
             Action::PutsWait(job) => self.put_wait(world, job, true, false),
             Action::RunsCold(job) => self.run_cold(world, job),
             Action::CleansUp(job) => self.clean_up(world, job),

@@ -94,8 +94,9 @@ impl Pool {
                 go_on(
                     world,
                     job,
-                    match (tagged, late_tag) {
-                        (false, _) => Step::Withdraw(id),
+                    match (tagged && answered, late_tag) {
+                        (false, true) => Step::Withdraw(id),
+                        (false, false) => Step::Release(id),
                         (true, true) => Step::Read(id),
                         (true, false) => Step::Ring(id),
                     },
@@ -134,11 +135,28 @@ impl Pool {
                     OnAnswer::LookAgain => {}
                 }
             }
-            Step::Withdraw(id) => self.withdraw(world, job, id, answered),
+            Step::Withdraw(id) => {
+                let answer = self.withdraw(world, id, answered);
+                let start = match answer {
+                    Withdrawn::Undecided if self.without(Mutation::GoesColdUndecided) => {
+                        Start::Cold
+                    }
+                    answer => on_withdrawn(answer),
+                };
+                match start {
+                    Start::Warm => self.adopt(world, job, id, answer != Withdrawn::Undecided),
+                    Start::Cold => self.go_cold(world, job),
+                }
+            }
+            Step::Release(id) => {
+                self.withdraw(world, id, answered);
+                self.go_cold(world, job);
+            }
         }
     }
 
-    fn withdraw(&self, world: &mut World, job: JobId, id: WarmId, answered: bool) {
+    /// Sets the bell to `leave`, unless it is decided. Only the one who did so stops the task.
+    fn withdraw(&self, world: &mut World, id: WarmId, answered: bool) -> Withdrawn {
         let down = world.down;
         let warm = world.warm_mut(id);
         let answer = match warm.bell {
@@ -154,22 +172,13 @@ impl Pool {
                 Withdrawn::Done
             }
         };
-        let answer = if answered {
-            answer
-        } else {
-            Withdrawn::Undecided
-        };
-        let start = match answer {
-            Withdrawn::Undecided if self.without(Mutation::GoesColdUndecided) => Start::Cold,
-            answer => on_withdrawn(answer),
-        };
+        if !answered {
+            return Withdrawn::Undecided;
+        }
         if answer == Withdrawn::Done {
             world.hold(Hand::Stop(id));
         }
-        match start {
-            Start::Warm => self.adopt(world, job, id, answer != Withdrawn::Undecided),
-            Start::Cold => self.go_cold(world, job),
-        }
+        answer
     }
 
     /// `token` reports that a warm task has the registration. `decided` is whether the table said so.

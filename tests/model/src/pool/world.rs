@@ -68,6 +68,8 @@ pub enum Step {
     Ring(WarmId),
     Read(WarmId),
     Withdraw(WarmId),
+    /// It withdraws before it has rung.
+    Release(WarmId),
 }
 
 /// An execution's position in the state machine.
@@ -499,7 +501,8 @@ impl World {
                     | Step::Tag(task)
                     | Step::Ring(task)
                     | Step::Read(task)
-                    | Step::Withdraw(task),
+                    | Step::Withdraw(task)
+                    | Step::Release(task),
                 ) => task == id,
             };
             staged || claimed || execution.takes_along == Some(id)
