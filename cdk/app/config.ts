@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { WarmHours, WarmLinger } from "../src";
 import { nearest } from "./nearest";
-import { boolean, int, list, listOf, nested, numberOr, oneOf, Parser, text } from "./parsers";
+import { boolean, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
 
 /** Warm tasks of a runner; times of the day are in UTC. */
 export interface WarmConfig {
@@ -420,7 +420,7 @@ const WARM: Parsers<WarmConfig> = {
   spot: boolean,
 };
 
-const warm = numberOr(nested((value, where) => parseKeys(value, WARM, `${where}.`)));
+const warm = intOr(nested((value, where) => parseKeys(value, WARM, `${where}.`)));
 
 const RUNNER: Parsers<RunnerConfig> = {
   name: text,

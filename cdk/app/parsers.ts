@@ -75,11 +75,17 @@ export function nested<T>(parse: (value: Record<string, unknown>, where: string)
   };
 }
 
-/** A whole number, or what another parser reads. */
-export function numberOr<T>(other: Parser<T>): Parser<number | T> {
+/** A whole number, or an object. */
+export function intOr<T>(object: Parser<T>): Parser<number | T> {
   return (value, where) => {
     const given = fromJson(value);
-    return typeof given === "number" ? int(given, where) : other(value, where);
+    if (typeof given === "object" && given !== null) {
+      return object(given, where);
+    }
+    if (typeof given !== "number") {
+      throw wrong(where, value, "a whole number or a JSON object");
+    }
+    return int(given, where);
   };
 }
 

@@ -2,6 +2,7 @@ import { App, Stack } from "aws-cdk-lib";
 import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
+import { Construct } from "constructs";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FargateRunner, FargateRunners, FargateRunnersProps } from "../src";
@@ -10,6 +11,8 @@ import { GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
 interface Statement {
   readonly Effect: "Allow" | "Deny";
   readonly Action: string | string[];
+  /** Instead of `Action`: all but these. */
+  readonly NotAction?: string | string[];
   readonly Resource: unknown;
   readonly Condition?: Record<string, Record<string, unknown>>;
 }
@@ -50,8 +53,44 @@ function covers(pattern: string, arn: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`).test(arn);
 }
 
-/** The roles that may do something with a resource. */
-function whoMay(template: Template, action: string, resource: string): string[] {
+/** Whether a statement is about an action. */
+function isAbout({ Action, NotAction }: Statement, action: string): boolean {
+  return NotAction === undefined
+    ? many(Action).some((pattern) => covers(pattern, action))
+    : !many(NotAction).some((pattern) => covers(pattern, action));
+}
+
+/** Whether a statement applies to the item of a table with this partition key; without one, to a list. */
+function appliesTo({ Condition = {} }: Statement, key: string | undefined): boolean {
+  const keys = key === undefined ? [] : [key];
+  return Object.entries(Condition).every(([operator, values]) => {
+    const asked = values["dynamodb:LeadingKeys"];
+    if (asked === undefined) {
+      return true;
+    }
+    const patterns = many(asked as string | string[]);
+    const some = (one: string) => patterns.some((pattern) => covers(pattern, one));
+    switch (operator) {
+      case "ForAllValues:StringEquals":
+        return keys.every((one) => patterns.includes(one));
+      case "ForAllValues:StringLike":
+        return keys.every(some);
+      case "ForAnyValue:StringNotLike":
+        return keys.some((one) => !some(one));
+      case "Null":
+        return (keys.length === 0) === (asked === "true");
+      default:
+        throw new Error(`${operator} is not evaluated here`);
+    }
+  });
+}
+
+/**
+ * The roles that may do something with a resource.
+ *
+ * @param key the item's partition key, where the resource is a table
+ */
+function whoMay(template: Template, action: string, resource: string, key?: string): string[] {
   const arn = resource.startsWith("parameter/")
     ? `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:${resource}`
     : resource;
@@ -60,7 +99,8 @@ function whoMay(template: Template, action: string, resource: string): string[] 
       const effects = all
         .filter(
           (statement) =>
-            many(statement.Action).some((pattern) => covers(pattern, action)) &&
+            isAbout(statement, action) &&
+            appliesTo(statement, key) &&
             many(statement.Resource).some((pattern) => covers(flat(pattern), arn)),
         )
         .map(({ Effect }) => Effect);
@@ -191,7 +231,7 @@ function stackWithTaskRole(role: (stack: Stack) => iam.IRole): Stack {
   return stack;
 }
 
-function ownTaskRole(stack: Stack): iam.Role {
+function ownTaskRole(stack: Construct): iam.Role {
   return new iam.Role(stack, "Own", {
     assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
   });
@@ -401,4 +441,144 @@ test("a runner's container goes without capabilities that jobs don't use", () =>
   assert.deepEqual(container.LinuxParameters.Capabilities, {
     Drop: ["MKNOD", "NET_RAW", "SETPCAP", "SYS_CHROOT"],
   });
+});
+
+const WARM = template(() => ({ defaultRunner: { image: IMAGE, warm: { size: 2 } } }));
+const TABLE =
+  "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/fargate-runners-stock";
+/** A key of each kind of item. */
+const ITEMS = {
+  ticket: "stock#fargate-runners-ubuntu-x64",
+  share: "share#fargate-runners-ubuntu-x64#octo/hello#29000000",
+  bell: "bell#0123456789abcdef0123456789abcdef",
+  wait: "wait",
+};
+
+/** Who may do what with which items, as `role: calls`. */
+function calls(synthesized: Template, key: string): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const action of ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]) {
+    for (const role of whoMay(synthesized, `dynamodb:${action}`, TABLE, key)) {
+      all[role] = all[role] === undefined ? action : `${all[role]} ${action}`;
+    }
+  }
+  return all;
+}
+
+test("each item of the stock is open to those who write and read it, and to nobody else", () => {
+  assert.deepEqual(calls(WARM, ITEMS.ticket), {
+    Stock: "GetItem Query PutItem UpdateItem DeleteItem",
+    Sweep: "GetItem Query",
+    Token: "Query DeleteItem",
+  });
+  assert.deepEqual(calls(WARM, ITEMS.share), { Token: "UpdateItem" });
+  assert.deepEqual(calls(WARM, ITEMS.bell), {
+    Stock: "PutItem",
+    Sweep: "GetItem PutItem",
+    Token: "GetItem PutItem UpdateItem",
+    UbuntuRolesTask: "GetItem UpdateItem",
+  });
+  assert.deepEqual(calls(WARM, ITEMS.wait), {
+    Cleanup: "GetItem UpdateItem",
+    Machine: "PutItem",
+    Sweep: "GetItem Query UpdateItem DeleteItem",
+  });
+});
+
+test("nobody lists the whole table or reads several items at once", () => {
+  for (const action of ["Scan", "BatchGetItem", "BatchWriteItem", "PartiQLSelect", "DeleteTable"]) {
+    assert.deepEqual(whoMay(WARM, `dynamodb:${action}`, TABLE), [], action);
+  }
+  // A call without a key passes a condition on all of its keys, if nothing asks for one.
+  assert.deepEqual(whoMay(WARM, "dynamodb:GetItem", TABLE), []);
+});
+
+test("a job under a role with dynamodb:* on everything lists no bells and reads no ticket", () => {
+  for (const warm of [undefined, { size: 1 }]) {
+    const stack = new Stack(new App(), "Test");
+    const own = ownTaskRole(stack);
+    own.addToPolicy(new iam.PolicyStatement({ actions: ["dynamodb:*"], resources: ["*"] }));
+    const runners = new FargateRunners(stack, "Runners", {
+      github: GITHUB,
+      handlersDirectory: HANDLERS_DIRECTORY,
+      defaultRunner: false,
+    });
+    // Before and after the runner that brings the table.
+    new FargateRunner(stack, "One", { runners, name: "one", image: IMAGE, taskRole: own });
+    new FargateRunner(stack, "Two", { runners, name: "two", image: IMAGE, warm: { size: 1 } });
+    const later = ownTaskRole(new Construct(stack, "Later"));
+    later.addToPolicy(new iam.PolicyStatement({ actions: ["dynamodb:*"], resources: ["*"] }));
+    new FargateRunner(stack, "Three", {
+      runners,
+      name: "three",
+      image: IMAGE,
+      taskRole: later,
+      warm,
+    });
+    const synthesized = Template.fromStack(stack);
+    const may = (action: string, key?: string) =>
+      whoMay(synthesized, `dynamodb:${action}`, TABLE, key).filter((role) => /Own/.test(role));
+    for (const key of [ITEMS.ticket, ITEMS.share, ITEMS.wait]) {
+      for (const action of ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]) {
+        assert.deepEqual(may(action, key), [], `${action} ${key}`);
+      }
+    }
+    for (const action of ["Query", "Scan", "BatchGetItem", "PutItem", "DeleteItem"]) {
+      assert.deepEqual(may(action, ITEMS.bell), [], action);
+      assert.deepEqual(may(action), [], action);
+    }
+    // A bell whose 128 random bits are known opens, as a registration does.
+    assert.equal(may("GetItem", ITEMS.bell).length, 2);
+    assert.deepEqual(whoMay(synthesized, "dynamodb:Query", TABLE.replace(/-stock$/, "-else")), [
+      "LaterOwn",
+      "Own",
+    ]);
+  }
+});
+
+test("warm tasks are started by the keeper under the conditions of the state machine", () => {
+  const ours =
+    "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/fargate-runners-ubuntu-x64:1";
+  const role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/fargate-runners/tasks/x";
+  assert.deepEqual(whoMay(WARM, "ecs:RunTask", ours), ["Machine", "Stock"]);
+  assert.deepEqual(whoMay(WARM, "iam:PassRole", role), ["Machine", "Stock"]);
+  const of = (name: string, action: string) =>
+    statements(WARM)
+      .get(name)!
+      .filter(({ Action }) => many(Action ?? []).includes(action));
+  for (const action of ["ecs:RunTask", "iam:PassRole"]) {
+    assert.deepEqual(of("Stock", action), of("Machine", action), action);
+  }
+  // A role of one's own is passed by the keeper only for a runner with warm tasks.
+  const stack = stackWithTaskRole(ownTaskRole);
+  const [own] = Object.keys(Template.fromStack(stack).findResources("AWS::IAM::Role")).filter(
+    (id) => id.startsWith("Own"),
+  );
+  assert.deepEqual(whoMay(Template.fromStack(stack), "iam:PassRole", `\${${own}.Arn}`), [
+    "Machine",
+  ]);
+});
+
+test("token marks and stops tasks of the cluster, with our tags only", () => {
+  const task = "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/fargate-runners/x";
+  assert.deepEqual(whoMay(DEFAULT, "ecs:StopTask", task), ["Cleanup", "Machine", "Sweep"]);
+  assert.deepEqual(whoMay(WARM, "ecs:StopTask", task), ["Cleanup", "Machine", "Sweep", "Token"]);
+  assert.deepEqual(whoMay(WARM, "ecs:StopTask", task.replace("/fargate-runners/", "/else/")), []);
+  const [tag] = statements(WARM)
+    .get("Token")!
+    .filter(({ Action }) => many(Action).includes("ecs:TagResource"));
+  assert.deepEqual(tag!.Condition, {
+    "ForAllValues:StringLike": { "aws:TagKeys": ["fargate-runners:*"] },
+    Null: { "aws:TagKeys": "false" },
+  });
+});
+
+test("the end of an adopted task is told by cleanup and sweep, to this state machine", () => {
+  const machine =
+    "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:fargate-runners";
+  for (const action of ["states:SendTaskSuccess", "states:SendTaskFailure"]) {
+    assert.deepEqual(whoMay(WARM, action, machine), ["Cleanup", "Sweep"]);
+    assert.deepEqual(whoMay(WARM, action, `${machine}-2`), []);
+    assert.deepEqual(whoMay(DEFAULT, action, machine), []);
+  }
 });
