@@ -13,13 +13,10 @@ const AWAITED: &[&str] = &[
     "on_answer",
     "on_bell",
     "on_orphan",
-    "on_ticket",
     "on_wait",
     "on_warm_task_end",
     "on_withdrawn",
-    "pause_after",
     "stops_adopted",
-    "wanted",
 ];
 
 /// The decision functions of `crates/decisions`: the public functions that its root exports.

@@ -50,9 +50,9 @@ pub use ownership::{
 };
 pub use rules::{Budget, Situation, Verdict, judge};
 pub use stock::{
-    Answer, Bell, ClaimSeen, Demand, OnAnswer, OnBell, OnOrphan, OnTicket, OnWait, OnWarmEnd,
-    OrphanSeen, Start, TaskSeen, Ticket, TicketSeen, TicketState, WaitOver, WaitSeen, WaitingSeen,
-    Wanted, Withdrawn, may_claim, on_answer, on_bell, on_orphan, on_ticket, on_wait,
+    Answer, Bell, ClaimSeen, Demand, Failures, OnAnswer, OnBell, OnOrphan, OnTicket, OnWait,
+    OnWarmEnd, OrphanSeen, Start, TaskSeen, Ticket, TicketSeen, TicketState, WaitOver, WaitSeen,
+    WaitingSeen, Wanted, Withdrawn, may_claim, on_answer, on_bell, on_orphan, on_ticket, on_wait,
     on_warm_task_end, on_withdrawn, pause_after, stops_adopted, wanted,
 };
 pub use task::{EndedContainer, EndedTask, Overrides};

@@ -21,5 +21,6 @@ pub use end::{
     on_warm_task_end, stops_adopted,
 };
 pub use keeper::{
-    Demand, OnTicket, TaskSeen, TicketSeen, TicketState, Wanted, on_ticket, pause_after, wanted,
+    Demand, Failures, OnTicket, TaskSeen, TicketSeen, TicketState, Wanted, on_ticket, pause_after,
+    wanted,
 };

@@ -8,6 +8,9 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// The pause after the first start that failed, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// A task that ends by itself so soon after its ticket's birth did not start well: its image or its
+/// network is broken, and it would be replaced for ever.
+const START_PROVEN: Duration = Duration::from_mins(10);
 
 /// A ticket's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +69,13 @@ pub struct TicketSeen {
     pub task: TaskSeen,
 }
 
+impl TicketSeen {
+    /// Whether its task's end counts as a failed start, as a refusal of RunTask does.
+    pub fn is_failed_start(&self) -> bool {
+        self.age < START_PROVEN
+    }
+}
+
 /// What a family's stock is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -105,8 +115,11 @@ pub fn on_ticket(seen: TicketSeen, wanted: Wanted) -> OnTicket {
     match seen.state {
         _ if ended => OnTicket::Forget,
         _ if surplus || outdated => OnTicket::Retire,
+        // The event of a task that runs may overtake the note that it was started.
+        TicketState::Reserved | TicketState::Started if seen.task == TaskSeen::Running => {
+            OnTicket::MarkReady
+        }
         TicketState::Reserved if seen.age >= START_LIMIT => OnTicket::StartAgain,
-        TicketState::Started if seen.task == TaskSeen::Running => OnTicket::MarkReady,
         TicketState::Reserved | TicketState::Started | TicketState::Ready => OnTicket::Keep,
     }
 }
@@ -129,6 +142,25 @@ pub fn wanted(demand: Demand) -> usize {
     let lingers = demand.since_job.is_some_and(|since| since < demand.linger);
     let lingering = if lingers { demand.lingering } else { 0 };
     demand.scheduled.max(lingering)
+}
+
+/// Failed starts of a family's tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// How many had failed in a row when the last pause began.
+    pub in_a_row: u32,
+    /// Time since that pause ended; `None` if there was none.
+    pub over: Option<Duration>,
+}
+
+impl Failures {
+    /// How many have failed in a row with the one that failed now.
+    pub fn with_this_one(self) -> u32 {
+        match self.over {
+            Some(over) if over < LONGEST_PAUSE => self.in_a_row.saturating_add(1),
+            _ => 1,
+        }
+    }
 }
 
 /// How long to start nothing after this many failed starts in a row: the stock must not compete with
@@ -183,6 +215,11 @@ mod tests {
             ),
             ("just reserved", reserved(59), OnTicket::Keep),
             ("reserved for long", reserved(60), OnTicket::StartAgain),
+            (
+                "running before its start was noted",
+                in_state(TicketState::Reserved, 1, TaskSeen::Running),
+                OnTicket::MarkReady,
+            ),
             ("starting", started(TaskSeen::Starting), OnTicket::Keep),
             (
                 "running now",
@@ -285,6 +322,18 @@ mod tests {
         let seconds = |failures| pause_after(failures).as_secs();
         assert_eq!([0, 1, 2, 3, 5].map(seconds), [0, 30, 60, 120, 480]);
         assert_eq!([6, 40, u32::MAX].map(seconds), [900, 900, 900]);
+    }
+
+    #[test]
+    fn failures_count_while_one_follows_the_other() {
+        let minutes = Duration::from_mins;
+        let with_this_one = |in_a_row, over| Failures { in_a_row, over }.with_this_one();
+        assert_eq!(with_this_one(0, None), 1);
+        assert_eq!(with_this_one(3, Some(minutes(14))), 4);
+        assert_eq!(with_this_one(3, Some(minutes(15))), 1);
+        let aged = |age| TicketSeen { age, ..SEEN };
+        assert!(aged(minutes(9)).is_failed_start());
+        assert!(!aged(minutes(10)).is_failed_start());
     }
 
     #[test]
