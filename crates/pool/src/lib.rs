@@ -84,6 +84,17 @@ impl Pool {
         Some(Self::over(Client::new(&impatient(aws)), table))
     }
 
+    /// The pool of these settings, for a program that does nothing without one.
+    pub fn required(
+        settings: &Settings,
+        aws: &SdkConfig,
+    ) -> Result<Self, runtime::settings::Error> {
+        Self::from_settings(settings, aws).ok_or(runtime::settings::Error::Missing {
+            name: TABLE.name,
+            meaning: TABLE.meaning,
+        })
+    }
+
     /// Uses an existing client, such as a test's.
     pub fn over(client: Client, table: impl Into<String>) -> Self {
         Self {

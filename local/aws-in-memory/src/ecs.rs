@@ -1,18 +1,84 @@
 //! ECS.
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
+use aws_sdk_ecs::error::ErrorMetadata;
+use aws_sdk_ecs::operation::describe_task_definition::{
+    DescribeTaskDefinitionError, DescribeTaskDefinitionOutput,
+};
 use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
 use aws_sdk_ecs::operation::list_task_definition_families::ListTaskDefinitionFamiliesOutput;
 use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
+use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskInput, RunTaskOutput};
 use aws_sdk_ecs::operation::stop_task::StopTaskOutput;
 use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::error::{ClientException, ConflictException, ServerException};
 use aws_sdk_ecs::types::{
-    ContainerOverride, KeyValuePair, Tag, Task, TaskDefinition, TaskOverride,
+    ContainerOverride, Failure, KeyValuePair, Tag, Task, TaskDefinition, TaskOverride,
 };
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 
-use crate::Aws;
+use crate::{Aws, WarmTask};
+
+/// What RunTask answers instead of starting a task.
+#[derive(Clone, Debug)]
+pub enum NoTask {
+    /// An error that ECS does not model, such as a lack of capacity.
+    Error(&'static str, &'static str),
+    /// An answer with this failure.
+    Failure(&'static str),
+    /// The task is started, but the answer is an error of ECS.
+    LostAnswer,
+}
+
+/// Starts a task, or answers with the one that this client token started before.
+#[allow(clippy::result_large_err)] // The SDK's own error.
+fn run_task(aws: &Aws, request: &RunTaskInput) -> Result<RunTaskOutput, RunTaskError> {
+    let definition = request.task_definition().unwrap_or_default();
+    aws.note("ecs:RunTask", definition);
+    let mut state = aws.state();
+    let no_task = state.no_task.pop_front();
+    match &no_task {
+        Some(NoTask::Error(code, message)) => {
+            let meta = ErrorMetadata::builder().code(*code).message(*message);
+            return Err(RunTaskError::generic(meta.build()));
+        }
+        Some(NoTask::Failure(reason)) => {
+            let failure = Failure::builder().reason(*reason).build();
+            return Ok(RunTaskOutput::builder().failures(failure).build());
+        }
+        Some(NoTask::LostAnswer) | None => {}
+    }
+    let token = request.client_token().unwrap_or_default();
+    let found = state.warm.iter().find(|task| task.client_token == token);
+    let arn = match found {
+        Some(task) if task.request == *request => task.arn.clone(),
+        Some(task) => {
+            let meta = ErrorMetadata::builder().code("ConflictException").build();
+            let conflict = ConflictException::builder().resource_ids(&task.arn);
+            let conflict = conflict.meta(meta).build();
+            return Err(RunTaskError::ConflictException(conflict));
+        }
+        None => {
+            let number = state.warm.len() + 1;
+            let arn = format!("arn:aws:ecs:us-east-1:000000000000:task/runners/warm-{number}");
+            state.warm.push(WarmTask {
+                arn: arn.clone(),
+                client_token: token.to_owned(),
+                request: request.clone(),
+                last_status: "PROVISIONING".to_owned(),
+                desired_status: "RUNNING".to_owned(),
+            });
+            arn
+        }
+    };
+    if no_task.is_some() {
+        let meta = ErrorMetadata::builder().code("ServerException").build();
+        let lost = ServerException::builder().meta(meta).build();
+        return Err(RunTaskError::ServerException(lost));
+    }
+    let task = Task::builder().task_arn(arn).build();
+    Ok(RunTaskOutput::builder().tasks(task).build())
+}
 
 fn overrides(runner: &str) -> TaskOverride {
     let variable = KeyValuePair::builder().name("AGENT_RUNNER").value(runner);
@@ -65,8 +131,22 @@ pub(crate) fn client(aws: &Aws) -> Client {
                     )
                     .build()
             });
+        let asked = |task: &&WarmTask| request.tasks().contains(&task.arn);
+        let warm = state.warm.iter().filter(asked).map(|task| {
+            Task::builder()
+                .task_arn(&task.arn)
+                .last_status(&task.last_status)
+                .desired_status(&task.desired_status)
+                .build()
+        });
+        let tasks: Vec<_> = tasks.chain(warm).collect();
+        let is_known = |arn: &&String| tasks.iter().any(|task| task.task_arn() == Some(arn));
+        let missing = request.tasks().iter().filter(|arn| !is_known(arn));
+        let missing = missing.map(|arn| Failure::builder().arn(arn).reason("MISSING").build());
+        let missing = missing.collect();
         DescribeTasksOutput::builder()
-            .set_tasks(Some(tasks.collect()))
+            .set_tasks(Some(tasks))
+            .set_failures(Some(missing))
             .build()
     });
     let here = aws.clone();
@@ -77,6 +157,13 @@ pub(crate) fn client(aws: &Aws) -> Client {
         StopTaskOutput::builder().build()
     });
     let here = aws.clone();
+    let run = mock!(Client::run_task).then_compute_response(move |request| {
+        match run_task(&here, request) {
+            Ok(output) => MockResponse::Output(output),
+            Err(error) => MockResponse::Error(error),
+        }
+    });
+    let here = aws.clone();
     let families =
         mock!(Client::list_task_definition_families).then_compute_output(move |_request| {
             let names = here.state().families.keys().cloned().collect();
@@ -85,19 +172,30 @@ pub(crate) fn client(aws: &Aws) -> Client {
                 .build()
         });
     let here = aws.clone();
-    let definition = mock!(Client::describe_task_definition).then_compute_output(move |request| {
-        let family = request.task_definition().unwrap_or_default();
-        let state = here.state();
-        let tags = state.families.get(family).into_iter().flatten();
-        let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
-        DescribeTaskDefinitionOutput::builder()
-            .task_definition(TaskDefinition::builder().family(family).build())
-            .set_tags(Some(tags.collect()))
-            .build()
-    });
+    let definition =
+        mock!(Client::describe_task_definition).then_compute_response(move |request| {
+            let family = request.task_definition().unwrap_or_default();
+            here.note("ecs:DescribeTaskDefinition", family);
+            let state = here.state();
+            let Some(revision) = state.revisions.get(family).copied().unwrap_or(Some(1)) else {
+                let error = ClientException::builder().build();
+                return MockResponse::Error(DescribeTaskDefinitionError::ClientException(error));
+            };
+            let definition = TaskDefinition::builder().family(family).revision(revision);
+            let tags = state.families.get(family).into_iter().flatten();
+            let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+            MockResponse::Output(
+                DescribeTaskDefinitionOutput::builder()
+                    .task_definition(definition.build())
+                    .set_tags(Some(tags.collect()))
+                    .build(),
+            )
+        });
     mock_client!(
         aws_sdk_ecs,
         RuleMode::MatchAny,
-        [&list, &describe, &stop, &families, &definition]
+        [&list, &describe, &stop, &run, &families, &definition],
+        // A second try finds no rule: the mocks lose a request on its way.
+        |config| config.retry_config(aws_sdk_ecs::config::retry::RetryConfig::disabled())
     )
 }

@@ -3,20 +3,32 @@
 //! the local engine sees to that.
 
 // A stand-in that is misused should say so loudly.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc
+)]
 
+mod dynamodb;
 mod ecs;
 mod sfn;
 mod ssm;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws::executions::Executions;
+use aws_sdk_ecs::operation::run_task::RunTaskInput;
+use aws_sdk_ecs::types::ContainerOverride;
 use fleet::Fleet;
+use pool::Pool;
 use protocol::Order;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+
+pub use dynamodb::Item;
+pub use ecs::NoTask;
 
 /// An execution in memory.
 #[derive(Clone, Debug)]
@@ -52,6 +64,30 @@ pub struct Task {
     pub started_at: Option<OffsetDateTime>,
 }
 
+/// A task that the keeper of warm tasks started.
+#[derive(Clone, Debug)]
+pub struct WarmTask {
+    pub arn: String,
+    pub client_token: String,
+    /// What RunTask was asked for.
+    pub request: RunTaskInput,
+    /// ECS's words for its status.
+    pub last_status: String,
+    pub desired_status: String,
+}
+
+impl WarmTask {
+    /// A variable of its agent.
+    pub fn told(&self, name: &str) -> Option<&str> {
+        let overrides = self.request.overrides()?;
+        let containers = overrides.container_overrides().iter();
+        let mut variables = containers.flat_map(ContainerOverride::environment);
+        variables
+            .find(|variable| variable.name() == Some(name))?
+            .value()
+    }
+}
+
 /// Everything there is.
 #[derive(Debug, Default)]
 pub struct State {
@@ -65,6 +101,16 @@ pub struct State {
     pub parameters: BTreeMap<String, (OffsetDateTime, String)>,
     /// Task definitions: their families, each with its tags.
     pub families: BTreeMap<String, BTreeMap<String, String>>,
+    /// Their newest active revisions, where that is not the first; `None` if there is none.
+    pub revisions: BTreeMap<String, Option<i32>>,
+    /// The tasks that the keeper of warm tasks started, ended ones too.
+    pub warm: Vec<WarmTask>,
+    /// What the next calls of RunTask answer instead of starting a task.
+    pub no_task: VecDeque<NoTask>,
+    /// The table of the pool, by both keys.
+    pub items: BTreeMap<(String, String), Item>,
+    /// What queries of the table read instead: callers that have all read before any of them writes.
+    pub stale_items: Option<BTreeMap<(String, String), Item>>,
     /// Every call, as IAM spells it with its target.
     pub calls: Vec<String>,
 }
@@ -190,6 +236,16 @@ impl Aws {
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),
         }
+    }
+
+    /// The table of the pool of warm tasks.
+    pub fn pool(&self) -> Pool {
+        Pool::over(dynamodb::client(self), "fargate-runners-stock")
+    }
+
+    /// ECS, for what has no fleet.
+    pub fn ecs(&self) -> aws_sdk_ecs::Client {
+        ecs::client(self)
     }
 
     fn note(&self, call: &str, target: &str) {

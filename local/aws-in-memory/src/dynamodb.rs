@@ -1,0 +1,303 @@
+//! `DynamoDB`: one table with the keys `pk` and `sk`, and as much of its expressions as this system
+//! writes: comparisons, `attribute_exists` and `attribute_not_exists`, joined by AND and OR without
+//! parentheses; SET, REMOVE and ADD.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ErrorMetadata;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+};
+use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
+
+use crate::Aws;
+
+/// An item of the table.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The names and values that an expression refers to.
+struct Given<'a> {
+    names: Option<&'a HashMap<String, String>>,
+    values: Option<&'a Item>,
+}
+
+impl Given<'_> {
+    fn name<'b>(&'b self, word: &'b str) -> &'b str {
+        if word.starts_with('#') {
+            let names = self.names.expect("names are given");
+            names.get(word).expect("the name is given")
+        } else {
+            word
+        }
+    }
+
+    fn value(&self, word: &str) -> &AttributeValue {
+        let values = self.values.expect("values are given");
+        values.get(word).expect("the value is given")
+    }
+
+    /// Whether a condition holds for an item.
+    fn holds(&self, condition: Option<&str>, item: Option<&Item>) -> bool {
+        let Some(condition) = condition else {
+            return true;
+        };
+        assert!(
+            !condition.replace("exists(", "").contains('('),
+            "parentheses are not read: {condition}"
+        );
+        condition.split(" OR ").any(|all| {
+            all.split(" AND ")
+                .all(|term| self.term_holds(term.trim(), item))
+        })
+    }
+
+    fn term_holds(&self, term: &str, item: Option<&Item>) -> bool {
+        let found = |word: &str| item.and_then(|item| item.get(self.name(word.trim())));
+        let inside = |function: &str| term.strip_prefix(function)?.strip_suffix(')');
+        if let Some(word) = inside("attribute_not_exists(") {
+            return found(word).is_none();
+        }
+        if let Some(word) = inside("attribute_exists(") {
+            return found(word).is_some();
+        }
+        let mut words = term.split_whitespace();
+        let (Some(left), Some(sign), Some(right), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            panic!("{term} is not read");
+        };
+        let Some(order) = found(left).and_then(|left| compare(left, self.value(right))) else {
+            return false;
+        };
+        match sign {
+            "=" => order.is_eq(),
+            "<>" => order.is_ne(),
+            "<" => order.is_lt(),
+            "<=" => order.is_le(),
+            ">" => order.is_gt(),
+            ">=" => order.is_ge(),
+            _ => panic!("{sign} is not read"),
+        }
+    }
+
+    fn update(&self, expression: &str, item: &mut Item) {
+        let mut clause = "";
+        let mut parts: Vec<(&str, Vec<&str>)> = Vec::new();
+        for word in expression.split([' ', ',']).filter(|word| !word.is_empty()) {
+            if ["SET", "REMOVE", "ADD"].contains(&word) {
+                clause = word;
+                parts.push((clause, Vec::new()));
+            } else if word != "=" {
+                assert!(!clause.is_empty(), "{expression} is not read");
+                parts.last_mut().unwrap().1.push(word);
+            }
+        }
+        for (clause, words) in parts {
+            match clause {
+                "REMOVE" => words.iter().for_each(|word| {
+                    item.remove(self.name(word));
+                }),
+                _ => words.chunks(2).for_each(|pair| {
+                    let (name, value) = (self.name(pair[0]), self.value(pair[1]));
+                    let value = match (clause, item.get(name)) {
+                        ("ADD", Some(before)) => add(before, value),
+                        _ => value.clone(),
+                    };
+                    item.insert(name.to_owned(), value);
+                }),
+            }
+        }
+    }
+}
+
+fn number(value: &AttributeValue) -> Option<i64> {
+    value.as_n().ok()?.parse().ok()
+}
+
+fn add(left: &AttributeValue, right: &AttributeValue) -> AttributeValue {
+    AttributeValue::N((number(left).unwrap() + number(right).unwrap()).to_string())
+}
+
+/// Values of different types do not compare.
+fn compare(left: &AttributeValue, right: &AttributeValue) -> Option<std::cmp::Ordering> {
+    match (left, right) {
+        (AttributeValue::S(left), AttributeValue::S(right)) => Some(left.cmp(right)),
+        (AttributeValue::Bool(left), AttributeValue::Bool(right)) => Some(left.cmp(right)),
+        _ => Some(number(left)?.cmp(&number(right)?)),
+    }
+}
+
+fn key(item: &Item) -> (String, String) {
+    let part = |name| {
+        let value = item.get(name).expect("a key has both parts");
+        value.as_s().expect("a key is text").clone()
+    };
+    (part("pk"), part("sk"))
+}
+
+fn condition_failed(found: Option<Item>, wanted: bool) -> ConditionalCheckFailedException {
+    let code = ErrorMetadata::builder().code("ConditionalCheckFailedException");
+    ConditionalCheckFailedException::builder()
+        .set_item(found.filter(|_| wanted))
+        .meta(code.build())
+        .build()
+}
+
+pub(crate) fn client(aws: &Aws) -> Client {
+    let here = aws.clone();
+    let get = mock!(Client::get_item).then_compute_output(move |request| {
+        let key = key(request.key().unwrap());
+        here.note("dynamodb:GetItem", &key.0);
+        GetItemOutput::builder()
+            .set_item(here.state().items.get(&key).cloned())
+            .build()
+    });
+    let here = aws.clone();
+    let query = mock!(Client::query).then_compute_output(move |request| {
+        assert_eq!(request.key_condition_expression(), Some("pk = :pk"));
+        let values = request.expression_attribute_values().unwrap();
+        let partition = values[":pk"].as_s().unwrap();
+        here.note("dynamodb:Query", partition);
+        let state = here.state();
+        let read = state.stale_items.as_ref().unwrap_or(&state.items);
+        let of_partition = read.iter().filter(|(key, _)| key.0 == *partition);
+        let items = of_partition.map(|(_, item)| item.clone()).collect();
+        QueryOutput::builder().set_items(Some(items)).build()
+    });
+    let here = aws.clone();
+    let put = mock!(Client::put_item).then_compute_response(move |request| {
+        let item = request.item().unwrap().clone();
+        let key = key(&item);
+        here.note("dynamodb:PutItem", &key.0);
+        let given = Given {
+            names: request.expression_attribute_names(),
+            values: request.expression_attribute_values(),
+        };
+        let mut state = here.state();
+        let before = state.items.get(&key).cloned();
+        if !given.holds(request.condition_expression(), before.as_ref()) {
+            let wanted = request.return_values_on_condition_check_failure();
+            let failed = condition_failed(before, wanted == Some(&OnFailure::AllOld));
+            return MockResponse::Error(PutItemError::ConditionalCheckFailedException(failed));
+        }
+        state.items.insert(key, item);
+        MockResponse::Output(PutItemOutput::builder().build())
+    });
+    let here = aws.clone();
+    let update = mock!(Client::update_item).then_compute_response(move |request| {
+        let key = key(request.key().unwrap());
+        here.note("dynamodb:UpdateItem", &key.0);
+        let given = Given {
+            names: request.expression_attribute_names(),
+            values: request.expression_attribute_values(),
+        };
+        let mut state = here.state();
+        let before = state.items.get(&key).cloned();
+        if !given.holds(request.condition_expression(), before.as_ref()) {
+            let wanted = request.return_values_on_condition_check_failure();
+            let failed = condition_failed(before, wanted == Some(&OnFailure::AllOld));
+            return MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(failed));
+        }
+        let mut item = before
+            .clone()
+            .unwrap_or_else(|| request.key().unwrap().clone());
+        given.update(request.update_expression().unwrap(), &mut item);
+        state.items.insert(key, item.clone());
+        let returned = match request.return_values() {
+            Some(ReturnValue::AllNew) => Some(item),
+            Some(ReturnValue::AllOld) => before,
+            _ => None,
+        };
+        let output = UpdateItemOutput::builder().set_attributes(returned);
+        MockResponse::Output(output.build())
+    });
+    let here = aws.clone();
+    let delete = mock!(Client::delete_item).then_compute_response(move |request| {
+        let key = key(request.key().unwrap());
+        here.note("dynamodb:DeleteItem", &key.0);
+        let given = Given {
+            names: request.expression_attribute_names(),
+            values: request.expression_attribute_values(),
+        };
+        let mut state = here.state();
+        let before = state.items.get(&key).cloned();
+        if !given.holds(request.condition_expression(), before.as_ref()) {
+            let wanted = request.return_values_on_condition_check_failure();
+            let failed = condition_failed(before, wanted == Some(&OnFailure::AllOld));
+            return MockResponse::Error(DeleteItemError::ConditionalCheckFailedException(failed));
+        }
+        state.items.remove(&key);
+        let old = before.filter(|_| request.return_values() == Some(&ReturnValue::AllOld));
+        MockResponse::Output(DeleteItemOutput::builder().set_attributes(old).build())
+    });
+    mock_client!(
+        aws_sdk_dynamodb,
+        RuleMode::MatchAny,
+        [&get, &query, &put, &update, &delete],
+        |config| config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(pairs: &[(&str, AttributeValue)]) -> Item {
+        let pairs = pairs.iter().cloned();
+        pairs
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    #[test]
+    fn conditions_and_updates_are_read_as_dynamodb_reads_them() {
+        let number = |n: &str| AttributeValue::N(n.to_owned());
+        let names = HashMap::from([("#state".to_owned(), "state".to_owned())]);
+        let values = item(&[
+            (":ready", AttributeValue::S("ready".to_owned())),
+            (":seven", number("7")),
+            (":no", AttributeValue::Bool(false)),
+        ]);
+        let given = Given {
+            names: Some(&names),
+            values: Some(&values),
+        };
+        let mut ticket = item(&[
+            ("state", AttributeValue::S("ready".to_owned())),
+            ("revision", number("10")),
+            ("spot", AttributeValue::Bool(false)),
+        ]);
+        for (condition, holds) in [
+            (
+                "#state = :ready AND revision >= :seven AND spot = :no",
+                true,
+            ),
+            ("revision < :seven", false),
+            ("attribute_not_exists(revision) OR revision > :seven", true),
+            ("attribute_exists(token)", false),
+            ("token = :ready", false),
+            ("revision = :ready", false),
+        ] {
+            assert_eq!(
+                given.holds(Some(condition), Some(&ticket)),
+                holds,
+                "{condition}"
+            );
+        }
+        assert!(given.holds(Some("attribute_not_exists(pk)"), None));
+        assert!(!given.holds(Some("#state = :ready"), None));
+        given.update(
+            "SET taken = :seven REMOVE #state, spot ADD revision :seven",
+            &mut ticket,
+        );
+        let expected = item(&[("taken", number("7")), ("revision", number("17"))]);
+        assert_eq!(ticket, expected);
+    }
+}
