@@ -17,6 +17,7 @@ fn programs() -> Vec<(&'static str, Vec<Variable>)> {
         ("token", flat(token::settings::VARIABLES)),
         ("cleanup", flat(cleanup::settings::VARIABLES)),
         ("sweep", flat(sweep::settings::VARIABLES)),
+        ("stock", flat(stock::settings::VARIABLES)),
         ("agent", agent::VARIABLES.to_vec()),
     ]
 }

@@ -32,6 +32,11 @@ export const METRICS = {
   WebhooksUnusable: { unit: COUNT },
   KeptEvents: { unit: COUNT },
   JobsNotServed: { unit: COUNT, dimension: "Reason" },
+  StockWanted: { unit: COUNT, dimension: "Family" },
+  StockReady: { unit: COUNT, dimension: "Family" },
+  StockStarting: { unit: COUNT, dimension: "Family" },
+  StockOldestSeconds: { unit: SECONDS, dimension: "Family" },
+  StockPaused: { unit: COUNT, dimension: "Family" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;
 
 /** Name of a metric that the handlers emit. */

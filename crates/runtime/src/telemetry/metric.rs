@@ -81,6 +81,16 @@ metrics! {
     KeptEvents: Count,
     /// Queued jobs that this deployment does not serve, by what speaks against it.
     JobsNotServed: Count by Reason,
+    /// Warm tasks that a family should have.
+    StockWanted: Count by Family,
+    /// Warm tasks that wait for a job.
+    StockReady: Count by Family,
+    /// Warm tasks that are starting.
+    StockStarting: Count by Family,
+    /// Age of the oldest warm task that waits for a job.
+    StockOldestSeconds: Seconds by Family,
+    /// 1 while no warm tasks are started because starts failed.
+    StockPaused: Count by Family,
 }
 
 /// The metrics of one deployment.
