@@ -91,15 +91,22 @@ fn what_is_pure_links_no_client_at_all() {
 }
 
 #[test]
-fn the_agent_links_no_client_but_that_of_its_parameter() {
+fn the_agent_links_only_the_clients_of_its_parameter_and_its_bell() {
     let names = linked("images/ubuntu/agent", &[]);
     let sdks: Vec<_> = names
         .iter()
         .filter(|name| name.starts_with("aws-sdk-"))
         .collect();
     // STS comes with the chain of credential providers.
-    assert_eq!(sdks, ["aws-sdk-ssm", "aws-sdk-sts"]);
-    for client in ["aws", "github", "octocrab", "fleet", "lambda_runtime"] {
+    assert_eq!(sdks, ["aws-sdk-dynamodb", "aws-sdk-ssm", "aws-sdk-sts"]);
+    for client in [
+        "aws",
+        "pool",
+        "github",
+        "octocrab",
+        "fleet",
+        "lambda_runtime",
+    ] {
         assert!(!names.contains(client), "the agent links {client}");
     }
 }

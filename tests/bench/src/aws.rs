@@ -123,6 +123,7 @@ fn operation(request: &Request<Bytes>) -> String {
                 "AmazonSQS" => "sqs",
                 "AmazonSSM" => "ssm",
                 service if service.starts_with("AmazonEC2ContainerService") => "ecs",
+                service if service.starts_with("DynamoDB") => "dynamodb",
                 other => other,
             };
             format!("{service}:{operation}")
@@ -158,7 +159,8 @@ impl Account {
                 }
                 done(json!({ "Version": 1, "Tier": "Standard" }))
             }
-            "ssm:DeleteParameter" => done(json!({})),
+            // Of an item: there is none.
+            "ssm:DeleteParameter" | "dynamodb:GetItem" => done(json!({})),
             "ssm:GetParametersByPath" | "ssm:DescribeParameters" => {
                 done(json!({ "Parameters": [] }))
             }

@@ -153,13 +153,15 @@ impl Report {
 
     fn agent_table(&self) -> Option<String> {
         table(
-            "| agent | start to listener, CPU ms | over TLS | program, bytes |",
+            "| agent | start to listener, CPU ms | over TLS | waiting, CPU ms per s | waiting, MiB | program, bytes |",
             self.agent.as_slice(),
             |a| {
                 format!(
-                    "| | {} | {} | {} |",
+                    "| | {} | {} | {} | {} | {} |",
                     a.plain.show(2),
                     a.tls.show(2),
+                    a.waiting.show(2),
+                    a.waiting_mib.show(1),
                     thousands(a.program_bytes)
                 )
             },

@@ -3,14 +3,32 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::ParameterPath;
-use runtime::settings::{Settings, Variable, shared};
+use protocol::bell::BellKeyError;
+use protocol::{BellKey, ParameterPath, bell};
+use runtime::settings::{self, Settings, Variable, shared};
 
 use crate::watch::Limits;
 
-const PARAMETER: Variable = Variable::required(
+const PARAMETER: Variable = Variable::optional(
     "AGENT_PARAMETER",
-    "path of the SSM parameter with this runner's registration; `launch` sets it",
+    "path of the SSM parameter with this runner's registration; `launch` sets it, a warm task's bell names it instead",
+);
+const BELL: Variable = Variable::optional(
+    bell::AGENT_BELL,
+    "key of a warm task's bell; `stock` sets it instead of `AGENT_PARAMETER`",
+);
+const TABLE: Variable = Variable::optional(
+    bell::AGENT_TABLE,
+    "table with the bell; `stock` sets it with `AGENT_BELL`",
+);
+const TICKET: Variable = Variable::optional(
+    bell::AGENT_TICKET,
+    "a warm task's place in the stock, for the log",
+);
+const WARM_LIMIT: Variable = Variable::with_default(
+    bell::AGENT_WARM_LIMIT_SECONDS,
+    "22500",
+    "seconds that a warm task waits for its bell before it ends as `Released`",
 );
 const RUNNER: Variable = Variable::optional(
     "AGENT_RUNNER",
@@ -61,6 +79,10 @@ pub const VARIABLES: &[Variable] = &[
     PARAMETER,
     RUNNER,
     EXECUTION,
+    BELL,
+    TABLE,
+    TICKET,
+    WARM_LIMIT,
     CONNECT_LIMIT,
     IDLE_LIMIT,
     LINGER_LIMIT,
@@ -72,10 +94,68 @@ pub const VARIABLES: &[Variable] = &[
     shared::AWS_ENDPOINT_URL,
 ];
 
+/// Settings that contradict each other, are missing or invalid.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    #[error(
+        "neither AGENT_PARAMETER nor AGENT_BELL is set; set AGENT_PARAMETER to the path of a registration, or AGENT_BELL and AGENT_TABLE for a warm task"
+    )]
+    Nothing,
+    #[error(
+        "AGENT_PARAMETER and AGENT_BELL are both set; unset one, because a warm task learns the path from its bell"
+    )]
+    Both,
+    #[error("AGENT_BELL is set without AGENT_TABLE; set both for a warm task")]
+    NoTable,
+    #[error("AGENT_TABLE is set without AGENT_BELL; set both for a warm task")]
+    NoBell,
+    /// Without the value, which may be most of a key.
+    #[error("environment variable AGENT_BELL: {0}")]
+    Bell(BellKeyError),
+}
+
+/// Where the registration's path comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Known from the start.
+    Registration(ParameterPath),
+    /// A warm task is told by its bell.
+    Bell(Post),
+}
+
+/// A warm task's bell.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Post {
+    pub(crate) bell: BellKey,
+    pub(crate) table: String,
+    /// How long it waits.
+    pub(crate) limit: Duration,
+}
+
+impl Errand {
+    fn read(settings: &Settings) -> Result<Self, Error> {
+        let set = |variable| settings.maybe(variable);
+        match (set(&PARAMETER), set(&BELL), set(&TABLE)) {
+            (Some(_), Some(_), _) => Err(Error::Both),
+            (_, None, Some(_)) => Err(Error::NoBell),
+            (None, Some(_), None) => Err(Error::NoTable),
+            (None, None, None) => Err(Error::Nothing),
+            (Some(_), None, None) => Ok(Self::Registration(settings.parsed(&PARAMETER)?)),
+            (None, Some(bell), Some(table)) => Ok(Self::Bell(Post {
+                bell: bell.parse().map_err(Error::Bell)?,
+                table,
+                limit: settings.seconds(&WARM_LIMIT)?,
+            })),
+        }
+    }
+}
+
 /// The settings of one run.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) parameter: ParameterPath,
+    pub(crate) errand: Errand,
     pub(crate) limits: Limits,
     pub(crate) sample: Duration,
     pub(crate) cgroup: PathBuf,
@@ -85,9 +165,9 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn read(settings: &Settings) -> Result<Self, runtime::settings::Error> {
+    pub(crate) fn read(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            parameter: settings.parsed(&PARAMETER)?,
+            errand: Errand::read(settings)?,
             limits: Limits {
                 connect: settings.seconds(&CONNECT_LIMIT)?,
                 idle: settings.seconds(&IDLE_LIMIT)?,
@@ -116,18 +196,27 @@ impl Config {
     }
 }
 
-/// The runner's and the execution's name for the log, before the settings are validated.
-pub(crate) fn speaker(settings: &Settings) -> (Option<String>, Option<String>) {
+/// Whom the log speaks of, before the settings are validated.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) runner: Option<String>,
+    pub(crate) execution: Option<String>,
+    /// Of a warm task.
+    pub(crate) ticket: Option<String>,
+}
+
+pub(crate) fn speaker(settings: &Settings) -> Speaker {
     let named = || {
         settings
             .parsed::<ParameterPath>(&PARAMETER)
             .ok()
             .map(|path| path.runner().to_string())
     };
-    (
-        settings.maybe(&RUNNER).or_else(named),
-        settings.maybe(&EXECUTION),
-    )
+    Speaker {
+        runner: settings.maybe(&RUNNER).or_else(named),
+        execution: settings.maybe(&EXECUTION),
+        ticket: settings.maybe(&TICKET),
+    }
 }
 
 /// Whether the path is an executable file.
@@ -194,6 +283,42 @@ mod tests {
     #[test]
     fn the_log_names_the_runner_even_where_only_the_path_does() {
         let settings = Settings::from_pairs([("AGENT_PARAMETER", PATH)]);
-        assert_eq!(speaker(&settings), (Some("fr-hello-42".to_owned()), None));
+        assert_eq!(speaker(&settings).runner.as_deref(), Some("fr-hello-42"));
+    }
+
+    const KEY: &str = "fedcba9876543210fedcba9876543210";
+
+    #[test]
+    fn a_task_is_warm_or_has_the_path_of_its_registration() {
+        let errand =
+            |pairs: &[(&str, &str)]| Errand::read(&Settings::from_pairs(pairs.iter().copied()));
+        let (path, bell, table) = (
+            ("AGENT_PARAMETER", PATH),
+            ("AGENT_BELL", KEY),
+            ("AGENT_TABLE", "pool"),
+        );
+        assert_eq!(
+            errand(&[path]),
+            Ok(Errand::Registration(PATH.parse().unwrap()))
+        );
+        let post = Post {
+            bell: KEY.parse().unwrap(),
+            table: "pool".into(),
+            limit: Duration::from_mins(375),
+        };
+        assert_eq!(errand(&[bell, table]), Ok(Errand::Bell(post)));
+        for (pairs, error) in [
+            (vec![], Error::Nothing),
+            (vec![path, bell], Error::Both),
+            (vec![path, bell, table], Error::Both),
+            (vec![path, table], Error::NoBell),
+            (vec![table], Error::NoBell),
+            (vec![bell], Error::NoTable),
+            (vec![("AGENT_BELL", ""), table], Error::NoBell),
+        ] {
+            assert_eq!(errand(&pairs), Err(error), "{pairs:?}");
+        }
+        let error = errand(&[("AGENT_BELL", "fedcba98"), table]).unwrap_err();
+        assert!(!error.to_string().contains("fedcba98"), "{error}");
     }
 }

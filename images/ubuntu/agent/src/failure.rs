@@ -9,7 +9,7 @@ use decisions::AgentExit;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Settings(#[from] runtime::settings::Error),
+    Settings(#[from] crate::config::Error),
     #[error(
         "{} is not an executable file: the image lacks the runner package, or AGENT_RUNNER_HOME is wrong",
         .0.display()
@@ -19,6 +19,9 @@ pub(crate) enum Failure {
     NotStarted { program: PathBuf, error: io::Error },
     #[error("cannot install signal handlers: {0}")]
     Signals(io::Error),
+    /// Neither a task role nor keys.
+    #[error(transparent)]
+    Credentials(runtime::settings::Error),
     #[error(transparent)]
     Parameter(#[from] crate::parameter::Error),
     #[error("config.sh failed with exit code {}; its output above says why", .0.map_or_else(|| "unknown".to_owned(), |code| code.to_string()))]
@@ -33,7 +36,7 @@ impl Failure {
             Self::Settings(_) | Self::NoProgram(_) | Self::NotStarted { .. } | Self::Signals(_) => {
                 AgentExit::Misconfigured
             }
-            Self::Parameter(_) => AgentExit::RegistrationUnavailable,
+            Self::Credentials(_) | Self::Parameter(_) => AgentExit::RegistrationUnavailable,
             Self::Refused(_) => AgentExit::Refused,
             Self::Stopped => AgentExit::Stopped,
         }

@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! read the parameter ─▶ delete it ─▶ (config.sh) ─▶ Runner.Listener run ─▶ outcome as exit code
-//!                                                     ▲          │
-//!                                                     └─ update ─┘ once
+//!   ▲                                                 ▲          │
+//!   └─ ring: a warm task's bell                       └─ update ─┘ once
 //! ```
+//!
+//! A warm task first waits for its bell ([`warm`]), which tells it the parameter.
 //!
 //! It takes the registration out of SSM ([`parameter`]), passes it to the listener in the
 //! listener's environment only ([`environment`]), parses the listener's output ([`event`]), ends a
 //! listener that does not end by itself ([`watch`]), and samples memory and processes
 //! ([`evidence`]). The result is one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
 
+mod bell;
 mod config;
+mod connection;
 mod diagnostics;
 pub mod environment;
 pub mod event;
@@ -25,6 +29,7 @@ mod process;
 mod run;
 mod update;
 pub mod verdict;
+mod warm;
 pub mod watch;
 
 pub use config::VARIABLES;

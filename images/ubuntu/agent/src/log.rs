@@ -9,6 +9,8 @@ use runtime::program;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::bell::Ring;
+use crate::config::Speaker;
 use crate::failure::Failure;
 use crate::mask::Mask;
 
@@ -18,18 +20,28 @@ pub(crate) struct Log(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    runner: Option<String>,
-    execution: Option<String>,
+    speaker: Speaker,
+    /// Of a warm task that has answered its bell.
+    rung: OnceLock<Speaker>,
     mask: OnceLock<Mask>,
 }
 
 impl Log {
-    pub(crate) fn new((runner, execution): (Option<String>, Option<String>)) -> Self {
+    pub(crate) fn new(speaker: Speaker) -> Self {
         Self(Arc::new(Shared {
-            runner,
-            execution,
+            speaker,
+            rung: OnceLock::new(),
             mask: OnceLock::new(),
         }))
+    }
+
+    /// Names the runner and the execution of a ring from now on. A task answers one ring.
+    pub(crate) fn name(&self, ring: &Ring) {
+        let _ = self.0.rung.set(Speaker {
+            runner: Some(ring.runner.to_string()),
+            execution: Some(ring.execution.to_string()),
+            ticket: self.0.speaker.ticket.clone(),
+        });
     }
 
     /// Masks the registration from now on. There is one registration, so one mask.
@@ -72,13 +84,14 @@ impl Log {
                 .collect(),
             _ => Map::new(),
         };
-        let (runner, execution) = (self.0.runner.as_deref(), self.0.execution.as_deref());
+        let speaker = self.0.rung.get().unwrap_or(&self.0.speaker);
         // Text and numbers always serialize.
         if let Ok(entry) = serde_json::to_string(&Entry {
             level,
             message,
-            runner,
-            execution,
+            ticket: speaker.ticket.as_deref(),
+            runner: speaker.runner.as_deref(),
+            execution: speaker.execution.as_deref(),
             fields,
         }) {
             self.line(&entry);
@@ -91,6 +104,8 @@ impl Log {
 struct Entry<'a> {
     level: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runner: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,9 @@ use serde_json::json;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::{self, Config};
+use crate::bell::Line;
+use crate::config::{self, Config, Errand, Post};
+use crate::connection::Connection;
 use crate::event::Event;
 use crate::evidence::{self, Evidence};
 use crate::failure::Failure;
@@ -20,8 +22,9 @@ use crate::log::Log;
 use crate::mask::Mask;
 use crate::process::{self, Signals};
 use crate::verdict::{End, Seen, Stop, is_update, verdict};
+use crate::warm::{Release, Told};
 use crate::watch::{Action, Watch};
-use crate::{diagnostics, environment, parameter, update};
+use crate::{diagnostics, environment, parameter, update, warm};
 
 /// Delay of the first sample in a job: the worker has started by then, and most jobs take longer.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
@@ -34,8 +37,13 @@ pub async fn run(settings: &Settings) -> AgentExit {
     let started = Clock::now();
     process::settle();
     let log = Log::new(config::speaker(settings));
+    let mut released = None;
     let (exit, seen) = match serve(settings, &log, started).await {
-        Ok((end, seen)) => (verdict(end, &seen), seen),
+        Ok(Course::Served(end, seen)) => (verdict(end, &seen), seen),
+        Ok(Course::Released(release)) => {
+            released = Some(release.reason());
+            (AgentExit::Released, Seen::default())
+        }
         Err(failure) => {
             log.error(&failure.to_string(), json!({}));
             log.report(&failure);
@@ -49,6 +57,7 @@ pub async fn run(settings: &Settings) -> AgentExit {
             "exitCode": exit.code(),
             "job": seen.job,
             "result": seen.result.as_ref().map(crate::event::JobResult::as_str),
+            "reason": released,
             "connectError": (exit == AgentExit::NoConnection)
                 .then(|| seen.connect_error.as_deref().unwrap_or(SILENT)),
             "seconds": started.elapsed().as_secs(),
@@ -57,16 +66,35 @@ pub async fn run(settings: &Settings) -> AgentExit {
     exit
 }
 
-async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<(End, Seen), Failure> {
+/// The course of an agent's run that met no failure of its own.
+enum Course {
+    /// It ran a listener.
+    Served(End, Seen),
+    /// It was a warm task that nobody needed.
+    Released(Release),
+}
+
+async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course, Failure> {
     let config = Config::read(settings)?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
     // Before it takes the registration, which an image without a listener would lose.
     if !config::executable(&config.listener()) {
         return Err(Failure::NoProgram(config.listener()));
     }
-    let client = parameter::client(settings, &config.region, config.endpoint.as_deref())?;
+    let connection = Connection::open(settings, &config.region, config.endpoint.as_deref())
+        .map_err(Failure::Credentials)?;
+    let (path, started) = match &config.errand {
+        Errand::Registration(path) => (path.clone(), started),
+        Errand::Bell(post) => match wait(&config, post, &connection, log, &mut signals).await? {
+            // The time until the listener starts counts from the ring.
+            Told::Take(ring) => (ring.parameter, Clock::now()),
+            Told::Release(release) => return Ok(Course::Released(release)),
+        },
+    };
+    let client = connection.parameters();
+    drop(connection);
     let registration = tokio::select! {
-        registration = parameter::take(&client, &config.parameter) => registration?,
+        registration = parameter::take(&client, &path) => registration?,
         () = signals.stop() => return Err(Failure::Stopped),
     };
     drop(client);
@@ -83,7 +111,44 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<(End, S
     if is_worth_explaining(verdict(end, &seen)) {
         diagnostics::show(&config.diagnostics(), log);
     }
-    Ok((end, seen))
+    Ok(Course::Served(end, seen))
+}
+
+/// Waits as a warm task until the bell says what to do.
+async fn wait(
+    config: &Config,
+    post: &Post,
+    connection: &Connection,
+    log: &Log,
+    signals: &mut Signals,
+) -> Result<Told, Failure> {
+    let begun = Clock::now();
+    log.info(
+        "waiting for a job",
+        json!({ "limitSeconds": post.limit.as_secs() }),
+    );
+    let mut command = command(config, config.listener());
+    command.arg("warmup");
+    let warm_up = match Listener::start(&mut command, log) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            log.error(
+                "cannot warm up the listener",
+                json!({ "error": error.to_string() }),
+            );
+            None
+        }
+    };
+    let line = Line::new(connection.table(), post.table.clone(), &post.bell);
+    let told = warm::wait(&line, post.limit, warm_up, log, signals).await?;
+    if let Told::Take(ring) = &told {
+        log.name(ring);
+        log.info(
+            "answered the bell",
+            json!({ "waitedSeconds": begun.elapsed().as_secs() }),
+        );
+    }
+    Ok(told)
 }
 
 /// Outcomes that need no diagnostics: a job that ran, and a requested stop.

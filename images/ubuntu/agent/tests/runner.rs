@@ -6,6 +6,7 @@
 )]
 
 mod support;
+mod warm;
 
 use std::sync::atomic::AtomicUsize;
 
@@ -632,7 +633,7 @@ fn a_missing_variable_is_named() {
     assert!(
         agent
             .log()
-            .contains("environment variable AGENT_PARAMETER is not set"),
+            .contains("neither AGENT_PARAMETER nor AGENT_BELL is set"),
         "{}",
         agent.log()
     );

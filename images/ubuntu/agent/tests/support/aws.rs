@@ -1,4 +1,4 @@
-//! The three AWS calls that the agent makes, and the listener's announcement, over HTTP.
+//! The AWS calls that the agent makes, and the listener's announcement, over HTTP.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 use protocol::Registration;
 use serde_json::{Value, json};
 
-use super::PARAMETER;
+use super::{BELL, PARAMETER, TABLE};
 
-/// How SSM is today.
+/// How SSM and DynamoDB are today.
 #[derive(Default)]
 pub(crate) struct Mood {
     /// So many calls are refused for their rate.
@@ -22,6 +22,16 @@ pub(crate) struct Mood {
     pub(crate) failing: Option<&'static str>,
     /// `GetParameter` is not answered.
     pub(crate) silent: bool,
+    /// So many looks at the bell are refused for their rate.
+    pub(crate) throttled_looks: AtomicUsize,
+    /// So many answers to the bell are written, and their responses lost.
+    pub(crate) lost_answers: AtomicUsize,
+    /// So many answers to the bell are refused.
+    pub(crate) refused_answers: AtomicUsize,
+    /// The ring is withdrawn once it has been read.
+    pub(crate) withdrawn: bool,
+    /// The table is gone.
+    pub(crate) no_table: bool,
 }
 
 /// A stand-in for SSM and for the credentials endpoint that notes what it is asked.
@@ -34,6 +44,8 @@ pub(crate) struct Aws {
 struct Shared {
     value: String,
     mood: Mood,
+    /// What the bell says, if anything.
+    bell: Mutex<Option<&'static str>>,
     calls: Mutex<Vec<String>>,
     kept: Mutex<Vec<TcpStream>>,
 }
@@ -49,6 +61,7 @@ impl Aws {
         let shared = Arc::new(Shared {
             value: registration.encode().unwrap().expose().to_owned(),
             mood,
+            bell: Mutex::default(),
             calls: Mutex::default(),
             kept: Mutex::default(),
         });
@@ -73,6 +86,21 @@ impl Aws {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Writes the bell.
+    pub(crate) fn ring(&self, what: &'static str) {
+        *self.shared.bell.lock().unwrap() = Some(what);
+    }
+
+    /// What the bell says.
+    pub(crate) fn bell(&self) -> Option<&'static str> {
+        *self.shared.bell.lock().unwrap()
+    }
+
+    /// How often this was asked.
+    pub(crate) fn count(&self, call: &str) -> usize {
+        self.calls().iter().filter(|made| *made == call).count()
     }
 
     /// What was asked, in order.
@@ -114,33 +142,21 @@ impl Shared {
     }
 
     fn answer(&self, call: &str, body: &Value) -> (u16, String) {
-        let left = |count: usize| count.checked_sub(1);
         if call == "credentials" {
-            if self
-                .mood
-                .without_credentials
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
-                .is_ok()
-            {
+            if taken(&self.mood.without_credentials) {
                 return (500, String::new());
             }
             let keys = json!({ "AccessKeyId": "AKID", "SecretAccessKey": "secret", "Token": "session", "Expiration": "2099-01-01T00:00:00Z" });
             return (200, keys.to_string());
         }
+        if call.ends_with("Item") {
+            return self.answer_item(call, body);
+        }
         if !call.ends_with("Parameter") {
             return (200, String::new());
         }
-        let left = |count: usize| count.checked_sub(1);
-        if self
-            .mood
-            .throttled
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
-            .is_ok()
-        {
-            return (
-                400,
-                json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }).to_string(),
-            );
+        if taken(&self.mood.throttled) {
+            return refused("ThrottlingException");
         }
         assert_eq!(body["Name"], PARAMETER);
         match (call, self.mood.failing) {
@@ -154,6 +170,70 @@ impl Shared {
             _ => (200, "{}".to_owned()),
         }
     }
+}
+
+impl Shared {
+    /// DynamoDB, with one item in one table.
+    fn answer_item(&self, call: &str, body: &Value) -> (u16, String) {
+        assert_eq!(body["TableName"], TABLE);
+        let key = json!({ "pk": { "S": format!("bell#{BELL}") }, "sk": { "S": "bell" } });
+        assert_eq!(body["Key"], key);
+        if self.mood.no_table {
+            return refused("ResourceNotFoundException");
+        }
+        let mut bell = self.bell.lock().unwrap();
+        match call {
+            "GetItem" if taken(&self.mood.throttled_looks) => {
+                refused("ProvisionedThroughputExceededException")
+            }
+            "GetItem" => {
+                let answer = bell.map_or_else(
+                    || json!({}),
+                    |what| {
+                        let text = |value: &str| json!({ "S": value });
+                        json!({ "Item": {
+                            "what": text(what), "parameter": text(PARAMETER),
+                            "runner": text("fr-hello-42"), "execution": text("hello-42"),
+                            "expires": { "N": "1790000000" },
+                        }})
+                    },
+                );
+                if self.mood.withdrawn && *bell == Some("ring") {
+                    *bell = Some("leave");
+                }
+                (200, answer.to_string())
+            }
+            "UpdateItem" if taken(&self.mood.refused_answers) => refused("ThrottlingException"),
+            "UpdateItem" => {
+                assert_eq!(body["ConditionExpression"], "#what = :ring");
+                let values = &body["ExpressionAttributeValues"];
+                assert_eq!(values[":taken"]["S"], "taken");
+                assert!(values[":expires"]["N"].is_string());
+                if *bell != Some("ring") {
+                    return refused("ConditionalCheckFailedException");
+                }
+                *bell = Some("taken");
+                if taken(&self.mood.lost_answers) {
+                    return (500, String::new());
+                }
+                (200, "{}".to_owned())
+            }
+            _ => refused("AccessDeniedException"),
+        }
+    }
+}
+
+/// Counts one down; false if none is left.
+fn taken(count: &AtomicUsize) -> bool {
+    let left = |count: usize| count.checked_sub(1);
+    count
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+        .is_ok()
+}
+
+fn refused(code: &str) -> (u16, String) {
+    let body = json!({ "__type": code, "message": "Rate exceeded" });
+    (400, body.to_string())
 }
 
 /// The name of what is asked for, and what is said about it.
@@ -171,10 +251,11 @@ fn request(stream: &TcpStream) -> Option<(String, Value)> {
         };
         match header.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().ok()?,
-            "x-amz-target" => value
-                .trim()
-                .trim_start_matches("AmazonSSM.")
-                .clone_into(&mut name),
+            "x-amz-target" => {
+                // The service's name and a dot precede the operation.
+                let operation = value.rsplit('.').next()?;
+                operation.trim().clone_into(&mut name);
+            }
             _ => {}
         }
     }
