@@ -59,6 +59,11 @@ impl Aws {
         self.json("ecs", target, "1.1", operation, input).await
     }
 
+    pub async fn dynamodb(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
+        self.json("dynamodb", "DynamoDB_20120810", "1.0", operation, input)
+            .await
+    }
+
     pub async fn ssm(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
         self.json("ssm", "AmazonSSM", "1.1", operation, input).await
     }

@@ -1,10 +1,12 @@
 //! Shows a job's progress.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
 use github_standin::{Job, JobStatus};
 use local_stack::{Execution, Observer, Task, Visit};
+use protocol::State;
 use tokio::time::Instant;
 use tooling::{Progress, Step};
 
@@ -27,6 +29,24 @@ pub(crate) struct Report {
     pub(crate) task: Option<Task>,
 }
 
+/// How a runner started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Start {
+    /// A task that was ready took the job.
+    Warm,
+    /// A task was started for it.
+    Cold,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warm => "warm",
+            Self::Cold => "cold",
+        })
+    }
+}
+
 impl Report {
     /// Whether the execution succeeded; the job's own result is GitHub's.
     pub(crate) fn served(&self) -> bool {
@@ -35,6 +55,23 @@ impl Report {
             .as_ref()
             .is_some_and(|(_, execution)| execution.status == "SUCCEEDED");
         succeeded && self.job.status == JobStatus::Completed
+    }
+
+    /// How its last runner started; `None` if none did.
+    pub(crate) fn start(&self) -> Option<Start> {
+        let (_, execution) = self.execution.as_ref()?;
+        let mut states = execution.visits.iter().rev();
+        states.find_map(|visit| match visit.state.parse() {
+            Ok(State::WarmRunner) => Some(Start::Warm),
+            Ok(State::Runner) => Some(Start::Cold),
+            _ => None,
+        })
+    }
+
+    /// Seconds from the job being queued, which sends its webhook, to a listener taking it.
+    pub(crate) fn waited(&self) -> Option<f64> {
+        let taken = self.job.started_at?;
+        Some((taken - self.job.created_at).as_seconds_f64())
     }
 
     /// The job's status at GitHub.
@@ -156,14 +193,11 @@ async fn close(observer: &Observer, step: Step, report: &Report) -> anyhow::Resu
         return Ok(());
     };
     if report.served() {
-        // GitHub returns whole seconds.
-        let waited = report.job.started_at.map_or(0, |started| {
-            (started - report.job.created_at).whole_seconds() + 1
+        let start = report.start().map_or_else(String::new, |start| {
+            let waited = report.waited().unwrap_or_default();
+            format!("; {start} start, {waited:.1} s from webhook to listener")
         });
-        step.done(&format!(
-            "{}; its runner started within {waited} s",
-            report.conclusion()
-        ));
+        step.done(&format!("{}{start}", report.conclusion()));
     } else {
         let error = execution.error.as_deref().unwrap_or(&execution.status);
         step.failed(&format!(

@@ -10,7 +10,7 @@ pub use aws::{Aws, AwsError};
 pub use deployment::{Deployment, Plan, synthesize};
 pub use engine::{Engine, EngineOptions};
 pub use execution::{Execution, Visit};
-pub use observer::{Observer, Task, runner_of};
+pub use observer::{Observer, Stocked, Task, runner_of};
 
 /// The account of everything in the engine.
 pub const ACCOUNT: &str = "000000000000";

@@ -40,6 +40,15 @@ pub struct Task {
     pub log: PathBuf,
 }
 
+/// A ticket: a warm task that waits for a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stocked {
+    /// `reserved`, `started` or `ready`.
+    pub state: String,
+    /// Its task, once ECS has accepted it.
+    pub task: Option<String>,
+}
+
 impl Observer {
     /// An execution of the deployment, if it exists.
     pub async fn execution(&self, name: &str) -> anyhow::Result<Option<Execution>> {
@@ -178,14 +187,37 @@ impl Observer {
         }
     }
 
-    /// What should not exist when all jobs are done: runner parameters, registered runners, tasks,
-    /// executions. One line each.
+    /// The tickets of all warm tasks; none without a pool.
+    pub async fn stock(&self) -> anyhow::Result<Vec<Stocked>> {
+        let input = json!({ "TableName": format!("{}-stock", self.prefix) });
+        let found = match self.aws.dynamodb("Scan", input).await {
+            Err(error) if is(&error, "ResourceNotFoundException") => return Ok(Vec::new()),
+            found => found?,
+        };
+        let text = |item: &Value, name: &str| item[name]["S"].as_str().map(str::to_owned);
+        let items = found["Items"].as_array().into_iter().flatten();
+        let tickets =
+            items.filter(|item| text(item, "sk").is_some_and(|sort| sort.starts_with("slot#")));
+        Ok(tickets
+            .map(|item| Stocked {
+                state: text(item, "state").unwrap_or_default(),
+                task: text(item, "taskArn"),
+            })
+            .collect())
+    }
+
+    /// What should not exist when all jobs are done: runner parameters, registered runners, tasks
+    /// that are not in stock, executions. One line each.
     pub async fn leftovers(&self) -> anyhow::Result<Vec<String>> {
         let mut left = self.parameters().await?;
+        let tasks = self.tasks().await?;
+        // Read after the tasks, so that a task is in stock by then.
+        let stock = self.stock().await?;
+        let in_stock = |arn: &String| stock.iter().any(|ticket| ticket.task.as_ref() == Some(arn));
         left.extend(
-            self.tasks()
-                .await?
+            tasks
                 .into_iter()
+                .filter(|arn| !in_stock(arn))
                 .map(|arn| format!("task {arn}")),
         );
         left.extend(

@@ -6,17 +6,20 @@ use std::time::Duration;
 use anyhow::Context;
 use github_standin::{Config, NewJob, OwnerType, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, REGION, synthesize};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tooling::{Architecture, Checkout, Progress, StackOptions, seconds};
 
-use crate::follow::{Report, follow, heading};
+use crate::follow::{Report, Start, follow, heading};
 use crate::state_file::StateFile;
 
 const REPOSITORY: &str = "octo/hello";
 /// Limit for what events do after a job's end, such as stopping a cancelled runner's task.
 const SETTLE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(200);
+/// Limit for the start of all warm tasks. Here they are processes, and start within seconds.
+const STOCKED: Duration = Duration::from_mins(2);
 
 /// Runs the stack; returns whether all jobs succeeded and nothing is left over.
 pub(crate) async fn run(options: &StackOptions) -> anyhow::Result<bool> {
@@ -43,7 +46,10 @@ async fn start(
     checkout: &Checkout,
     options: &StackOptions,
 ) -> anyhow::Result<(Engine, Deployment)> {
-    let plan = Plan::new("fargate-runners", "fr");
+    let mut plan = Plan::new("fargate-runners", "fr");
+    if options.warm > 0 {
+        plan = plan.with("warm", &options.warm.to_string());
+    }
     let github = Server::start(Config::default())
         .await
         .context("starting the GitHub stand-in")?;
@@ -95,7 +101,33 @@ async fn start(
     let step = progress.step("App's secrets in Parameter Store");
     deployment.write_secrets().await?;
     step.done(&deployment.secret_name("…"));
+    if options.warm > 0 {
+        let step = progress.step("Warm tasks");
+        let took = stocked(&deployment.observer()?, options.warm).await?;
+        step.done(&format!("{} ready in {}", options.warm, seconds(took)));
+    }
     Ok((engine, deployment))
+}
+
+/// Calls the keeper as its schedule does every minute, and waits until the tasks are ready.
+async fn stocked(observer: &Observer, wanted: u8) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let keeper = format!("{}-stock", observer.prefix);
+    let tick = json!({ "source": "aws.events" });
+    observer.aws.invoke(&keeper, tick).await?;
+    let ready = async || {
+        let stock = observer.stock().await?;
+        let ready = stock.iter().filter(|ticket| ticket.state == "ready");
+        Ok((ready.count() >= wanted.into()).then_some(()))
+    };
+    let found = observer.wait(STOCKED, ready).await?;
+    found.with_context(|| {
+        format!(
+            "{wanted} warm tasks were not ready within {}",
+            seconds(STOCKED)
+        )
+    })?;
+    Ok(begun.elapsed())
 }
 
 async fn blocking<T: Send + 'static>(
@@ -186,6 +218,11 @@ async fn summary(observer: &Observer, reports: &[Report], took: Duration) -> any
         reports.len(),
         seconds(took)
     );
+    for start in [Start::Warm, Start::Cold] {
+        if let Some(line) = waits(reports, start) {
+            println!("  {line}");
+        }
+    }
     if left.is_empty() {
         println!(
             "  left over: nothing (no parameter, no registered runner, no task, no execution)"
@@ -197,6 +234,21 @@ async fn summary(observer: &Observer, reports: &[Report], took: Duration) -> any
         .iter()
         .all(|report| report.served() && report.conclusion() == "success");
     Ok(succeeded && left.is_empty())
+}
+
+/// How long the jobs of one kind of start waited.
+fn waits(reports: &[Report], start: Start) -> Option<String> {
+    let of_kind = reports
+        .iter()
+        .filter(|report| report.start() == Some(start));
+    let mut waited: Vec<f64> = of_kind.filter_map(Report::waited).collect();
+    waited.sort_by(f64::total_cmp);
+    let (first, last) = (waited.first()?, waited.last()?);
+    let median = waited[waited.len() / 2];
+    Some(format!(
+        "{start} starts: {}; from webhook to listener {median:.1} s ({first:.1} to {last:.1} s)",
+        waited.len()
+    ))
 }
 
 fn urls(observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {

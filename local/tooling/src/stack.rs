@@ -11,6 +11,9 @@ pub struct StackOptions {
     /// How many jobs are queued
     #[arg(long, default_value_t = 1)]
     pub jobs: u32,
+    /// How many warm tasks are kept ready; the first job is queued when they are
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub warm: u8,
     /// Port of the AWS engine; 0 takes a free one
     #[arg(long, default_value_t = 4566)]
     pub port: u16,

@@ -55,7 +55,7 @@ impl World {
             leased_to: None,
             output: String::new(),
             started: 0,
-            created_at: new.created_at.unwrap_or_else(|| self.now()),
+            created_at: new.created_at.unwrap_or_else(|| self.exactly()),
             started_at: None,
             completed_at: None,
         };
@@ -108,7 +108,7 @@ impl World {
 
     /// A runner begins the job that was leased to it.
     pub(crate) fn begin(&mut self, id: u64, runner_id: u64) -> Option<Job> {
-        let now = self.now();
+        let now = self.exactly();
         let runner = self.runners.get(&runner_id)?;
         let group = self.directory.group_name(&runner.scope, runner.group_id);
         let entry = self.jobs.get_mut(&id)?;

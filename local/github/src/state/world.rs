@@ -125,9 +125,13 @@ impl World {
 
     /// The time by GitHub's clock, in whole seconds.
     pub(crate) fn now(&self) -> OffsetDateTime {
-        let now =
-            OffsetDateTime::now_utc() + time::Duration::seconds(self.settings.clock_offset_seconds);
+        let now = self.exactly();
         now.replace_nanosecond(0).unwrap_or(now)
+    }
+
+    /// The time by GitHub's clock. Answers and webhooks show its whole seconds.
+    pub(crate) fn exactly(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + time::Duration::seconds(self.settings.clock_offset_seconds)
     }
 }
 
