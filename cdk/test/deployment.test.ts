@@ -1,14 +1,14 @@
 import { Duration } from "aws-cdk-lib";
 import { Match } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { FargateRunnersProps } from "../src";
 import { repositoryFile } from "../src/repository-files";
 import { appTemplate, dummyHandlers, IMAGE, templateOf } from "./support";
+import { temporaryDirectory } from "./temporary";
 
 test("the state machine is the file, unchanged", () => {
   const machines = Object.values(templateOf().findResources("AWS::StepFunctions::StateMachine"));
@@ -71,7 +71,7 @@ test("a job on a warm task may take as long as one on a cold task", () => {
 });
 
 test("a definition of one's own gets the states of warm tasks too, if it has those that they change", () => {
-  const directory = mkdtempSync(join(tmpdir(), "definition-"));
+  const directory = temporaryDirectory("definition");
   const definitionFile = join(directory, "own.asl.json");
   const own = JSON.parse(
     readFileSync(repositoryFile("statemachine", "runner.asl.json"), "utf8"),
@@ -103,7 +103,7 @@ test("the state machine calls published versions, which a later deployment keeps
 });
 
 test("missing programs are named together with the command that makes them", () => {
-  const empty = mkdtempSync(join(tmpdir(), "empty-"));
+  const empty = temporaryDirectory("empty");
   assert.throws(
     () => templateOf({ handlersDirectory: empty }),
     /verify, match, launch, token, cleanup, sweep.*cargo xtask zips --arch arm64/,

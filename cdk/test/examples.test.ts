@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { HANDLERS_DIRECTORY } from "./support";
 import { Resources } from "./template-diff";
+import { temporaryDirectory } from "./temporary";
 
 const EXAMPLES = join(__dirname, "..", "..", "examples");
 const names = readdirSync(EXAMPLES, { withFileTypes: true })
@@ -16,7 +16,7 @@ const names = readdirSync(EXAMPLES, { withFileTypes: true })
 /** Runs an example's app as the CLI would, and answers its template's resources. */
 async function synthesize(name: string): Promise<{ Type: string; text: string }[]> {
   const directory = join(EXAMPLES, name);
-  const output = mkdtempSync(join(tmpdir(), `${name}-`));
+  const output = temporaryDirectory(name);
   const { app } = JSON.parse(readFileSync(join(directory, "cdk.json"), "utf8")) as { app: string };
   const [program, ...argv] = app.split(" ");
   await promisify(execFile)(program!, argv, {

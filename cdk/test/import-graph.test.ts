@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { findCircle, importsOf, readImports } from "./import-graph";
+import { temporaryDirectory } from "./temporary";
 
 const CDK = join(__dirname, "..");
 
 /** Files that exist only for a test. */
 function written(files: Record<string, string>): string {
-  const root = mkdtempSync(join(tmpdir(), "imports-"));
+  const root = temporaryDirectory("imports");
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, name)), { recursive: true });
     writeFileSync(join(root, name), text);

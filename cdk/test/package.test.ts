@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import * as source from "../src";
 import { PACKED, packAssets } from "../scripts/pack-assets";
+import { temporaryDirectory } from "./temporary";
 
 const CDK = join(__dirname, "..");
 
@@ -33,7 +25,7 @@ test("the package's entry is built from the sources, with declarations", () => {
 });
 
 test("the package carries what the constructs look for outside of it", () => {
-  const repository = mkdtempSync(join(tmpdir(), "repository-"));
+  const repository = temporaryDirectory("repository");
   for (const file of PACKED) {
     mkdirSync(dirname(join(repository, file)), { recursive: true });
     writeFileSync(join(repository, file), file, { mode: 0o644 });
@@ -48,7 +40,7 @@ test("the package carries what the constructs look for outside of it", () => {
 });
 
 test("what isn't built when the package is made is named, with the commands", () => {
-  const empty = mkdtempSync(join(tmpdir(), "repository-"));
+  const empty = temporaryDirectory("repository");
   assert.throws(
     () => packAssets(empty, join(empty, "assets")),
     /Not built: .*target\/lambda\/verify\/bootstrap.*cargo xtask zips/,

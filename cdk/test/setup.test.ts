@@ -2,10 +2,9 @@ import { SSMClient } from "@aws-sdk/client-ssm";
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer, IncomingMessage, Server } from "node:http";
 import { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { Installation } from "../setup/github-app";
@@ -13,10 +12,11 @@ import { readOptions, UsageError } from "../setup/options";
 import { checkPrograms } from "../setup/programs";
 import { run } from "../setup/run";
 import { dummyHandlers } from "./support";
+import { temporaryDirectory } from "./temporary";
 
 const KEY = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const PEM = KEY.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-const FOLDER = mkdtempSync(join(tmpdir(), "setup-"));
+const FOLDER = temporaryDirectory("setup");
 const PEM_FILE = join(FOLDER, "key.pem");
 writeFileSync(PEM_FILE, PEM);
 

@@ -1,17 +1,17 @@
 import { App, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import * as ecs from "aws-cdk-lib/aws-ecs";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Config } from "../app/config";
 import { FargateRunnersStack } from "../app/stack";
 import { FargateRunners, FargateRunnersProps } from "../src";
 import { HANDLER_NAMES } from "../src/handlers/record";
+import { temporaryDirectory } from "./temporary";
 
 /** A directory laid out like `target/lambda`, so that no test needs the handlers compiled. */
 export function dummyHandlers(salt = ""): string {
-  const directory = mkdtempSync(join(tmpdir(), "handlers-"));
+  const directory = temporaryDirectory("handlers");
   for (const handler of HANDLER_NAMES) {
     mkdirSync(join(directory, handler));
     writeFileSync(
@@ -27,7 +27,7 @@ export function dummyHandlers(salt = ""): string {
 
 /** Something to take along as the agent. */
 export function dummyAgent(salt = ""): string {
-  const file = join(mkdtempSync(join(tmpdir(), "agent-")), "agent");
+  const file = join(temporaryDirectory("agent"), "agent");
   writeFileSync(file, `#!/bin/sh\n# ${salt}\n`, { mode: 0o755 });
   return file;
 }

@@ -1,6 +1,7 @@
 import { FileSystem } from "aws-cdk-lib";
+import { CONTEXT_ENV, DISABLE_ASSET_STAGING_CONTEXT } from "aws-cdk-lib/cx-api";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryFile } from "../repository-files";
@@ -36,11 +37,34 @@ export function prebuiltContext(
   if (agent === undefined) {
     return undefined;
   }
-  const context = mkdtempSync(join(tmpdir(), "runner-image-"));
+  const context = newContext();
   mkdirSync(join(context, "dist"));
   copyFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), join(context, "Dockerfile"));
   copyFileSync(agent, join(context, "dist", `agent-${docker}`));
   return context;
+}
+
+const contexts: string[] = [];
+
+/** An empty directory that is removed when the app has ended: by then the toolkit has copied it. */
+function newContext(): string {
+  if (contexts.length === 0) {
+    process.once("exit", removeContexts);
+  }
+  const context = mkdtempSync(join(tmpdir(), "runner-image-"));
+  contexts.push(context);
+  return context;
+}
+
+function removeContexts(): void {
+  const given = JSON.parse(process.env[CONTEXT_ENV] ?? "{}") as object;
+  // With `--no-staging` the command line reads them where they are, after the app has ended.
+  if (DISABLE_ASSET_STAGING_CONTEXT in given) {
+    return;
+  }
+  for (const context of contexts) {
+    rmSync(context, { recursive: true, force: true });
+  }
 }
 
 /** What the agent is compiled from, as one hash; and where that is. */
