@@ -8,6 +8,7 @@ import * as sqs from "aws-cdk-lib/aws-sqs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
+import { checkProps, warnOfIsolation } from "./check-props";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
 import { agentPermissions, KeyContext } from "./handlers/grants";
@@ -36,7 +37,7 @@ import { Triggers } from "./triggers";
 import { WarmTasks } from "./warm/warm-tasks";
 
 /** Context key of the handlers' directory, to synthesize without building them. */
-const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
+export const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
 
 /** A deployment of runners. */
 export interface FargateRunnersProps {
@@ -232,6 +233,7 @@ export class FargateRunners extends Construct implements RunnerHost {
     this.names = new Names(this, props.prefix ?? "fargate-runners", props.deployment ?? "fr");
     const { names } = this;
     Tags.of(this).add(DEPLOYMENT_TAG, names.deployment);
+    checkProps(props);
     this.github = resolveGitHub(props.github);
     this.roles = new Roles({
       path: props.rolePath ?? `/${names.prefix}/`,
@@ -249,6 +251,7 @@ export class FargateRunners extends Construct implements RunnerHost {
     };
 
     this.network = props.network ?? new PublicVpc(this, "Network");
+    warnOfIsolation(this, this.network, this.github.apiUrl);
     if (Construct.isConstruct(this.network)) {
       // NAT gateways and endpoints are the largest cost of an idle deployment.
       Tags.of(this.network).add(DEPLOYMENT_TAG, names.deployment);
@@ -346,6 +349,10 @@ export class FargateRunners extends Construct implements RunnerHost {
   }
 
   addOffer(offer: Offer): void {
+    if (this.offers.some(({ family }) => family === offer.family)) {
+      const name = offer.family.slice(this.names.familyPrefix.length);
+      throw invalidProp("name", name, "a name that no other runner of this deployment has");
+    }
     const warnings = reachabilityWarnings(
       offer,
       this.offers,

@@ -1,3 +1,4 @@
+import { apiAddress } from "./github-url";
 import { invalidProp } from "./invalid-prop";
 import { requiredAlternatives } from "./required-labels";
 
@@ -83,11 +84,7 @@ export interface GitHubProps {
 
 /** The same with the defaults filled in and checked. */
 export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
-  const apiUrl = props.apiUrl ?? "https://api.github.com";
-  // Plain HTTP only to this machine: the stand-in of the local stack listens there.
-  if (!/^(https:\/\/[^\s/]+|http:\/\/(127\.0\.0\.1|localhost)(:\d+)?)(\/\S*)?$/.test(apiUrl)) {
-    throw invalidProp("github.apiUrl", apiUrl, "an https:// URL, for example https://HOST/api/v3");
-  }
+  const apiUrl = apiAddress("github.apiUrl", props.apiUrl ?? "https://api.github.com");
   const allowedOwners = resolveOwners(props);
   for (const owner of allowedOwners) {
     if (!/^[A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:\d+)?$/.test(owner)) {
@@ -95,11 +92,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
       throw invalidProp("github.allowedOwners", owner, allowed);
     }
   }
-  for (const repository of props.allowedRepositories ?? []) {
-    if (!/^[^\s/,]+\/[^\s/,]+$/.test(repository)) {
-      throw invalidProp("github.allowedRepositories", repository, "repositories as owner/name");
-    }
-  }
+  checkRepositories(props.allowedRepositories, allowedOwners);
   const reconcileCalls = props.reconcileCalls ?? 0;
   if (!Number.isInteger(reconcileCalls) || reconcileCalls < 0 || reconcileCalls > 400) {
     const allowed = "a whole number from 0 to 400, of an installation's 5,000 calls an hour";
@@ -110,11 +103,16 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     throw invalidProp("github.allowedRepositories", props.allowedRepositories, needed);
   }
   const scope = props.scope ?? "repository";
+  checkRunnerGroup(props.runnerGroup, scope);
   const runnerGroup = props.runnerGroup ?? "Default";
   const requiredLabels = props.requiredLabels ?? ["self-hosted"];
+  if (requiredLabels.length === 0) {
+    const needed = "at least one label; leave it out for 'self-hosted'";
+    throw invalidProp("github.requiredLabels", requiredLabels, needed);
+  }
   requiredAlternatives(requiredLabels, { scope, runnerGroup });
   return {
-    apiUrl: apiUrl.replace(/\/$/, ""),
+    apiUrl,
     scope,
     runnerGroup,
     registration: props.registration ?? "jit",
@@ -128,6 +126,43 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     checkRuns: props.checkRuns ?? false,
     insideNetwork: props.insideNetwork ?? false,
   };
+}
+
+/** Refuses repositories of which no job can come. */
+function checkRepositories(
+  repositories: readonly string[] | undefined,
+  owners: readonly string[],
+): void {
+  const prop = "github.allowedRepositories";
+  if (repositories?.length === 0 && owners.length > 0) {
+    throw invalidProp(prop, [], "at least one repository; leave it out for all of the owners");
+  }
+  const names = owners.map((owner) => owner.split(":")[0]!.toLowerCase());
+  for (const repository of repositories ?? []) {
+    if (!/^[^\s/,]+\/[^\s/,]+$/.test(repository)) {
+      throw invalidProp(prop, repository, "repositories as owner/name");
+    }
+    // An owner that is given with its id may have another name by now.
+    const known = names.includes(repository.split("/")[0]!.toLowerCase());
+    if (names.length > 0 && !known && !owners.some((owner) => owner.includes(":"))) {
+      const allowed = "repositories of github.allowedOwners, because a job has to pass both lists";
+      throw invalidProp(prop, repository, allowed);
+    }
+  }
+}
+
+function checkRunnerGroup(runnerGroup: string | undefined, scope: string): void {
+  if (runnerGroup === undefined) {
+    return;
+  }
+  if (scope !== "organization") {
+    const allowed = "nothing, unless github.scope is 'organization': a repository has no groups";
+    throw invalidProp("github.runnerGroup", runnerGroup, allowed);
+  }
+  if (runnerGroup.trim() === "" || runnerGroup.trim() !== runnerGroup) {
+    const allowed = "the group's name, without spaces around it";
+    throw invalidProp("github.runnerGroup", runnerGroup, allowed);
+  }
 }
 
 /** The owners, none where all are meant: that has to be said. */

@@ -1,12 +1,19 @@
-/**
- * The error for a prop that can't be deployed: names the prop, what it was, and what is allowed.
- *
- * @param prop name as the user wrote it, for example `cpu` or `runners[1].labels`
- * @param value what was given
- * @param allowed the allowed values, as the rest of the sentence "Allowed: ..."
- */
-export function invalidProp(prop: string, value: unknown, allowed: string): Error {
-  return new Error(
-    `Invalid ${prop}: ${JSON.stringify(value) ?? "undefined"}. Allowed: ${allowed}.`,
-  );
+/** A prop that can't be deployed: names the prop, what it was, and what is allowed. */
+export class InvalidProp extends Error {
+  constructor(
+    /** Name as the user wrote it, for example `cpu` or `github.apiUrl`. */
+    readonly prop: string,
+    /** What was given. */
+    readonly value: unknown,
+    /** The allowed values, as the rest of the sentence "Allowed: ...". */
+    readonly allowed: string,
+  ) {
+    super(`Invalid ${prop}: ${JSON.stringify(value) ?? "undefined"}. Allowed: ${allowed}.`);
+    this.name = "InvalidProp";
+  }
+}
+
+/** The error for a prop that can't be deployed, see {@link InvalidProp}. */
+export function invalidProp(prop: string, value: unknown, allowed: string): InvalidProp {
+  return new InvalidProp(prop, value, allowed);
 }

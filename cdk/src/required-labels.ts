@@ -1,4 +1,5 @@
 import { invalidProp } from "./invalid-prop";
+import { isLabel } from "./runners/labels";
 
 /** One way for a job to ask for a runner of this deployment. */
 export type RequiredAlternative =
@@ -52,6 +53,11 @@ function alternative(text: string, registered: Registered): RequiredAlternative 
   const labels = text.split(/[\s,]+/).filter((label) => label !== "");
   if (labels.length === 0) {
     throw invalidProp(PROP, text, "labels or `group:NAME` on both sides of each `|`");
+  }
+  const unknown = labels.find((label) => !isLabel(label));
+  if (unknown !== undefined) {
+    const needed = "letters, digits and _ . : / = + - @ in a label, as a runner can offer it";
+    throw invalidProp(PROP, unknown, needed);
   }
   const misplaced = labels.find((label) => /^group:/i.test(label));
   if (misplaced !== undefined) {

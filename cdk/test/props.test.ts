@@ -274,7 +274,11 @@ check<GitHubProps>(
         "SweepFunction.Environment",
       ],
     },
-    runnerGroup: { value: () => "Fargate", changes: ["TokenFunction.Environment"] },
+    runnerGroup: {
+      value: () => "Fargate",
+      beside: { scope: "organization" },
+      changes: ["TokenFunction.Environment"],
+    },
     registration: { value: () => "token", changes: ["TokenFunction.Environment"] },
     allowedOwners: { value: () => ["octo"], changes: ["VerifyFunction.Environment"] },
     allowedRepositories: { value: () => ["octo/hello"], changes: ["VerifyFunction.Environment"] },

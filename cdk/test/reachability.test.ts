@@ -47,6 +47,23 @@ test("of two runners with the same labels the second by name is unreachable", ()
   assert.match(found[0]!, /No job reaches fargate-runners-b: fargate-runners-a offers the same/);
 });
 
+test("runners with the same labels for other repositories are both reached", () => {
+  const labels = ["self-hosted", "deploy"];
+  const found = (a?: string[], b?: string[]) => {
+    const { stack, runners } = deployment({ defaultRunner: false });
+    for (const [name, repositories] of Object.entries({ a, b })) {
+      new FargateRunner(stack, name, { runners, name, labels, repositories, image: IMAGE });
+    }
+    return Annotations.fromStack(stack).findWarning("*", Match.anyValue()).length;
+  };
+  assert.equal(found(["octo/one"], ["octo/two"]), 0);
+  assert.equal(found(["octo/one"], undefined), 0);
+  assert.equal(found(["octo/one", "octo/two"], ["octo/two", "octo/three"]), 0);
+  // The first by name is for all that the second is for.
+  assert.equal(found(["octo/*"], ["Octo/two"]), 1);
+  assert.equal(found(undefined, ["octo/two"]), 1);
+});
+
 test("a runner without a label that every job carries is unreachable", () => {
   const found = warnings({ a: ["linux", "x64"] });
   assert.equal(found.length, 1);

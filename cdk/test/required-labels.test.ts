@@ -44,7 +44,16 @@ test("verify and sweep are told the alternatives", () => {
 });
 
 const REFUSED: [string, GitHubProps, RegExp][] = [
-  ["nothing", { requiredLabels: [] }, /labels or `group:NAME` on both sides of each `\|`/],
+  [
+    "nothing",
+    { requiredLabels: [] },
+    /Invalid github\.requiredLabels: \[\]\. Allowed: at least one/,
+  ],
+  [
+    "a label that no tag holds",
+    { requiredLabels: ["self-hosted | build(er)"] },
+    /Invalid github\.requiredLabels: "build\(er\)"\. Allowed: letters, digits/,
+  ],
   [
     "an empty alternative",
     { requiredLabels: ["self-hosted |"] },

@@ -33,9 +33,8 @@ const REFUSED_RUNNERS: [string, Omit<FargateRunnerProps, "runners">, RegExp][] =
   [
     "300 GiB of disk",
     { ephemeralStorageGiB: 300 },
-    /Invalid ephemeralStorageGiB: 300\. Allowed: 21 to 200/,
+    /Invalid ephemeralStorageGiB: 300\. Allowed: 20 to 200/,
   ],
-  ["20 GiB of disk", { ephemeralStorageGiB: 20 }, /leave it out for the 20 that Fargate gives/],
   ["no labels", { labels: [] }, /Invalid labels: \[\]\. Allowed: at least one label/],
   ["a label with a space", { labels: ["big runner"] }, /Invalid labels: "big runner"/],
   ["an empty label", { labels: ["linux", ""] }, /Invalid labels: ""/],

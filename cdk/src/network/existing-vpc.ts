@@ -1,5 +1,5 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
-import { Construct } from "constructs";
+import { Construct, IConstruct } from "constructs";
 import { invalidProp } from "../invalid-prop";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
@@ -35,10 +35,24 @@ export class ExistingVpc extends Construct implements RunnerNetwork {
     super(scope, id);
     this.vpc = props.vpc;
     this.subnets = props.subnets ?? props.vpc.privateSubnets;
-    if (this.subnets.length === 0) {
-      throw invalidProp("subnets", [], "at least one subnet of the VPC");
-    }
+    // As many as a task's network interface may name:
+    // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
+    const subnets = props.subnets ? "subnets of the VPC" : "subnets; the VPC has no private ones";
+    checkNumber("subnets", this.subnets, 16, subnets);
     this.assignPublicIp = props.assignPublicIp ?? false;
     this.securityGroups = props.securityGroups ?? [runnerSecurityGroup(this, props.vpc)];
+    checkNumber(
+      "securityGroups",
+      this.securityGroups,
+      5,
+      "security groups; leave it out for a new one",
+    );
+  }
+}
+
+function checkNumber(prop: string, given: readonly IConstruct[], most: number, what: string) {
+  if (given.length === 0 || given.length > most) {
+    const ids = given.map(({ node }) => node.id);
+    throw invalidProp(prop, ids, `1 to ${most} ${what}`);
   }
 }

@@ -1,6 +1,7 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
-import { newVpc, NewVpcProps } from "./new-vpc";
+import { invalidProp } from "../invalid-prop";
+import { DEFAULT_ZONES, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /** A VPC of private subnets behind NAT gateways. */
@@ -25,8 +26,14 @@ export class NatVpc extends Construct implements RunnerNetwork {
 
   constructor(scope: Construct, id: string, props: NatVpcProps = {}) {
     super(scope, id);
+    const natGateways = props.natGateways ?? 1;
+    const zones = props.maxAzs ?? DEFAULT_ZONES;
+    if (!(Number.isInteger(natGateways) && natGateways >= 1 && natGateways <= zones)) {
+      const allowed = `1 to maxAzs (${zones}), because without one runners reach nothing`;
+      throw invalidProp("natGateways", natGateways, allowed);
+    }
     const vpc = newVpc(this, props, {
-      natGateways: props.natGateways ?? 1,
+      natGateways,
       subnetConfiguration: [
         { name: "Public", subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false },
         { name: "Runners", subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },

@@ -3,9 +3,13 @@ import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
 import { invalidProp } from "../invalid-prop";
+import { checkCidr } from "./cidr";
 
 /** Addresses of a VPC unless given. */
 export const DEFAULT_CIDR = "10.0.0.0/16";
+
+/** How many zones a VPC has subnets in unless told otherwise. */
+export const DEFAULT_ZONES = 2;
 
 /** For how many zones each subnet leaves addresses. */
 const ZONES = 4;
@@ -34,16 +38,18 @@ export interface NewVpcProps {
 export function newVpc(
   scope: Construct,
   props: NewVpcProps,
-  shape: Pick<ec2.VpcProps, "natGateways" | "subnetConfiguration">,
+  shape: Required<Pick<ec2.VpcProps, "natGateways" | "subnetConfiguration">>,
 ): ec2.Vpc {
-  const maxAzs = props.maxAzs ?? 2;
+  const maxAzs = props.maxAzs ?? DEFAULT_ZONES;
   if (!(Number.isInteger(maxAzs) && maxAzs >= 1 && maxAzs <= ZONES)) {
     throw invalidProp("maxAzs", maxAzs, `1 to ${ZONES}`);
   }
+  const cidr = props.cidr ?? DEFAULT_CIDR;
+  checkCidr("cidr", cidr, ZONES * shape.subnetConfiguration.length);
   const zones = Math.min(maxAzs, Stack.of(scope).availabilityZones.length);
   const vpc = new ec2.Vpc(scope, "Vpc", {
     ...shape,
-    ipAddresses: ec2.IpAddresses.cidr(props.cidr ?? DEFAULT_CIDR),
+    ipAddresses: ec2.IpAddresses.cidr(cidr),
     maxAzs,
     // A zone that is added later must not move the subnets that are there.
     reservedAzs: ZONES - zones,

@@ -1,4 +1,4 @@
-import { Tags } from "aws-cdk-lib";
+import { Tags, Token } from "aws-cdk-lib";
 import * as autoscaling from "aws-cdk-lib/aws-autoscaling";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as ecs from "aws-cdk-lib/aws-ecs";
@@ -66,8 +66,15 @@ export class Ec2Capacity extends Construct {
     if (!(minInstances >= 0 && minInstances <= maxInstances && maxInstances > 0)) {
       throw invalidProp("minInstances", minInstances, `0 to maxInstances (${maxInstances})`);
     }
+    for (const [prop, value] of Object.entries({ minInstances, maxInstances })) {
+      if (!Number.isInteger(value)) {
+        throw invalidProp(prop, value, "a whole number");
+      }
+    }
     this.architecture = props.architecture ?? "x64";
     const arm = this.architecture === "arm64";
+    const name = props.name ?? "docker";
+    checkCapacity(props, name, arm);
     const role = runners.roles.service(
       this,
       "Role",
@@ -118,7 +125,7 @@ export class Ec2Capacity extends Construct {
     );
     const provider = new ecs.AsgCapacityProvider(this, "Provider", {
       // The name may not begin with `fargate`, as our default prefix does.
-      capacityProviderName: `ec2-${runners.names.prefix}-${props.name ?? "docker"}`,
+      capacityProviderName: `ec2-${runners.names.prefix}-${name}`,
       autoScalingGroup: this.autoScalingGroup,
       enableManagedScaling: true,
       enableManagedTerminationProtection: true,
@@ -129,6 +136,36 @@ export class Ec2Capacity extends Construct {
     acknowledge(this, {
       "AwsSolutions-AS3": "Instances scale with the jobs; a notification for each would be noise.",
     });
+  }
+}
+
+/** What the names of capacity providers end with, by deployment. */
+const NAMES_OF = new WeakMap<RunnerHost, Set<string>>();
+/** The disk of the image that instances start from, in GiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-ami-storage-config.html */
+const IMAGE_GIB = 30;
+
+function checkCapacity(props: Ec2CapacityProps, name: string, arm: boolean): void {
+  const { runners, instanceType, diskGiB } = props;
+  if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) {
+    throw invalidProp("name", name, "1 to 100 letters, digits, '-' and '_'");
+  }
+  const names = NAMES_OF.get(runners) ?? new Set();
+  if (names.has(name)) {
+    throw invalidProp("name", name, "a name that no other Ec2Capacity of this deployment has");
+  }
+  NAMES_OF.set(runners, names.add(name));
+  const wanted = arm ? ec2.InstanceArchitecture.ARM_64 : ec2.InstanceArchitecture.X86_64;
+  if (
+    instanceType !== undefined &&
+    !Token.isUnresolved(instanceType.toString()) &&
+    instanceType.architecture !== wanted
+  ) {
+    const other = arm ? "x64" : "arm64";
+    const allowed = `a type with architecture ${wanted}, or architecture '${other}' beside it`;
+    throw invalidProp("instanceType", instanceType.toString(), allowed);
+  }
+  if (diskGiB !== undefined && !(Number.isInteger(diskGiB) && diskGiB >= IMAGE_GIB)) {
+    throw invalidProp("diskGiB", diskGiB, `a whole number from ${IMAGE_GIB} on, the image's size`);
   }
 }
 

@@ -16,6 +16,9 @@ const EXTERNALS = "/home/runner/externals";
 const SOCKET_FOLDER = "/run/docker";
 const SOCKET = `unix://${SOCKET_FOLDER}/docker.sock`;
 
+/** The containers that a runner with Docker has besides. */
+const OWN_CONTAINERS: readonly string[] = ["docker", "externals"];
+
 /** A runner on EC2. */
 export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
   /** The instances that it runs on. */
@@ -57,6 +60,11 @@ export class Ec2Runner extends Runner {
         props.warm,
         "nothing on EC2: warm tasks run on Fargate; minInstances of the capacity keeps instances ready",
       );
+    }
+    checkSize(props);
+    const taken = docker ? OWN_CONTAINERS.find((name) => props.extraContainers?.[name]) : undefined;
+    if (taken !== undefined) {
+      throw invalidProp("extraContainers", taken, `any name but ${OWN_CONTAINERS.join(" and ")}`);
     }
     super(
       scope,
@@ -154,5 +162,15 @@ export class Ec2Runner extends Runner {
       container: daemon,
       condition: ecs.ContainerDependencyCondition.HEALTHY,
     });
+  }
+}
+
+/** Refuses what ECS takes for no instance: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html */
+function checkSize({ cpu, memoryMiB }: RunnerProps): void {
+  if (cpu !== undefined && !(Number.isInteger(cpu) && cpu >= 128 && cpu <= 196_608)) {
+    throw invalidProp("cpu", cpu, "a whole number from 128 to 196608 (1024 is one vCPU)");
+  }
+  if (memoryMiB !== undefined && !(Number.isInteger(memoryMiB) && memoryMiB >= 6)) {
+    throw invalidProp("memoryMiB", memoryMiB, "a whole number of MiB");
   }
 }

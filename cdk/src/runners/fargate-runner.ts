@@ -5,16 +5,16 @@ import { costOf } from "../warm/cost";
 import { poolOf, WARM_TAG, warmTag } from "../warm/pool";
 import { WarmProps } from "../warm/warm-props";
 import { warmWarnings } from "../warm/warnings";
-import { Capacity } from "./capacity";
-import { checkFargateSize } from "./fargate-size";
+import { Capacity, checkFargateCapacity } from "./capacity";
+import { checkFargateSize, FREE_GIB } from "./fargate-size";
 import { Runner, RunnerProps } from "./runner";
 import { changed } from "./runner-roles";
 
 /** A runner on Fargate. */
 export interface FargateRunnerProps extends RunnerProps {
   /**
-   * Disk in GiB, 21 to 200.
-   * @default - the 20 GiB that Fargate gives without charge
+   * Disk in GiB, 20 to 200. The first 20 are free of charge.
+   * @default 20
    */
   readonly ephemeralStorageGiB?: number;
   /**
@@ -32,6 +32,7 @@ export interface FargateRunnerProps extends RunnerProps {
 /** A task definition for runners on Fargate: an Ubuntu one unless told otherwise. */
 export class FargateRunner extends Runner {
   constructor(scope: Construct, id: string, props: FargateRunnerProps) {
+    checkFargateCapacity("capacity", props.capacity);
     super(scope, id, props, {
       capacity: props.capacity,
       taskDefinition: (self, basics) => {
@@ -40,7 +41,8 @@ export class FargateRunner extends Runner {
         return new ecs.FargateTaskDefinition(self, "TaskDefinition", {
           ...basics,
           memoryLimitMiB: basics.memoryMiB,
-          ephemeralStorageGiB,
+          // What every task has can't be asked for.
+          ephemeralStorageGiB: ephemeralStorageGiB === FREE_GIB ? undefined : ephemeralStorageGiB,
         });
       },
     });

@@ -14,6 +14,10 @@ const SIZES: ReadonlyMap<number, readonly [number, number, number]> = new Map([
   [16384, [32768, 122880, 8192]],
 ]);
 
+/** The disk that each task has without charge, in GiB. */
+export const FREE_GIB = 20;
+const LARGEST_GIB = 200;
+
 /** Refuses what Fargate would refuse at the deployment, or only when the first task starts. */
 export function checkFargateSize(size: {
   cpu: number;
@@ -42,11 +46,14 @@ export function checkFargateSize(size: {
     );
   }
   const storage = size.ephemeralStorageGiB;
-  if (storage !== undefined && !(Number.isInteger(storage) && storage >= 21 && storage <= 200)) {
+  if (
+    storage !== undefined &&
+    !(Number.isInteger(storage) && storage >= FREE_GIB && storage <= LARGEST_GIB)
+  ) {
     throw invalidProp(
       "ephemeralStorageGiB",
       storage,
-      "21 to 200, a whole number; leave it out for the 20 that Fargate gives",
+      `${FREE_GIB} to ${LARGEST_GIB}, a whole number`,
     );
   }
 }

@@ -8,6 +8,11 @@ export const LABELS_TAG = "GH:labels";
 const LABEL = /^[\p{L}\p{N}_.:/=+\-@]+$/u;
 const TAG_VALUE_LENGTH = 256;
 
+/** Whether a tag can hold a label. */
+export function isLabel(text: string): boolean {
+  return LABEL.test(text);
+}
+
 /**
  * Checks the labels that a task definition offers and joins them as the tag's value.
  *
@@ -19,7 +24,7 @@ export function labelsTag(prop: string, labels: readonly string[]): string {
     throw invalidProp(prop, labels, "at least one label besides 'self-hosted'");
   }
   for (const label of labels) {
-    if (!LABEL.test(label)) {
+    if (!isLabel(label)) {
       throw invalidProp(
         prop,
         label,

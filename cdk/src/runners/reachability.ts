@@ -1,10 +1,14 @@
 import { RequiredAlternative } from "../required-labels";
 import { Offer } from "./host";
+import { areApart, covers } from "./patterns";
+
+/** What decides which jobs reach an offer. */
+export type Reachable = Pick<Offer, "family" | "labels" | "repositories">;
 
 /** A likely mistake in an offer. */
-export interface ReachabilityWarning {
+export interface ReachabilityWarning<O extends Reachable = Offer> {
   /** The offer that is wrong. */
-  readonly offer: Offer;
+  readonly offer: O;
   /** Identifies the warning where somebody acknowledges it. */
   readonly id: string;
   /** What happens, and what to change. */
@@ -14,16 +18,16 @@ export interface ReachabilityWarning {
 /**
  * What is wrong with an offer beside those that are there already.
  *
- * `match` takes, of all offers that carry a job's labels, the one with the fewest labels, and of
+ * `match` takes, of all offers for a job's repository that carry its labels, the one with the fewest labels, and of
  * equals the family that comes first. An offer with more labels than another is thus reached by
  * jobs that ask for one of them; only equals get in each other's way.
  */
-export function reachabilityWarnings(
-  added: Offer,
-  others: readonly Offer[],
+export function reachabilityWarnings<O extends Reachable>(
+  added: O,
+  others: readonly O[],
   required: readonly RequiredAlternative[],
-): ReachabilityWarning[] {
-  const warnings: ReachabilityWarning[] = [];
+): ReachabilityWarning<O>[] {
+  const warnings: ReachabilityWarning<O>[] = [];
   const offered = labelSet(added);
   const missing = required.map((one) =>
     "labels" in one ? one.labels.filter((label) => !offered.has(label.toLowerCase())) : [],
@@ -50,13 +54,21 @@ export function reachabilityWarnings(
   return warnings;
 }
 
-function between(first: Offer, second: Offer, always: ReadonlySet<string>): ReachabilityWarning[] {
+function between<O extends Reachable>(
+  first: O,
+  second: O,
+  always: ReadonlySet<string>,
+): ReachabilityWarning<O>[] {
   const [a, b] = [labelSet(first), labelSet(second)];
-  if (a.size !== b.size) {
+  if (a.size !== b.size || areApart(first.repositories, second.repositories)) {
     return [];
   }
   const shared = [...a].filter((label) => b.has(label));
   if (shared.length === a.size) {
+    // What the first is not for is left to the second.
+    if (!covers(first.repositories, second.repositories)) {
+      return [];
+    }
     return [
       {
         offer: second,
@@ -82,6 +94,6 @@ function between(first: Offer, second: Offer, always: ReadonlySet<string>): Reac
   ];
 }
 
-function labelSet(offer: Offer): Set<string> {
+function labelSet(offer: Reachable): Set<string> {
   return new Set(offer.labels.map((label) => label.toLowerCase()));
 }

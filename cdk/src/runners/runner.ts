@@ -12,6 +12,7 @@ import { Capacity, CAPACITY_TAG } from "./capacity";
 import { RunnerHost } from "./host";
 import { LABELS_TAG, labelsTag } from "./labels";
 import { RunnerArchitecture } from "./runner-architecture";
+import { checkRunnerName, defaultLabels, defaultRunnerName } from "./runner-name";
 import { RunnerRoles } from "./runner-roles";
 import { RUNNER_VERSION_TAG, runnerVersionTag } from "./runner-version";
 
@@ -167,12 +168,10 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     const { runners } = props;
     const architecture = props.architecture ?? "x64";
     const flavour = kind.flavour === undefined ? [] : [kind.flavour];
-    const name = props.name ?? ["ubuntu", architecture, ...flavour].join("-");
-    if (!/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/.test(name)) {
-      throw invalidProp("name", name, "1 to 40 characters of a-z, 0-9 and '-', no '-' at the ends");
-    }
+    const name = props.name ?? defaultRunnerName(architecture, ...flavour);
+    checkRunnerName("name", name);
     const family = `${runners.names.familyPrefix}${name}`;
-    const labels = props.labels ?? ["self-hosted", "linux", architecture, "ubuntu", ...flavour];
+    const labels = props.labels ?? defaultLabels(architecture, ...flavour);
     const { repositories, runnerGroup } = props;
     const tags: Record<string, string | undefined> = {
       [LABELS_TAG]: labelsTag("labels", labels),
@@ -285,6 +284,14 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     for (const [name, container] of Object.entries(containers)) {
       if (name === RUNNER_CONTAINER) {
         throw invalidProp("extraContainers", name, `any name but '${RUNNER_CONTAINER}'`);
+      }
+      // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+      if (!/^[A-Za-z0-9_-]{1,255}$/.test(name)) {
+        throw invalidProp(
+          "extraContainers",
+          name,
+          "1 to 255 letters, digits, '-' and '_' in a name",
+        );
       }
       this.taskDefinition.addContainer(name, {
         // A container that exits must not end the job; the task ends with the runner.
