@@ -1,8 +1,19 @@
 import { readFileSync } from "node:fs";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { WarmHours, WarmLinger } from "../src";
-import { nearest } from "./nearest";
+import { placeOf, within } from "./failure";
+import { Keys, ownKeys, unknownKey, unknownNestedKey, unknownRunnerKey } from "./keys";
 import { boolean, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
+import {
+  fargateCapacity,
+  keyArn,
+  policyArn,
+  principalArns,
+  securityGroupIds,
+  subnetIds,
+  topicArn,
+  vpcId,
+} from "./values";
 
 /** Warm tasks of a runner; times of the day are in UTC. */
 export interface WarmConfig {
@@ -92,7 +103,7 @@ export interface RunnerConfig {
    */
   readonly runnerGroup?: string;
   /**
-   * Disk in GiB.
+   * Disk in GiB, 20 to 200.
    * @default 20
    */
   readonly ephemeralStorageGiB?: number;
@@ -434,7 +445,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   repositories: list,
   runnerGroup: text,
   ephemeralStorageGiB: int,
-  capacity: list,
+  capacity: fargateCapacity,
   warm,
 };
 
@@ -454,13 +465,13 @@ const CONFIG: Parsers<Config> = {
   requiredLabels: list,
   reconcileCalls: int,
   checkRuns: boolean,
-  runners: listOf(nested((value, where) => parseKeys(value, RUNNER, `${where}.`))),
+  runners: listOf(nested(parseRunner)),
   image: text,
   runnerVersion: text,
   rebuildWeekly: boolean,
   labels: list,
   runnerArchitecture: oneOf("x64", "arm64"),
-  capacity: list,
+  capacity: fargateCapacity,
   warm,
   maxJobDurationMinutes: int,
   trustedDefinitions: oneOf("deployment", "prefix"),
@@ -469,9 +480,9 @@ const CONFIG: Parsers<Config> = {
   maxAzs: int,
   natGateways: int,
   flowLogs: boolean,
-  vpcId: text,
-  subnetIds: list,
-  securityGroupIds: list,
+  vpcId,
+  subnetIds,
+  securityGroupIds,
   assignPublicIp: boolean,
   frontDoor: oneOf("function-url", "http-api"),
   requestsPerSecond: int,
@@ -482,12 +493,12 @@ const CONFIG: Parsers<Config> = {
   logLevel: oneOf("error", "warn", "info", "debug", "trace"),
   logRetentionDays: retentionDays,
   keepLogs: boolean,
-  parameterKeyArn: text,
+  parameterKeyArn: keyArn,
   secretsKey: boolean,
-  secretsReaderArns: list,
-  permissionsBoundaryArn: text,
+  secretsReaderArns: principalArns,
+  permissionsBoundaryArn: policyArn,
   rolePath: text,
-  alarmTopicArn: text,
+  alarmTopicArn: topicArn,
   waitingLimitSeconds: int,
   alarms: boolean,
   dashboard: boolean,
@@ -506,36 +517,45 @@ export const CONFIG_KEYS = Object.keys(CONFIG) as (keyof Config)[];
  * keys that contradict each other
  */
 export function readConfig(context: Record<string, unknown>): Config {
-  const { config: file, ...rest } = ownKeys(context);
+  const { config: file, ...rest } = ownKeys(context, KEYS);
   const fromFile = file === undefined ? {} : readJson(text(file, "config"));
-  const config = parseKeys({ ...fromFile, ...rest }, CONFIG, "");
+  const config = parseKeys({ ...fromFile, ...rest }, CONFIG, "", unknownKey);
   refuseContradictions(config);
   return config;
 }
 
-// The context also carries what the CLI remembers and the toolkit's feature flags: their keys hold
-// a colon, an at sign or a dash; ours never do.
-function ownKeys(context: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(context).filter(([key]) => /^[A-Za-z]+$/.test(key)));
-}
+const KEYS: Keys = { top: CONFIG_KEYS, runner: Object.keys(RUNNER) };
 
 function readJson(file: string): Record<string, unknown> {
+  let found: unknown;
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+    found = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     throw new Error(`Reading configuration file ${file} failed: ${(error as Error).message}`);
   }
+  if (typeof found !== "object" || found === null || Array.isArray(found)) {
+    throw new Error(`Configuration file ${file} holds no JSON object.`);
+  }
+  return found as Record<string, unknown>;
 }
 
-function parseKeys<T>(given: Record<string, unknown>, parsers: Parsers<T>, where: string): T {
-  const known = Object.keys(parsers);
+function parseRunner(given: Record<string, unknown>, where: string): RunnerConfig {
+  const index = Number(/\d+/.exec(where)![0]);
+  return within(placeOf(index, given), () => parseKeys(given, RUNNER, "", unknownRunnerKey));
+}
+
+/** @param unknown makes the error for a key that there is not */
+function parseKeys<T>(
+  given: Record<string, unknown>,
+  parsers: Parsers<T>,
+  where: string,
+  unknown: (key: string, value: unknown, keys: Keys) => Error = (key) =>
+    unknownNestedKey(`${where}${key}`, Object.keys(parsers)),
+): T {
   const parsed: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(given)) {
     if (!Object.hasOwn(parsers, key)) {
-      throw new Error(
-        `Unknown configuration key ${where}${key}; did you mean ${where}${nearest(key, known)}? ` +
-          `Known: ${known.join(", ")}.`,
-      );
+      throw unknown(key, value, KEYS);
     }
     parsed[key] = parsers[key as keyof T](value, `${where}${key}`);
   }

@@ -36,7 +36,8 @@ export const int: Parser<number> = (value, where) => {
 
 /** Several words: a JSON array, or one text separated by commas or spaces. */
 export const list: Parser<string[]> = (value, where) => {
-  const items = typeof value === "string" ? value.split(/[\s,]+/).filter((item) => item) : value;
+  const given = typeof value === "string" && value.startsWith("[") ? fromJson(value) : value;
+  const items = typeof given === "string" ? given.split(/[\s,]+/).filter((item) => item) : given;
   if (!Array.isArray(items) || !items.every((item) => typeof item === "string")) {
     throw wrong(where, value, "a list of texts");
   }
@@ -100,6 +101,7 @@ function fromJson(value: unknown): unknown {
   }
 }
 
-function wrong(where: string, value: unknown, allowed: string): Error {
+/** The error for a value of the wrong kind. */
+export function wrong(where: string, value: unknown, allowed: string): Error {
   return new Error(`Invalid ${where}: ${JSON.stringify(value)}. Allowed: ${allowed}.`);
 }

@@ -13,6 +13,8 @@ import {
   WarmProps,
 } from "../src";
 import { Config, RunnerConfig, WarmConfig } from "./config";
+import { refuseUseless } from "./contradictions";
+import { placeOf, within } from "./failure";
 import { networkOf } from "./network";
 
 /** The stack that the app deploys: one {@link FargateRunners} made from a configuration. */
@@ -22,6 +24,7 @@ export class FargateRunnersStack extends Stack {
 
   constructor(scope: Construct, id: string, config: Config, props: StackProps = {}) {
     super(scope, id, props);
+    refuseUseless(config);
     // The toolkit lets a function depend on its role although the reference to it says the same.
     this.templateOptions.metadata = { "cfn-lint": { config: { ignore_checks: ["W3005"] } } };
     const { permissionsBoundaryArn, parameterKeyArn, alarmTopicArn } = config;
@@ -103,18 +106,22 @@ export class FargateRunnersStack extends Stack {
       },
     });
     for (const [index, runner] of (config.runners ?? []).entries()) {
-      const runnerId = runner.name ?? `Runner${index}`;
-      new FargateRunner(this, runnerId, {
-        ...this.runnerProps(runnerId, {
-          ...(runner.image || runner.rebuildWeekly
-            ? {}
-            : { image: config.image, runnerVersion: config.runnerVersion }),
-          ...runner,
-        }),
-        runners: this.runners,
-      });
+      within(placeOf(index, runner), () => this.addRunner(index, runner, config));
     }
     this.addOutputs();
+  }
+
+  private addRunner(index: number, runner: RunnerConfig, config: Config): void {
+    const id = runner.name ?? `Runner${index}`;
+    new FargateRunner(this, id, {
+      ...this.runnerProps(id, {
+        ...(runner.image || runner.rebuildWeekly
+          ? {}
+          : { image: config.image, runnerVersion: config.runnerVersion }),
+        ...runner,
+      }),
+      runners: this.runners,
+    });
   }
 
   private runnerProps(id: string, config: RunnerConfig) {

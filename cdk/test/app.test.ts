@@ -13,7 +13,11 @@ const GITHUB = [
   "SweepFunction.Environment",
 ];
 const VPC: Config = { vpcId: "vpc-00000001", subnetIds: ["subnet-00000001"] };
-const ARN = "arn:aws:x:us-east-1:111111111111";
+const SERVER: Config = {
+  githubApiUrl: "https://github.example.org/api/v3",
+  image: "111111111111.dkr.ecr.us-east-1.amazonaws.com/runner:1",
+};
+const ACCOUNT = "111111111111";
 
 /** One entry per key: the compiler refuses a table that leaves one out. */
 const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>[K]> } = {
@@ -32,10 +36,10 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   githubInsideNetwork: [
     true,
     ["*Function.VpcConfig", "*RoleDefaultPolicy.PolicyDocument", "+NetworkVpc*"],
-    { network: "isolated" },
+    { network: "isolated", ...SERVER },
   ],
   runnerScope: ["organization", GITHUB],
-  runnerGroup: ["Fargate", ["TokenFunction.Environment"]],
+  runnerGroup: ["Fargate", ["TokenFunction.Environment"], { runnerScope: "organization" }],
   registration: ["token", ["TokenFunction.Environment"]],
   maxJobDurationMinutes: [720, ["MachineStateMachine.DefinitionString"]],
   allowedOwners: [["cats"], ["VerifyFunction.Environment"]],
@@ -50,7 +54,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   image: ["example.org/other:1", ["UbuntuTaskDefinition.ContainerDefinitions"]],
   runnerVersion: ["2.338.0", ["UbuntuTaskDefinition.Tags"]],
   // The image that these tests name speaks against it: it got where it should.
-  rebuildWeekly: [true, /Invalid rebuild: true/],
+  rebuildWeekly: [true, /Invalid rebuildWeekly: true\. Allowed: false, or no image/],
   labels: [["self-hosted", "other"], ["UbuntuTaskDefinition.Tags"]],
   runnerArchitecture: ["arm64", ["UbuntuTaskDefinition.*"]],
   capacity: [["FARGATE_SPOT"], ["LaunchFunction.Environment"]],
@@ -89,14 +93,14 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   logRetentionDays: [7, ["*Log.RetentionInDays"]],
   keepLogs: [true, ["*Log.DeletionPolicy"]],
   parameterKeyArn: [
-    `${ARN}:key/x`,
+    `arn:aws:kms:us-east-1:${ACCOUNT}:key/x`,
     ["*.PolicyDocument", "TokenFunction.Environment", "-SecretsKey*"],
   ],
   secretsKey: [false, ["-SecretsKey*"]],
-  secretsReaderArns: [[`${ARN}:role/operator`], ["SecretsKey.KeyPolicy"]],
-  permissionsBoundaryArn: [`${ARN}:policy/x`, ["*.PermissionsBoundary"]],
+  secretsReaderArns: [[`arn:aws:iam::${ACCOUNT}:role/operator`], ["SecretsKey.KeyPolicy"]],
+  permissionsBoundaryArn: [`arn:aws:iam::${ACCOUNT}:policy/x`, ["*.PermissionsBoundary"]],
   rolePath: ["/other/", ["*.Path", "MachineRoleDefaultPolicy.PolicyDocument"]],
-  alarmTopicArn: [`${ARN}:topic`, ["*.AlarmActions", "*.OKActions"]],
+  alarmTopicArn: [`arn:aws:sns:us-east-1:${ACCOUNT}:topic`, ["*.AlarmActions", "*.OKActions"]],
   waitingLimitSeconds: [60, ["SweepFunction.Environment"]],
   alarms: [false, ["-MonitoringAlarms*", "MonitoringDashboard.DashboardBody"]],
   dashboard: [false, ["-MonitoringDashboard"]],

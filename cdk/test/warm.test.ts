@@ -248,7 +248,7 @@ const REFUSED: [string, WarmProps, RegExp, Runner?][] = [
   [
     "instances of one's own",
     { size: 2 },
-    /Invalid warm: "own"\. Allowed: nothing with this capacity provider: FARGATE and FARGATE_SPOT/,
+    /Invalid capacity: "own"\. Allowed: FARGATE, FARGATE_SPOT/,
     { capacity: Capacity.of("FARGATE", "own") },
   ],
 ];
@@ -388,7 +388,7 @@ test("the app's configuration reaches the keeper", () => {
   const template = appTemplate({
     runners: [
       { name: "one", warm: 2 },
-      { name: "two", warm: { size: 1, maxAgeMinutes: 60 } },
+      { name: "two", labels: ["self-hosted", "two"], warm: { size: 1, maxAgeMinutes: 60 } },
     ],
   });
   assert.deepEqual(JSON.parse(variablesOf(template, "stock").STOCK!), [
