@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use hyper::Request;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::serve::{Answer, Service, json};
 
 /// Task definitions of the deployment.
 pub(crate) const FAMILIES: usize = 50;
+
+/// A warm task.
+const WARM_TASK: &str = "arn:aws:ecs:us-east-1:000000000000:task/runners/warm";
 
 /// A token bucket, as AWS throttles with.
 #[derive(Clone, Debug)]
@@ -122,6 +126,7 @@ fn operation(request: &Request<Bytes>) -> String {
                 "AWSStepFunctions" => "states",
                 "AmazonSQS" => "sqs",
                 "AmazonSSM" => "ssm",
+                "DynamoDB_20120810" => "dynamodb",
                 service if service.starts_with("AmazonEC2ContainerService") => "ecs",
                 service if service.starts_with("DynamoDB") => "dynamodb",
                 other => other,
@@ -196,6 +201,23 @@ impl Account {
                     ],
                 }))
             }
+            // A stock with one task, which is ready.
+            "dynamodb:Query" => {
+                let now = OffsetDateTime::now_utc().unix_timestamp().to_string();
+                let key = &body["ExpressionAttributeValues"][":pk"];
+                done(json!({ "Count": 2, "Items": [
+                    { "pk": key, "sk": { "S": "keeper" }, "revision": { "N": "1" } },
+                    {
+                        "pk": key, "sk": { "S": "slot#00" }, "state": { "S": "ready" },
+                        "id": { "S": "0123456789abcdef0123456789abcdef" },
+                        "taskArn": { "S": WARM_TASK }, "revision": { "N": "1" },
+                        "spot": { "BOOL": false }, "born": { "N": now }, "expires": { "N": now },
+                    },
+                ] }))
+            }
+            "ecs:DescribeTasks" => done(json!({ "failures": [], "tasks": [{
+                "taskArn": WARM_TASK, "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
+            }] })),
             "ecs:ListTasks" => done(json!({ "taskArns": [] })),
             // Where ECS has a task fetch the keys of its role.
             "GET /credentials" => done(json!({

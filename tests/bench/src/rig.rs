@@ -121,6 +121,16 @@ impl Rig {
                 ("CLUSTER", "runners"),
                 ("FAMILY_PREFIX", "fargate-runners-"),
             ],
+            Subject::Stock => &[
+                ("CLUSTER", "runners"),
+                ("SUBNETS", "subnet-1,subnet-2"),
+                ("SECURITY_GROUPS", "sg-1"),
+                ("TABLE", "fargate-runners-stock"),
+                (
+                    "STOCK",
+                    r#"[{"family":"fargate-runners-team-7","size":1,"maxAgeSeconds":21600,"spot":false}]"#,
+                ),
+            ],
         };
         let common = [
             ("DEPLOYMENT", "fr".to_owned()),

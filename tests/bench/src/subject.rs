@@ -26,11 +26,12 @@ pub(crate) enum Subject {
     Token,
     Cleanup,
     Sweep,
+    Stock,
 }
 
 impl Subject {
     /// All of them, the floor first.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Empty,
         Self::Verify,
         Self::Match,
@@ -38,6 +39,7 @@ impl Subject {
         Self::Token,
         Self::Cleanup,
         Self::Sweep,
+        Self::Stock,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Subject {
             Self::Token => "token",
             Self::Cleanup => "cleanup",
             Self::Sweep => "sweep",
+            Self::Stock => "stock",
         }
     }
 
@@ -77,7 +80,7 @@ impl Subject {
                 "registration": { "runnerId": 42, "installationId": 77 },
                 "startedAt": "2026-01-01T00:00:00Z", "task": task(),
             }),
-            Self::Sweep => json!({ "source": "aws.events" }),
+            Self::Sweep | Self::Stock => json!({ "source": "aws.events" }),
         }
     }
 
@@ -93,6 +96,7 @@ impl Subject {
             Self::Token => answer["runnerId"] == 42,
             Self::Cleanup => answer["outcome"] == "RanJob",
             Self::Sweep => answer["failed"] == json!([]),
+            Self::Stock => answer["families"][0]["ready"] == 1,
         }
     }
 }
