@@ -52,8 +52,9 @@ impl Event {
             let changed: Changed = serde_json::from_value(event["detail"].clone())?;
             return Ok(changed.read().map(Self::Task));
         }
-        // EventBridge's schedule.
-        if event["source"] == "aws.events" {
+        // EventBridge's schedule, or a person who invokes the function.
+        let empty = event.as_object().is_some_and(serde_json::Map::is_empty);
+        if empty || event["source"] == "aws.events" {
             return Ok(Some(Self::Tick));
         }
         if event.get("family").is_none() {
@@ -139,6 +140,7 @@ mod tests {
         let schedule =
             json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
         assert_eq!(Event::parse(schedule).unwrap(), Some(Event::Tick));
+        assert_eq!(Event::parse(json!({})).unwrap(), Some(Event::Tick));
         let demanded = json!({ "family": "f", "repository": "octo/hello", "start": "cold" });
         assert_eq!(
             Event::parse(demanded).unwrap(),
@@ -149,7 +151,8 @@ mod tests {
             }))
         );
         for (event, words) in [
-            (json!({}), "neither `token`'s"),
+            (json!({ "order": {} }), "neither `token`'s"),
+            (json!([]), "neither `token`'s"),
             (json!({ "family": "f" }), "repository"),
             (
                 json!({ "family": "f", "repository": "octo", "start": "warm" }),
