@@ -24,6 +24,14 @@ pub enum Started {
     Already,
 }
 
+/// Result of telling a waiting state that its task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Done,
+    /// The state does not wait any more, or not with this token.
+    Gone,
+}
+
 /// An execution from `DescribeExecution`.
 #[derive(Clone, Debug)]
 pub struct Described {
@@ -163,6 +171,57 @@ impl Executions {
             .await
             .map_err(|error| Error::new("states:GetExecutionHistory", name.to_string(), &error))?;
         Ok((page.events, page.next_token))
+    }
+
+    /// Ends a state that waits with this token, as a success.
+    pub async fn send_success(
+        &self,
+        token: &str,
+        output: &serde_json::Value,
+    ) -> Result<Told, Error> {
+        use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError as Refused;
+        let answer = self
+            .client
+            .send_task_success()
+            .task_token(token)
+            .output(output.to_string())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Told::Done),
+            Err(error) => match error.as_service_error() {
+                Some(
+                    Refused::TaskDoesNotExist(_)
+                    | Refused::TaskTimedOut(_)
+                    | Refused::InvalidToken(_),
+                ) => Ok(Told::Gone),
+                _ => Err(Error::new("states:SendTaskSuccess", "a task token", &error)),
+            },
+        }
+    }
+
+    /// Ends a state that waits with this token, with an error.
+    pub async fn send_failure(&self, token: &str, error: &str, cause: &str) -> Result<Told, Error> {
+        use aws_sdk_sfn::operation::send_task_failure::SendTaskFailureError as Refused;
+        let answer = self
+            .client
+            .send_task_failure()
+            .task_token(token)
+            .error(error)
+            .cause(cause)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Told::Done),
+            Err(error) => match error.as_service_error() {
+                Some(
+                    Refused::TaskDoesNotExist(_)
+                    | Refused::TaskTimedOut(_)
+                    | Refused::InvalidToken(_),
+                ) => Ok(Told::Gone),
+                _ => Err(Error::new("states:SendTaskFailure", "a task token", &error)),
+            },
+        }
     }
 
     /// Stops an execution that has no task; a missing execution counts as stopped. Never call it

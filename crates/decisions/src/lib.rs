@@ -55,4 +55,4 @@ pub use stock::{
     WaitingSeen, Wanted, Withdrawn, may_claim, on_answer, on_bell, on_orphan, on_ticket, on_wait,
     on_warm_task_end, on_withdrawn, pause_after, stops_adopted, wanted,
 };
-pub use task::{EndedContainer, EndedTask, Overrides};
+pub use task::{EndedContainer, EndedTask, Overrides, TASK_FAILED};

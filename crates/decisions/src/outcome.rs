@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use crate::classify;
 use crate::exit::AgentExit;
 use crate::outcomes::{Outcome, OutcomeClass};
-use crate::task::EndedTask;
+use crate::task::{EndedTask, TASK_FAILED};
 
 impl Outcome {
     /// Whether GitHub had assigned a job to the attempt's runner.
@@ -142,8 +142,7 @@ impl Ended {
             };
         }
         match error.error.as_str() {
-            // The second is what `cleanup` reports about a warm task: the prefix is Step Functions' own.
-            "States.TaskFailed" | "TaskFailed" => {
+            "States.TaskFailed" | TASK_FAILED => {
                 match serde_json::from_str::<EndedTask>(&error.cause) {
                     Ok(task) if !task.containers.is_empty() || task.stop_code.is_some() => {
                         Self::from_task(&task)

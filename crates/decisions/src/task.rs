@@ -106,6 +106,18 @@ impl EndedTask {
     }
 }
 
+/// The error with which an execution is told that its adopted task failed, as `runTask.sync` throws
+/// `States.TaskFailed`: names that begin with `States.` belong to Step Functions.
+pub const TASK_FAILED: &str = "TaskFailed";
+
+impl EndedTask {
+    /// Whether `runTask.sync` would have failed: the agent's container exited with another code than
+    /// zero, or never ran.
+    pub fn has_failed(&self) -> bool {
+        self.runner().and_then(|container| container.exit_code) != Some(0)
+    }
+}
+
 fn seconds(value: &serde_json::Value) -> Option<f64> {
     use time::format_description::well_known::Rfc3339;
     match value {
@@ -126,6 +138,20 @@ fn seconds(value: &serde_json::Value) -> Option<f64> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_task_has_failed_unless_its_agent_exited_with_zero() {
+        for (containers, failed) in [
+            (json!([{ "name": "runner", "exitCode": 0 }]), false),
+            (json!([{ "name": "runner", "exitCode": 20 }]), true),
+            (json!([{ "name": "runner" }]), true),
+            (json!([{ "name": "sidecar", "exitCode": 0 }]), true),
+        ] {
+            let task = json!({ "stopCode": "EssentialContainerExited", "containers": containers });
+            let task: EndedTask = serde_json::from_value(task).unwrap();
+            assert_eq!(task.has_failed(), failed, "{containers}");
+        }
+    }
 
     #[test]
     fn both_spellings_are_read() {

@@ -5,8 +5,8 @@ use aws::executions::history::{
     HistoryEvent, HistoryEventType, TaskFailedEventDetails, TaskScheduledEventDetails,
     TaskSucceededEventDetails,
 };
-use decisions::Overrides;
-use protocol::{ExecutionName, ParameterPath, RunnerName, State};
+use decisions::{Overrides, TASK_FAILED};
+use protocol::{Adopted, ExecutionName, ParameterPath, RunnerName, State};
 use serde::Deserialize;
 
 use crate::{Error, Fleet};
@@ -22,6 +22,8 @@ pub struct Position {
     pub runner: Option<RunnerName>,
     /// The path of that runner's registration.
     pub parameter: Option<ParameterPath>,
+    /// The warm task that has taken it.
+    pub adopted: Option<Adopted>,
 }
 
 /// What an execution's history says about one runner's task.
@@ -30,16 +32,20 @@ pub(crate) enum Submitted {
     /// The tasks that RunTask returned and that have not ended; empty if RunTask was not called
     /// yet, is in progress, or failed.
     Tasks(Vec<String>),
-    /// The history ends between the call of RunTask and its result, or is unreadable: there may be
-    /// an unknown task.
+    /// The history ends between the call of RunTask and its result, or is unreadable, or a pool
+    /// exists and the history ends in `Token`, which may have taken a warm task: there may be an
+    /// unknown task.
     Unsure,
 }
 
-/// The input of `Token` and of `Runner`.
+/// The input of `Token`, `Start`, `Runner` and `WarmRunner`.
 #[derive(Deserialize)]
 struct Planned {
     #[serde(rename = "runTask")]
     run_task: Tasked,
+    /// The warm task that took the registration, in the input of `Start` and `WarmRunner`.
+    #[serde(default)]
+    warm: Option<Adopted>,
 }
 
 /// A value with RunTask's overrides: the request, or a task in the result.
@@ -66,17 +72,45 @@ struct Answer {
     tasks: Vec<Tasked>,
 }
 
-/// The runner and the RunTask request of a state's input.
-fn planned(event: &HistoryEvent) -> Option<(RunnerName, Overrides)> {
-    let input = event.state_entered_event_details()?.input()?;
-    let request = serde_json::from_str::<Planned>(input).ok()?.run_task;
-    Some((request.runner()?, request.overrides))
+/// A state that an execution entered with a planned runner.
+struct Entered {
+    state: Option<State>,
+    runner: RunnerName,
+    overrides: Overrides,
+    adopted: Option<Adopted>,
+}
+
+/// Reads the runner, its RunTask request and its warm task from a state's input.
+fn planned(event: &HistoryEvent) -> Option<Entered> {
+    let entered = event.state_entered_event_details()?;
+    let planned = serde_json::from_str::<Planned>(entered.input()?).ok()?;
+    Some(Entered {
+        state: entered.name().parse().ok(),
+        runner: planned.run_task.runner()?,
+        overrides: planned.run_task.overrides,
+        adopted: planned.warm,
+    })
+}
+
+/// Whether an event is of the wait for a warm task. The engines spell the service differently.
+fn is_wait(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| kind.ends_with("dynamodb"))
+}
+
+/// Whether a failed wait says that the warm task has ended: `cleanup` reported its failure, or the wait
+/// met a noted end.
+fn tells_an_end(error: Option<&str>) -> bool {
+    error.is_some_and(|error| {
+        error == TASK_FAILED || error.ends_with("ConditionalCheckFailedException")
+    })
 }
 
 /// Reads events, newest first, for one runner's task.
 #[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Search<'a> {
     runner: &'a RunnerName,
+    /// Whether the deployment keeps warm tasks.
+    pooled: bool,
     found: Vec<String>,
     /// A newer event exists, so RunTask is no longer in progress.
     left: bool,
@@ -85,17 +119,21 @@ struct Search<'a> {
     /// The next RunTask has returned.
     answered: bool,
     unsure: bool,
+    /// The warm task of the next wait has ended.
+    adopted_ended: bool,
 }
 
 impl<'a> Search<'a> {
-    fn new(runner: &'a RunnerName) -> Self {
+    fn new(runner: &'a RunnerName, pooled: bool) -> Self {
         Self {
             runner,
+            pooled,
             found: Vec::new(),
             left: false,
             ended: false,
             answered: false,
             unsure: false,
+            adopted_ended: false,
         }
     }
 
@@ -105,14 +143,18 @@ impl<'a> Search<'a> {
         match event.r#type() {
             HistoryEventType::TaskSucceeded => {
                 let details = event.task_succeeded_event_details();
-                self.ended |= ecs(details.map(TaskSucceededEventDetails::resource_type));
+                let kind = details.map(TaskSucceededEventDetails::resource_type);
+                self.ended |= ecs(kind);
+                self.adopted_ended |= is_wait(kind);
             }
             HistoryEventType::TaskFailed => {
                 let details = event.task_failed_event_details();
-                if ecs(details.map(TaskFailedEventDetails::resource_type)) {
+                let kind = details.map(TaskFailedEventDetails::resource_type);
+                let error = details.and_then(|details| details.error());
+                self.adopted_ended |= is_wait(kind) && tells_an_end(error);
+                if ecs(kind) {
                     // Only this error is the task's own end. Before its submission any error is
                     // RunTask's result; after it, Step Functions has lost sight of the task.
-                    let error = details.and_then(|details| details.error());
                     self.ended |= error == Some("States.TaskFailed");
                     self.answered = true;
                 }
@@ -130,14 +172,15 @@ impl<'a> Search<'a> {
             }
             HistoryEventType::TaskStarted => return None,
             _ => {
-                if let Some((runner, _)) = planned(event) {
-                    if runner == *self.runner {
-                        return Some(self.result());
+                if let Some(entered) = planned(event) {
+                    let runner = &entered.runner;
+                    if runner == self.runner {
+                        return Some(self.result(entered));
                     }
                     // The collected facts belong to a later attempt.
                     *self = Self {
                         left: true,
-                        ..Self::new(self.runner)
+                        ..Self::new(self.runner, self.pooled)
                     };
                     if runner.execution() == self.runner.execution()
                         && runner.attempt() < self.runner.attempt()
@@ -172,9 +215,15 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn result(&mut self) -> Submitted {
-        let found = std::mem::take(&mut self.found);
-        if found.is_empty() && self.unsure {
+    /// The result, once the newest state of the runner was found.
+    fn result(&mut self, entered: Entered) -> Submitted {
+        let mut found = std::mem::take(&mut self.found);
+        if !self.adopted_ended {
+            found.extend(entered.adopted.map(|adopted| adopted.task_arn));
+        }
+        // Every later state of the attempt has the same input, so it ended in this one.
+        let in_token = self.pooled && entered.state == Some(State::Token);
+        if found.is_empty() && (self.unsure || in_token) {
             Submitted::Unsure
         } else {
             Submitted::Tasks(found)
@@ -196,10 +245,11 @@ impl Fleet {
                 {
                     position.state = entered.name().parse().ok();
                 }
-                if let Some((runner, overrides)) = planned(event) {
-                    let path = overrides.agent_variable("AGENT_PARAMETER");
+                if let Some(entered) = planned(event) {
+                    let path = entered.overrides.agent_variable("AGENT_PARAMETER");
                     position.parameter = path.and_then(|path| path.parse().ok());
-                    position.runner = Some(runner);
+                    position.runner = Some(entered.runner);
+                    position.adopted = entered.adopted;
                     return Ok(position);
                 }
             }
@@ -213,7 +263,7 @@ impl Fleet {
 
     /// The task of a runner, from the history of the execution that planned it.
     pub(crate) async fn submitted(&self, runner: &RunnerName) -> Result<Submitted, Error> {
-        let mut search = Search::new(runner);
+        let mut search = Search::new(runner, self.pool.is_some());
         let mut token = None;
         for _ in 0..PAGES {
             let page = self.executions.history(runner.execution(), token).await;

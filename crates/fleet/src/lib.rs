@@ -2,9 +2,10 @@
 //!
 //! Nothing else stores them. An execution is named after its job, and a parameter's path after its
 //! runner; an execution's history names its task, and a task's overrides and tags name its runner.
-//! So [`Fleet`] finds each from the other. Every operation that ends something is idempotent:
+//! So [`Fleet`] finds each from the other. Only the wait for a warm task's end is in a table. Every operation that ends something is idempotent:
 //! "already gone" is success.
 
+mod adopted;
 mod executions;
 mod history;
 mod registrations;
@@ -13,25 +14,30 @@ mod retire;
 mod tasks;
 
 use aws::executions::Executions;
+use pool::Pool;
 use protocol::DeploymentId;
 use runtime::settings::Variable;
 use runtime::settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
 
+pub use adopted::{DescribedTask, Stopped};
 pub use aws::executions::Started;
 pub use executions::{Execution, Status};
 pub use history::Position;
 pub use restart::restart_if_queued;
 pub use retire::{Retired, retire};
-pub use tasks::RunningTask;
+pub use tasks::{RunningTask, RunningTasks, WarmTask};
 
 /// Variables of [`Fleet::from_settings`].
-pub const VARIABLES: &[Variable] = &[DEPLOYMENT, PREFIX, CLUSTER, STATE_MACHINE_ARN];
+pub const VARIABLES: &[Variable] = &[DEPLOYMENT, PREFIX, CLUSTER, STATE_MACHINE_ARN, pool::TABLE];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An AWS call failed. Boxed, because it would make every result large.
     #[error(transparent)]
     Aws(Box<aws::Error>),
+    /// A call of the pool's table failed.
+    #[error(transparent)]
+    Pool(#[from] pool::Error),
     /// A GitHub call failed.
     #[error(transparent)]
     GitHub(Box<github::Error>),
@@ -59,6 +65,7 @@ impl Error {
     pub fn fault(&self) -> protocol::Fault {
         match self {
             Self::Aws(error) => error.fault(),
+            Self::Pool(error) => error.aws().fault(),
             Self::GitHub(error) => error.fault(),
             Self::ForeignInput { .. } | Self::Name(_) => protocol::Fault::BadInput,
         }
@@ -84,6 +91,8 @@ pub struct Fleet {
     /// The first segment of SSM paths.
     pub prefix: String,
     pub deployment: DeploymentId,
+    /// Its warm tasks, if it keeps some.
+    pub pool: Option<Pool>,
 }
 
 impl Fleet {
@@ -99,6 +108,7 @@ impl Fleet {
             cluster: settings.text(&CLUSTER)?,
             prefix: settings.text(&PREFIX)?,
             deployment: settings.parsed(&DEPLOYMENT)?,
+            pool: Pool::from_settings(settings, aws),
         })
     }
 }

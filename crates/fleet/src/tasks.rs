@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use aws::ErrorKind;
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskField};
-use protocol::{Repository, RunnerName};
+use pool::TicketKey;
+use protocol::{BellKey, Repository, RunnerName};
 use time::OffsetDateTime;
 
 use crate::history::Submitted;
@@ -26,6 +27,25 @@ pub struct RunningTask {
     pub started_at: Option<OffsetDateTime>,
 }
 
+/// A task of the stock's group that is not stopped: in stock, adopted, or neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmTask {
+    pub arn: String,
+    pub bell: BellKey,
+    /// Its ticket, which may be gone.
+    pub ticket: TicketKey,
+    pub created_at: OffsetDateTime,
+    /// Whether it has a runner's tag.
+    pub has_runner: bool,
+}
+
+/// The tasks of this deployment that are not stopped. An adopted warm task is in both lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunningTasks {
+    pub runners: Vec<RunningTask>,
+    pub warm: Vec<WarmTask>,
+}
+
 impl Fleet {
     /// The ARNs of the tasks of `runner` that have not ended: one, unless RunTask succeeded twice.
     ///
@@ -37,7 +57,7 @@ impl Fleet {
         match self.submitted(runner).await? {
             Submitted::Tasks(arns) => Ok(arns),
             Submitted::Unsure => {
-                let running = self.running_tasks().await?.into_iter();
+                let running = self.running_tasks().await?.runners.into_iter();
                 let own = running.filter(|task| task.runner == *runner);
                 Ok(own.map(|task| task.arn).collect())
             }
@@ -77,7 +97,7 @@ impl Fleet {
     }
 
     /// All tasks of this deployment that are not stopped.
-    pub async fn running_tasks(&self) -> Result<Vec<RunningTask>, Error> {
+    pub async fn running_tasks(&self) -> Result<RunningTasks, Error> {
         let mut arns = Vec::new();
         let mut pages = self
             .ecs
@@ -98,7 +118,8 @@ impl Fleet {
         // ECS may list a task before it can describe it; a second look usually finds it.
         // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
         let (late, missing) = self.describe(&missing).await?;
-        found.extend(late);
+        found.runners.extend(late.runners);
+        found.warm.extend(late.warm);
         if !missing.is_empty() {
             tracing::warn!(tasks = ?missing, "skipping tasks that ECS lists but cannot describe yet");
         }
@@ -106,8 +127,9 @@ impl Fleet {
     }
 
     /// Describes tasks; returns those of this deployment, and the ARNs that ECS does not know yet.
-    async fn describe(&self, arns: &[String]) -> Result<(Vec<RunningTask>, Vec<String>), Error> {
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
+    async fn describe(&self, arns: &[String]) -> Result<(RunningTasks, Vec<String>), Error> {
+        let (mut found, mut missing) = (RunningTasks::default(), Vec::new());
+        let warm_group = placement::warm_group(&self.deployment);
         for some in arns.chunks(DESCRIBE_LIMIT) {
             let answer = self
                 .ecs
@@ -123,17 +145,33 @@ impl Fleet {
             let failures = answer.failures().iter();
             missing.extend(failures.filter_map(|failure| failure.arn().map(str::to_owned)));
             let tasks = answer.tasks().iter().filter_map(running);
-            found.extend(tasks.filter(|task| *task.runner.deployment() == self.deployment));
+            let own = tasks.filter(|task| *task.runner.deployment() == self.deployment);
+            found.runners.extend(own);
+            let stock = answer.tasks().iter();
+            let stock = stock.filter(|task| task.group() == Some(&warm_group));
+            found.warm.extend(stock.filter_map(warm));
         }
         Ok((found, missing))
     }
 }
 
-/// Parses a task; `None` without a runner of this deployment.
+pub(crate) fn instant(at: &aws_sdk_ecs::primitives::DateTime) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(at.as_nanos()).ok()
+}
+
+/// Parses a task of the stock's group.
+fn warm(task: &Task) -> Option<WarmTask> {
+    Some(WarmTask {
+        arn: task.task_arn()?.to_owned(),
+        bell: variable(task, protocol::bell::AGENT_BELL)?.parse().ok()?,
+        ticket: variable(task, protocol::bell::AGENT_TICKET)?.parse().ok()?,
+        created_at: instant(task.created_at()?)?,
+        has_runner: tag(task, protocol::RUNNER_TAG).is_some(),
+    })
+}
+
+/// Parses a task; `None` without a runner. A task of the stock has none until it is claimed.
 fn running(task: &Task) -> Option<RunningTask> {
-    let instant = |at: &aws_sdk_ecs::primitives::DateTime| {
-        OffsetDateTime::from_unix_timestamp(at.secs()).ok()
-    };
     Some(RunningTask {
         arn: task.task_arn()?.to_owned(),
         runner: told(task, "AGENT_RUNNER", protocol::RUNNER_TAG)?,
@@ -144,16 +182,22 @@ fn running(task: &Task) -> Option<RunningTask> {
 }
 
 /// A value from the agent's environment in the task's overrides, or from its tag.
-fn told<T: FromStr>(task: &Task, variable: &str, tag: &str) -> Option<T> {
-    let overridden = task.overrides().and_then(|overrides| {
-        let containers = overrides.container_overrides().iter();
-        let agent = containers.filter(|container| container.name() == Some(protocol::CONTAINER));
-        let mut variables = agent.flat_map(aws_sdk_ecs::types::ContainerOverride::environment);
-        let found = variables.find(|found| found.name() == Some(variable))?;
-        found.value()?.parse().ok()
-    });
-    overridden.or_else(|| {
-        let tagged = task.tags().iter().find(|found| found.key() == Some(tag))?;
-        tagged.value()?.parse().ok()
-    })
+pub(crate) fn told<T: FromStr>(task: &Task, name: &str, key: &str) -> Option<T> {
+    let parse = |text: &str| text.parse().ok();
+    variable(task, name)
+        .and_then(parse)
+        .or_else(|| tag(task, key).and_then(parse))
+}
+
+/// A variable of the agent from RunTask.
+fn variable<'a>(task: &'a Task, name: &str) -> Option<&'a str> {
+    let containers = task.overrides()?.container_overrides().iter();
+    let agent = containers.filter(|container| container.name() == Some(protocol::CONTAINER));
+    let mut variables = agent.flat_map(aws_sdk_ecs::types::ContainerOverride::environment);
+    variables.find(|found| found.name() == Some(name))?.value()
+}
+
+fn tag<'a>(task: &'a Task, key: &str) -> Option<&'a str> {
+    let tagged = task.tags().iter().find(|found| found.key() == Some(key))?;
+    tagged.value()
 }

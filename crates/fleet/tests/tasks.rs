@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use fleet::Fleet;
+use pool::Pool;
 use protocol::RunnerName;
 use serde_json::{Value, json};
 
@@ -33,6 +34,8 @@ struct Wire {
     listed: Vec<&'static str>,
     described: Vec<Value>,
     calls: Arc<Mutex<Vec<&'static str>>>,
+    /// Whether the deployment keeps warm tasks.
+    pooled: bool,
 }
 
 impl Wire {
@@ -49,6 +52,7 @@ impl Wire {
             listed: Vec::new(),
             described: vec![json!({ "tasks": [], "failures": [] })],
             calls: Arc::default(),
+            pooled: false,
         }
     }
 
@@ -98,6 +102,14 @@ impl Wire {
             cluster: "runners".to_owned(),
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),
+            // Nothing here asks the table.
+            pool: self.pooled.then(|| {
+                let rules = &[] as &[Rule];
+                Pool::over(
+                    mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules),
+                    "table",
+                )
+            }),
         }
     }
 
@@ -125,10 +137,21 @@ fn overrides(name: &str) -> Value {
 
 fn entered(name: &str) -> Value {
     let input = json!({ "runTask": { "Cluster": "runners", "Overrides": overrides(name) } });
+    entered_with("Runner", &input)
+}
+
+/// A state after `Token` took a warm task.
+fn entered_adopted(state: &str, name: &str) -> Value {
+    let run_task = json!({ "Cluster": "runners", "Overrides": overrides(name) });
+    let input = json!({ "runTask": run_task, "warm": { "taskArn": TASK } });
+    entered_with(state, &input)
+}
+
+fn entered_with(state: &str, input: &Value) -> Value {
     json!({
         "type": "TaskStateEntered",
         "stateEnteredEventDetails": {
-            "name": "Runner", "input": input.to_string(), "inputDetails": { "truncated": false },
+            "name": state, "input": input.to_string(), "inputDetails": { "truncated": false },
         },
     })
 }
@@ -196,6 +219,29 @@ fn succeeded() -> Value {
     })
 }
 
+/// The end of a wait for a warm task. The shape is that of a wait for a message's token, recorded on
+/// AWS (`test_callback.py`: `test_sqs_failure_in_wait_for_task_token`), with the resource's name of
+/// `DynamoDB`.
+fn wait_failed(error: &str) -> Value {
+    json!({
+        "type": "TaskFailed",
+        "taskFailedEventDetails": {
+            "resourceType": "aws-sdk:dynamodb", "resource": "putItem.waitForTaskToken",
+            "error": error, "cause": "{}",
+        },
+    })
+}
+
+fn wait_succeeded() -> Value {
+    json!({
+        "type": "TaskSucceeded",
+        "taskSucceededEventDetails": {
+            "resourceType": "aws-sdk:dynamodb", "resource": "putItem.waitForTaskToken",
+            "output": "{}", "outputDetails": { "truncated": false },
+        },
+    })
+}
+
 fn of(kind: &str) -> Value {
     json!({ "type": kind })
 }
@@ -252,6 +298,103 @@ async fn a_task_outlives_the_abort_and_the_time_out_of_its_state() {
         ]);
         assert_eq!(wire.tasks_of("fr-x-12").await, [TASK], "{end}");
     }
+}
+
+#[tokio::test]
+async fn an_adopted_task_is_its_runners_until_it_has_ended() {
+    let passing = "DynamoDb.ProvisionedThroughputExceededException";
+    for (end, running) in [
+        (None, true),
+        (Some(of("ExecutionAborted")), true),
+        (Some(of("TaskTimedOut")), true),
+        (Some(wait_failed(passing)), true),
+        (Some(wait_failed("TaskFailed")), false),
+        (
+            Some(wait_failed("DynamoDb.ConditionalCheckFailedException")),
+            false,
+        ),
+        (Some(wait_succeeded()), false),
+    ] {
+        let mut events = vec![
+            entered_adopted("Start", "fr-x-12"),
+            of("ChoiceStateExited"),
+            entered_adopted("WarmRunner", "fr-x-12"),
+        ];
+        events.extend(end.clone());
+        let mut wire = Wire::of(events);
+        wire.pooled = true;
+        let found = wire.tasks_of("fr-x-12").await;
+        assert_eq!(found, [TASK].repeat(usize::from(running)), "{end:?}");
+        assert!(wire.calls().is_empty(), "ECS need not be asked");
+    }
+}
+
+#[tokio::test]
+async fn an_execution_is_found_with_the_task_that_it_adopted() {
+    for state in ["Start", "WarmRunner"] {
+        let wire = Wire::of(vec![entered_adopted(state, "fr-x-12")]);
+        let execution = "x-12".parse().unwrap();
+        let position = wire.fleet().position(&execution).await.unwrap();
+        assert_eq!(position.state.unwrap().as_str(), state);
+        assert_eq!(position.adopted.unwrap().task_arn, TASK);
+        assert_eq!(position.runner, Some(runner("fr-x-12")));
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_ended_in_token_may_have_taken_a_warm_task() {
+    let run_task = json!({ "Cluster": "runners", "Overrides": overrides("fr-x-12") });
+    let events = || vec![entered_with("Token", &json!({ "runTask": run_task }))];
+    let tags = json!([{ "key": "fargate-runners:runner", "value": "fr-x-12" }]);
+    let mut wire = Wire::of(events());
+    wire.pooled = true;
+    wire.listed = vec![TASK];
+    wire.described = vec![json!({ "tasks": [described(TASK, &json!({}), &tags)], "failures": [] })];
+    assert_eq!(wire.tasks_of("fr-x-12").await, [TASK]);
+
+    let wire = Wire::of(events());
+    assert!(wire.tasks_of("fr-x-12").await.is_empty());
+    assert!(
+        wire.calls().is_empty(),
+        "without a pool there is nothing to look for"
+    );
+}
+
+#[tokio::test]
+async fn a_task_of_the_stock_has_a_runner_only_once_it_is_tagged() {
+    let key = "00112233445566778899aabbccddeeff";
+    let mut stock = agent("AGENT_BELL", key);
+    stock["containerOverrides"][0]["environment"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": "AGENT_TICKET", "value": "f/07" }));
+    let of_stock = |arn, group: &str, tags| {
+        let mut task = described(arn, &stock, tags);
+        task["group"] = json!(group);
+        task
+    };
+    let none = json!([]);
+    let tags = json!([{ "key": "fargate-runners:runner", "value": "fr-x-12" }]);
+    let mut wire = Wire::of(Vec::new());
+    wire.listed = vec!["waiting", "adopted", "another's"];
+    wire.described = vec![json!({
+        "tasks": [
+            of_stock("waiting", "fargate-runners:fr:warm", &none),
+            of_stock("adopted", "fargate-runners:fr:warm", &tags),
+            of_stock("another's", "fargate-runners:dev:warm", &none),
+        ],
+        "failures": [],
+    })];
+    let found = wire.fleet().running_tasks().await.unwrap();
+    let runners: Vec<_> = found.runners.iter().map(|task| task.arn.as_str()).collect();
+    let warm = found.warm.iter();
+    let warm: Vec<_> = warm
+        .map(|task| (task.arn.as_str(), task.has_runner))
+        .collect();
+    assert_eq!(runners, ["adopted"]);
+    assert_eq!(warm, [("waiting", false), ("adopted", true)]);
+    assert_eq!(found.warm[0].ticket.to_string(), "f/07");
+    assert_eq!(found.warm[0].bell.as_str(), key);
 }
 
 #[tokio::test]
@@ -372,6 +515,7 @@ async fn a_tasks_runner_is_told_by_its_overrides_or_by_its_tag() {
     })];
     let found = wire.fleet().running_tasks().await.unwrap();
     let found: Vec<_> = found
+        .runners
         .iter()
         .map(|task| {
             let repository = task.repository.as_ref().map(ToString::to_string);
@@ -401,7 +545,7 @@ async fn a_task_that_is_missing_at_first_is_described_again() {
         }),
     ];
     let found = wire.fleet().running_tasks().await.unwrap();
-    assert_eq!(found.len(), 1);
+    assert_eq!(found.runners.len(), 1);
     assert_eq!(
         wire.calls(),
         ["ListTasks", "DescribeTasks", "DescribeTasks"]

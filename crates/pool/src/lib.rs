@@ -43,7 +43,8 @@ pub use stock::Stocked;
 pub use ticket::{Claim, Slot, Ticket, TicketKey};
 pub use wait::{TaskToken, Wait};
 
-const TABLE: Variable = Variable::optional(
+/// The table's variable.
+pub const TABLE: Variable = Variable::optional(
     "TABLE",
     "DynamoDB table of the pool of warm tasks; without it there is no pool",
 );

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::event::AttemptOver;
 use crate::report::{self, AttemptReport};
-use crate::{Deps, Error, check_run, displaced};
+use crate::{Deps, Error, check_run, displaced, warm};
 
 /// Deletes the attempt's leftovers, asks GitHub whether the job left the queue, and decides what
 /// follows.
@@ -24,7 +24,7 @@ pub async fn end(
 ) -> Result<ExecutionOutput, Error> {
     let job = &over.order.job;
     let attempt = over.attempt.clone().unwrap_or_default();
-    let ended = what_ended(over);
+    let ended = what_ended(deps, over).await?;
     tracing::info!(job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %over.execution,
         outcome = ended.outcome.name(), detail = ended.detail, attempt = attempt.number, "attempt ended");
 
@@ -83,15 +83,20 @@ pub async fn end(
 }
 
 /// Reads how the attempt ended from its task or its error, whichever the state machine passed on.
-fn what_ended(over: &AttemptOver) -> Ended {
-    match (&over.error, &over.task) {
+async fn what_ended(deps: &Deps, over: &AttemptOver) -> Result<Ended, Error> {
+    let registration = over.registration.as_ref();
+    let adopted = registration.and_then(|registered| registered.warm.as_ref());
+    if let (Some(adopted), Some(error)) = (adopted, &over.error) {
+        return warm::wait_failed(deps, adopted, error).await;
+    }
+    Ok(match (&over.error, &over.task) {
         (Some(error), _) => Ended::from_error(error),
         (None, Some(task)) => Ended::from_task(task),
         (None, None) => Ended::from_error(&decisions::StepError {
             error: "States.Runtime".to_owned(),
             cause: "the state machine passed on neither a task nor an error".to_owned(),
         }),
-    }
+    })
 }
 
 /// Deletes the runner at GitHub unless it ended by itself. Its task has ended, so there is nothing

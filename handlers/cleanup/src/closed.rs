@@ -2,7 +2,7 @@
 //!
 //! A running execution cleans up after its tasks itself. These events are for closed ones.
 
-use decisions::{AgentExit, EndedTask, cleans_after_task};
+use decisions::{AgentExit, EndedTask, WaitOver, cleans_after_task, stops_adopted};
 use fleet::{Status, restart_if_queued, retire};
 use github::Access;
 use protocol::{Class, ExecutionName, Order, ParameterPath, RunnerName};
@@ -26,10 +26,19 @@ pub async fn task_stopped(deps: &Deps, task: &EndedTask) -> Result<Value, Error>
     if ran {
         return Ok(json!({ "result": "nothingLeft" }));
     }
+    let parameter = variable("AGENT_PARAMETER").and_then(|path| path.parse().ok());
+    after_task(deps, &runner, parameter.as_ref()).await
+}
+
+/// Cleans up after a runner whose task stopped, if its execution is closed.
+pub async fn after_task(
+    deps: &Deps,
+    runner: &RunnerName,
+    parameter: Option<&ParameterPath>,
+) -> Result<Value, Error> {
     match deps.fleet.execution(runner.execution()).await? {
         Some(execution) if cleans_after_task(execution.status) => {
-            let parameter = variable("AGENT_PARAMETER").and_then(|path| path.parse().ok());
-            remove(deps, &execution.order, &runner, parameter.as_ref()).await?;
+            remove(deps, &execution.order, runner, parameter).await?;
             Ok(json!({ "result": "removed", "runner": runner }))
         }
         Some(_) => Ok(json!({ "result": "executionCleansUp" })),
@@ -51,6 +60,16 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
         return Ok(json!({ "result": "running" }));
     }
     let position = deps.fleet.position(&name).await?;
+    let over = WaitOver::Closed {
+        status: execution.status,
+        state: position.state,
+    };
+    if let Some(adopted) = &position.adopted
+        && stops_adopted(over)
+    {
+        let reason = "the execution that adopted it is closed";
+        deps.fleet.stop_task(&adopted.task_arn, reason).await?;
+    }
     if let Some(runner) = &position.runner {
         remove(deps, &execution.order, runner, position.parameter.as_ref()).await?;
     }

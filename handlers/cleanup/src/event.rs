@@ -1,6 +1,7 @@
 //! Events: who calls `cleanup`, and why.
 
 use decisions::{Attempt, EndedTask, StepError};
+use protocol::bell::AGENT_BELL;
 use protocol::{ExecutionName, Handoff, Matched, Order, PlannedRunner, Registered};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,8 @@ pub enum Event {
     Attempt(Box<AttemptOver>),
     /// EventBridge: a task stopped.
     TaskStopped(Box<EndedTask>),
+    /// EventBridge: a task of the stock's group stopped.
+    WarmTaskStopped(Box<WarmTaskStopped>),
     /// EventBridge: an execution was aborted, failed or timed out.
     ExecutionClosed(ExecutionClosed),
     /// `verify`: a job changed.
@@ -44,6 +47,14 @@ pub struct AttemptOver {
     pub execution: ExecutionName,
 }
 
+/// The end of a task of the stock's group.
+#[derive(Clone, Debug)]
+pub struct WarmTaskStopped {
+    pub task: EndedTask,
+    /// The task as the event has it.
+    pub detail: Value,
+}
+
 /// The end of an execution, as EventBridge sends it ([shape]).
 ///
 /// [shape]: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
@@ -62,7 +73,16 @@ impl Event {
         let detail = || event.get("detail").cloned().unwrap_or_default();
         match event.get("detail-type").and_then(Value::as_str) {
             Some("ECS Task State Change") => {
-                Ok(Self::TaskStopped(serde_json::from_value(detail())?))
+                let task: EndedTask = serde_json::from_value(detail())?;
+                // Only a warm task is given a bell.
+                if task.overrides.agent_variable(AGENT_BELL).is_none() {
+                    return Ok(Self::TaskStopped(Box::new(task)));
+                }
+                let detail = detail();
+                Ok(Self::WarmTaskStopped(Box::new(WarmTaskStopped {
+                    task,
+                    detail,
+                })))
             }
             Some("Step Functions Execution Status Change") => {
                 Ok(Self::ExecutionClosed(serde_json::from_value(detail())?))

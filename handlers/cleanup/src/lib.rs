@@ -1,11 +1,12 @@
 //! Cleans up after attempts and executions, and decides what follows.
 //!
-//! Six callers, which [`event`] tells apart:
+//! Seven callers, which [`event`] tells apart:
 //!
 //! | caller | event | module |
 //! |---|---|---|
 //! | state machine | an attempt ended: delete its leftovers, ask GitHub about the job, decide | [`attempt`] |
 //! | EventBridge | a task of a closed execution stopped: delete its runner's leftovers | [`closed`] |
+//! | EventBridge | a warm task stopped: tell the execution that adopted it, then the same | [`warm`] |
 //! | EventBridge | an execution was aborted, failed or timed out: clean up, restart if transient | [`closed`] |
 //! | `verify` | a job was cancelled before a runner took it: end its executions | [`cancelled`] |
 //! | `verify` | a job was queued again while its execution ran: ensure that GitHub is asked again | [`requeued`] |
@@ -26,6 +27,7 @@ pub mod event;
 pub mod report;
 pub mod requeued;
 pub mod settings;
+pub mod warm;
 
 use protocol::Handoff;
 use serde_json::Value;
@@ -47,6 +49,7 @@ pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Va
             Ok(serde_json::to_value(output)?)
         }
         Event::TaskStopped(task) => closed::task_stopped(deps, &task).await,
+        Event::WarmTaskStopped(stopped) => warm::task_stopped(deps, &stopped, now).await,
         Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed).await,
         Event::Handoff(handoff) => match *handoff {
             Handoff::Cancelled { job } => cancelled::end(deps, &job).await,

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`runners`] | retires idle runners, deregisters leftover ones |
 //! | [`tasks`] | ends tasks whose execution is closed or whose runner GitHub does not know |
+//! | [`warm`] | tells executions of warm tasks that ended, ends warm tasks that nobody owns |
 //! | [`registrations`] | deletes registrations without a running execution |
 //! | [`waiting`] | asks GitHub about the jobs of the longest waiting executions |
 //! | [`closed`] | restarts executions that failed for a transient reason and whose event was lost |
@@ -32,6 +33,7 @@ pub mod tasks;
 pub mod unannounced;
 pub mod versions;
 pub mod waiting;
+pub mod warm;
 
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
@@ -53,6 +55,10 @@ pub struct Report {
     pub checks_started: usize,
     /// Waiting executions stopped because their job left the queue.
     pub waits_ended: usize,
+    /// Executions told that their warm task has ended, after the event was lost.
+    pub warm_ends_told: usize,
+    /// Warm tasks without an owner that were told to leave, or stopped.
+    pub warm_tasks_released: usize,
     /// Failed executions that were restarted.
     pub restarted: usize,
     /// Executions started for queued jobs without a webhook.
@@ -130,6 +136,12 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
             note(&mut report, "tasks", ended, |r, n| r.tasks_stopped += n);
             let ended = tasks::end_absent(deps, &snapshot).await;
             note(&mut report, "absent", ended, |r, n| r.tasks_stopped += n);
+            let told = warm::end_waits(deps, &snapshot).await;
+            note(&mut report, "waits", told, |r, n| r.warm_ends_told = n);
+            let released = warm::release_orphans(deps, &snapshot).await;
+            note(&mut report, "stock", released, |r, n| {
+                r.warm_tasks_released = n;
+            });
             let deleted = registrations::delete_stale(deps, &snapshot).await;
             note(&mut report, "registrations", deleted, |r, n| {
                 r.registrations_deleted = n;

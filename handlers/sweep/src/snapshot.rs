@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fleet::{RunningTask, Status};
+use fleet::{RunningTask, RunningTasks, Status, WarmTask};
 use github::{Access, Installation, Runner, RunnerScope, Scope};
+use pool::Wait;
 use protocol::{ExecutionName, OwnerType, ParameterPath, Repository, RunnerName};
 use time::OffsetDateTime;
 
@@ -26,6 +27,10 @@ pub struct Snapshot {
     pub executions: BTreeMap<ExecutionName, OffsetDateTime>,
     /// Running tasks.
     pub tasks: Vec<RunningTask>,
+    /// Running tasks of the stock's group, adopted or not; empty without a pool.
+    pub warm: Vec<WarmTask>,
+    /// The waits for adopted tasks; empty without a pool.
+    pub waits: Vec<Wait>,
     /// Registrations that no agent has taken, with their creation times.
     pub registrations: Vec<(ParameterPath, OffsetDateTime)>,
     /// This deployment's runners at GitHub.
@@ -47,13 +52,38 @@ pub struct SeenRunner {
     pub installation: Installation,
 }
 
+/// Counts the age of an adopted task from its adoption: before, it had no runner. While the execution
+/// does not wait for it yet, or nobody knows, it is being prepared.
+fn since_adoption(task: &mut RunningTask, wait: Option<&Wait>, now: OffsetDateTime) {
+    let adopted_at = wait.map(|wait| wait.written_at);
+    task.started_at = adopted_at;
+    task.created_at = adopted_at.unwrap_or(now);
+}
+
 impl Snapshot {
     /// Lists executions, tasks and registrations, then the runners of all scopes that these name.
     /// In this order, whatever appears meanwhile looks younger, never older.
     pub async fn look(deps: &Deps, now: OffsetDateTime) -> Result<Self, fleet::Error> {
         let fleet = &deps.fleet;
         let registrations = fleet.registrations().await?;
-        let tasks = fleet.running_tasks().await?;
+        let RunningTasks {
+            runners: mut tasks,
+            mut warm,
+        } = fleet.running_tasks().await?;
+        let (mut waits, mut unseen) = (Vec::new(), Vec::new());
+        match &fleet.pool {
+            Some(pool) => match pool.waits().await {
+                Ok(found) => waits = found,
+                Err(error) => unseen.push(format!("waits: {error}")),
+            },
+            None => warm.clear(),
+        }
+        for task in &mut tasks {
+            if warm.iter().any(|one| one.arn == task.arn) {
+                let wait = waits.iter().find(|wait| wait.task_arn == task.arn);
+                since_adoption(task, wait, now);
+            }
+        }
         let running = fleet.executions.list(Status::Running, EXECUTIONS).await?;
         let executions = running
             .into_iter()
@@ -63,10 +93,12 @@ impl Snapshot {
             now,
             executions,
             tasks,
+            warm,
+            waits,
             registrations,
             runners: Vec::new(),
             scopes: BTreeSet::new(),
-            unseen: Vec::new(),
+            unseen,
         };
         snapshot.look_at_github(deps).await?;
         Ok(snapshot)

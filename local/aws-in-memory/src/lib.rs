@@ -235,6 +235,7 @@ impl Aws {
             cluster: "runners".to_owned(),
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),
+            pool: None,
         }
     }
 
