@@ -37,6 +37,9 @@ export const METRICS = {
   StockStarting: { unit: COUNT, dimension: "Family" },
   StockOldestSeconds: { unit: SECONDS, dimension: "Family" },
   StockPaused: { unit: COUNT, dimension: "Family" },
+  WarmStarts: { unit: COUNT, dimension: "Family" },
+  WarmMisses: { unit: COUNT, dimension: "Family" },
+  WarmTasksLost: { unit: COUNT, dimension: "Family" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;
 
 /** Name of a metric that the handlers emit. */

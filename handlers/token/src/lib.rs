@@ -8,37 +8,28 @@
 //! - [`issue`]: the registration, by the two ways GitHub has ([`Mode`])
 //! - [`deposit`]: the parameter
 //! - [`source`]: whether the job's code may come from where it does
+//! - [`warm`]: a task of the stock that takes the registration at once
 
 pub mod deposit;
 mod deps;
 mod error;
+mod input;
 pub mod issue;
 pub mod settings;
 pub mod source;
+pub mod warm;
 
 use decisions::{Attempt, JobStatus};
 use github::{Access, Installation};
-use protocol::{Job, Order, PlannedRunner, Registered};
+use protocol::{Job, Registered};
 use runtime::telemetry::Metric;
-use serde::Deserialize;
 use serde_json::Value;
 use tracing::{Instrument, info_span};
 
 pub use deps::Deps;
 pub use error::Error;
+pub use input::Input;
 pub use settings::{Config, Mode};
-
-/// What the state machine gives.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Input {
-    /// The execution's input.
-    pub order: Order,
-    /// The runner that `launch` planned.
-    pub runner: PlannedRunner,
-    /// The attempt.
-    #[serde(default)]
-    pub attempt: Option<Attempt>,
-}
 
 /// Registers the attempt's runner.
 pub async fn handle(deps: &Deps, payload: Value) -> Result<Registered, Error> {
@@ -90,10 +81,15 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
         return Err(error);
     }
     tracing::info!(runner = %runner.name, id = issued.runner_id, %scope, "runner registered");
+    let warm = match (&deps.stock, warm::Request::of(input)) {
+        // Boxed: it is larger than all the rest, and most jobs need none of it.
+        (Some(stock), Some(request)) => Box::pin(stock.adopt(&request, &deps.metrics())).await,
+        _ => None,
+    };
     Ok(Registered {
         runner_id: issued.runner_id,
         installation_id: installation.id(),
-        warm: None,
+        warm,
     })
 }
 

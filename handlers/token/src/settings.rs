@@ -8,6 +8,8 @@ use protocol::{DeploymentId, PlannedRunner};
 use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
 
+use crate::warm;
+
 const RUNNER_GROUP: Variable = Variable::with_default(
     "RUNNER_GROUP",
     "Default",
@@ -32,6 +34,8 @@ pub const VARIABLES: &[&[Variable]] = &[
         REGISTRATION,
         KMS_KEY_ID,
     ],
+    warm::VARIABLES,
+    pool::VARIABLES,
     admission::REGISTRATION_VARIABLES,
     github::secrets::VARIABLES,
     aws::VARIABLES,

@@ -91,6 +91,12 @@ metrics! {
     StockOldestSeconds: Seconds by Family,
     /// 1 while no warm tasks are started because starts failed.
     StockPaused: Count by Family,
+    /// Jobs whose registration a warm task took.
+    WarmStarts: Count by Family,
+    /// Jobs of a family with a pool that found no warm task.
+    WarmMisses: Count by Family,
+    /// Warm tasks that were claimed and did not take the registration.
+    WarmTasksLost: Count by Family,
 }
 
 /// The metrics of one deployment.

@@ -9,3 +9,5 @@ mod happy;
 mod remedies;
 mod secrecy;
 mod stage;
+mod stock;
+mod warm;
