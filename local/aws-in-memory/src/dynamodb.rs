@@ -1,6 +1,6 @@
 //! `DynamoDB`: one table with the keys `pk` and `sk`, and as much of its expressions as this system
 //! writes: comparisons, `attribute_exists` and `attribute_not_exists`, joined by AND and OR without
-//! parentheses; SET, REMOVE and ADD.
+//! parentheses; SET (also `if_not_exists` of the same attribute), REMOVE and ADD.
 
 use std::collections::HashMap;
 
@@ -91,6 +91,10 @@ impl Given<'_> {
         let mut clause = "";
         let mut parts: Vec<(&str, Vec<&str>)> = Vec::new();
         for word in expression.split([' ', ',']).filter(|word| !word.is_empty()) {
+            // The attribute is the one that is set; its value, which follows, ends with `)`.
+            if word.starts_with("if_not_exists(") {
+                continue;
+            }
             if ["SET", "REMOVE", "ADD"].contains(&word) {
                 clause = word;
                 parts.push((clause, Vec::new()));
@@ -105,7 +109,12 @@ impl Given<'_> {
                     item.remove(self.name(word));
                 }),
                 _ => words.chunks(2).for_each(|pair| {
-                    let (name, value) = (self.name(pair[0]), self.value(pair[1]));
+                    let name = self.name(pair[0]);
+                    let word = pair[1].strip_suffix(')');
+                    if word.is_some() && item.contains_key(name) {
+                        return;
+                    }
+                    let value = self.value(word.unwrap_or(pair[1]));
                     let value = match (clause, item.get(name)) {
                         ("ADD", Some(before)) => add(before, value),
                         _ => value.clone(),
@@ -294,7 +303,7 @@ mod tests {
         assert!(given.holds(Some("attribute_not_exists(pk)"), None));
         assert!(!given.holds(Some("#state = :ready"), None));
         given.update(
-            "SET taken = :seven REMOVE #state, spot ADD revision :seven",
+            "SET taken = :seven, revision = if_not_exists(revision, :seven) REMOVE #state, spot ADD revision :seven",
             &mut ticket,
         );
         let expected = item(&[("taken", number("7")), ("revision", number("17"))]);

@@ -1,5 +1,7 @@
 //! ECS.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::ErrorMetadata;
 use aws_sdk_ecs::operation::describe_task_definition::{
@@ -13,9 +15,10 @@ use aws_sdk_ecs::operation::stop_task::StopTaskOutput;
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::error::{ClientException, ConflictException, ServerException};
 use aws_sdk_ecs::types::{
-    ContainerOverride, Failure, KeyValuePair, Tag, Task, TaskDefinition, TaskOverride,
+    Container, ContainerOverride, Failure, KeyValuePair, Tag, Task, TaskDefinition, TaskOverride,
 };
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
+use time::OffsetDateTime;
 
 use crate::{Aws, WarmTask};
 
@@ -67,6 +70,9 @@ fn run_task(aws: &Aws, request: &RunTaskInput) -> Result<RunTaskOutput, RunTaskE
                 request: request.clone(),
                 last_status: "PROVISIONING".to_owned(),
                 desired_status: "RUNNING".to_owned(),
+                created_at: OffsetDateTime::UNIX_EPOCH,
+                tags: BTreeMap::new(),
+                exit_code: None,
             });
             arn
         }
@@ -100,7 +106,10 @@ pub(crate) fn client(aws: &Aws) -> Client {
             "tasks are asked for by startedBy"
         );
         let state = here.state();
-        let arns = state.tasks.iter().map(|task| task.arn.clone());
+        let warm = state.warm.iter();
+        let warm = warm.filter(|task| task.desired_status == "RUNNING");
+        let warm = warm.map(|task| task.arn.clone());
+        let arns = state.tasks.iter().map(|task| task.arn.clone()).chain(warm);
         ListTasksOutput::builder()
             .set_task_arns(Some(arns.collect()))
             .build()
@@ -133,10 +142,19 @@ pub(crate) fn client(aws: &Aws) -> Client {
             });
         let asked = |task: &&WarmTask| request.tasks().contains(&task.arn);
         let warm = state.warm.iter().filter(asked).map(|task| {
+            let tags = task.tags.iter();
+            let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+            let container = Container::builder().name(protocol::CONTAINER);
             Task::builder()
                 .task_arn(&task.arn)
                 .last_status(&task.last_status)
                 .desired_status(&task.desired_status)
+                .set_group(task.request.group().map(str::to_owned))
+                .set_overrides(task.request.overrides().cloned())
+                .created_at(DateTime::from_secs(task.created_at.unix_timestamp()))
+                .started_at(DateTime::from_secs(task.created_at.unix_timestamp()))
+                .containers(container.set_exit_code(task.exit_code).build())
+                .set_tags(Some(tags.collect()))
                 .build()
         });
         let tasks: Vec<_> = tasks.chain(warm).collect();
@@ -153,7 +171,11 @@ pub(crate) fn client(aws: &Aws) -> Client {
     let stop = mock!(Client::stop_task).then_compute_output(move |request| {
         let arn = request.task().unwrap_or_default().to_owned();
         here.note("ecs:StopTask", &arn);
-        here.state().tasks.retain(|task| task.arn != arn);
+        let mut state = here.state();
+        state.tasks.retain(|task| task.arn != arn);
+        for task in state.warm.iter_mut().filter(|task| task.arn == arn) {
+            "STOPPED".clone_into(&mut task.desired_status);
+        }
         StopTaskOutput::builder().build()
     });
     let here = aws.clone();

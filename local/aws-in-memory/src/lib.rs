@@ -15,15 +15,16 @@ mod ecs;
 mod sfn;
 mod ssm;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws::executions::Executions;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_ecs::operation::run_task::RunTaskInput;
-use aws_sdk_ecs::types::ContainerOverride;
+use aws_sdk_ecs::types::{ContainerOverride, KeyValuePair, TaskOverride};
 use fleet::Fleet;
 use pool::Pool;
-use protocol::Order;
+use protocol::{Order, RunnerName};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -74,6 +75,10 @@ pub struct WarmTask {
     /// ECS's words for its status.
     pub last_status: String,
     pub desired_status: String,
+    pub created_at: OffsetDateTime,
+    pub tags: BTreeMap<String, String>,
+    /// Its agent's, once it has ended.
+    pub exit_code: Option<i32>,
 }
 
 impl WarmTask {
@@ -87,6 +92,9 @@ impl WarmTask {
             .value()
     }
 }
+
+/// What a waiting state was told: the output, or the error and its cause.
+pub type Told = Result<Value, (String, String)>;
 
 /// Everything there is.
 #[derive(Debug, Default)]
@@ -111,6 +119,10 @@ pub struct State {
     pub items: BTreeMap<(String, String), Item>,
     /// What queries of the table read instead: callers that have all read before any of them writes.
     pub stale_items: Option<BTreeMap<(String, String), Item>>,
+    /// Task tokens with which a state waits.
+    pub waiting: BTreeSet<String>,
+    /// What waiting states were told, by token.
+    pub told: Vec<(String, Told)>,
     /// Every call, as IAM spells it with its target.
     pub calls: Vec<String>,
 }
@@ -204,6 +216,72 @@ impl Aws {
         let submitted = (runner.to_owned(), arn.clone());
         self.state().submitted.push(submitted);
         arn
+    }
+
+    /// Puts a task of the stock there that came up at `at`, with its bell's key and its ticket's name.
+    pub fn add_warm_task(&self, bell: &str, ticket: &str, at: OffsetDateTime) -> String {
+        let arn = format!("arn:aws:ecs:us-east-1:000000000000:task/runners/warm-{bell}");
+        let variable = |name: &str, value: &str| {
+            let variable = KeyValuePair::builder().name(name).value(value);
+            variable.build()
+        };
+        let container = ContainerOverride::builder()
+            .name(protocol::CONTAINER)
+            .environment(variable(protocol::bell::AGENT_BELL, bell))
+            .environment(variable(protocol::bell::AGENT_TICKET, ticket));
+        let overrides = TaskOverride::builder().container_overrides(container.build());
+        let request = RunTaskInput::builder()
+            .task_definition("f")
+            .group("fargate-runners:fr:warm")
+            .overrides(overrides.build());
+        self.state().warm.push(WarmTask {
+            arn: arn.clone(),
+            client_token: bell.to_owned(),
+            request: request.build().unwrap(),
+            last_status: "RUNNING".to_owned(),
+            desired_status: "RUNNING".to_owned(),
+            created_at: at,
+            tags: BTreeMap::new(),
+            exit_code: None,
+        });
+        arn
+    }
+
+    /// Has a warm task been adopted by a runner: tagged, and waited for since `at` with a token.
+    pub fn adopt(&self, arn: &str, runner: &RunnerName, token: &str, at: OffsetDateTime) {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let expires = (at + pool::wait::KEPT).unix_timestamp();
+        let wait = [
+            ("pk", text("wait")),
+            ("sk", text(arn)),
+            ("token", text(token)),
+            ("execution", text(&runner.execution().to_string())),
+            ("runner", text(&runner.to_string())),
+            ("expires", AttributeValue::N(expires.to_string())),
+        ];
+        let wait = wait.map(|(name, value)| (name.to_owned(), value)).into();
+        let mut state = self.state();
+        state
+            .items
+            .insert(("wait".to_owned(), arn.to_owned()), wait);
+        state.waiting.insert(token.to_owned());
+        let mut tasks = state.warm.iter_mut();
+        if let Some(task) = tasks.find(|task| task.arn == arn) {
+            task.tags
+                .insert(protocol::RUNNER_TAG.to_owned(), runner.to_string());
+            task.tags
+                .insert(protocol::REPOSITORY_TAG.to_owned(), "octo/hello".to_owned());
+        }
+    }
+
+    /// Has a warm task ended with its agent's exit code.
+    pub fn end_warm_task(&self, arn: &str, exit_code: i32) {
+        let mut state = self.state();
+        let mut tasks = state.warm.iter_mut();
+        let task = tasks.find(|task| task.arn == arn).expect("the task exists");
+        "STOPPED".clone_into(&mut task.last_status);
+        "STOPPED".clone_into(&mut task.desired_status);
+        task.exit_code = Some(exit_code);
     }
 
     /// Puts a task definition there.

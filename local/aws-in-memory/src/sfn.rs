@@ -6,11 +6,13 @@ use aws_sdk_sfn::operation::get_execution_history::{
     GetExecutionHistoryError, GetExecutionHistoryOutput,
 };
 use aws_sdk_sfn::operation::list_executions::ListExecutionsOutput;
+use aws_sdk_sfn::operation::send_task_failure::{SendTaskFailureError, SendTaskFailureOutput};
+use aws_sdk_sfn::operation::send_task_success::{SendTaskSuccessError, SendTaskSuccessOutput};
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
 use aws_sdk_sfn::operation::stop_execution::StopExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::builders::HistoryEventBuilder;
-use aws_sdk_sfn::types::error::{ExecutionAlreadyExists, ExecutionDoesNotExist};
+use aws_sdk_sfn::types::error::{ExecutionAlreadyExists, ExecutionDoesNotExist, TaskTimedOut};
 use aws_sdk_sfn::types::{
     ExecutionListItem, ExecutionStatus, HistoryEvent, HistoryEventType, StateEnteredEventDetails,
     TaskSubmittedEventDetails,
@@ -20,7 +22,7 @@ use protocol::RunnerName;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::{Aws, Execution, State};
+use crate::{Aws, Execution, State, Told};
 
 fn name_in(arn: Option<&str>) -> String {
     arn.unwrap_or_default()
@@ -80,6 +82,21 @@ fn submitted_events(state: &State, runner: &str) -> Vec<HistoryEventBuilder> {
             )
     });
     events.collect()
+}
+
+/// Tells a state that waits with this token; `false` if none does.
+fn tell(aws: &Aws, token: &str, result: Told) -> bool {
+    let mut state = aws.state();
+    let waits = state.waiting.remove(token);
+    if waits {
+        state.told.push((token.to_owned(), result));
+    }
+    waits
+}
+
+fn too_late() -> TaskTimedOut {
+    let meta = aws_sdk_sfn::error::ErrorMetadata::builder().code("TaskTimedOut");
+    TaskTimedOut::builder().meta(meta.build()).build()
 }
 
 pub(crate) fn client(aws: &Aws) -> Client {
@@ -235,9 +252,34 @@ pub(crate) fn client(aws: &Aws) -> Client {
                 .unwrap(),
         )
     });
+    let here = aws.clone();
+    let success = mock!(Client::send_task_success).then_compute_response(move |request| {
+        let token = request.task_token().unwrap_or_default();
+        here.note("states:SendTaskSuccess", token);
+        let output = serde_json::from_str(request.output().unwrap_or_default()).unwrap();
+        if tell(&here, token, Ok(output)) {
+            MockResponse::Output(SendTaskSuccessOutput::builder().build())
+        } else {
+            MockResponse::Error(SendTaskSuccessError::TaskTimedOut(too_late()))
+        }
+    });
+    let here = aws.clone();
+    let failure = mock!(Client::send_task_failure).then_compute_response(move |request| {
+        let token = request.task_token().unwrap_or_default();
+        here.note("states:SendTaskFailure", token);
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let error = (text(request.error()), text(request.cause()));
+        if tell(&here, token, Err(error)) {
+            MockResponse::Output(SendTaskFailureOutput::builder().build())
+        } else {
+            MockResponse::Error(SendTaskFailureError::TaskTimedOut(too_late()))
+        }
+    });
     mock_client!(
         aws_sdk_sfn,
         RuleMode::MatchAny,
-        [&describe, &start, &stop, &list, &history]
+        [
+            &describe, &start, &stop, &list, &history, &success, &failure
+        ]
     )
 }
