@@ -39,6 +39,7 @@ pub(crate) struct Harness {
     /// The default deployment: runners register at the repository.
     pub(crate) repository: Site,
     organization: OnceCell<Site>,
+    warm: OnceCell<Site>,
 }
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
@@ -93,8 +94,10 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(&'static Harness) ->
 /// The calls between each deployment and its GitHub so far, on all started harnesses.
 pub(crate) fn exchanges() -> Vec<Exchange> {
     let harnesses = POOL.harnesses.iter().filter_map(OnceLock::get);
-    let sites = harnesses
-        .flat_map(|harness| std::iter::once(&harness.repository).chain(harness.organization.get()));
+    let sites = harnesses.flat_map(|harness| {
+        let later = [harness.organization.get(), harness.warm.get()];
+        std::iter::once(&harness.repository).chain(later.into_iter().flatten())
+    });
     sites.flat_map(|site| site.recorder.exchanges()).collect()
 }
 
@@ -122,6 +125,7 @@ async fn build(number: usize) -> Harness {
         engine,
         repository,
         organization: OnceCell::new(),
+        warm: OnceCell::new(),
     }
 }
 
@@ -164,8 +168,8 @@ pub(crate) async fn site(engine: &Engine, plan: Plan) -> Site {
     }
 }
 
-/// Disables `sweep`'s schedule so that it does not call GitHub while a test counts calls. Tests
-/// invoke it themselves.
+/// Disables the schedules of `sweep` and `stock`, so that they make no calls while a test counts
+/// them. Tests invoke them themselves.
 async fn without_schedule(site: &Site) {
     let aws = &site.observer.aws;
     let rules = aws.events("ListRules", json!({})).await.expect("the rules");
@@ -178,7 +182,7 @@ async fn without_schedule(site: &Site) {
         .filter_map(|rule| rule["Name"].as_str())
         .filter(|name| name.starts_with(&site.observer.prefix))
         .collect();
-    assert_eq!(names.len(), 1, "a deployment has one schedule: {names:?}");
+    assert!(!names.is_empty(), "a deployment has a schedule");
     for name in names {
         aws.events("DisableRule", json!({ "Name": name }))
             .await
@@ -240,6 +244,17 @@ impl Harness {
             site
         };
         self.organization.get_or_init(|| made).await
+    }
+
+    /// A deployment with two warm tasks.
+    pub(crate) async fn warm(&self) -> &Site {
+        let plan = Plan::new("warm", "wa").with("warm", "2");
+        let made = async {
+            let site = deployed(&self.engine, plan).await;
+            without_schedule(&site).await;
+            site
+        };
+        self.warm.get_or_init(|| made).await
     }
 
     /// Sends a request to the engine's control endpoint.
@@ -392,6 +407,28 @@ impl Site {
             .unwrap();
     }
 
+    /// Makes GitHub delete the surplus runners of some jobs, and waits until nothing is left of them.
+    pub(crate) async fn retire_surplus_of(&self, jobs: &[Job]) {
+        let github = &self.deployment.github;
+        let names: Vec<_> = jobs.iter().map(|job| self.name(job)).collect();
+        let mut left = Vec::new();
+        self.observer
+            .wait(LIMIT, async || {
+                for runner in github.runners() {
+                    if runner.online && !runner.busy {
+                        // It may have ended meanwhile.
+                        let _ = github.drop_runner(runner.id);
+                    }
+                }
+                left = self.observer.leftovers().await?;
+                left.retain(|line| names.iter().any(|name| line.contains(name)));
+                Ok(left.is_empty().then_some(()))
+            })
+            .await
+            .unwrap();
+        assert_eq!(left, Vec::<String>::new());
+    }
+
     /// Waits until a job's first runner is online, or has been deleted since.
     pub(crate) async fn registered_or_later(&self, job: &Job) {
         let name = self.name(job);
@@ -456,6 +493,7 @@ impl Site {
             "unfinished" => "un",
             "spot" => "sp",
             "isolated" => "is",
+            "warm" => "wa",
             _ => "fr",
         }
     }

@@ -15,5 +15,6 @@ mod secrets;
 mod stopped;
 mod unanswered;
 mod variants;
+mod warm;
 mod webhooks;
 mod wire;
