@@ -38,8 +38,16 @@ export class SavedQueries extends Construct {
     };
 
     query("OneJob", "One job, from the webhook to the end", all, {
-      fields: ["@timestamp", "@log", "level", "message", "error"],
-      filterStatements: ['span.job_id = "put the job id here"'],
+      fields: [
+        "@timestamp",
+        "@log",
+        "level",
+        "message",
+        // Each line has one of them: what failed, why a job is not served, how an attempt ended.
+        "coalesce(error, reason, detail, done) as why",
+      ],
+      // Not by a field: it is one of the span's or of the line's, by function.
+      filterStatements: ['@message like "put the job id here"'],
       sort: "@timestamp asc",
     });
     query("Errors", "Errors and warnings", all, {
