@@ -22,6 +22,24 @@ use crate::stock::{
 /// One call of the slowest kind, on top of the limit.
 const CALL: Duration = Duration::from_secs(1);
 
+/// The AWS calls of a job on a warm task, from the start of its execution to its end, if the task
+/// answers before the first look. `handlers/cleanup/tests/warm.rs` counts those of `cleanup`. The look
+/// at its bell that shows the agent a ring is one of those that it makes anyway.
+const CALLS: [(&str, &str); 12] = [
+    ("token", "ssm:PutParameter"),
+    ("token", CLAIM),
+    ("token", TAG),
+    ("token", RING),
+    ("token", TELL),
+    ("token", READ),
+    ("agent", "dynamodb:UpdateItem bell"),
+    ("agent", "ssm:GetParameter"),
+    ("agent", "ssm:DeleteParameter"),
+    ("cleanup", "dynamodb:UpdateItem wait"),
+    ("cleanup", "states:SendTaskSuccess"),
+    ("cleanup", "dynamodb:UpdateItem wait"),
+];
+
 /// Four slots, all of them ready; the task answers before the first look.
 fn full() -> Table {
     Table {
@@ -349,6 +367,11 @@ async fn only_the_first_attempt_takes_a_warm_task_and_both_have_a_registration()
     let first = handle(&stage.deps, order.clone()).await.unwrap();
     assert_eq!(first.warm.unwrap().task_arn, TASK);
     let calls = world.calls();
+    let mut made = vec!["ssm:PutParameter"; stage.puts().len()];
+    made.extend(&calls);
+    let listed = CALLS.iter().filter(|(who, _)| *who == "token");
+    let listed: Vec<_> = listed.map(|(_, call)| *call).collect();
+    assert_eq!(made, listed);
 
     order["runner"]["name"] = json!("fr-hello-4242-a2");
     order["attempt"] = json!({
