@@ -16,7 +16,7 @@ pub(crate) const INVOKED: [(&str, f64); 5] = [
 ];
 
 /// Hours of a month, as AWS reckons.
-const HOURS: f64 = 730.0;
+pub(crate) const HOURS: f64 = 730.0;
 /// Sweeps of an hour.
 const SWEEPS: f64 = 12.0;
 /// Requests of an hour with which Lambda watches an empty queue: five readers that each wait for 20
@@ -64,20 +64,25 @@ impl Bill {
 
 /// A job that goes well, without its time on Fargate.
 pub(crate) fn job(counts: &Counts) -> Bill {
-    let sum = |of: &dyn Fn(&str) -> f64| INVOKED.iter().map(|(name, times)| times * of(name)).sum();
+    job_of(counts, &counts.states, &INVOKED)
+}
+
+/// A job that passes these states and has these functions invoked.
+pub(crate) fn job_of(counts: &Counts, states: &[String], invoked: &[(&str, f64)]) -> Bill {
+    let sum = |of: &dyn Fn(&str) -> f64| invoked.iter().map(|(name, times)| times * of(name)).sum();
     // Far below 2^52.
     #[allow(clippy::cast_precision_loss)]
-    let states = counts.states.len() as f64;
-    let invocations = INVOKED.iter().map(|(_, times)| times).sum();
+    let states = states.len() as f64;
+    let invocations = invoked.iter().map(|(_, times)| times).sum();
     let gb_seconds = sum(&|name| counts.gb_seconds(name));
     let log: f64 = sum(&|name| counts.log_bytes(name));
     Bill(vec![
-        Item::new("state transitions", states, &TRANSITION),
-        Item::new("Lambda requests", invocations, &INVOCATION),
-        Item::new("Lambda GB-seconds (arm64)", gb_seconds, &GB_SECOND_ARM),
-        Item::new("GB of function logs", log / 1e9, &LOG_GB),
+        Item::new("state transitions", states, *TRANSITION),
+        Item::new("Lambda requests", invocations, *INVOCATION),
+        Item::new("Lambda GB-seconds (arm64)", gb_seconds, *GB_SECOND_ARM),
+        Item::new("GB of function logs", log / 1e9, *LOG_GB),
         // The parameter is encrypted once and decrypted once.
-        Item::new("KMS requests", 2.0, &KMS_CALL),
+        Item::new("KMS requests", 2.0, *KMS_CALL),
     ])
 }
 
@@ -90,20 +95,20 @@ pub(crate) fn idle_month(counts: &Counts) -> Bill {
     let dashboards = counts.resources("AWS::CloudWatch::Dashboard").into();
     let log = sweeps * counts.log_bytes("sweep");
     Bill(vec![
-        Item::new("`sweep`: Lambda requests", sweeps, &INVOCATION),
+        Item::new("`sweep`: Lambda requests", sweeps, *INVOCATION),
         Item::new(
             "`sweep`: GB-seconds (arm64)",
             sweeps * counts.gb_seconds("sweep"),
-            &GB_SECOND_ARM,
+            *GB_SECOND_ARM,
         ),
-        Item::new("`sweep`: GB of logs", log / 1e9, &LOG_GB),
+        Item::new("`sweep`: GB of logs", log / 1e9, *LOG_GB),
         Item::new(
             "polling the overflow queue: SQS requests",
             HOURS * WATCHING,
-            &SQS_CALL,
+            *SQS_CALL,
         ),
-        Item::new("alarms, by metrics watched", alarms, &ALARM_MONTH),
-        Item::new("dashboards", dashboards, &DASHBOARD_MONTH),
-        Item::new("key of the App's secrets", keys, &KEY_MONTH),
+        Item::new("alarms, by metrics watched", alarms, *ALARM_MONTH),
+        Item::new("dashboards", dashboards, *DASHBOARD_MONTH),
+        Item::new("key of the App's secrets", keys, *KEY_MONTH),
     ])
 }

@@ -4,6 +4,7 @@ mod alternatives;
 mod bill;
 mod counts;
 mod page;
+mod pool;
 mod prices;
 mod quotas;
 
@@ -31,11 +32,15 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_goes_well_passes_five_states() {
+    fn a_job_that_goes_well_passes_five_states_and_six_on_a_warm_task() {
         let counts = Counts::read(&Checkout::here()).unwrap();
         assert_eq!(
             counts.states,
             ["Match", "Launch", "Token", "Runner", "Cleanup"]
+        );
+        assert_eq!(
+            counts.warm_states,
+            ["Match", "Launch", "Token", "Start", "WarmRunner", "Cleanup"]
         );
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use crate::alternatives;
 use crate::bill::{Bill, INVOKED, idle_month, job};
 use crate::counts::{COLD, Counts};
-use crate::prices::{ALL, AS_OF, GB_HOUR_ARM, GB_HOUR_X86, VCPU_HOUR_ARM, VCPU_HOUR_X86};
-use crate::quotas;
+use crate::prices::{GB_HOUR_ARM, GB_HOUR_X86, VCPU_HOUR_ARM, VCPU_HOUR_X86, all, as_of};
+use crate::{pool, quotas};
 
 /// The whole page.
 pub(crate) fn page(counts: &Counts) -> String {
@@ -15,6 +15,7 @@ pub(crate) fn page(counts: &Counts) -> String {
         head(counts),
         bills(counts),
         fargate(counts),
+        pool::section(counts),
         volumes(counts),
         quotas::section(counts),
         prices(),
@@ -32,10 +33,11 @@ fn head(counts: &Counts) -> String {
     format!(
         "# Cost\n\n\
          `cargo xtask cost` generates this page from the state machine, CDK's sizes and resources, the figures in \
-         [bench.json](bench.json) and the list prices below (us-east-1, {AS_OF}, no free tier). A test compares it. \
+         [bench.json](bench.json) and the list prices below (us-east-1, {}, no free tier). A test compares it. \
          Change its sources, not this page.\n\n\
          **The control plane costs {} per job** and {} per idle month. Fargate costs {} for a job of five minutes on \
          one vCPU and 2 GB: {:.0} times as much.\n",
+        as_of(),
         dollars(ours.total()),
         cents(idle_month(counts).total()),
         dollars(task(5.0)),
@@ -166,9 +168,10 @@ fn volumes(counts: &Counts) -> String {
 
 fn prices() -> String {
     let mut text = format!(
-        "## List prices\n\nus-east-1, as of {AS_OF}.\n\n| item | price | source |\n|---|---|---|\n"
+        "## List prices\n\nus-east-1, as of {}.\n\n| item | price | source |\n|---|---|---|\n",
+        as_of()
     );
-    for price in ALL {
+    for price in all() {
         let _ = writeln!(
             text,
             "| {} | {} | <{}> |",
@@ -179,7 +182,7 @@ fn prices() -> String {
 }
 
 /// A bill, in dollars for a single job or in cents for a month.
-fn table(bill: &Bill, single: bool) -> String {
+pub(crate) fn table(bill: &Bill, single: bool) -> String {
     let shown = |amount: f64| {
         if single {
             dollars(amount)
@@ -222,7 +225,7 @@ pub(crate) fn dollars(amount: f64) -> String {
     }
 }
 
-fn cents(amount: f64) -> String {
+pub(crate) fn cents(amount: f64) -> String {
     format!("${amount:.2}")
 }
 
