@@ -370,6 +370,7 @@ export class FargateRunners extends Construct implements RunnerHost {
   addWarmTasks({ pool, taskRole, ownTaskRole }: WarmRunner): void {
     this.warmTasks ??= this.newWarmTasks();
     this.warmTasks.add(pool);
+    this.monitoring.addPool(pool.family);
     give(taskRole, answerBell(this.names));
     if (ownTaskRole) {
       this.warmTasks.allowPassing(taskRole);
@@ -382,6 +383,7 @@ export class FargateRunners extends Construct implements RunnerHost {
     const stock = this.handlers.stock!.function;
     const warmTasks = new WarmTasks(this, "WarmTasks", { names: this.names, stock });
     this.machine.addWarmTasks(warmTasks.table, repositoryFile("statemachine", "warm.asl.json"));
+    this.network.addWarmTasks?.();
     this.taskRoles.forEach((role) => give(role, stockDenials(this.names)));
     this.monitoring.addWarmTasks(this.handlers);
     return warmTasks;

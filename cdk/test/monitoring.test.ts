@@ -2,14 +2,15 @@ import { Match, Template } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { METRICS, NAMESPACE } from "../src";
+import { FargateRunner, METRICS, NAMESPACE } from "../src";
 import { repositoryFile } from "../src/repository-files";
-import { deployment, templateOf } from "./support";
+import { deployment, IMAGE, templateOf } from "./support";
 
 interface Emitted {
   readonly name: string;
   readonly unit: string;
   readonly dimensions: string[];
+  readonly emittedBy?: string;
 }
 
 const EMITTED = JSON.parse(
@@ -17,6 +18,12 @@ const EMITTED = JSON.parse(
 ) as Emitted[];
 
 const TEMPLATE = templateOf();
+/** Of a deployment with warm tasks of two runners. */
+const WARM = (() => {
+  const { stack, runners } = deployment({ defaultRunner: { warm: { size: 1 } } });
+  new FargateRunner(stack, "Big", { runners, name: "big", image: IMAGE, warm: { size: 1 } });
+  return Template.fromStack(stack);
+})();
 
 /** The dashboard's JSON, with tokens as text. */
 function dashboard(template: Template): { widgets: { properties: Widget }[] } {
@@ -87,9 +94,10 @@ test("unsigned requests ring only where none is signed, since anybody can send t
   });
 });
 
-test("every widget shows metrics that somebody emits, split as they are emitted", () => {
+/** The metrics that the dashboard's widgets show, each as it is emitted. */
+function shownBy(template: Template): string[] {
   const shown = new Set<string>();
-  for (const { properties } of dashboard(TEMPLATE).widgets) {
+  for (const { properties } of dashboard(template).widgets) {
     for (const metric of properties.metrics ?? []) {
       const text = JSON.stringify(metric);
       const search = /MetricName=\\+"(\w+)\\+"/.exec(text);
@@ -107,9 +115,56 @@ test("every widget shows metrics that somebody emits, split as they are emitted"
       }
     }
   }
-  // TODO: the metrics of warm tasks, which are by family, get their widgets next.
-  const others = EMITTED.filter(({ dimensions }) => !dimensions.includes("Family"));
-  assert.deepEqual([...shown].sort(), others.map(({ name }) => name).sort());
+  return [...shown].sort();
+}
+
+test("every widget shows metrics that somebody emits, split as they are emitted", () => {
+  const about = ({ dimensions }: Emitted) => dimensions.includes("Family");
+  const others = EMITTED.filter((metric) => !about(metric)).map(({ name }) => name);
+  assert.deepEqual(shownBy(TEMPLATE), others.sort());
+  // TODO: those that token emits.
+  const all = EMITTED.filter((metric) => !about(metric) || metric.emittedBy === "stock");
+  assert.deepEqual(shownBy(WARM), all.map(({ name }) => name).sort());
+});
+
+test("an alarm rings where a family's stock stays empty although it is wanted", () => {
+  const alarms = Object.values(WARM.findResources("AWS::CloudWatch::Alarm"));
+  const names = alarms.map(({ Properties }) => Properties.AlarmName as string);
+  const added = names.filter((name) => name.includes("stock")).sort();
+  assert.deepEqual(added, [
+    "fargate-runners-stock-empty-big",
+    "fargate-runners-stock-empty-ubuntu-x64",
+    "fargate-runners-stock-fails",
+  ]);
+  const empty = alarms.find(({ Properties }) => Properties.AlarmName === added[0])!;
+  const [expression, ...inputs] = empty.Properties.Metrics as {
+    Expression?: string;
+    MetricStat?: { Metric: { Dimensions: object[]; MetricName: string }; Stat: string };
+  }[];
+  assert.equal(expression!.Expression, "IF(wanted >= 1 AND ready < 1, 1, 0)");
+  assert.deepEqual(
+    inputs.map(({ MetricStat }) => [MetricStat!.Metric.MetricName, MetricStat!.Stat]),
+    [
+      ["StockWanted", "Minimum"],
+      ["StockReady", "Maximum"],
+    ],
+  );
+  for (const { MetricStat } of inputs) {
+    assert.deepEqual(MetricStat!.Metric.Dimensions, [
+      { Name: "Deployment", Value: "fr" },
+      { Name: "Family", Value: "fargate-runners-big" },
+    ]);
+  }
+  const [widget] = dashboard(WARM).widgets;
+  assert.equal((widget!.properties as { alarms?: unknown[] }).alarms!.length, alarms.length);
+});
+
+test("the queries of all functions read the keeper's log too", () => {
+  const queries = Object.values(WARM.findResources("AWS::Logs::QueryDefinition"));
+  const reading = queries.filter(({ Properties }) =>
+    (Properties.LogGroupNames as { Ref: string }[]).some(({ Ref }) => /StockLog/.test(Ref)),
+  );
+  assert.equal(reading.length, 3);
 });
 
 test("saved queries ask for metrics that somebody emits", () => {

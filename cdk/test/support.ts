@@ -45,6 +45,7 @@ export const IMAGE = ecs.ContainerImage.fromRegistry("example.org/runner:1");
 export const WARM_CHANGES = [
   "+Stock*",
   "+WarmTasks*",
+  "+NetworkVpcDynamoDb",
   "+MonitoringAlarmsStock*",
   "MonitoringDashboard.DashboardBody",
   "MonitoringSavedQueries*.LogGroupNames",

@@ -12,7 +12,9 @@ import {
   FargateRunner,
   FargateRunnerProps,
   FargateRunners,
+  IsolatedVpc,
   NatVpc,
+  PublicVpc,
   WarmHours,
   WarmLinger,
   WarmProps,
@@ -151,6 +153,28 @@ test("the keeper hears of its tasks and looks every minute", () => {
       detail: { group: ["fargate-runners:fr:warm"], lastStatus: ["RUNNING", "STOPPED"] },
     },
   });
+});
+
+test("waiting tasks reach the table through the VPC, where it is one of ours", () => {
+  for (const Network of [PublicVpc, NatVpc, IsolatedVpc]) {
+    const endpoints = (props: { warm?: WarmProps }) => {
+      const stack = new Stack(new App(), "Test");
+      new FargateRunners(stack, "Runners", {
+        handlersDirectory: HANDLERS_DIRECTORY,
+        github: GITHUB,
+        network: new Network(stack, "Network"),
+        defaultRunner: { image: IMAGE, ...props },
+      });
+      const found = Template.fromStack(stack).findResources("AWS::EC2::VPCEndpoint");
+      return Object.values(found).filter(({ Properties }) =>
+        JSON.stringify(Properties.ServiceName).includes("dynamodb"),
+      );
+    };
+    assert.equal(endpoints({}).length, 0);
+    const [endpoint] = endpoints({ warm: { size: 1 } });
+    assert.equal(endpoint!.Properties.VpcEndpointType, "Gateway");
+    assert.ok((endpoint!.Properties.RouteTableIds as unknown[]).length >= 2);
+  }
 });
 
 test("a handler's variables are the deployer's last word, with warm tasks too", () => {

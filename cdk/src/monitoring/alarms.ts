@@ -160,6 +160,28 @@ export class Alarms extends Construct {
     );
   }
 
+  /** Watches the stock of a family. */
+  addPool(family: string): void {
+    const period = Duration.minutes(15);
+    const of = (name: "StockWanted" | "StockReady", statistic: string) =>
+      this.props.metrics.one(name, family, statistic, { period });
+    const name = family.slice(this.props.names.familyPrefix.length);
+    this.alarm(`StockEmpty-${name}`, {
+      metric: new cloudwatch.MathExpression({
+        // Wanted all the time, and ready at none.
+        expression: "IF(wanted >= 1 AND ready < 1, 1, 0)",
+        usingMetrics: {
+          wanted: of("StockWanted", cloudwatch.Stats.MINIMUM),
+          ready: of("StockReady", cloudwatch.Stats.MAXIMUM),
+        },
+        label: "Warm tasks wanted, none ready",
+        period,
+      }),
+      description:
+        "For a quarter of an hour no warm task was ready, so jobs start cold. StockPaused 1: tasks do not start, the log of stock says why. Otherwise raise size.",
+    });
+  }
+
   /** The alarms that functions have of their own. */
   private watch(names: readonly HandlerName[], handlers: DeployedHandlers): void {
     for (const name of names) {

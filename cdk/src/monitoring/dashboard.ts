@@ -5,7 +5,7 @@ import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { Names } from "../names";
-import { Metrics } from "./metrics";
+import { Metrics, SplitMetricName } from "./metrics";
 
 /** What the dashboard shows. */
 export interface DashboardProps {
@@ -32,7 +32,11 @@ export class Dashboard extends Construct {
   /** The page. */
   readonly dashboard: cloudwatch.Dashboard;
 
-  constructor(scope: Construct, id: string, props: DashboardProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: DashboardProps,
+  ) {
     super(scope, id);
     const { metrics } = props;
     this.dashboard = new cloudwatch.Dashboard(this, "Dashboard", {
@@ -113,7 +117,22 @@ export class Dashboard extends Construct {
   }
 
   /** Shows the stock of warm tasks too. */
-  addWarmTasks(): void {}
+  addWarmTasks(): void {
+    const { metrics } = this.props;
+    const by = (name: SplitMetricName, statistic: string, what: string) =>
+      metrics.split(name, statistic, { label: `\${PROP('Dim.Family')} ${what}` });
+    this.dashboard.addWidgets(
+      graph("Warm tasks", [
+        by("StockWanted", MAXIMUM, "wanted"),
+        by("StockReady", AVERAGE, "ready"),
+        by("StockStarting", AVERAGE, "starting"),
+      ]),
+    );
+    this.dashboard.addWidgets(
+      graph("Oldest warm task (seconds)", [metrics.split("StockOldestSeconds", MAXIMUM)]),
+      graph("Warm tasks do not start (1: paused)", [metrics.split("StockPaused", MAXIMUM)]),
+    );
+  }
 }
 
 function graph(

@@ -69,6 +69,22 @@ export class Metrics {
     });
   }
 
+  /** One series of a metric that is split. */
+  one(
+    metricName: SplitMetricName,
+    value: string,
+    statistic: string,
+    options: cloudwatch.MetricOptions = {},
+  ): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: NAMESPACE,
+      metricName,
+      dimensionsMap: { Deployment: this.deployment, [METRICS[metricName].dimension]: value },
+      statistic,
+      ...options,
+    });
+  }
+
   /** All series of a metric that is split, each named after its dimension's value. */
   split(
     metricName: SplitMetricName,

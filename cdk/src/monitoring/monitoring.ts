@@ -92,6 +92,11 @@ export class Monitoring extends Construct {
     }
   }
 
+  /** Watches the stock of one more family. */
+  addPool(family: string): void {
+    this.alarms?.addPool(family);
+  }
+
   /** Watches warm tasks too. */
   addWarmTasks(handlers: DeployedHandlers): void {
     this.alarms?.addWarmTasks(handlers);

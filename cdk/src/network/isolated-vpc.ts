@@ -1,6 +1,6 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
-import { DEFAULT_CIDR, newVpc, NewVpcProps } from "./new-vpc";
+import { addTableEndpoint, DEFAULT_CIDR, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /** A VPC without a way to the internet. */
@@ -36,7 +36,7 @@ const HANDLER_ENDPOINTS = {
  * An interface endpoint costs about 7 USD a month in each zone.
  */
 export class IsolatedVpc extends Construct implements RunnerNetwork {
-  readonly vpc: ec2.IVpc;
+  readonly vpc: ec2.Vpc;
   readonly subnets: ec2.ISubnet[];
   readonly securityGroups: ec2.ISecurityGroup[];
   readonly assignPublicIp = false;
@@ -68,5 +68,8 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
         open: false,
       });
     }
+  }
+  addWarmTasks(): void {
+    addTableEndpoint(this.vpc);
   }
 }

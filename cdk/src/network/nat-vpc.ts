@@ -1,7 +1,7 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
-import { DEFAULT_ZONES, newVpc, NewVpcProps } from "./new-vpc";
+import { addTableEndpoint, DEFAULT_ZONES, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /** A VPC of private subnets behind NAT gateways. */
@@ -19,7 +19,7 @@ export interface NatVpcProps extends NewVpcProps {
  * services that know their callers by address.
  */
 export class NatVpc extends Construct implements RunnerNetwork {
-  readonly vpc: ec2.IVpc;
+  readonly vpc: ec2.Vpc;
   readonly subnets: ec2.ISubnet[];
   readonly securityGroups: ec2.ISecurityGroup[];
   readonly assignPublicIp = false;
@@ -42,5 +42,8 @@ export class NatVpc extends Construct implements RunnerNetwork {
     this.vpc = vpc;
     this.subnets = vpc.privateSubnets;
     this.securityGroups = [runnerSecurityGroup(this, vpc)];
+  }
+  addWarmTasks(): void {
+    addTableEndpoint(this.vpc);
   }
 }

@@ -1,6 +1,6 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
-import { newVpc, NewVpcProps } from "./new-vpc";
+import { addTableEndpoint, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /**
@@ -10,7 +10,7 @@ import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
  * and 0.045 USD per GB, a task's public address 0.005 USD per hour.
  */
 export class PublicVpc extends Construct implements RunnerNetwork {
-  readonly vpc: ec2.IVpc;
+  readonly vpc: ec2.Vpc;
   readonly subnets: ec2.ISubnet[];
   readonly securityGroups: ec2.ISecurityGroup[];
   readonly assignPublicIp = true;
@@ -26,5 +26,8 @@ export class PublicVpc extends Construct implements RunnerNetwork {
     this.vpc = vpc;
     this.subnets = vpc.publicSubnets;
     this.securityGroups = [runnerSecurityGroup(this, vpc)];
+  }
+  addWarmTasks(): void {
+    addTableEndpoint(this.vpc);
   }
 }

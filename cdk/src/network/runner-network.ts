@@ -14,6 +14,11 @@ export interface RunnerNetwork {
    * private one it can't.
    */
   readonly assignPublicIp: boolean;
+  /**
+   * Gives waiting tasks a way to the table of warm tasks.
+   * @default - nothing: the tasks have a way to DynamoDB
+   */
+  addWarmTasks?(): void;
 }
 
 /** A group without ingress: nothing ever connects to a runner, it fetches its job itself. */

@@ -20,6 +20,10 @@ pub(crate) struct Counts {
     pub(crate) states: Vec<String>,
     /// States that a job passes on a warm task.
     pub(crate) warm_states: Vec<String>,
+    /// Looks of a waiting agent at its bell in a second.
+    pub(crate) looks: f64,
+    /// Metrics that the keeper sends of each family every minute.
+    pub(crate) stock_metrics: f64,
     /// Functions by name.
     functions: BTreeMap<String, Function>,
     /// Resources of a deployment, by type.
@@ -83,6 +87,8 @@ impl Counts {
         Ok(Self {
             states: happy_path(&checkout.definition(Tasks::Cold)?)?,
             warm_states: happy_path(&checkout.definition(Tasks::Warm)?)?,
+            looks: looks(&read("images/ubuntu/agent/src/warm.rs")?)?,
+            stock_metrics: sent_by("stock", &read("crates/runtime/metrics.json")?)?,
             functions: functions(
                 &read("cdk/src/handlers/record.ts")?,
                 &read("docs/bench.json")?,
@@ -135,6 +141,27 @@ fn happy_path(machine: &Value) -> anyhow::Result<Vec<String>> {
             .or(state["Choices"][0]["Next"].as_str());
     }
     Ok(path)
+}
+
+/// How often the agent looks at its bell.
+fn looks(agent: &str) -> anyhow::Result<f64> {
+    let (_, every) = agent
+        .split_once("LOOK_EVERY: Duration = Duration::from_millis(")
+        .context("the agent has no LOOK_EVERY in milliseconds")?;
+    let every: f64 = every.split(')').next().unwrap_or_default().parse()?;
+    Ok(1_000.0 / every)
+}
+
+/// How many metrics a function sends.
+fn sent_by(function: &str, metrics: &str) -> anyhow::Result<f64> {
+    let metrics: Vec<Value> =
+        serde_json::from_str(metrics).context("crates/runtime/metrics.json")?;
+    let sent = metrics
+        .iter()
+        .filter(|metric| metric["emittedBy"] == function);
+    // Far below 2^52.
+    #[allow(clippy::cast_precision_loss)]
+    Ok(sent.count() as f64)
 }
 
 /// The sizes in CDK, with the times that were measured at them.

@@ -10,16 +10,12 @@ use crate::prices::{
     METRIC_MONTH, READ_UNIT, VCPU_HOUR_ARM, VCPU_HOUR_X86, WRITE_UNIT,
 };
 
-/// Looks of a waiting agent at its bell in a second.
-const LOOKS: f64 = 2.0;
 /// Read units of a look: eventually consistent, less than 4 KB.
 const LOOK: f64 = 0.5;
 /// Calls of the keeper in an hour, by its schedule.
 const TICKS: f64 = 60.0;
 /// Read units of a tick: a consistent query of one family's tickets, less than 4 KB.
 const TICK: f64 = 1.0;
-/// Metrics that the keeper sends of each family every minute.
-const METRICS: f64 = 5.0;
 /// Metrics that the alarm of each family watches.
 const WATCHED: f64 = 2.0;
 
@@ -57,7 +53,7 @@ pub(crate) fn idle_slot(counts: &Counts) -> Bill {
     Bill(vec![
         Item::new(
             "looks at the bell: read units",
-            HOURS * 3_600.0 * LOOKS * LOOK,
+            HOURS * 3_600.0 * counts.looks * LOOK,
             *READ_UNIT,
         ),
         Item::new("`stock`: Lambda requests", ticks, *INVOCATION),
@@ -88,9 +84,9 @@ pub(crate) fn warm_job(counts: &Counts) -> Bill {
 }
 
 /// Monitoring of a family for a month.
-fn monitoring() -> Bill {
+fn monitoring(counts: &Counts) -> Bill {
     Bill(vec![
-        Item::new("metrics of the stock", METRICS, *METRIC_MONTH),
+        Item::new("metrics of the stock", counts.stock_metrics, *METRIC_MONTH),
         Item::new("alarm, by metrics watched", WATCHED, *ALARM_MONTH),
     ])
 }
@@ -127,15 +123,17 @@ pub(crate) fn section(counts: &Counts) -> String {
         text,
         "\nIn public subnets add {} a month for the address of an always ready task. `linger` costs nothing while nobody \
          builds.\n\n### An idle slot's control plane\n\n\
-         A month of one task that waits. The keeper's part is paid once, however many tasks wait.\n",
+         A month of one task that waits. The keeper's part is paid once, however many tasks wait; it is assumed to wait for \
+         four calls of AWS and to log 1.8 KB each minute.\n",
         cents(HOURS * ADDRESS_HOUR.dollars)
     );
     text.push_str(&table(&idle_slot(counts), false));
     let _ = writeln!(
         text,
-        "\nMonitoring costs {} a month besides for each runner with warm tasks: {METRICS} metrics every minute, and an \
+        "\nMonitoring costs {} a month besides for each runner with warm tasks: {} metrics every minute, and an \
          alarm on two of them.\n\n### A job on a warm task\n\nStates: {}.\n",
-        cents(monitoring().total()),
+        cents(monitoring(counts).total()),
+        counts.stock_metrics,
         counts.warm_states.join(", ")
     );
     text.push_str(&table(&warm_job(counts), true));
