@@ -127,6 +127,11 @@ export class Dashboard extends Construct {
         by("StockReady", AVERAGE, "ready"),
         by("StockStarting", AVERAGE, "starting"),
       ]),
+      graph("Jobs on warm tasks", [
+        by("WarmStarts", SUM, "started warm"),
+        by("WarmMisses", SUM, "found none"),
+        by("WarmTasksLost", SUM, "lost"),
+      ]),
     );
     this.dashboard.addWidgets(
       graph("Oldest warm task (seconds)", [metrics.split("StockOldestSeconds", MAXIMUM)]),
