@@ -41,8 +41,8 @@ export interface FrontDoorProps {
 /**
  * Public address of the webhook, and the queue of events whose execution could not be started yet.
  *
- * GitHub does not retry a failed delivery. When StartExecution is throttled for longer than GitHub
- * waits for an answer, `verify` queues the checked event and retries it later.
+ * GitHub does not retry a failed delivery. When StartExecution is throttled, `verify` queues the checked
+ * event and starts it later, as fast as StartExecution grants.
  */
 export class FrontDoor extends Construct {
   /** The address; every request's signature is checked before its body is looked at. */
@@ -82,15 +82,18 @@ export class FrontDoor extends Construct {
       enforceSSL: true,
       visibilityTimeout: Duration.seconds(6 * HANDLERS.verify.timeout.toSeconds()),
       retentionPeriod: Duration.days(1),
-      // Throttling is transient: 20 tries take at least a quarter of an hour.
-      deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 20 },
+      // `verify` delays a job that waits for StartExecution by up to a quarter of an hour: it is received
+      // 140 times a day at most. What cannot be read comes back after five seconds.
+      deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 150 },
     });
     this.overflow.grantSendMessages(props.verify);
     props.verify.addEnvironment("OVERFLOW_QUEUE_URL", this.overflow.queueUrl);
     props.verify.addEventSource(
       new SqsEventSource(this.overflow, {
-        batchSize: 1,
-        // The lowest that Lambda accepts: the queue fills only when Step Functions is throttling.
+        // The most without a wait for a batch to fill, and the most whose visibility one call changes.
+        batchSize: 10,
+        // The lowest that Lambda accepts: few readers find the pace that Step Functions grants sooner. Two
+        // start more than 150 jobs a second, which is what it grants by default.
         maxConcurrency: 2,
         // `verify` reports each message that failed; without this Lambda would delete it.
         reportBatchItemFailures: true,

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+/// How long StartExecution may take to answer while the job can be queued instead. It answers within a
+/// tenth of that.
+pub const ANSWER: Duration = Duration::from_secs(1);
+
 /// How long the work on one webhook may take. Of GitHub's ten seconds, this and [`KEEPING`] leave two
 /// for the network and a cold start.
 pub const WORK: Duration = Duration::from_secs(6);

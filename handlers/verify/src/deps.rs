@@ -1,24 +1,19 @@
 //! What the handler works with.
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use aws::RetryConfig;
 use aws::executions::Executions;
+use aws::{RetryConfig, SdkConfig};
 use runtime::settings::Settings;
 use runtime::telemetry::Metrics;
 
 use crate::Config;
 use crate::secret::Secrets;
+use crate::throttle::Throttle;
 
-/// How often one AWS call is tried; StartExecution has tries of its own.
+/// How often one AWS call is tried, except those of Step Functions: [`start`](crate::start) decides
+/// which of them are repeated.
 const ATTEMPTS: u32 = 3;
-
-/// How often StartExecution is tried: with pauses of up to 0.1, 0.2, 0.4, 0.8 and then a second, this
-/// takes as long as [`WORK`](crate::deadline::WORK) allows on average. Under a throttling that lasts,
-/// the client's own retry quota ends the tries sooner, and the job is kept sooner.
-const START_ATTEMPTS: u32 = 16;
-const START_PAUSE: Duration = Duration::from_millis(100);
-const START_PAUSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the handler works with, made once per sandbox.
 #[derive(Debug)]
@@ -28,31 +23,36 @@ pub struct Deps {
     pub executions: Executions,
     pub lambda: aws_sdk_lambda::Client,
     pub sqs: aws_sdk_sqs::Client,
+    /// What Step Functions granted and refused.
+    pub throttle: Mutex<Throttle>,
 }
 
 impl Deps {
     /// Reads the configuration and makes the clients.
     pub fn from_settings(settings: &Settings) -> Result<Self, runtime::settings::Error> {
         let config = Config::from_settings(settings)?;
-        let aws = aws::sdk_config(settings, ATTEMPTS)?;
-        let patient = RetryConfig::standard()
-            .with_max_attempts(START_ATTEMPTS)
-            .with_initial_backoff(START_PAUSE)
-            .with_max_backoff(START_PAUSE_LIMIT);
-        Ok(Self {
+        Ok(Self::new(config, &aws::sdk_config(settings, ATTEMPTS)?))
+    }
+
+    /// Makes the clients.
+    pub fn new(config: Config, aws: &SdkConfig) -> Self {
+        let once = aws.to_builder().retry_config(RetryConfig::disabled());
+        Self {
             secrets: Secrets::new(
-                aws_sdk_ssm::Client::new(&aws),
+                aws_sdk_ssm::Client::new(aws),
                 config.secret_parameter.clone(),
                 config.secret_ttl,
             ),
-            executions: Executions::new(
-                &aws.to_builder().retry_config(patient).build(),
-                config.state_machine.clone(),
-            ),
-            lambda: aws_sdk_lambda::Client::new(&aws),
-            sqs: aws_sdk_sqs::Client::new(&aws),
+            executions: Executions::new(&once.build(), config.state_machine.clone()),
+            lambda: aws_sdk_lambda::Client::new(aws),
+            sqs: aws_sdk_sqs::Client::new(aws),
+            throttle: Mutex::default(),
             config,
-        })
+        }
+    }
+
+    pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The metrics of this deployment.

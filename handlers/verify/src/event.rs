@@ -117,6 +117,28 @@ pub struct Message {
     /// An order, as JSON.
     #[serde(default)]
     pub body: String,
+    /// By which its visibility is changed.
+    #[serde(default)]
+    pub receipt_handle: String,
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// What SQS says about a message.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Attributes {
+    /// How often it was received, as text.
+    #[serde(default)]
+    pub approximate_receive_count: String,
+}
+
+impl Message {
+    /// How often it was received, this time included.
+    pub fn receives(&self) -> u32 {
+        let count = &self.attributes.approximate_receive_count;
+        count.parse().unwrap_or(1)
+    }
 }
 
 /// What became of the messages ([batch response]): those not named are done.
@@ -198,12 +220,17 @@ mod tests {
 
     #[test]
     fn records_are_messages() {
-        let event =
-            json!({"Records": [{"messageId": "m", "body": "{}", "eventSource": "aws:sqs"}]});
+        let event = json!({"Records": [
+            {"messageId": "m", "body": "{}", "eventSource": "aws:sqs"},
+            {"messageId": "n", "receiptHandle": "r", "attributes": {"ApproximateReceiveCount": "3"}},
+        ]});
         let Event::Queue(messages) = serde_json::from_value(event).unwrap() else {
             panic!("not messages")
         };
         assert_eq!(messages[0].message_id, "m");
+        assert_eq!(messages[0].receives(), 1);
+        assert_eq!(messages[1].receipt_handle, "r");
+        assert_eq!(messages[1].receives(), 3);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | webhook body | [`webhook`] |
 //! | policy | [`admission`](::admission) |
 //! | one execution per job | [`start`] |
+//! | throttled: when a job is queued, and how fast the queue is read | [`throttle`] |
 //! | overflow queue | [`overflow`] |
 //! | events for `cleanup` | [`handoff`] |
 //! | response | [`respond`] |
@@ -34,10 +35,11 @@ pub mod secret;
 pub mod settings;
 pub mod signature;
 pub mod start;
+pub mod throttle;
 pub mod webhook;
 
 use admission::{About, Refusal};
-use protocol::{Class, Handoff, Job, Order, RunnerName};
+use protocol::{Handoff, Job, Order, RunnerName};
 use runtime::telemetry::Metric;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -50,11 +52,11 @@ pub use event::{BatchResponse, Event, Request};
 pub use respond::{Done, Error, Response};
 pub use settings::Config;
 
-use deadline::{KEEPING, WORK, by};
+use deadline::{ANSWER, KEEPING, WORK, by};
 use handoff::hand_on;
 use overflow::{KeepError, drain, keep};
 use signature::{Signature, SignatureError};
-use start::{Started, start};
+use start::{Patience, Started, start_by};
 use webhook::Webhook;
 
 /// If a job is older than this when its webhook arrives, it may be over or run by an idle runner: ask
@@ -204,7 +206,8 @@ fn taken_from(deps: &Deps, job: &Job, runner: &str) -> Option<RunnerName> {
     (ours && runner.execution().job() != job.id).then_some(runner)
 }
 
-/// Starts an execution for the job, or queues the job while Step Functions is throttling.
+/// Starts an execution for the job. Queues the job after the first throttle, or after a second without
+/// an answer, and for a few seconds after either.
 async fn start_or_keep(
     deps: &Deps,
     job: Job,
@@ -216,47 +219,65 @@ async fn start_or_keep(
         not_before: None,
         job,
     };
-    let id = order.job.id.to_string();
-    let starting = start(&deps.executions, &order);
-    let problem = match by(act_by, ("states:StartExecution", &id), starting).await {
-        Ok(Started::New(execution)) => {
-            Span::current().record("execution", tracing::field::display(&execution));
-            return Ok(Done::Started(execution));
+    let keep = match &deps.config.overflow_queue {
+        Some(queue) => {
+            let began = Instant::now();
+            if deps.throttle().holds(began) {
+                tracing::info!("Step Functions was throttling a moment ago; queueing the job");
+            } else {
+                let answer_by = act_by.min(began + ANSWER);
+                let patience = Patience::UntilThrottled;
+                match start_by(&deps.executions, &order, answer_by, patience).await {
+                    Err(problem) if problem.passes() => {
+                        deps.throttle()
+                            .refused(Instant::now(), runtime::random::fraction());
+                        tracing::warn!(%problem, "Step Functions is throttling; queueing the job");
+                    }
+                    Err(problem) => return Err(Error::Start(Box::new(problem))),
+                    Ok(started) => return follow(deps, order.job, started, act_by).await,
+                }
+            }
+            let keeping = keep(&deps.sqs, queue, &order);
+            match by(act_by + KEEPING, ("sqs:SendMessage", queue), keeping).await {
+                Ok(()) => {
+                    deps.metrics().emit(Metric::KeptEvents, 1.0);
+                    return Ok(Done::Kept);
+                }
+                Err(problem) => problem,
+            }
         }
-        Ok(Started::Already(execution)) => {
-            Span::current().record("execution", tracing::field::display(&execution));
+        None => KeepError::NoQueue,
+    };
+    // Only starting it helps the job now.
+    match start_by(&deps.executions, &order, act_by, Patience::Unlimited).await {
+        Ok(started) => follow(deps, order.job, started, act_by).await,
+        Err(start) if start.passes() => Err(Error::NotKept {
+            start: Box::new(start),
+            keep: Box::new(keep),
+        }),
+        Err(problem) => Err(Error::Start(Box::new(problem))),
+    }
+}
+
+/// Does what follows a job's start.
+async fn follow(deps: &Deps, job: Job, started: Started, act_by: Instant) -> Result<Done, Error> {
+    let (Started::New(execution) | Started::Already(execution) | Started::Enough(execution)) =
+        &started;
+    Span::current().record("execution", tracing::field::display(execution));
+    match started {
+        Started::New(execution) => Ok(Done::Started(execution)),
+        Started::Already(execution) => {
             // Usually a repeated delivery. But a job can be held back and queued again, and its
             // execution may have seen it held back a moment ago.
-            tell_cleanup(deps, Handoff::Requeued { job: order.job }, act_by).await?;
-            return Ok(Done::Running(execution));
+            tell_cleanup(deps, Handoff::Requeued { job }, act_by).await?;
+            Ok(Done::Running(execution))
         }
-        Ok(Started::Enough(execution)) => {
-            Span::current().record("execution", tracing::field::display(&execution));
+        Started::Enough(execution) => {
             tracing::warn!(
                 "the job's events begin no more executions; re-run the job if it still waits"
             );
-            return Ok(Done::Enough(execution));
+            Ok(Done::Enough(execution))
         }
-        Err(problem) if problem.fault().class() == Class::Transient => problem,
-        Err(problem) => return Err(Error::Start(Box::new(problem))),
-    };
-    tracing::warn!(%problem, "Step Functions is throttling; queueing the job");
-    let kept = match &deps.config.overflow_queue {
-        Some(queue) => {
-            let keeping = keep(&deps.sqs, queue, &order);
-            by(act_by + KEEPING, ("sqs:SendMessage", queue), keeping).await
-        }
-        None => Err(KeepError::NoQueue),
-    };
-    match kept {
-        Ok(()) => {
-            deps.metrics().emit(Metric::KeptEvents, 1.0);
-            Ok(Done::Kept)
-        }
-        Err(keep) => Err(Error::NotKept {
-            start: Box::new(problem),
-            keep: Box::new(keep),
-        }),
     }
 }
 

@@ -9,9 +9,13 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
+
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_sfn::types::ExecutionStatus;
+use aws_sdk_sqs::operation::change_message_visibility_batch::ChangeMessageVisibilityBatchOutput;
 use aws_sdk_sqs::operation::send_message::SendMessageOutput;
 use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
 use aws_sdk_ssm::types::Parameter;
@@ -88,16 +92,63 @@ async fn a_throttled_start_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_cannot_be_started_now_is_kept_well_inside_ten_seconds() {
-    for code in ["ThrottlingException", "ServiceUnavailable"] {
-        let queue = queue_takes();
-        let deps = deps(&[QUEUE], &[&secret(), &refusing(code), &queue]);
+async fn a_job_is_kept_after_the_first_throttle() {
+    for code in ["ThrottlingException", "ExecutionLimitExceeded"] {
+        let (start, queue) = (refusing(code), queue_takes());
+        let deps = deps(&[QUEUE], &[&secret(), &start, &queue]);
         let begun = Instant::now();
         let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
         assert_eq!((status, body), (202, json!({"result": "kept"})));
-        assert_eq!(queue.num_calls(), 1);
-        assert!(begun.elapsed().as_secs() < 9);
+        assert_eq!((start.num_calls(), queue.num_calls()), (1, 1));
+        assert!(begun.elapsed().is_zero(), "{:?}", begun.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_not_started_within_a_second_is_kept() {
+    let (start, queue) = (refusing("ServiceUnavailable"), queue_takes());
+    let deps = deps(&[QUEUE], &[&secret(), &start, &queue]);
+    let begun = Instant::now();
+    let (status, _) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+    assert_eq!((status, queue.num_calls()), (202, 1));
+    assert!(start.num_calls() > 1);
+    assert!(begun.elapsed().as_secs_f64() <= 1.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_throttle_jobs_are_kept_without_a_call_for_a_few_seconds() {
+    let (start, queue) = (refusing("ThrottlingException"), queue_takes());
+    let deps = deps(&[QUEUE], &[&secret(), &start, &queue]);
+    for (seconds, calls) in [(0, 1), (1, 1), (4, 2)] {
+        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        let (status, _) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+        assert_eq!(
+            (status, start.num_calls()),
+            (202, calls),
+            "{seconds} s later"
+        );
+    }
+    assert_eq!(queue.num_calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_the_queue_does_not_take_is_started_although_another_was_throttled() {
+    let start = mock!(aws_sdk_sfn::Client::start_execution)
+        .sequence()
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .output(|| {
+            StartExecutionOutput::builder()
+                .execution_arn("arn")
+                .start_date(DateTime::from_secs(0))
+                .build()
+                .unwrap()
+        })
+        .build();
+    let refused = queue_refuses();
+    let deps = deps(&[QUEUE], &[&secret(), &start, &refused]);
+    let (status, body) = deliver(&deps, &workflow_job("queued", 4242, None), NOW).await;
+    assert_eq!((status, &body["result"]), (200, &json!("started")));
+    assert_eq!((start.num_calls(), refused.num_calls()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,12 +350,15 @@ fn order(id: u64) -> String {
 }
 
 async fn drain(deps: &Deps, bodies: &[String]) -> Vec<String> {
-    let messages = bodies
+    let messages: Vec<Message> = bodies
         .iter()
         .enumerate()
-        .map(|(index, body)| Message {
-            message_id: index.to_string(),
-            body: body.clone(),
+        .map(|(index, body)| {
+            let record = json!({
+                "messageId": index.to_string(), "body": body, "receiptHandle": format!("r{index}"),
+                "attributes": { "ApproximateReceiveCount": "4" },
+            });
+            serde_json::from_value(record).unwrap()
         })
         .collect();
     match handle(deps, Event::Queue(messages), NOW).await {
@@ -330,14 +384,111 @@ async fn kept_jobs_are_started_and_only_what_is_no_order_goes_back() {
     assert!(asked.iter().all(|(_, input)| input["recheck"] == true));
 }
 
+/// Receipt handles of messages that were put off, and for how many seconds.
+type Noted = Arc<Mutex<Vec<(String, i32)>>>;
+
+/// SQS that notes what it is to put off.
+fn putting_off() -> (Rule, Noted) {
+    let noted = Noted::default();
+    let log = noted.clone();
+    let rule = mock!(aws_sdk_sqs::Client::change_message_visibility_batch).then_compute_output(
+        move |request| {
+            assert_eq!(request.queue_url(), Some(QUEUE.1));
+            log.lock()
+                .unwrap()
+                .extend(request.entries().iter().map(|entry| {
+                    let seconds = entry.visibility_timeout().unwrap();
+                    (entry.receipt_handle().to_owned(), seconds)
+                }));
+            ChangeMessageVisibilityBatchOutput::builder()
+                .set_successful(Some(Vec::new()))
+                .set_failed(Some(Vec::new()))
+                .build()
+                .unwrap()
+        },
+    );
+    (rule, noted)
+}
+
 #[tokio::test(start_paused = true)]
-async fn while_step_functions_takes_no_more_the_rest_goes_back_untried() {
-    let start = refusing("ThrottlingException");
-    let deps = deps(&[], &[&start]);
+async fn while_step_functions_takes_no_more_messages_go_back_for_longer_each_time() {
+    let (start, (visibility, noted)) = (refusing("ThrottlingException"), putting_off());
+    let deps = deps(&[QUEUE], &[&start, &visibility]);
     let begun = Instant::now();
     let failed = drain(&deps, &[order(1), order(2), order(3)]).await;
     assert_eq!(failed, ["0", "1", "2"]);
     assert!(begun.elapsed().as_secs() < 9);
+    // Ever slower: not once for each message and half second.
+    assert!(
+        (3..=9).contains(&start.num_calls()),
+        "{}",
+        start.num_calls()
+    );
+    let noted = noted.lock().unwrap();
+    let handles: Vec<_> = noted.iter().map(|(handle, _)| handle.as_str()).collect();
+    assert_eq!(handles, ["r0", "r1", "r2"]);
+    // Eight seconds for the fourth time, less up to a quarter.
+    assert!(
+        noted.iter().all(|(_, seconds)| (6..=8).contains(seconds)),
+        "{noted:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waiting_does_not_help_comes_back_soon_until_it_is_put_aside() {
+    let (start, (visibility, noted)) = (refusing("AccessDeniedException"), putting_off());
+    let deps = deps(&[QUEUE], &[&start, &visibility]);
+    let failed = drain(&deps, &["nonsense".to_owned(), order(1)]).await;
+    assert_eq!(failed, ["0", "1"]);
+    assert_eq!(start.num_calls(), 1);
+    let noted = noted.lock().unwrap();
+    assert!(noted.iter().all(|(_, seconds)| *seconds == 5), "{noted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_cannot_be_put_off_go_back_all_the_same() {
+    let visibility = mock!(aws_sdk_sqs::Client::change_message_visibility_batch)
+        .sequence()
+        .http_status(400, Some(error_body("AccessDenied")))
+        .build();
+    let deps = deps(&[QUEUE], &[&refusing("ThrottlingException"), &visibility]);
+    assert_eq!(drain(&deps, &[order(1)]).await, ["0"]);
+    assert_eq!(visibility.num_calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_message_is_tried_again_in_the_same_batch() {
+    let start = mock!(aws_sdk_sfn::Client::start_execution)
+        .sequence()
+        .http_status(400, Some(error_body("ThrottlingException")))
+        .times(2)
+        .output(|| {
+            StartExecutionOutput::builder()
+                .execution_arn("arn")
+                .start_date(DateTime::from_secs(0))
+                .build()
+                .unwrap()
+        })
+        .repeatedly()
+        .build();
+    let deps = deps(&[QUEUE], &[&start]);
+    let failed = drain(&deps, &[order(1), order(2), order(3)]).await;
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!(start.num_calls(), 5);
+}
+
+#[tokio::test]
+async fn a_kept_job_whose_execution_is_at_work_is_told_to_cleanup() {
+    let (start, describe, _) = machine(&[("hello-1", ExecutionStatus::Running)]);
+    let invoke = mock!(aws_sdk_lambda::Client::invoke)
+        .match_requests(|request| {
+            let event: Value = serde_json::from_slice(request.payload().unwrap().as_ref()).unwrap();
+            event.to_string().contains("equeued")
+        })
+        .then_output(|| InvokeOutput::builder().status_code(202).build());
+    let deps = deps(&[QUEUE], &[&start, &describe, &invoke]);
+    assert!(drain(&deps, &[order(1)]).await.is_empty());
+    assert_eq!(invoke.num_calls(), 1);
 }
 
 #[tokio::test]

@@ -303,6 +303,7 @@ _NEEDS: dict[str, Callable[[dict], list[Needed]]] = {
     "dynamodb:DeleteTable": _whole_table("DeleteTable"),
     "lambda:Invoke": _invoke,
     "sqs:SendMessage": _queue("SendMessage"),
+    "sqs:ChangeMessageVisibilityBatch": _queue("ChangeMessageVisibility"),
     "sqs:ReceiveMessage": _queue("ReceiveMessage"),
     "sqs:DeleteMessage": _queue("DeleteMessage"),
     "sqs:GetQueueAttributes": _queue("GetQueueAttributes"),

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Mutex;
 
 use aws::executions::Executions;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
@@ -201,6 +202,7 @@ fn deps() -> Deps {
         ),
         lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
         sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
+        throttle: Mutex::default(),
         config,
     }
 }

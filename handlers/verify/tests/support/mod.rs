@@ -9,7 +9,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Mutex;
 
+use aws::RetryConfig;
 use aws::executions::Executions;
 use aws_sdk_sfn::error::ErrorMetadata;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
@@ -53,11 +55,14 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
             config.secret_ttl,
         ),
         executions: Executions::over(
-            mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
+            mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules, |config| {
+                config.retry_config(RetryConfig::disabled())
+            }),
             config.state_machine.clone(),
         ),
         lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
         sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
+        throttle: Mutex::default(),
         config,
     }
 }
