@@ -67,8 +67,70 @@ pub(crate) struct Account {
     pub(crate) executions: BTreeSet<String>,
     /// How often a name was given to StartExecution that was taken.
     pub(crate) started_again: u64,
-    /// Messages in the overflow queue.
-    pub(crate) queue: Vec<String>,
+    /// The overflow queue.
+    pub(crate) queue: Queue,
+}
+
+/// A queue, as far as its messages are received, put off and deleted.
+#[derive(Default)]
+pub(crate) struct Queue {
+    messages: BTreeMap<u64, Message>,
+    sent: u64,
+}
+
+struct Message {
+    body: String,
+    visible: Instant,
+    receives: u32,
+}
+
+impl Queue {
+    /// As `cdk/src/front-door.ts` sets it.
+    const VISIBILITY: Duration = Duration::from_secs(54);
+    const BATCH: usize = 10;
+
+    fn send(&mut self, body: &str) {
+        self.sent += 1;
+        let message = Message {
+            body: body.to_owned(),
+            visible: Instant::now(),
+            receives: 0,
+        };
+        self.messages.insert(self.sent, message);
+    }
+
+    /// The records of a batch, as Lambda hands them to a function.
+    pub(crate) fn receive(&mut self) -> Vec<Value> {
+        let now = Instant::now();
+        self.messages
+            .iter_mut()
+            .filter(|(_, message)| message.visible <= now)
+            .take(Self::BATCH)
+            .map(|(id, message)| {
+                message.receives += 1;
+                message.visible = now + Self::VISIBILITY;
+                json!({
+                    "messageId": id.to_string(), "receiptHandle": id.to_string(), "body": message.body,
+                    "attributes": { "ApproximateReceiveCount": message.receives.to_string() },
+                })
+            })
+            .collect()
+    }
+
+    fn put_off(&mut self, handle: &str, seconds: u64) {
+        let id = handle.parse().unwrap_or_default();
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.visible = Instant::now() + Duration::from_secs(seconds);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, id: &str) {
+        self.messages.remove(&id.parse().unwrap_or_default());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
 }
 
 /// The account, behind one endpoint.
@@ -179,8 +241,16 @@ impl Account {
             }
             "states:ListExecutions" => done(json!({ "executions": [] })),
             "sqs:SendMessage" => {
-                self.queue.push(text("MessageBody").to_owned());
+                self.queue.send(text("MessageBody"));
                 done(json!({ "MessageId": "0", "MD5OfMessageBody": "" }))
+            }
+            "sqs:ChangeMessageVisibilityBatch" => {
+                for entry in body["Entries"].as_array().into_iter().flatten() {
+                    let handle = entry["ReceiptHandle"].as_str().unwrap_or_default();
+                    let seconds = entry["VisibilityTimeout"].as_u64().unwrap_or_default();
+                    self.queue.put_off(handle, seconds);
+                }
+                done(json!({ "Successful": [], "Failed": [] }))
             }
             "ecs:ListTaskDefinitionFamilies" => {
                 done(json!({ "families": (0..FAMILIES).map(family).collect::<Vec<_>>() }))

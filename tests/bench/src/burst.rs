@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::aws::Bucket;
+use crate::aws::{Bucket, Queue};
 use crate::rig::Rig;
 use crate::sandbox::{Reply, Sandbox};
 use crate::spread::milliseconds;
@@ -58,7 +58,7 @@ pub(crate) struct Figures {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) slowest: f64,
-    /// How long the queue took to drain afterwards, in seconds.
+    /// From the last webhook until the queue was empty, in seconds.
     pub(crate) drained: f64,
 }
 
@@ -94,13 +94,16 @@ impl Pool {
     }
 }
 
+/// As many as `cdk/src/front-door.ts` allows.
+const READERS: usize = 2;
+
 enum Fate {
     Started,
     Kept,
     Lost,
 }
 
-/// Sends `webhooks` at `rate` a second, then drains the queue as Lambda does.
+/// Sends `webhooks` at `rate` a second, while the queue is read as Lambda does, until it is empty.
 pub(crate) async fn webhooks(
     rig: &Arc<Rig>,
     throttle: Throttle,
@@ -113,11 +116,16 @@ pub(crate) async fn webhooks(
         account.executions.clear();
         account.calls.clear();
         account.throttled.clear();
-        account.queue.clear();
+        account.queue = Queue::default();
         let bucket = Bucket::new(bucket, per_second);
         account.buckets.insert("states:StartExecution", bucket);
     }
     let pool = Pool::new(rig);
+    let mut readers = JoinSet::new();
+    for _ in 0..READERS {
+        let (rig, pool) = (Arc::clone(rig), Arc::clone(&pool));
+        readers.spawn(async move { read(&rig, &pool).await });
+    }
     let mut sent = JoinSet::new();
     let begin = tokio::time::Instant::now();
     for job in 0..webhooks {
@@ -130,6 +138,7 @@ pub(crate) async fn webhooks(
             anyhow::Ok((fate(&reply), since.elapsed()))
         });
     }
+    let all_sent = Instant::now();
     let (mut started, mut kept, mut lost, mut times) = (0, 0, 0, Vec::new());
     while let Some(answered) = sent.join_next().await {
         let (fate, time) = answered??;
@@ -141,7 +150,8 @@ pub(crate) async fn webhooks(
         times.push(milliseconds(time));
     }
     times.sort_by(f64::total_cmp);
-    let drained = drain(rig, &pool).await?;
+    let drained = is_empty(rig, all_sent, &mut readers).await?;
+    readers.shutdown().await;
     let mut account = rig.aws.account();
     account.buckets.clear();
     let names: BTreeSet<_> = (0..webhooks).map(|job| format!("hello-{job}")).collect();
@@ -186,47 +196,51 @@ fn fate(reply: &Reply) -> Fate {
     }
 }
 
-/// Hands the queue's messages to the function in tens, five at a time, until none is left.
-async fn drain(rig: &Rig, pool: &Arc<Pool>) -> anyhow::Result<Duration> {
-    // Rounds are the shorter the faster the machine is; what is throttled takes its time.
+/// Waits until the queue is empty; how long that took since the last webhook.
+async fn is_empty(
+    rig: &Rig,
+    last: Instant,
+    readers: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<Duration> {
+    // Far beyond what the slower throttle allows.
     const LIMIT: Duration = Duration::from_mins(3);
-    let since = Instant::now();
-    while since.elapsed() < LIMIT {
-        let mut messages = std::mem::take(&mut rig.aws.account().queue);
-        if messages.is_empty() {
-            return Ok(since.elapsed());
+    while !rig.aws.account().queue.is_empty() {
+        if let Some(ended) = readers.try_join_next() {
+            ended??;
         }
-        let later = messages.split_off(messages.len().min(50));
-        rig.aws.account().queue.extend(later);
-        let mut batches = JoinSet::new();
-        for batch in messages.chunks(10) {
-            let (batch, pool) = (batch.to_vec(), Arc::clone(pool));
-            batches.spawn(async move {
-                let records: Vec<_> = batch
-                    .iter()
-                    .enumerate()
-                    .map(|(id, body)| json!({ "messageId": id.to_string(), "body": body }))
-                    .collect();
-                let reply = pool.invoke(json!({ "Records": records })).await?;
-                let Reply::Done(answer) = reply else {
-                    bail!("a batch failed as a whole: {reply:?}");
-                };
-                let failures = answer["batchItemFailures"].as_array().cloned();
-                failures
-                    .context("the answer is none to a batch")?
-                    .iter()
-                    .map(|failure| {
-                        let id = failure["itemIdentifier"].as_str().unwrap_or_default();
-                        Ok(batch[id.parse::<usize>()?].clone())
-                    })
-                    .collect::<anyhow::Result<Vec<String>>>()
-            });
+        ensure!(last.elapsed() < LIMIT, "the queue does not drain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(last.elapsed())
+}
+
+/// Hands the queue's messages to the function in batches, as one of Lambda's readers does. Ends only in
+/// an error.
+async fn read(rig: &Rig, pool: &Pool) -> anyhow::Result<()> {
+    loop {
+        let records = rig.aws.account().queue.receive();
+        if records.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
         }
-        while let Some(failed) = batches.join_next().await {
-            rig.aws.account().queue.extend(failed??);
+        let reply = pool.invoke(json!({ "Records": records })).await?;
+        let Reply::Done(answer) = reply else {
+            bail!("a batch failed as a whole: {reply:?}");
+        };
+        let failures = answer["batchItemFailures"].as_array();
+        let failed: BTreeSet<_> = failures
+            .context("the answer is none to a batch")?
+            .iter()
+            .filter_map(|failure| failure["itemIdentifier"].as_str())
+            .collect();
+        let mut account = rig.aws.account();
+        for record in &records {
+            let id = record["messageId"].as_str().unwrap_or_default();
+            if !failed.contains(id) {
+                account.queue.delete(id);
+            }
         }
     }
-    bail!("the queue does not drain")
 }
 
 /// What a number of cold `match` sandboxes at once asked of ECS and SSM.

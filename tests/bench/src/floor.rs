@@ -20,6 +20,9 @@ pub(crate) struct Figures {
     pub(crate) ready_ratio: Spread,
     /// The first invocation, with all that is only done once, also what was begun before the event.
     pub(crate) first: Spread,
+    /// Start and first invocation over the empty function's, in the same round.
+    #[serde(default)]
+    pub(crate) together_ratio: Spread,
     /// One of many more.
     pub(crate) warm: Spread,
     /// The most RAM after all of them, in MiB.
@@ -38,6 +41,7 @@ pub(crate) struct Figures {
 struct Readings {
     ready: Vec<f64>,
     ready_ratio: Vec<f64>,
+    together_ratio: Vec<f64>,
     first: Vec<f64>,
     warm: Vec<f64>,
     peak_mib: Vec<f64>,
@@ -46,26 +50,29 @@ struct Readings {
     log_bytes: f64,
 }
 
-/// Measures `runs` sandboxes of each function, with so many invocations after the first. The
+/// Measures `runs` sandboxes of each function that is built, with so many invocations after the first. The
 /// functions take turns, so that a machine that gets slower does so for all of them.
 pub(crate) async fn measure(
     rig: &Rig,
     runs: u32,
     invocations: u32,
 ) -> anyhow::Result<Vec<Figures>> {
-    let mut readings: Vec<(Subject, Readings)> = Subject::ALL
+    let built = Subject::ALL
+        .into_iter()
+        .filter(|subject| rig.program(*subject).is_file());
+    let mut readings: Vec<(Subject, Readings)> = built
         .map(|subject| (subject, Readings::default()))
-        .into();
+        .collect();
     for run in 1..=runs {
         eprintln!("  … round {run} of {runs}");
         let mut floor = None;
         for (subject, readings) in &mut readings {
-            let ready = round(rig, *subject, invocations, readings)
+            let (ready, together) = round(rig, *subject, invocations, readings)
                 .await
                 .with_context(|| format!("measuring {}", subject.name()))?;
-            readings
-                .ready_ratio
-                .push(ready / *floor.get_or_insert(ready));
+            let (least, least_together) = *floor.get_or_insert((ready, together));
+            readings.ready_ratio.push(ready / least);
+            readings.together_ratio.push(together / least_together);
         }
     }
     readings
@@ -77,6 +84,7 @@ pub(crate) async fn measure(
                 ready: Spread::of(readings.ready),
                 ready_ratio: Spread::of(readings.ready_ratio),
                 first: Spread::of(readings.first),
+                together_ratio: Spread::of(readings.together_ratio),
                 warm: Spread::of(readings.warm),
                 peak_mib: Spread::of(readings.peak_mib),
                 log_bytes: readings.log_bytes,
@@ -89,13 +97,13 @@ pub(crate) async fn measure(
         .collect()
 }
 
-/// One sandbox; answers with the CPU time of its start.
+/// One sandbox; answers with the CPU time of its start, and of that and the first invocation.
 async fn round(
     rig: &Rig,
     subject: Subject,
     invocations: u32,
     readings: &mut Readings,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<(f64, f64)> {
     rig.publish().await?;
     rig.aws.account().executions.clear();
     calls(rig);
@@ -117,7 +125,8 @@ async fn round(
     readings.log_bytes = (more / f64::from(invocations.max(1))).round();
     let ready = milliseconds(ready);
     readings.ready.push(ready);
-    readings.first.push(milliseconds(first) - ready);
+    let together = milliseconds(first);
+    readings.first.push(together - ready);
     readings
         .warm
         .push((milliseconds(all) - milliseconds(first)) / f64::from(invocations.max(1)));
@@ -125,7 +134,7 @@ async fn round(
     #[allow(clippy::cast_precision_loss)]
     let mib = sandbox.peak_memory()? as f64 / f64::from(1 << 20);
     readings.peak_mib.push(mib);
-    Ok(ready)
+    Ok((ready, together))
 }
 
 fn calls(rig: &Rig) -> BTreeMap<String, u64> {

@@ -11,6 +11,7 @@ mod burst;
 mod clock;
 mod floor;
 mod github;
+mod instructions;
 mod memory;
 mod report;
 mod rig;
@@ -65,6 +66,8 @@ enum Part {
     Catalogue,
     /// A thousand webhooks at a hundred a second
     Burst,
+    /// Instructions of each function's start and first invocation; takes valgrind
+    Instructions,
     /// Times under the processor's share of several memory sizes
     Memory,
 }
@@ -118,6 +121,12 @@ async fn parts(cli: &Cli, rig: &Arc<Rig>, measured: &mut Report) -> anyhow::Resu
         for throttle in burst::THROTTLES {
             let figures = burst::webhooks(rig, throttle, WEBHOOKS, RATE).await?;
             measured.burst.push(figures);
+        }
+    }
+    if wants(Part::Instructions) {
+        match instructions::measure(rig).await {
+            Ok(figures) => measured.instructions = figures,
+            Err(error) => eprintln!("instructions are not counted: {error:#}"),
         }
     }
     if wants(Part::Memory) {

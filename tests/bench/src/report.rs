@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{agent, burst, floor, memory};
+use crate::{agent, burst, floor, instructions, memory};
 
 /// All that one run measured; a part that was not asked for is empty.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) runs: u32,
     pub(crate) invocations: u32,
     pub(crate) functions: Vec<floor::Figures>,
+    #[serde(default)]
+    pub(crate) instructions: Vec<instructions::Figures>,
     pub(crate) agent: Option<agent::Figures>,
     pub(crate) expiry: Option<burst::Expiry>,
     pub(crate) cold_match: Vec<burst::ColdMatch>,
@@ -55,6 +57,9 @@ impl Report {
                 (self.functions, self.runs) = (earlier.functions, earlier.runs);
                 self.invocations = earlier.invocations;
             }
+            if self.instructions.is_empty() {
+                self.instructions = earlier.instructions;
+            }
             self.agent = self.agent.or(earlier.agent);
             self.expiry = self.expiry.or(earlier.expiry);
             if self.cold_match.is_empty() {
@@ -76,6 +81,7 @@ impl Report {
         let mut text = String::new();
         for table in [
             self.floor_table(),
+            self.instructions_table(),
             self.sizes_table(),
             self.calls_table(),
             self.agent_table(),
@@ -96,16 +102,30 @@ impl Report {
 
     fn floor_table(&self) -> Option<String> {
         table(
-            "| function | start, CPU ms | of empty | first, CPU ms | warm, CPU ms |",
+            "| function | start, CPU ms | of empty | first, CPU ms | both, of empty | warm, CPU ms |",
             &self.functions,
             |f| {
                 format!(
-                    "| `{}` | {} | {} | {} | {} |",
+                    "| `{}` | {} | {} | {} | {} | {} |",
                     f.name,
                     f.ready.show(2),
                     f.ready_ratio.show(2),
                     f.first.show(2),
+                    f.together_ratio.show(2),
                     f.warm.show(3)
+                )
+            },
+        )
+    }
+
+    fn instructions_table(&self) -> Option<String> {
+        table(
+            "| function | start, million instructions | start and first invocation | of empty |",
+            &self.instructions,
+            |f| {
+                format!(
+                    "| `{}` | {:.2} | {:.2} | {:.2} |",
+                    f.name, f.start, f.together, f.of_empty
                 )
             },
         )

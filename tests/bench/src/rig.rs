@@ -1,6 +1,7 @@
 //! What a function finds around it: AWS, GitHub, and its environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -74,8 +75,11 @@ impl Rig {
             .unwrap_or_else(PoisonError::into_inner) = github;
     }
 
-    /// Has a sweep publish the catalogue.
+    /// Has a sweep publish the catalogue, if it is built: only `match` and `sweep` read it.
     pub(crate) async fn publish(&self) -> anyhow::Result<()> {
+        if !self.program(Subject::Sweep).is_file() {
+            return Ok(());
+        }
         let mut sandbox = self.sandbox(Subject::Sweep, &[], None).await?;
         sandbox.ready().await?;
         self.invoke(&mut sandbox, Subject::Sweep, 0).await?;
@@ -86,11 +90,11 @@ impl Rig {
         self.programs.join(subject.name()).join("bootstrap")
     }
 
-    pub(crate) fn agent(&self) -> &std::path::Path {
+    pub(crate) fn agent(&self) -> &Path {
         &self.agent
     }
 
-    pub(crate) fn directory(&self) -> &std::path::Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
@@ -174,6 +178,24 @@ impl Rig {
         environment.extend(more);
         let log = self.log_file(subject);
         Sandbox::start(&self.program(subject), &environment, &log, share).await
+    }
+
+    /// Starts one by another program, of which the function's path is the last argument.
+    pub(crate) async fn sandbox_in(
+        &self,
+        subject: Subject,
+        by: &[String],
+    ) -> anyhow::Result<Sandbox> {
+        let (program, arguments) = by.split_first().context("no program is named")?;
+        let mut command = Command::new(program);
+        command.args(arguments).arg(self.program(subject));
+        let (environment, log) = (self.environment(subject), self.log_file(subject));
+        Sandbox::run(command, &environment, &log, None).await
+    }
+
+    /// Where the functions' programs are.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
     }
 
     fn log_file(&self, subject: Subject) -> PathBuf {

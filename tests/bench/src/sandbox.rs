@@ -12,6 +12,8 @@ use anyhow::{Context, bail};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 
@@ -113,6 +115,17 @@ impl Sandbox {
         log: &Path,
         share: Option<&Share>,
     ) -> anyhow::Result<Self> {
+        Self::run(Command::new(program), environment, log, share).await
+    }
+
+    /// The same by a command that runs it.
+    pub(crate) async fn run(
+        mut command: Command,
+        environment: &[(String, String)],
+        log: &Path,
+        share: Option<&Share>,
+    ) -> anyhow::Result<Self> {
+        let program = format!("{command:?}");
         let (words, heard) = mpsc::unbounded_channel();
         let (events, pending) = mpsc::unbounded_channel();
         let api = RuntimeApi {
@@ -121,7 +134,6 @@ impl Sandbox {
         };
         let api = Server::start(None, Arc::new(api)).await?;
         let output = File::create(log).with_context(|| format!("creating {}", log.display()))?;
-        let mut command = Command::new(program);
         command
             .env_clear()
             .envs(environment.iter().cloned())
@@ -142,7 +154,7 @@ impl Sandbox {
             None => command.spawn().map_err(Into::into),
         };
         Ok(Self {
-            child: child.with_context(|| format!("starting {}", program.display()))?,
+            child: child.with_context(|| format!("starting {program}"))?,
             spawned,
             _api: api,
             words: heard,
@@ -173,6 +185,14 @@ impl Sandbox {
         let wall = since.elapsed();
         self.asks().await?;
         Ok((reply, wall))
+    }
+
+    /// Asks the process to end, and waits until it has: a tool around it writes down what it counted.
+    pub(crate) fn end(mut self) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(self.child.id().try_into()?);
+        signal::kill(pid, Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// CPU time until now.
