@@ -20,6 +20,8 @@ from pathlib import Path
 
 DEPLOYMENT = "fargate-runners-"
 """Prefix of the default deployment's roles. The variants' roles come from the same code, so they are skipped."""
+NESTED = "fargate-runners-dev-"
+"""Prefix of a variant's roles, whose name begins with the default deployment's."""
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def merged(engines: Iterable[dict[str, dict[str, list[str]]]]) -> dict[str, dict
     roles: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for engine in engines:
         for name, role in engine.items():
-            if name.startswith(DEPLOYMENT):
+            if name.startswith(DEPLOYMENT) and not name.startswith(NESTED):
                 for kind, entries in role.items():
                     known = roles[short(name)][kind]
                     known += [entry for entry in entries if entry not in known]

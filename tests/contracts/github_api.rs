@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use decisions::JobStatus;
 use github::{Access, ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
-use github_standin::{Config, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
+use github_standin::{Config, Fork, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
 use protocol::{Job, JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
 
@@ -188,6 +188,18 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
         .unwrap();
     listener.finish("success");
     installation.job(&of(id)).await.unwrap();
+    let contributed = server
+        .create_job(NewJob {
+            repository: "octo/hello".to_owned(),
+            labels: labels(),
+            fork: Some(Fork::At("stranger/hello".to_owned())),
+            ..NewJob::default()
+        })
+        .unwrap();
+    for (job, from) in [(id, "octo/hello"), (contributed.id, "stranger/hello")] {
+        let source = installation.run_source(&of(job)).await.unwrap();
+        assert_eq!(source.head.unwrap().full_name, from);
+    }
     installation.repositories(1).await.unwrap();
 
     // A refusal and a job that is gone are looked into.

@@ -9,7 +9,7 @@ use protocol::State;
 use crate::faults::visits;
 use crate::harness::{LIMIT, Site, assert_succeeded, labels, run, script, site};
 
-fn failed(execution: &Execution, error: &str, words: &[&str]) {
+pub(crate) fn failed(execution: &Execution, error: &str, words: &[&str]) {
     assert_eq!(execution.status, "FAILED");
     assert_eq!(
         execution.error.as_deref(),

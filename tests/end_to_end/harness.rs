@@ -6,7 +6,7 @@
 use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Condvar, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use github_standin::{Config, Job, JobStatus, NewJob, Server};
@@ -148,10 +148,23 @@ pub(crate) async fn deployed(engine: &Engine, plan: Plan) -> Site {
 
 /// Deploys without secrets.
 pub(crate) async fn site(engine: &Engine, plan: Plan) -> Site {
-    let (checkout, progress) = (Checkout::here(), Progress::new());
     let github = Server::start(Config::default())
         .await
         .expect("the GitHub stand-in starts");
+    site_at(engine, plan, Arc::new(github)).await
+}
+
+/// Deploys for the GitHub of another deployment; writes the secrets.
+pub(crate) async fn deployed_beside(engine: &Engine, plan: Plan, other: &Site) -> Site {
+    let github = Arc::clone(&other.deployment.github);
+    let site = site_at(engine, plan.told_by_organizations(), github).await;
+    site.deployment.write_secrets().await.expect("secrets");
+    without_schedule(&site).await;
+    site
+}
+
+async fn site_at(engine: &Engine, plan: Plan, github: Arc<Server>) -> Site {
+    let (checkout, progress) = (Checkout::here(), Progress::new());
     let recorder = Recorder::start(github.url())
         .await
         .expect("the recorder starts");
@@ -494,6 +507,7 @@ impl Site {
             "spot" => "sp",
             "isolated" => "is",
             "warm" => "wa",
+            "fargate-runners-dev" => "dev",
             _ => "fr",
         }
     }

@@ -4,6 +4,7 @@
 
 mod assumptions;
 mod bad_input;
+mod boundaries;
 mod changes;
 mod ends;
 mod faults;

@@ -28,7 +28,7 @@ pub use state::app::APP_PRIVATE_KEY;
 pub use state::check_run::CheckRun;
 pub use state::delivery::{Delivery, Exchange, Hook};
 pub use state::installation::Access;
-pub use state::job::{Job, JobStatus, NewJob, Via};
+pub use state::job::{Fork, Job, JobStatus, NewJob, Via};
 pub use state::refusal::Rejected;
 pub use state::runner::Runner;
 pub use state::snapshot::Snapshot;

@@ -95,6 +95,29 @@ async fn a_webhook_of_a_repository_names_no_installation() {
 }
 
 #[tokio::test]
+async fn an_organizations_webhook_may_go_elsewhere_than_the_apps() {
+    let server = server().await;
+    let mut app = Receiver::of(&server).await;
+    let mut organization = Receiver::of_organizations(&server).await;
+    server
+        .create_job(NewJob {
+            via: Via::AppAndOrganization,
+            ..new_job("octo/hello", &["x"])
+        })
+        .unwrap();
+    for (receiver, whose) in [
+        (&mut app, "integration"),
+        (&mut organization, "organization"),
+    ] {
+        let webhook = receiver.wait(1).await.remove(0);
+        let target = webhook.header("x-github-hook-installation-target-type");
+        assert_eq!(target, whose);
+    }
+    assert!(server.wait_for_deliveries(PATIENCE).await);
+    assert_eq!((app.so_far().len(), organization.so_far().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_user_s_repository_has_no_organization() {
     let server = server().await;
     let mut receiver = Receiver::of(&server).await;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::Context;
-use github_standin::{Server, WebhookTarget};
+use github_standin::{Hook, Server, WebhookTarget};
 use serde_json::Value;
 use tooling::{Architecture, Checkout, Step, run};
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub id: String,
     /// More configuration of the CDK app.
     pub context: Vec<(String, String)>,
+    /// Whose webhook reaches it: the App's, unless another deployment has that one.
+    hook: Hook,
     /// The directory below which its template is put, where that is not the checkout's.
     directory: Option<PathBuf>,
 }
@@ -34,8 +37,16 @@ impl Plan {
             prefix: prefix.to_owned(),
             id: id.to_owned(),
             context: Vec::new(),
+            hook: Hook::App,
             directory: None,
         }
+    }
+
+    /// Is told of jobs by organizations' webhooks, beside a deployment that the App's webhook tells.
+    #[must_use]
+    pub fn told_by_organizations(mut self) -> Self {
+        self.hook = Hook::Organization;
+        self
     }
 
     /// Puts its template below another directory, so that several engines can hold one prefix.
@@ -62,7 +73,7 @@ impl Plan {
 /// A deployment in the engine, with its GitHub.
 #[derive(Debug)]
 pub struct Deployment {
-    pub github: Server,
+    pub github: Arc<Server>,
     /// The stack's outputs, by name.
     pub outputs: BTreeMap<String, String>,
     prefix: String,
@@ -154,7 +165,7 @@ impl Deployment {
         step: &Step,
         engine: &Engine,
         plan: &Plan,
-        github: Server,
+        github: Arc<Server>,
     ) -> anyhow::Result<Self> {
         let assembly = plan.assembly(checkout);
         let outputs = deploy(checkout, step, engine, &plan.prefix, &assembly)?;
@@ -166,7 +177,11 @@ impl Deployment {
             aws: engine.aws()?,
             tasks: engine.directory().join("logs"),
         };
-        deployment.github.set_webhook(Some(deployment.webhook()?));
+        let target = Some(deployment.webhook()?);
+        match plan.hook {
+            Hook::Organization => deployment.github.set_organization_webhook(target),
+            Hook::App | Hook::Repository => deployment.github.set_webhook(target),
+        }
         Ok(deployment)
     }
 

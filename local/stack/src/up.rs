@@ -1,6 +1,7 @@
 //! `cargo xtask local`: starts everything in order, shows the jobs, and stops everything.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -53,6 +54,7 @@ async fn start(
     let github = Server::start(Config::default())
         .await
         .context("starting the GitHub stand-in")?;
+    let github = Arc::new(github);
     github.add_repository(REPOSITORY, OwnerType::Organization, true)?;
 
     let step = progress.step("cdk synth");

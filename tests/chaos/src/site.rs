@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use github_standin::{Config, Server};
@@ -47,6 +48,7 @@ impl Site {
         let github = Server::start(Config::default())
             .await
             .context("starting the GitHub stand-in")?;
+        let github = Arc::new(github);
         let step = progress.step("AWS engine");
         let options = EngineOptions {
             port: 0,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
-use github_standin::{NewJob, OwnerType, RunnerGroup};
+use github_standin::{Fork, NewJob, OwnerType, RunnerGroup};
 use protocol::Registration;
 use serde_json::json;
 use token::handle;
@@ -261,9 +261,30 @@ async fn where_forks_are_not_served_the_runs_code_is_looked_at_each_time() {
     payload["order"]["job"]["id"] = json!(job.id);
     payload["order"]["job"]["runId"] = json!(job.run_id);
     stage.calls();
-    handle(&stage.deps, payload).await.unwrap();
+    handle(&stage.deps, payload.clone()).await.unwrap();
     assert_eq!(
         stage.calls()["GET /repos/{owner}/{repo}/actions/runs/{run_id}"],
         1
     );
+    for (fork, named) in [
+        (Fork::At("stranger/hello".to_owned()), "stranger/hello"),
+        (Fork::Deleted, "a fork that was deleted"),
+    ] {
+        let job = stage
+            .server
+            .create_job(NewJob {
+                repository: "octo/hello".to_owned(),
+                labels: vec!["self-hosted".to_owned()],
+                fork: Some(fork),
+                ..NewJob::default()
+            })
+            .unwrap();
+        payload["order"]["job"]["id"] = json!(job.id);
+        payload["order"]["job"]["runId"] = json!(job.run_id);
+        payload["runner"]["name"] = json!("fr-hello-4242-a2");
+        let error = handle(&stage.deps, payload.clone()).await.unwrap_err();
+        assert_eq!(error.fault(), protocol::Fault::NotAdmitted);
+        assert!(error.to_string().contains(named), "{error}");
+        assert_eq!(stage.server.runners().len(), 1);
+    }
 }

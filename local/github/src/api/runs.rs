@@ -9,8 +9,8 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::clock::stamp;
-use crate::state::accounts::OwnerType;
-use crate::state::job::{Job, JobStatus};
+use crate::state::accounts::{OwnerType, Repository};
+use crate::state::job::{Fork, Job, JobStatus};
 use crate::state::refusal::Refusal;
 use crate::state::shapes::account::account_json;
 use crate::state::shapes::job::head_sha;
@@ -90,6 +90,27 @@ fn is(jobs: &[&Job], wanted: &str) -> bool {
     status == wanted || conclusion == Some(wanted)
 }
 
+/// The fork that a pull request comes from; none where it was deleted.
+fn head_json(world: &World, fork: &Fork) -> Option<Value> {
+    match fork {
+        Fork::Deleted => None,
+        Fork::At(full_name) => {
+            let (owner, name) = full_name.split_once('/')?;
+            // Mostly a stranger's, where the App is not installed.
+            let unknown = || Repository {
+                id: 0,
+                owner: owner.to_owned(),
+                name: name.to_owned(),
+                private: true,
+            };
+            let known = world.directory.repository(full_name).cloned();
+            let mut shown = repository_json(world, &known.unwrap_or_else(unknown));
+            shown["fork"] = Value::from(true);
+            Some(shown)
+        }
+    }
+}
+
 fn run_json(world: &World, jobs: &[&Job]) -> Value {
     let Some(first) = jobs.first() else {
         return Value::Null;
@@ -106,6 +127,10 @@ fn run_json(world: &World, jobs: &[&Job]) -> Value {
         .directory
         .repository(&first.repository)
         .map(|repository| repository_json(world, repository));
+    let (event, head) = match &first.fork {
+        None => ("push", repository.clone()),
+        Some(fork) => ("pull_request", head_json(world, fork)),
+    };
     json!({
         "id": id,
         "name": first.workflow,
@@ -116,7 +141,7 @@ fn run_json(world: &World, jobs: &[&Job]) -> Value {
         "head_sha": sha,
         "path": ".github/workflows/ci.yml",
         "run_number": 1,
-        "event": "push",
+        "event": event,
         "display_title": first.workflow,
         "status": status,
         "conclusion": conclusion,
@@ -147,6 +172,6 @@ fn run_json(world: &World, jobs: &[&Job]) -> Value {
             "committer": { "name": "octocat", "email": "octocat@example.com" },
         },
         "repository": repository,
-        "head_repository": repository,
+        "head_repository": head,
     })
 }

@@ -28,6 +28,12 @@ impl Server {
         self.shared.note(|world| world.webhook = target);
     }
 
+    /// Where organizations' webhooks go from now on; where all go if nothing is given.
+    pub fn set_organization_webhook(&self, target: Option<WebhookTarget>) {
+        self.shared
+            .note(|world| world.organization_webhook = target);
+    }
+
     /// What can be changed, as it is.
     pub fn settings(&self) -> Settings {
         self.shared.read(|world| world.settings.clone())

@@ -3,7 +3,7 @@
 use std::future::IntoFuture as _;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -37,7 +37,7 @@ const STOP: Duration = Duration::from_millis(500);
 pub struct Server {
     shared: Arc<Shared>,
     url: String,
-    serving: Option<JoinHandle<()>>,
+    serving: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Server {
@@ -60,14 +60,19 @@ impl Server {
         Ok(Self {
             shared,
             url,
-            serving: Some(serving),
+            serving: Mutex::new(Some(serving)),
         })
     }
 
     /// Stops, and waits until nothing is served any more.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         self.shared.stop();
-        if let Some(serving) = self.serving.take() {
+        let serving = self
+            .serving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(serving) = serving {
             // It ends by itself; there is nothing to learn from how.
             let _ = serving.await;
         }

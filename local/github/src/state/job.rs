@@ -49,6 +49,8 @@ pub enum Via {
     Organization,
     /// The App's and the repository's: each event arrives twice, under different ids.
     AppAndRepository,
+    /// The App's and the organization's, in the same way.
+    AppAndOrganization,
 }
 
 /// A job to be queued. Only `repository` and `labels` have to be given.
@@ -87,6 +89,18 @@ pub struct NewJob {
     pub unannounced: bool,
     /// The run it belongs to, for a second job of it; a new one if not given.
     pub run_id: Option<u64>,
+    /// Where the code of its run comes from, if not from its repository.
+    pub fork: Option<Fork>,
+}
+
+/// A fork that a pull request brings code from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fork {
+    /// This repository (`owner/name`).
+    At(String),
+    /// One that was deleted since.
+    Deleted,
 }
 
 /// A workflow job.
@@ -112,6 +126,8 @@ pub struct Job {
     pub env: BTreeMap<String, String>,
     /// Which webhook tells about it.
     pub via: Via,
+    /// Where the code of its run comes from, if not from its repository. No webhook tells of it.
+    pub fork: Option<Fork>,
     /// What it is doing.
     pub status: JobStatus,
     /// `success`, `failure` or `cancelled`, once it is completed.

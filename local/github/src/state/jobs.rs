@@ -46,6 +46,7 @@ impl World {
             run: new.run,
             env: new.env,
             via: new.via,
+            fork: new.fork,
             status: new.status,
             conclusion: None,
             runner_id: None,

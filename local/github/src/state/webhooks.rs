@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::oneshot;
 
+use crate::config::WebhookTarget;
 use crate::faults::DeliveryFaultKind;
 use crate::random;
 use crate::state::delivery::{Delivery, Exchange, Hook, Outgoing};
@@ -43,6 +44,7 @@ impl World {
             Via::Repository => &[Hook::Repository],
             Via::Organization => &[Hook::Organization],
             Via::AppAndRepository => &[Hook::App, Hook::Repository],
+            Via::AppAndOrganization => &[Hook::App, Hook::Organization],
         };
         let job_now = entry.job.clone();
         for hook in hooks {
@@ -119,7 +121,7 @@ impl World {
         in_order_of: Option<u64>,
         fault: Option<&DeliveryFaultKind>,
     ) {
-        let Some(target) = self.webhook.clone() else {
+        let Some(target) = self.target(delivery.hook).cloned() else {
             return;
         };
         let exchange = Exchange {
@@ -157,6 +159,14 @@ impl World {
             outgoing.previous = entry.last_delivery.replace(next);
         }
         self.outbox.push(outgoing);
+    }
+
+    fn target(&self, hook: Hook) -> Option<&WebhookTarget> {
+        let own = match hook {
+            Hook::Organization => self.organization_webhook.as_ref(),
+            Hook::App | Hook::Repository => None,
+        };
+        own.or(self.webhook.as_ref())
     }
 
     fn delivery_headers(&self, delivery: &Delivery, payload: &str) -> BTreeMap<String, String> {

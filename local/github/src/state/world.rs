@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) app: AppIdentity,
     pub(crate) webhook_secret: String,
     pub(crate) webhook: Option<WebhookTarget>,
+    /// Where organizations' webhooks go, if not where all others do.
+    pub(crate) organization_webhook: Option<WebhookTarget>,
     pub(crate) directory: Directory,
     pub(crate) tokens: Tokens,
     pub(crate) registration_tokens: RegistrationTokens,
@@ -67,6 +69,7 @@ impl World {
             },
             webhook_secret: config.webhook_secret.clone(),
             webhook: config.webhook.clone(),
+            organization_webhook: None,
             directory: Directory::default(),
             tokens: Tokens::default(),
             registration_tokens: RegistrationTokens::default(),

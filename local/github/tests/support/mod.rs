@@ -201,6 +201,26 @@ type Inbox = (Arc<watch::Sender<Vec<Received>>>, Arc<Mutex<u16>>);
 impl Receiver {
     /// Starts, and has the stand-in send there.
     pub async fn of(server: &Server) -> Self {
+        let receiver = Self::start().await;
+        server.set_webhook(Some(receiver.target()));
+        receiver
+    }
+
+    /// Starts, and has the stand-in send organizations' webhooks there.
+    pub async fn of_organizations(server: &Server) -> Self {
+        let receiver = Self::start().await;
+        server.set_organization_webhook(Some(receiver.target()));
+        receiver
+    }
+
+    fn target(&self) -> WebhookTarget {
+        WebhookTarget {
+            url: self.url.clone(),
+            host: Some("abc.lambda-url.us-east-1.on.aws".to_owned()),
+        }
+    }
+
+    async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let (sender, received) = watch::channel(Vec::new());
@@ -209,10 +229,6 @@ impl Receiver {
             .fallback(receive)
             .with_state((Arc::new(sender), status.clone()));
         tokio::spawn(axum::serve(listener, router).into_future());
-        server.set_webhook(Some(WebhookTarget {
-            url: url.clone(),
-            host: Some("abc.lambda-url.us-east-1.on.aws".to_owned()),
-        }));
         Self {
             url,
             received,
