@@ -7,6 +7,15 @@ export interface App {
   readonly html_url: string;
   readonly permissions: Record<string, string>;
   readonly events: string[];
+  /** Whose it is: a user or an organization, or an enterprise, which has a `slug` instead. */
+  readonly owner: Account;
+}
+
+/** An account: a user or an organization by its login, an enterprise by its slug. */
+export interface Account {
+  readonly id: number;
+  readonly login?: string;
+  readonly slug?: string;
 }
 
 /** Where GitHub sends an App's events; https://docs.github.com/rest/apps/webhooks */
@@ -19,10 +28,38 @@ export interface HookConfig {
 /** One place where the App is installed. */
 export interface Installation {
   readonly id: number;
-  readonly account: { readonly login: string } | null;
+  readonly account: Account | null;
+  /** `User`, `Organization` or `Enterprise`. */
+  readonly target_type: string;
   readonly permissions: Record<string, string>;
   readonly suspended_at: string | null;
 }
+
+/** A runner group of an organization; https://docs.github.com/rest/actions/self-hosted-runner-groups */
+export interface RunnerGroup {
+  readonly id: number;
+  readonly name: string;
+  /** Whose jobs its runners take: of all repositories, of private ones, or of those that are listed. */
+  readonly visibility: string;
+  readonly allows_public_repositories: boolean;
+  /** Whether it is an enterprise's, whose settings change it. */
+  readonly inherited: boolean;
+  readonly restricted_to_workflows?: boolean;
+  readonly selected_workflows?: string[];
+}
+
+/** A repository that a runner group lists. */
+export interface GroupRepository {
+  readonly full_name: string;
+  readonly private: boolean;
+  /** `public`, `private` or `internal`. */
+  readonly visibility?: string;
+}
+
+/** Entries of a page, as many as GitHub gives at once. */
+const PAGE_SIZE = 100;
+/** Pages of a list that are read. Nobody reads findings about more. */
+const PAGES = 20;
 
 /** An answer of GitHub that isn't the one hoped for. */
 export class GitHubError extends Error {
@@ -85,19 +122,88 @@ export class GitHubApp {
     });
   }
 
-  /** The first hundred places where the App is installed. */
+  /** The places where the App is installed. */
   installations(): Promise<Installation[]> {
-    return this.call("GET", "/app/installations?per_page=100");
+    return this.pages("/app/installations", (page: Installation[]) => page);
   }
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /**
+   * Whether anybody may install the App: GitHub shows only such an App to somebody who is not signed
+   * in. Nothing where a GitHub shows nobody anything before they sign in.
+   */
+  async isPublic(slug: string): Promise<boolean | undefined> {
+    try {
+      await this.call("GET", `/apps/${encodeURIComponent(slug)}`, undefined, null);
+      return true;
+    } catch (error) {
+      if (error instanceof GitHubError) {
+        return error.status === 404 ? false : undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** A token by which one installation's runner groups can be read, and nothing else. */
+  async groupsToken(installation: number): Promise<string> {
+    const path = `/app/installations/${installation}/access_tokens`;
+    const permissions = { organization_self_hosted_runners: "read" };
+    const { token } = await this.call<{ token: string }>("POST", path, { permissions });
+    return token;
+  }
+
+  /** An organization's runner groups. */
+  runnerGroups(organization: string, token: string): Promise<RunnerGroup[]> {
+    return this.pages(
+      `/orgs/${organization}/actions/runner-groups`,
+      (page: { runner_groups: RunnerGroup[] }) => page.runner_groups,
+      token,
+    );
+  }
+
+  /** The repositories that a runner group lists. */
+  groupRepositories(
+    organization: string,
+    group: number,
+    token: string,
+  ): Promise<GroupRepository[]> {
+    return this.pages(
+      `/orgs/${organization}/actions/runner-groups/${group}/repositories`,
+      (page: { repositories: GroupRepository[] }) => page.repositories,
+      token,
+    );
+  }
+
+  private async pages<P, T>(path: string, entries: (page: P) => T[], token?: string): Promise<T[]> {
+    const all: T[] = [];
+    for (let number = 1; number <= PAGES; number++) {
+      const query = `per_page=${PAGE_SIZE}&page=${number}`;
+      const page = entries(await this.call<P>("GET", `${path}?${query}`, undefined, token));
+      all.push(...page);
+      if (page.length < PAGE_SIZE) {
+        break;
+      }
+    }
+    return all;
+  }
+
+  /**
+   * Calls GitHub.
+   *
+   * @param token whose call it is: the App's own unless given, nobody's where it is null
+   */
+  private async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    token: string | null = this.token(),
+  ): Promise<T> {
     const what = `${method} ${this.apiUrl}${path.split("?")[0]}`;
     let answer: Response;
     try {
       answer = await fetch(`${this.apiUrl}${path}`, {
         method,
         headers: {
-          authorization: `Bearer ${this.token()}`,
+          ...(token !== null && { authorization: `Bearer ${token}` }),
           accept: "application/vnd.github+json",
           "user-agent": "fargate-runners-setup",
           "x-github-api-version": "2022-11-28",

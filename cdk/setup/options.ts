@@ -4,7 +4,8 @@ import { Scope } from "./checks";
 /** What the command line says. */
 export interface Options {
   readonly prefix: string;
-  readonly scope: Scope;
+  /** Where runners are registered; as the deployment says, unless given. */
+  readonly scope?: Scope;
   readonly apiUrl: string;
   readonly appId?: string;
   readonly privateKeyFile?: string;
@@ -34,7 +35,8 @@ export const USAGE = `Puts a deployment's secrets into Parameter Store, after ch
   --webhook-url URL         the stack's output WebhookUrl
   --configure-webhook       set URL and secret at GitHub, so that nobody has to see the secret
   --rotate-webhook-secret   make a new secret, keep accepting the old one, and set it at GitHub
-  --scope SCOPE             repository (default) or organization: where runners are registered
+  --scope SCOPE             repository or organization: where runners are registered (default: as
+                            the deployment says)
   --prefix PREFIX           the deployment's prefix (default fargate-runners)
   --github-api-url URL      GitHub's API (default: GITHUB_API_URL, or https://api.github.com)
   --kms-key-id KEY          the deployment's parameterKey, if it has one (default: its own secretsKey)
@@ -56,8 +58,8 @@ export function readOptions(
   if (values.help) {
     return undefined;
   }
-  const scope = values.scope ?? "repository";
-  if (scope !== "repository" && scope !== "organization") {
+  const { scope } = values;
+  if (scope !== undefined && scope !== "repository" && scope !== "organization") {
     throw new UsageError(`--scope is ${scope}; it is repository or organization`);
   }
   if (values.check && values.remove) {

@@ -60,6 +60,24 @@ export class Parameters {
     };
   }
 
+  /**
+   * What the deployment tells of itself, by the parameter's name: no secrets. Nothing of what isn't
+   * there, nor of any of it if we may not read it.
+   */
+  async published(names: readonly string[]): Promise<Map<string, string>> {
+    const request = new GetParametersCommand({ Names: [...names] });
+    const answer = await this.client.send(request).catch((error: unknown) => {
+      if ((error as Error).name === "AccessDeniedException") {
+        return undefined;
+      }
+      throw error;
+    });
+    const found = answer?.Parameters ?? [];
+    return new Map(
+      found.flatMap(({ Name, Value }) => (Name && Value !== undefined ? [[Name, Value]] : [])),
+    );
+  }
+
   private async get(withDecryption: boolean): Promise<Partial<Secrets>> {
     const answer = await this.client.send(
       new GetParametersCommand({

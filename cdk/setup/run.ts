@@ -1,10 +1,12 @@
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { KeyObject, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { checkApp, checkHook, checkInstallations, Finding } from "./checks";
-import { GitHubApp, GitHubError, parsePrivateKey } from "./github-app";
+import { checkHook, Finding } from "./checks";
+import { GitHubApp, parsePrivateKey } from "./github-app";
+import { checkAtGitHub } from "./github-checks";
 import { Options } from "./options";
 import { MANAGED_KEY, Parameters, SECRET_NAMES, SecretName, Secrets } from "./parameters";
+import { readDeployment } from "./policy";
 
 /** How long `verify` may go on with the secret that it has read: its SECRET_TTL_SECONDS. */
 const SECRET_TTL_SECONDS = 300;
@@ -55,7 +57,9 @@ export async function run(
     return reportUnreadable(terminal, parameters, changed);
   }
   const github = new GitHubApp(options.apiUrl, secrets["app-id"], keyOf(secrets["private-key"]));
-  let well = report(terminal, await checkAtGitHub(github, options, secrets["app-id"]));
+  const deployment = await readDeployment(parameters, options.prefix);
+  const findings = await checkAtGitHub(github, options, secrets["app-id"], deployment);
+  let well = report(terminal, findings);
   for (const name of SECRET_NAMES.filter((candidate) => changed[candidate] !== undefined)) {
     const key = await parameters.write(name, changed[name]!);
     terminal.say(`✓ written: ${parameters.name(name)}${keyNote(key)}`);
@@ -189,28 +193,6 @@ function keyOf(privateKey: string): KeyObject {
   } catch (error) {
     throw new Error(`The private key can't be used: ${(error as Error).message}`);
   }
-}
-
-/** Asks GitHub whether id and key belong together, and whether the App may do what it must. */
-async function checkAtGitHub(
-  github: GitHubApp,
-  { scope, apiUrl }: Options,
-  appId: string,
-): Promise<Finding[]> {
-  const app = await github.app().catch((error: unknown) => {
-    if (error instanceof GitHubError && (error.status === 401 || error.status === 404)) {
-      throw new Error(
-        `GitHub does not know App ${appId} with this key (${error.message}). ` +
-          "Take the id from App settings → About, and a key from the same page.",
-      );
-    }
-    throw error;
-  });
-  return [
-    { ok: true, text: `App ${app.slug} (${app.id}) at ${apiUrl}` },
-    ...checkApp(app, scope),
-    ...checkInstallations(app, await github.installations(), scope),
-  ];
 }
 
 /** A new secret, with the one that was current still accepted behind it. */

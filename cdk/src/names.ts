@@ -28,6 +28,8 @@ export class Names {
   readonly secretsKeyAlias: string;
   /** SSM path under which each runner finds its registration. */
   readonly runnerParameters: string;
+  /** SSM parameter that tells the set-up script whose jobs are run. */
+  readonly policyParameter: string;
   /** SSM parameter in which `sweep` publishes the catalogue of task definitions. */
   readonly catalogueParameter: string;
   /** SSM parameter in which `sweep` remembers how far back it has seen GitHub's deliveries. */
@@ -71,6 +73,7 @@ export class Names {
     this.githubParameters = `/${prefix}/github`;
     this.secretsKeyAlias = `alias/${prefix}-secrets`;
     this.runnerParameters = `/${prefix}/runners`;
+    this.policyParameter = `/${prefix}/policy`;
     this.catalogueParameter = `/${prefix}/catalogue`;
     this.sweepMark = `/${prefix}/sweep/deliveries-seen`;
     this.runnerVersions = `/${prefix}/runner-versions`;

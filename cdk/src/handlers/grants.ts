@@ -24,7 +24,8 @@ export function agentPermissions(context: KeyContext): Permission[] {
 
 /**
  * What no job may do, whatever its role is allowed besides: a task role with `ssm:*` on `*` must
- * not reach the App's key, find another runner's registration, or write what the functions read.
+ * not reach the App's key, find another runner's registration, or write what the functions and the
+ * set-up script read.
  */
 function jobDenials(names: Names): Permission[] {
   const { prefix, runnerParameters } = names;
@@ -34,6 +35,7 @@ function jobDenials(names: Names): Permission[] {
       ["ssm:*"],
       [
         parameter(`${names.githubParameters}/*`),
+        parameter(names.policyParameter),
         parameter(names.catalogueParameter),
         parameter(names.sweepMark),
         parameter(`${names.runnerVersions}/*`),
