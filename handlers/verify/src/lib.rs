@@ -30,6 +30,7 @@ mod deps;
 pub mod event;
 pub mod handoff;
 pub mod overflow;
+mod report;
 pub mod respond;
 pub mod secret;
 pub mod settings;
@@ -53,8 +54,8 @@ pub use respond::{Done, Error, Response};
 pub use settings::Config;
 
 use deadline::{ANSWER, KEEPING, WORK, by};
-use handoff::hand_on;
 use overflow::{KeepError, drain, keep};
+use report::{record, tell_cleanup};
 use signature::{Signature, SignatureError};
 use start::{Patience, Started, start_by};
 use webhook::Webhook;
@@ -192,13 +193,6 @@ fn report_taken(deps: &Deps, job: &Job, runner: &RunnerName, refusal: &Refusal) 
     deps.metrics().emit(Metric::RunnersTakenByStrangers, 1.0);
 }
 
-fn record(job: &Job) {
-    let span = Span::current();
-    span.record("job_id", job.id.0);
-    span.record("run_id", job.run_id);
-    span.record("repository", tracing::field::display(&job.repository));
-}
-
 /// The runner, if it is one of this deployment's and was started for another job.
 fn taken_from(deps: &Deps, job: &Job, runner: &str) -> Option<RunnerName> {
     let runner: RunnerName = runner.parse().ok()?;
@@ -279,13 +273,4 @@ async fn follow(deps: &Deps, job: Job, started: Started, act_by: Instant) -> Res
             Ok(Done::Enough(execution))
         }
     }
-}
-
-async fn tell_cleanup(deps: &Deps, handoff: Handoff, act_by: Instant) -> Result<Done, Error> {
-    let cleanup = &*deps.config.cleanup_function;
-    let telling = hand_on(&deps.lambda, cleanup, &handoff);
-    by(act_by, ("lambda:InvokeFunction", cleanup), telling)
-        .await
-        .map_err(|error| Error::Handoff(Box::new(error)))?;
-    Ok(Done::HandedOn(handoff.kind()))
 }

@@ -21,8 +21,8 @@ use tracing::{Instrument, info_span};
 use crate::Deps;
 use crate::deadline::{ANSWER, KEEPING};
 use crate::event::{BatchResponse, ItemFailure, Message};
+use crate::report::{record, tell_cleanup};
 use crate::start::{Started, start_once};
-use crate::tell_cleanup;
 
 /// How long messages of a batch are started. The last call may take [`ANSWER`], and what goes back
 /// [`KEEPING`]: all together less than the function's timeout.
@@ -121,7 +121,7 @@ async fn take(deps: &Deps, message: &Message, turn: &Mutex<()>, until: Instant) 
             return Fate::Unusable;
         }
     };
-    crate::record(&order.job);
+    record(&order.job);
     loop {
         let begun = {
             let _turn = turn.lock().await;
