@@ -312,6 +312,11 @@ export interface Config {
    */
   readonly requestsPerSecond?: number;
   /**
+   * Ranges of addresses that webhooks may come from; `github` for those that GitHub publishes.
+   * @default - from anywhere
+   */
+  readonly allowedSources?: string[];
+  /**
    * Concurrency reserved for the webhook's function, which also limits it. The account's quota must
    * leave 100 unreserved.
    * @default - none
@@ -486,6 +491,7 @@ const CONFIG: Parsers<Config> = {
   assignPublicIp: boolean,
   frontDoor: oneOf("function-url", "http-api"),
   requestsPerSecond: int,
+  allowedSources: list,
   webhookConcurrency: int,
   architecture: oneOf("arm64", "x86_64"),
   handlersDirectory: text,

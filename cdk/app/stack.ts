@@ -73,6 +73,7 @@ export class FargateRunnersStack extends Stack {
       network: networkOf(this, config),
       frontDoor: config.frontDoor,
       requestsPerSecond: config.requestsPerSecond,
+      allowedSources: config.allowedSources?.join() === "github" ? "github" : config.allowedSources,
       reservedConcurrency:
         config.webhookConcurrency === undefined ? {} : { verify: config.webhookConcurrency },
       architecture:

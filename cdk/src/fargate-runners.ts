@@ -8,6 +8,7 @@ import * as sqs from "aws-cdk-lib/aws-sqs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
+import { allowedSources } from "./allowed-sources";
 import { checkProps, warnOfIsolation } from "./check-props";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
@@ -23,6 +24,7 @@ import { DEPLOYMENT_TAG, Names } from "./names";
 import { PublicVpc } from "./network/public-vpc";
 import { RunnerNetwork } from "./network/runner-network";
 import { give } from "./permission";
+import { PolicyParameter } from "./policy-parameter";
 import { repositoryFile } from "./repository-files";
 import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
@@ -96,6 +98,12 @@ export interface FargateRunnersProps {
    * @default 100
    */
   readonly requestsPerSecond?: number;
+  /**
+   * Ranges of addresses (CIDR) that webhooks may come from, or `github` for those that GitHub publishes,
+   * read at synthesis. They change: deploy again when the alarm for unsigned requests rings.
+   * @default - from anywhere
+   */
+  readonly allowedSources?: readonly string[] | "github";
   /**
    * The processor of the functions; not of the runners.
    * @default lambda.Architecture.ARM_64
@@ -244,6 +252,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       props.logRemovalPolicy ?? RemovalPolicy.DESTROY,
     );
     this.runnerLog = logGroups.group(this, "RunnerLog", names.runnerLogGroup);
+    new PolicyParameter(this, "Policy", names, this.github);
     this.key = {
       names,
       region: Stack.of(this).region,
@@ -276,6 +285,7 @@ export class FargateRunners extends Construct implements RunnerHost {
         capacity: this.capacity,
         trustedDefinitions,
         taskRolePath: this.roles.taskPath,
+        allowedSources: allowedSources(props.allowedSources, this.github.apiUrl),
         logLevel: props.logLevel ?? "info",
         waitingLimit: props.monitoring?.waitingLimit,
       },

@@ -87,7 +87,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
   const apiUrl = apiAddress("github.apiUrl", props.apiUrl ?? "https://api.github.com");
   const allowedOwners = resolveOwners(props);
   for (const owner of allowedOwners) {
-    if (!/^[A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:\d+)?$/.test(owner)) {
+    if (!/^([A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:\d+)?|\*)$/.test(owner)) {
       const allowed = "names of users or organizations, or name:id as in octo:583231";
       throw invalidProp("github.allowedOwners", owner, allowed);
     }
@@ -144,7 +144,8 @@ function checkRepositories(
     }
     // An owner that is given with its id may have another name by now.
     const known = names.includes(repository.split("/")[0]!.toLowerCase());
-    if (names.length > 0 && !known && !owners.some((owner) => owner.includes(":"))) {
+    const all = names.includes("*") || owners.some((owner) => owner.includes(":"));
+    if (names.length > 0 && !known && !all) {
       const allowed = "repositories of github.allowedOwners, because a job has to pass both lists";
       throw invalidProp(prop, repository, allowed);
     }
@@ -165,7 +166,7 @@ function checkRunnerGroup(runnerGroup: string | undefined, scope: string): void 
   }
 }
 
-/** The owners, none where all are meant: that has to be said. */
+/** The owners, `*` where all are meant: that has to be said. None where the repositories say it. */
 function resolveOwners({ allowedOwners, allowedRepositories }: GitHubProps): readonly string[] {
   const needed = "names of users or organizations, or ['*'] for all that install the App";
   if (!allowedOwners?.length) {
@@ -174,11 +175,8 @@ function resolveOwners({ allowedOwners, allowedRepositories }: GitHubProps): rea
     }
     return [];
   }
-  if (allowedOwners.includes("*")) {
-    if (allowedOwners.length > 1) {
-      throw invalidProp("github.allowedOwners", allowedOwners, needed);
-    }
-    return [];
+  if (allowedOwners.includes("*") && allowedOwners.length > 1) {
+    throw invalidProp("github.allowedOwners", allowedOwners, needed);
   }
   return allowedOwners;
 }

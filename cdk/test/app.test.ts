@@ -19,6 +19,8 @@ const SERVER: Config = {
 };
 const ACCOUNT = "111111111111";
 
+const POLICY = ["VerifyFunction.Environment", "Policy.Value"];
+
 /** One entry per key: the compiler refuses a table that leaves one out. */
 const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>[K]> } = {
   prefix: ["other", ["*"]],
@@ -38,15 +40,19 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
     ["*Function.VpcConfig", "*RoleDefaultPolicy.PolicyDocument", "+NetworkVpc*"],
     { network: "isolated", ...SERVER },
   ],
-  runnerScope: ["organization", GITHUB],
-  runnerGroup: ["Fargate", ["TokenFunction.Environment"], { runnerScope: "organization" }],
+  runnerScope: ["organization", [...GITHUB, "Policy.Value"]],
+  runnerGroup: [
+    "Fargate",
+    ["TokenFunction.Environment", "Policy.Value"],
+    { runnerScope: "organization" },
+  ],
   registration: ["token", ["TokenFunction.Environment"]],
   maxJobDurationMinutes: [720, ["MachineStateMachine.DefinitionString"]],
-  allowedOwners: [["cats"], ["VerifyFunction.Environment"]],
-  allowedRepositories: [["octo/hello"], ["VerifyFunction.Environment"]],
-  allowPublicRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
+  allowedOwners: [["cats"], POLICY],
+  allowedRepositories: [["octo/hello"], POLICY],
+  allowPublicRepositories: [true, ["TokenFunction.Environment", ...POLICY]],
   allowForks: [false, ["TokenFunction.Environment"]],
-  allowInternalRepositories: [true, ["TokenFunction.Environment", "VerifyFunction.Environment"]],
+  allowInternalRepositories: [true, ["TokenFunction.Environment", ...POLICY]],
   requiredLabels: [["linux"], ["VerifyFunction.Environment"]],
   reconcileCalls: [20, ["SweepFunction.Environment"], { allowedRepositories: ["octo/hello"] }],
   checkRuns: [true, ["CleanupFunction.Environment"]],
@@ -82,6 +88,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   assignPublicIp: [true, ["LaunchFunction.Environment"], VPC],
   frontDoor: ["http-api", ["-VerifyFunction*", "+FrontDoorApi*", "MonitoringAlarmsWebhookDown.*"]],
   requestsPerSecond: [5, ["FrontDoorApiStage.DefaultRouteSettings"], { frontDoor: "http-api" }],
+  allowedSources: [["192.30.252.0/22"], ["VerifyFunction.Environment"]],
   webhookConcurrency: [50, ["VerifyFunction.ReservedConcurrentExecutions"]],
   architecture: ["x86_64", ["*Function.Architectures"]],
   handlersDirectory: [dummyHandlers("other"), ["*Function.Code"]],

@@ -1,6 +1,8 @@
 import { Match } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
+import { Worker } from "node:worker_threads";
 import { deployment, templateOf } from "./support";
 
 test("by default the webhook's address is a function URL, and there is no API", () => {
@@ -39,4 +41,62 @@ test("the alarm for failing webhooks watches the address that there is", () => {
   };
   assert.equal(metric({}), "AWS/Lambda Url5xxCount");
   assert.equal(metric({ frontDoor: "http-api" }), "AWS/ApiGateway 5xx");
+});
+
+/** A GitHub's answer about its addresses, by a server in a thread: synthesis blocks this one. */
+async function withMeta<T>(meta: object, use: (apiUrl: string) => T): Promise<T> {
+  const source = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    const server = require("node:http").createServer((request, response) => {
+      response.writeHead(request.url === "/meta" ? 200 : 404);
+      response.end(workerData);
+    });
+    server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));`;
+  const worker = new Worker(source, { eval: true, workerData: JSON.stringify(meta) });
+  try {
+    const [port] = (await once(worker, "message")) as [number];
+    return use(`http://127.0.0.1:${port}`);
+  } finally {
+    await worker.terminate();
+  }
+}
+
+const sourcesOf = (props: Parameters<typeof templateOf>[0]) => {
+  const [verify] = Object.values(
+    templateOf(props).findResources("AWS::Lambda::Function", {
+      Properties: { FunctionName: "fargate-runners-verify" },
+    }),
+  );
+  return verify!.Properties.Environment.Variables.ALLOWED_SOURCES as string | undefined;
+};
+
+test("where webhooks may come from is told to verify, which alone can look at it", () => {
+  assert.equal(sourcesOf({}), undefined);
+  assert.equal(
+    sourcesOf({ allowedSources: ["192.30.252.0/22", "2606:50c0::/32"] }),
+    "192.30.252.0/22 2606:50c0::/32",
+  );
+});
+
+test("GitHub's own ranges are read at synthesis", async () => {
+  const meta = {
+    verifiable_password_authentication: false,
+    hooks: ["192.0.2.0/24", "2001:db8::/32"],
+  };
+  const read = (apiUrl: string) => sourcesOf({ allowedSources: "github", github: { apiUrl } });
+  assert.equal(await withMeta(meta, read), "192.0.2.0/24 2001:db8::/32");
+});
+
+test("a GitHub that publishes no ranges is no reason to let nobody or everybody in", async () => {
+  for (const [meta, message] of [
+    [
+      { installed_version: "3.20.0" },
+      /Invalid allowedSources: "github".*\/meta publishes none for webhooks/,
+    ],
+    [{ hooks: ["everywhere"] }, /Invalid allowedSources: "everywhere"/],
+  ] as const) {
+    const read = (apiUrl: string) =>
+      assert.throws(() => sourcesOf({ allowedSources: "github", github: { apiUrl } }), message);
+    await withMeta(meta, read);
+  }
 });

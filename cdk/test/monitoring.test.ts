@@ -68,7 +68,7 @@ test("every alarm watches a metric that somebody emits", () => {
   ]);
 });
 
-test("unsigned requests ring only where none is signed, since anybody can send them", () => {
+test("unsigned requests ring only where no webhook is taken, since anybody can send them", () => {
   const alarms = TEMPLATE.findResources("AWS::CloudWatch::Alarm", {
     Properties: { AlarmName: "fargate-runners-webhooks-unsigned" },
   });
@@ -78,14 +78,35 @@ test("unsigned requests ring only where none is signed, since anybody can send t
     MetricStat?: { Metric: { Namespace: string; MetricName: string }; Period: number };
   }[];
   const [expression, ...inputs] = metrics;
-  assert.equal(expression!.Expression, "IF(unsigned >= invocations, unsigned, 0)");
+  assert.equal(expression!.Expression, "IF(taken == 0, unsigned, 0)");
   assert.deepEqual(
     inputs.map(({ Id, MetricStat }) => [Id, MetricStat!.Metric.MetricName, MetricStat!.Period]),
     [
       ["unsigned", "WebhooksUnsigned", 900],
-      ["invocations", "Invocations", 900],
+      ["taken", "WebhooksTaken", 900],
     ],
   );
+  const { Threshold: threshold } = Object.values(alarms)[0]!.Properties as { Threshold: number };
+  // What `verify` emits in a quarter of an hour, and what has no value without it.
+  for (const [what, emitted, rings] of [
+    ["nothing", {}, false],
+    ["GitHub's webhooks alone", { taken: 400 }, false],
+    ["a wrong secret from the start", { taken: 0, unsigned: 12 }, true],
+    ["a wrong secret, and few jobs", { taken: 0, unsigned: 9 }, false],
+    ["strangers while GitHub sends webhooks", { taken: 1, unsigned: 5000 }, false],
+    ["strangers while GitHub sends nothing", { taken: 0, unsigned: 5000 }, true],
+    // Lambda also invokes `verify` for its queue; the alarm does not hear of it.
+    ["a wrong secret, while the queue is worked off", { taken: 0, unsigned: 12 }, true],
+    // `webhooks-unusable` rings, too, and says what this alarm can't.
+    ["executions that can't be started, beside strangers", { taken: 0, unsigned: 12 }, true],
+  ] as [string, { taken?: number; unsigned?: number }, boolean][]) {
+    const { taken, unsigned } = emitted;
+    const value: number | undefined =
+      taken === undefined || unsigned === undefined
+        ? undefined
+        : evaluate(expression!.Expression!, { taken, unsigned });
+    assert.equal(value !== undefined && value >= threshold, rings, what);
+  }
   TEMPLATE.hasResourceProperties("AWS::CloudWatch::Alarm", {
     AlarmName: "fargate-runners-webhooks-unusable",
     MetricName: "WebhooksUnusable",
@@ -218,3 +239,14 @@ test("two deployments' metrics stay apart", () => {
   const text = JSON.stringify(templateOf({ deployment: "other" }).toJSON());
   assert.ok(!text.includes('{"Name":"Deployment","Value":"fr"}'));
 });
+
+/** The value of a CloudWatch expression of IF, comparisons and numbers. */
+function evaluate(expression: string, values: Record<string, number>): number {
+  const IF = (condition: boolean, then: number, otherwise: number) =>
+    condition ? then : otherwise;
+  const names = Object.keys(values);
+  const compute = new Function("IF", ...names, `return ${expression};`) as (
+    ...given: unknown[]
+  ) => number;
+  return compute(IF, ...names.map((name) => values[name]));
+}

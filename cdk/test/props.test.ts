@@ -117,6 +117,7 @@ check<FargateRunnersProps>(
         "UbuntuTaskDefinition.Family",
         "Ubuntu*.Tags",
         "SecretsKey*",
+        "Policy.Name",
       ],
       // It is in every name: another prefix is another deployment.
       replaces: [
@@ -128,6 +129,7 @@ check<FargateRunnersProps>(
         "*.AlarmName",
         "*.DashboardName",
         "SecretsKeyAlias.AliasName",
+        "Policy.Name",
       ],
     },
     deployment: {
@@ -185,6 +187,10 @@ check<FargateRunnersProps>(
       value: () => 5,
       beside: { frontDoor: "http-api" },
       changes: ["FrontDoorApiStage.DefaultRouteSettings"],
+    },
+    allowedSources: {
+      value: () => ["192.30.252.0/22"],
+      changes: ["VerifyFunction.Environment"],
     },
     architecture: {
       value: () => lambda.Architecture.X86_64,
@@ -272,24 +278,31 @@ check<GitHubProps>(
         "TokenFunction.Environment",
         "CleanupFunction.Environment",
         "SweepFunction.Environment",
+        "Policy.Value",
       ],
     },
     runnerGroup: {
       value: () => "Fargate",
       beside: { scope: "organization" },
-      changes: ["TokenFunction.Environment"],
+      changes: ["TokenFunction.Environment", "Policy.Value"],
     },
     registration: { value: () => "token", changes: ["TokenFunction.Environment"] },
-    allowedOwners: { value: () => ["octo"], changes: ["VerifyFunction.Environment"] },
-    allowedRepositories: { value: () => ["octo/hello"], changes: ["VerifyFunction.Environment"] },
+    allowedOwners: {
+      value: () => ["octo"],
+      changes: ["VerifyFunction.Environment", "Policy.Value"],
+    },
+    allowedRepositories: {
+      value: () => ["octo/hello"],
+      changes: ["VerifyFunction.Environment", "Policy.Value"],
+    },
     allowPublicRepositories: {
       value: () => true,
-      changes: ["TokenFunction.Environment", "VerifyFunction.Environment"],
+      changes: ["TokenFunction.Environment", "VerifyFunction.Environment", "Policy.Value"],
     },
     allowForks: { value: () => false, changes: ["TokenFunction.Environment"] },
     allowInternalRepositories: {
       value: () => true,
-      changes: ["TokenFunction.Environment", "VerifyFunction.Environment"],
+      changes: ["TokenFunction.Environment", "VerifyFunction.Environment", "Policy.Value"],
     },
     requiredLabels: { value: () => ["linux"], changes: ["VerifyFunction.Environment"] },
     reconcileCalls: { value: () => 20, changes: ["SweepFunction.Environment"] },

@@ -175,6 +175,27 @@ const REFUSED: [string, Refused, RegExp][] = [
     /Invalid requestsPerSecond: 0\.5\. Allowed: a whole number from 1 to 5000/,
   ],
   [
+    "an address instead of a range",
+    { allowedSources: ["192.30.252.0"] },
+    /Invalid allowedSources: "192\.30\.252\.0"\. Allowed: 'github', or ranges .* as 192\.30\.252\.0\/22/,
+  ],
+  [
+    "a range too narrow",
+    { allowedSources: ["192.30.252.0/33"] },
+    /Invalid allowedSources: ".*\/33"/,
+  ],
+  ["a range of no address", { allowedSources: ["2606:50c0/32"] }, /Invalid allowedSources: "2606/],
+  [
+    "nowhere to get webhooks from",
+    { allowedSources: [] },
+    /Invalid allowedSources: \[\]\. Allowed: at least one range; leave it out for anywhere/,
+  ],
+  [
+    "the ranges of a GitHub that nobody reaches",
+    { allowedSources: "github", github: { apiUrl: "http://127.0.0.1:9" } },
+    /Invalid allowedSources: "github"\. Allowed: the ranges themselves, as a list, because http:\/\/127\.0\.0\.1:9\/meta can't be read/,
+  ],
+  [
     "no concurrency for a function",
     { reservedConcurrency: { verify: 0 } },
     /Invalid reservedConcurrency\.verify: 0\. Allowed: a whole number from 1 on/,

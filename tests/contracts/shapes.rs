@@ -123,7 +123,11 @@ fn the_published_catalogue_that_the_set_up_script_is_tested_with_reads_here() {
     assert_eq!(
         audiences,
         [
-            json!(["fargate-runners-deploy", "deployers", ["octo/infra", "octo/"]]),
+            json!([
+                "fargate-runners-deploy",
+                "deployers",
+                ["octo/infra", "octo/"]
+            ]),
             json!(["fargate-runners-ubuntu-x64", null, null]),
         ]
     );

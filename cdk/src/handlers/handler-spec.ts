@@ -26,6 +26,8 @@ export interface HandlerContext {
   readonly trustedDefinitions: "deployment" | "prefix";
   /** Path of the roles that tasks run under. */
   readonly taskRolePath: string;
+  /** Ranges of addresses that webhooks may come from; none for anywhere. */
+  readonly allowedSources: readonly string[];
   /** How much the functions log. */
   readonly logLevel: string;
   /**

@@ -44,10 +44,11 @@ export const HANDLERS = {
     // GitHub closes the connection after 10 seconds.
     timeout: Duration.seconds(9),
     memorySize: 256,
-    environment: ({ names, github }) => ({
+    environment: ({ names, github, allowedSources }) => ({
       STATE_MACHINE_ARN: names.stateMachineArn,
       CLEANUP_FUNCTION: names.function("cleanup"),
       ...jobPolicy(github),
+      ...(allowedSources.length > 0 && { ALLOWED_SOURCES: allowedSources.join(" ") }),
     }),
     secrets: ["webhook-secret"],
     permissions: ({ names }) => [

@@ -27,8 +27,8 @@ export interface AlarmsOptions {
    */
   readonly webhooksUnusable?: number;
   /**
-   * Number of unsigned requests in a quarter of an hour without a single signed one, from which the
-   * alarm rings: a secret that differs. Beside signed ones they mean nothing, since anybody can send them.
+   * Number of unsigned requests in a quarter of an hour without a webhook taken, from which the alarm
+   * rings: a secret that differs. Beside webhooks they mean nothing, since anybody can send them.
    * @default 10
    */
   readonly webhooksUnsigned?: number;
@@ -110,19 +110,20 @@ export class Alarms extends Construct {
     const period = Duration.minutes(15);
     this.alarm("WebhooksUnsigned", {
       metric: new cloudwatch.MathExpression({
-        // An invocation is a request, or a batch of the overflow queue. If all are unsigned requests, no
-        // webhook arrives.
-        expression: "IF(unsigned >= invocations, unsigned, 0)",
+        // Anybody can send unsigned requests, so they count only while nothing arrives well. `verify`
+        // emits a zero of the one with each of the other: where either has no value, the expression has
+        // none, and before the first webhook that would hide a secret that was wrong from the start.
+        expression: "IF(taken == 0, unsigned, 0)",
         usingMetrics: {
           unsigned: metrics.of("WebhooksUnsigned", cloudwatch.Stats.SUM, { period }),
-          invocations: props.handlers.verify.function.metricInvocations({ period }),
+          taken: metrics.of("WebhooksTaken", cloudwatch.Stats.SUM, { period }),
         },
-        label: "Unsigned requests, none signed",
+        label: "Unsigned requests, no webhook taken",
         period,
       }),
       threshold: props.webhooksUnsigned ?? 10,
       description:
-        "No webhook's signature is right: the secret at GitHub differs from that in Parameter Store. Run scripts/setup --configure-webhook.",
+        "Requests arrive, but no webhook of GitHub's: its secret differs from that in Parameter Store (run scripts/setup --configure-webhook), or allowedSources lacks its addresses (deploy again).",
     });
     this.alarm("RunnersTakenByStrangers", {
       metric: sum("RunnersTakenByStrangers"),

@@ -9,9 +9,9 @@ use crate::{Owner, Required};
 /// What the operator allows.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Accounts whose jobs are served; empty means all.
+    /// Accounts whose jobs are served; empty where the repositories alone say it.
     pub owners: Vec<Owner>,
-    /// Repositories whose jobs are served; empty means all. A job has to pass both lists.
+    /// Repositories whose jobs are served; empty means all of the owners'. A job has to pass both lists.
     pub repositories: Vec<Repository>,
     /// Whether public repositories are served: anybody can have their code run there by a pull
     /// request ([warning]).

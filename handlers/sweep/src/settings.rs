@@ -64,6 +64,26 @@ pub const VARIABLES: &[&[Variable]] = &[
     telemetry::VARIABLES,
 ];
 
+/// How jobs without a webhook are looked for.
+#[derive(Clone, Debug)]
+pub struct Reconcile {
+    /// Calls per sweep.
+    pub calls: u32,
+    /// Which jobs are served.
+    pub policy: Policy,
+}
+
+impl Reconcile {
+    fn from_settings(settings: &Settings) -> Result<Option<Self>, Error> {
+        let calls = settings.parsed(&RECONCILE_CALLS)?;
+        if calls == 0 {
+            return Ok(None);
+        }
+        let policy = Policy::from_settings(settings)?;
+        Ok(Some(Self { calls, policy }))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Config {
     pub scope: RunnerScope,
@@ -71,10 +91,8 @@ pub struct Config {
     pub idle: Duration,
     /// How long a job may be queued before it is reported.
     pub waiting: Duration,
-    /// Calls per sweep to find jobs without a webhook.
-    pub reconcile_calls: u32,
-    /// Which jobs are served, for jobs without a webhook.
-    pub policy: Policy,
+    /// How jobs without a webhook are looked for; not at all where no calls are granted.
+    pub reconcile: Option<Reconcile>,
     /// Prefix of the task definition families.
     pub family_prefix: String,
     /// Which of them are offers.
@@ -87,8 +105,7 @@ impl Config {
             scope: settings.parsed(&shared::RUNNER_SCOPE)?,
             idle: settings.parsed::<Idle>(&SWEEP_IDLE_SECONDS)?.0,
             waiting: settings.seconds(&WAITING_LIMIT_SECONDS)?,
-            reconcile_calls: settings.parsed(&RECONCILE_CALLS)?,
-            policy: Policy::from_settings(settings)?,
+            reconcile: Reconcile::from_settings(settings)?,
             family_prefix: settings.text(&FAMILY_PREFIX)?,
             trusted: settings.parsed(&TRUSTED_DEFINITIONS)?,
         })

@@ -5,7 +5,7 @@
 //! repositories that `ALLOWED_REPOSITORIES` names. Each sweep starts at another repository, so what
 //! one grant does not cover is covered by a later sweep.
 
-use admission::About;
+use admission::{About, Policy};
 use decisions::{OnUnannounced, on_unannounced};
 use fleet::Started;
 use github::{Access, ListedJob, Run};
@@ -13,6 +13,7 @@ use protocol::{ExecutionName, Job, Order, Repository, queued_since};
 use time::{Duration, OffsetDateTime};
 
 use crate::Deps;
+use crate::settings::Reconcile;
 
 /// The webhook of a younger job may be late, or be redelivered after a failure: GitHub's webhooks
 /// were 20 to 30 minutes late on 2026-08-06, and the next sweeps redeliver one that failed.
@@ -35,9 +36,12 @@ impl Grant {
 
 /// Starts an execution for each overdue job that has none, as far as the grant goes.
 pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
-    let repositories = &deps.config.policy.repositories;
+    let Some(Reconcile { calls, policy }) = &deps.config.reconcile else {
+        return Ok(0);
+    };
+    let repositories = &policy.repositories;
     let round = usize::try_from(now.unix_timestamp() / ROUND).unwrap_or(0);
-    let mut grant = Grant(deps.config.reconcile_calls);
+    let mut grant = Grant(*calls);
     let mut started = 0;
     let mut failed = None;
     for repository in beginning_at(round, repositories) {
@@ -46,7 +50,7 @@ pub async fn start_all(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet:
         }
         // After one round of all repositories, each starts with its next run.
         let turn = round / repositories.len();
-        match look_at(deps, repository, turn, now, &mut grant).await {
+        match look_at(deps, policy, repository, turn, now, &mut grant).await {
             Ok(found) => started += found,
             // A repository that fails must not block the others.
             Err(error) => {
@@ -65,6 +69,7 @@ fn beginning_at<T>(start: usize, items: &[T]) -> impl Iterator<Item = &T> {
 
 async fn look_at(
     deps: &Deps,
+    policy: &Policy,
     repository: &Repository,
     turn: usize,
     now: OffsetDateTime,
@@ -89,9 +94,12 @@ async fn look_at(
             break;
         }
         for listed in installation.run_jobs(repository, run.id, 1).await?.items {
-            if listed.state.is_queued() {
-                started +=
-                    usize::from(see_to(deps, job(run, listed, now), &about(run), now).await?);
+            if !listed.state.is_queued() {
+                continue;
+            }
+            let job = job(run, listed, now);
+            if policy.admit(&job, &about(run)).is_ok() {
+                started += usize::from(see_to(deps, job, now).await?);
             }
         }
     }
@@ -127,14 +135,9 @@ fn about(run: &Run) -> About {
     }
 }
 
-async fn see_to(
-    deps: &Deps,
-    job: Job,
-    about: &About,
-    now: OffsetDateTime,
-) -> Result<bool, fleet::Error> {
+async fn see_to(deps: &Deps, job: Job, now: OffsetDateTime) -> Result<bool, fleet::Error> {
     let known_for = now - job.created_at.unwrap_or(job.queued_at);
-    if known_for < OVERDUE || deps.config.policy.admit(&job, about).is_err() {
+    if known_for < OVERDUE {
         return Ok(false);
     }
     let name = ExecutionName::first(&job.repository, job.id);

@@ -1,7 +1,7 @@
 //! What Lambda delivers: an HTTP request, or messages of the overflow queue.
 //!
-//! Own structs instead of the full event types: of a request only headers and body are used, and
-//! they are the same in a function URL's and an HTTP API's events ([payload 2.0]).
+//! Own structs instead of the full event types: of a request only headers, body and the sender's
+//! address are used, and they are the same in a function URL's and an HTTP API's events ([payload 2.0]).
 //!
 //! [payload 2.0]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
@@ -28,8 +28,21 @@ struct Raw {
     headers: Option<BTreeMap<String, String>>,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
+    request_context: Option<RequestContext>,
     #[serde(rename = "Records")]
     records: Option<Vec<Message>>,
+}
+
+#[derive(Default, Deserialize)]
+struct RequestContext {
+    #[serde(default)]
+    http: Http,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Http {
+    source_ip: Option<String>,
 }
 
 impl From<Raw> for Event {
@@ -40,6 +53,7 @@ impl From<Raw> for Event {
                 headers: raw.headers.unwrap_or_default(),
                 body: raw.body.unwrap_or_default(),
                 base64: raw.is_base64_encoded.unwrap_or_default(),
+                source: raw.request_context.unwrap_or_default().http.source_ip,
             }),
         }
     }
@@ -54,6 +68,9 @@ pub struct Request {
     pub body: String,
     /// Whether it is in base64.
     pub base64: bool,
+    /// The address that the connection came from, as AWS saw it. Never a header: those are the
+    /// sender's words.
+    pub source: Option<String>,
 }
 
 impl std::fmt::Debug for Request {
@@ -175,22 +192,26 @@ mod tests {
     #[test]
     fn a_function_urls_event_is_a_request() {
         let request = request(&json!({
-            "version": "2.0", "rawPath": "/", "requestContext": { "http": { "method": "POST" } },
+            "version": "2.0", "rawPath": "/",
+            "requestContext": { "http": { "method": "POST", "sourceIp": "192.30.252.44" } },
             "headers": { "X-GitHub-Event": "ping" }, "body": "SGVsbG8=", "isBase64Encoded": true
         }));
         assert_eq!(request.header("x-github-event"), Some("ping"));
         assert_eq!(request.bytes().unwrap().as_ref(), b"Hello");
+        assert_eq!(request.source.as_deref(), Some("192.30.252.44"));
     }
 
     #[test]
     fn what_is_missing_is_empty() {
         for event in [
             json!({}),
-            json!({"headers": null, "body": null, "isBase64Encoded": null}),
+            json!({"headers": null, "body": null, "isBase64Encoded": null, "requestContext": null}),
+            json!({"requestContext": {"http": {"sourceIp": null}}}),
         ] {
             let request = request(&event);
             assert_eq!(request.header("x-github-event"), None);
             assert!(request.bytes().unwrap().is_empty());
+            assert_eq!(request.source, None);
         }
     }
 
@@ -211,6 +232,7 @@ mod tests {
                 headers: BTreeMap::new(),
                 body,
                 base64,
+                source: None,
             };
             assert_eq!(request.bytes().unwrap().len(), BODY_LIMIT);
             request.body.push_str(more);

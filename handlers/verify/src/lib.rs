@@ -1,16 +1,17 @@
 //! Receives GitHub's webhooks and starts an execution for each queued job.
 //!
 //! ```text
-//! request ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
-//!   413 ◀──────┘        401 ◀──┘            422 ◀──┘          │      └ throttled ─▶ overflow queue
-//!                                                             ├▶ cancelled, taken by another's runner ─▶ cleanup
-//!                                                             └▶ anything else ─▶ 202
+//! request ─▶ source ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
+//!   403 ◀──────┘  413 ◀──┘         401 ◀──┘            422 ◀──┘         │      └ throttled ─▶ overflow queue
+//!                                                                       ├▶ cancelled, taken by another's runner ─▶ cleanup
+//!                                                                       └▶ anything else ─▶ 202
 //! overflow queue ─▶ StartExecution
 //! ```
 //!
 //! | step | module |
 //! |---|---|
 //! | Lambda event | [`event`] |
+//! | source address | [`source`] |
 //! | signature and secrets | [`signature`], [`secret`] |
 //! | webhook body | [`webhook`] |
 //! | policy | [`admission`](::admission) |
@@ -35,6 +36,7 @@ pub mod respond;
 pub mod secret;
 pub mod settings;
 pub mod signature;
+pub mod source;
 pub mod start;
 pub mod throttle;
 pub mod webhook;
@@ -98,12 +100,14 @@ pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
             }
             Err(error) => {
                 tracing::warn!(status = error.status(), fault = %error.fault(), %error, "webhook not taken");
-                let metric = if error.is_unsigned() {
-                    Metric::WebhooksUnsigned
+                if error.is_unsigned() {
+                    deps.metrics().emit(Metric::WebhooksUnsigned, 1.0);
+                    // The alarm on unsigned requests compares the two. A metric without a value
+                    // compares with nothing, and before the first webhook there is none.
+                    deps.metrics().emit(Metric::WebhooksTaken, 0.0);
                 } else {
-                    Metric::WebhooksUnusable
-                };
-                deps.metrics().emit(metric, 1.0);
+                    deps.metrics().emit(Metric::WebhooksUnusable, 1.0);
+                }
             }
         }
         Answer::Http(Response::from(&result))
@@ -114,6 +118,7 @@ pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
 
 async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Done, Error> {
     let act_by = Instant::now() + WORK;
+    deps.config.sources.admit(request.source.as_deref())?;
     let body = request.bytes()?;
     let signature: Signature = request
         .header(signature::HEADER)

@@ -2,7 +2,9 @@
 //!
 //! GitHub lists deliveries with their status, and `sweep` asks for redelivery of failed ones. A 5xx
 //! means that nothing was started or queued. The three statuses in [`admission::answer`] mean a
-//! deliberate rejection, and a 2xx needs nothing more. Any other status does not come from `verify`.
+//! deliberate rejection, and a 2xx needs nothing more. A 403 is as Lambda's own: a request from an
+//! address that is not allowed. GitHub's are redelivered, because its addresses change. Any other
+//! status does not come from `verify`.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +18,12 @@ use crate::handoff::HandoffError;
 use crate::overflow::KeepError;
 use crate::secret::{CheckError, SecretError};
 use crate::signature::SignatureError;
+use crate::source::SourceError;
 use crate::start::StartError;
 use crate::webhook::WebhookError;
+
+/// What a request from elsewhere is answered.
+const NOT_FROM_HERE: u16 = 403;
 
 /// What was done with a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +51,9 @@ pub enum Done {
 /// Why a webhook was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It comes from an address that is not allowed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The body cannot be looked at.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -86,7 +95,9 @@ impl Error {
     /// Its name in the log.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Body(_) | Self::Signature(_) | Self::Webhook(_) => Fault::BadInput,
+            Self::Source(_) | Self::Body(_) | Self::Signature(_) | Self::Webhook(_) => {
+                Fault::BadInput
+            }
             Self::Secret(error) => error.fault(),
             Self::Start(error) | Self::NotKept { start: error, .. } => error.fault(),
             Self::Handoff(error) => error.fault(),
@@ -97,12 +108,13 @@ impl Error {
     /// such, so it must not raise an alarm by itself. A signature that could not be checked is trouble
     /// of ours.
     pub fn is_unsigned(&self) -> bool {
-        matches!(self, Self::Body(_) | Self::Signature(_))
+        matches!(self, Self::Source(_) | Self::Body(_) | Self::Signature(_))
     }
 
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
+            Self::Source(_) => NOT_FROM_HERE,
             Self::Body(BodyError::TooLarge) => answer::TOO_LARGE,
             // What is not even decoded was not signed.
             Self::Body(BodyError::NotBase64) | Self::Signature(_) => answer::NOT_SIGNED,
@@ -121,6 +133,7 @@ impl Error {
     /// nor what is wrong on our side before one was checked.
     fn told(&self) -> String {
         match self {
+            Self::Source(_) => "forbidden".to_owned(),
             Self::Body(BodyError::NotBase64) | Self::Signature(_) => "unauthorized".to_owned(),
             Self::Secret(_) => "the signature cannot be checked; see the log".to_owned(),
             Self::Body(BodyError::TooLarge) | Self::Webhook(_) => self.to_string(),
@@ -272,6 +285,7 @@ mod tests {
     fn what_anybody_can_send_is_told_from_what_github_signed() {
         let late = || aws::Error::timed_out("ssm:GetParameter", "/p/github/webhook-secret");
         for (error, unsigned) in [
+            (Error::Source(SourceError::Unknown(None)), true),
             (Error::Body(BodyError::TooLarge), true),
             (Error::Body(BodyError::NotBase64), true),
             (Error::Signature(SignatureError::Missing), true),
@@ -282,6 +296,14 @@ mod tests {
         ] {
             assert_eq!(error.is_unsigned(), unsigned, "{error}");
         }
+    }
+
+    #[test]
+    fn a_stranger_learns_nothing_and_githubs_new_addresses_get_their_webhooks_again() {
+        let outside = SourceError::Outside([203, 0, 113, 7].into());
+        let (status, body) = answer(&Err(outside.into()));
+        assert_eq!((status, body), (403, json!({"error":"forbidden"})));
+        assert!(!is_refusal(status), "sweep has it redelivered");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use runtime::settings::{Error, Settings, Variable, shared};
 use runtime::telemetry;
 use time::Duration;
 
+use crate::source::Sources;
+
 const CLEANUP_FUNCTION: Variable = Variable::required(
     "CLEANUP_FUNCTION",
     "function that handles cancelled and displaced jobs, by name or ARN",
@@ -21,6 +23,11 @@ const OVERFLOW_QUEUE_URL: Variable = Variable::optional(
     "SQS queue for jobs while StartExecution is throttled; without it the delivery fails and is redelivered",
 );
 
+const ALLOWED_SOURCES: Variable = Variable::optional(
+    "ALLOWED_SOURCES",
+    "ranges of addresses (CIDR, IPv4 or IPv6) that webhooks come from, separated by spaces or commas; from anywhere if not set",
+);
+
 /// Every variable that `verify` reads.
 pub const VARIABLES: &[&[Variable]] = &[
     &[
@@ -30,6 +37,7 @@ pub const VARIABLES: &[&[Variable]] = &[
         CLEANUP_FUNCTION,
         SECRET_TTL_SECONDS,
         OVERFLOW_QUEUE_URL,
+        ALLOWED_SOURCES,
     ],
     admission::VARIABLES,
     aws::VARIABLES,
@@ -48,6 +56,8 @@ pub struct Config {
     pub state_machine: StateMachineArn,
     pub cleanup_function: String,
     pub overflow_queue: Option<String>,
+    /// Where requests may come from.
+    pub sources: Sources,
 }
 
 impl Config {
@@ -62,6 +72,7 @@ impl Config {
             state_machine: settings.parsed(&shared::STATE_MACHINE_ARN)?,
             cleanup_function: settings.text(&CLEANUP_FUNCTION)?,
             overflow_queue: settings.maybe(&OVERFLOW_QUEUE_URL),
+            sources: Sources::new(settings.parsed_list(&ALLOWED_SOURCES)?),
         })
     }
 }
@@ -70,7 +81,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const SET: [(&str, &str); 4] = [
+    const SET: [(&str, &str); 5] = [
         ("DEPLOYMENT", "fr"),
         ("PREFIX", "fargate-runners"),
         (
@@ -78,6 +89,7 @@ mod tests {
             "arn:aws:states:eu-west-1:123456789012:stateMachine:runner",
         ),
         ("CLEANUP_FUNCTION", "cleanup"),
+        ("ALLOWED_OWNERS", "octo"),
     ];
 
     fn read(more: &[(&str, &str)]) -> Result<Config, Error> {
@@ -92,7 +104,7 @@ mod tests {
             "/fargate-runners/github/webhook-secret"
         );
         assert_eq!(config.policy.required.to_string(), "self-hosted");
-        assert!(!config.policy.public && config.policy.owners.is_empty());
+        assert!(!config.policy.public && !config.policy.internal);
         assert_eq!(config.overflow_queue, None);
     }
 
@@ -102,6 +114,28 @@ mod tests {
         assert!(
             error.to_string().starts_with(
                 "environment variable ALLOWED_REPOSITORIES is \"world\": \"world\" is not a repository's full name"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn nobodys_jobs_are_served_unless_that_is_said() {
+        let error = read(&[("ALLOWED_OWNERS", "")]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("environment variable ALLOWED_OWNERS is not set"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_range_that_is_none_is_told_so() {
+        let error = read(&[("ALLOWED_SOURCES", "192.30.252.0/22 192.30.252.0/40")]).unwrap_err();
+        assert!(
+            error.to_string().starts_with(
+                "environment variable ALLOWED_SOURCES is \"192.30.252.0/40\": it is not a range of addresses"
             ),
             "{error}"
         );

@@ -42,6 +42,7 @@ fn signed(event: &str, body: &[u8]) -> Request {
         ]),
         body: base64::engine::general_purpose::STANDARD.encode(body),
         base64: true,
+        source: None,
     }
 }
 
@@ -70,7 +71,7 @@ proptest! {
     ) {
         let mut headers = headers;
         headers.insert("x-hub-signature-256".to_owned(), signature);
-        prop_assert_eq!(status(Request { headers, body, base64 }), 401);
+        prop_assert_eq!(status(Request { headers, body, base64, source: None }), 401);
     }
 
     #[test]

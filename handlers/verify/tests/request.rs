@@ -87,6 +87,7 @@ async fn a_body_too_large_is_refused_without_a_look() {
         headers: BTreeMap::new(),
         body: "x".repeat(BODY_LIMIT + 1),
         base64: false,
+        source: None,
     };
     assert_eq!(answer(&deps, request, NOW).await.status_code, 413);
 }
@@ -98,8 +99,41 @@ async fn a_stranger_without_a_signature_costs_no_call() {
         headers: BTreeMap::new(),
         body: "{}".to_owned(),
         base64: false,
+        source: None,
     };
     assert_eq!(answer(&deps, request, NOW).await.status_code, 401);
+}
+
+#[tokio::test]
+async fn only_the_address_of_the_connection_decides_where_a_request_is_from() {
+    let allowed = ("ALLOWED_SOURCES", "192.30.252.0/22, 2606:50c0::/32");
+    for (source, status) in [
+        (json!("192.30.252.44"), 200),
+        (json!("2606:50c0::44"), 200),
+        (json!("203.0.113.7"), 403),
+        (json!("2001:db8::7"), 403),
+        (Value::Null, 403),
+    ] {
+        // No rule answers for a request from elsewhere: it costs no call.
+        let secret = secret();
+        let rules: &[_] = if status == 200 { &[&secret] } else { &[] };
+        let deps = deps(&[allowed], rules);
+        let event = json!({
+            "version": "2.0",
+            "headers": {
+                "X-GitHub-Event": "ping",
+                "X-Hub-Signature-256": sign(SECRET, b"{}"),
+                "X-Forwarded-For": "192.30.252.44",
+                "X-Real-IP": "192.30.252.44",
+                "Forwarded": "for=192.30.252.44",
+            },
+            "requestContext": { "http": { "sourceIp": source } },
+            "body": "{}",
+        });
+        let event: Event = serde_json::from_value(event).unwrap();
+        let answer = serde_json::to_value(handle(&deps, event, NOW).await).unwrap();
+        assert_eq!(answer["statusCode"], status, "{source}");
+    }
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ impl Rig {
             Subject::Verify => &[
                 ("STATE_MACHINE_ARN", STATE_MACHINE),
                 ("CLEANUP_FUNCTION", "cleanup"),
+                ("ALLOWED_OWNERS", "octo"),
                 (
                     "OVERFLOW_QUEUE_URL",
                     "https://sqs.us-east-1.amazonaws.com/000000000000/overflow",

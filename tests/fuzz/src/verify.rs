@@ -140,6 +140,7 @@ fn request(event: &str, signature: &str, body: &[u8]) -> Request {
         ]),
         body: STANDARD.encode(body),
         base64: true,
+        source: None,
     }
 }
 
@@ -185,6 +186,7 @@ fn deps() -> Deps {
         ("PREFIX", "fargate-runners"),
         ("STATE_MACHINE_ARN", MACHINE),
         ("CLEANUP_FUNCTION", "cleanup"),
+        ("ALLOWED_OWNERS", "*"),
         ("ALLOW_PUBLIC_REPOSITORIES", "true"),
         ("ALLOW_INTERNAL_REPOSITORIES", "true"),
     ]);

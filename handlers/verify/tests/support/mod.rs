@@ -44,6 +44,7 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
         ("PREFIX", "fargate-runners"),
         ("STATE_MACHINE_ARN", MACHINE),
         ("CLEANUP_FUNCTION", "cleanup"),
+        ("ALLOWED_OWNERS", "*"),
     ];
     let settings = Settings::from_pairs(required.iter().chain(variables).copied());
     let config = Config::from_settings(&settings).unwrap();
@@ -180,6 +181,7 @@ pub(crate) fn request(event: &str, body: &[u8]) -> Request {
         ]),
         body: String::from_utf8(body.to_vec()).unwrap(),
         base64: false,
+        source: None,
     }
 }
 
