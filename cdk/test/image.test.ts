@@ -2,12 +2,16 @@ import { App, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { AssetManifestArtifact } from "aws-cdk-lib/cx-api";
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { FargateRunners, FargateRunnersProps, imageFromUri } from "../src";
 import { prebuiltContext } from "../src/images/build-context";
+import { byDigest, PINNED } from "../src/images/pinned";
 import { repositoryFile } from "../src/repository-files";
-import { GITHUB, dummyAgent, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { dummyAgent, GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
 
 function templateWith(uri: string): Template {
   const stack = new Stack(new App(), "Test");
@@ -109,7 +113,7 @@ test("a rebuilt image takes runner and checksum from GitHub's newest release", (
   };
   const dockerfile = readFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), "utf8");
   const asked = [...Source.BuildSpec.matchAll(/--build-arg (\w+)=/g)].map(([, name]) => name!);
-  assert.deepEqual(asked, ["BASE_IMAGE", "RUNNER_VERSION", "RUNNER_SHA256"]);
+  assert.deepEqual(asked, ["BASE_IMAGE", "UPGRADE", "RUNNER_VERSION", "RUNNER_SHA256"]);
   for (const argument of asked) {
     assert.match(dockerfile, new RegExp(`^ARG ${argument}\\b`, "m"));
   }
@@ -157,4 +161,134 @@ test("rebuilding an image of one's own, or without the agent, is refused", () =>
     { rebuild: { agentFile: "/nowhere/agent" } },
     /is not compiled for x64\. Build it: cargo xtask zips --arch x86_64/,
   );
+});
+
+/** The commands of a rebuilt image's build, and what they are told. */
+function buildOf(rebuild: object): { script: string; variables: Record<string, string> } {
+  const stack = new Stack(new App(), "Test");
+  new FargateRunners(stack, "Runners", {
+    github: GITHUB,
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: { rebuild: { agentFile: dummyAgent(), ...rebuild } },
+  });
+  const [project] = Object.values(
+    Template.fromStack(stack).findResources("AWS::CodeBuild::Project"),
+  );
+  const { Source, Environment } = project!.Properties as {
+    Source: { BuildSpec: string };
+    Environment: { EnvironmentVariables: { Name: string; Value: string }[] };
+  };
+  const { phases } = JSON.parse(Source.BuildSpec) as { phases: { build: { commands: [string] } } };
+  const variables = Environment.EnvironmentVariables.map(({ Name, Value }) => [Name, Value]);
+  return {
+    script: phases.build.commands[0],
+    variables: { ...(Object.fromEntries(variables) as object), REPOSITORY: "registry/runner" },
+  };
+}
+
+/** Runs the build with programs that only note how they are called; answers these calls. */
+function played(
+  rebuild: object,
+  image: { agent: number; listener: string },
+): { status: number | null; calls: string[]; said: string } {
+  const { script, variables } = buildOf(rebuild);
+  const folder = mkdtempSync(join(tmpdir(), "build-"));
+  const log = join(folder, "calls");
+  writeFileSync(log, "");
+  const program = (name: string, does: string) => {
+    writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >> '${log}'\n${does}\n`);
+    chmodSync(join(folder, name), 0o755);
+  };
+  program("curl", ": > release.json");
+  program("jq", 'case "$*" in *tag_name*) echo 2.340.0 ;; *) echo abc ;; esac');
+  program("aws", "echo password");
+  program(
+    "docker",
+    `case "$*" in
+      login*) cat > /dev/null ;;
+      *Runner.Listener*) echo '${image.listener}' ;;
+      run*) exit ${image.agent} ;;
+    esac`,
+  );
+  const ended = spawnSync("bash", ["-c", script], {
+    cwd: folder,
+    env: { ...variables, PATH: `${folder}:${process.env.PATH}` },
+    encoding: "utf8",
+  });
+  const calls = readFileSync(log, "utf8").trim().split("\n");
+  return { status: ended.status, calls, said: ended.stderr };
+}
+
+const STARTS = { agent: 29, listener: "2.340.0" };
+
+/** What is called as it matters for the order: a word or two of each. */
+const KINDS: [RegExp, string][] = [
+  [/--load/, "build"],
+  [/push=true.*|^docker push/, "push"],
+  [/^docker (buildx )?build /, "build"],
+  [/Runner\.Listener/, "try listener"],
+  [/^docker run/, "try agent"],
+  [/put-parameter/, "tell version"],
+];
+const order = (calls: string[]) =>
+  calls.flatMap((call) => {
+    const kind = KINDS.find(([pattern]) => pattern.test(call))?.[1];
+    const name = /registry\/runner:(latest)?/.exec(call)?.[1] ?? "version";
+    return kind === undefined ? [] : [kind === "push" ? `push ${name}` : kind];
+  });
+
+for (const compression of ["gzip", "zstd"] as const) {
+  test(`an image packed by ${compression} is tried before it is pushed, and latest moves last`, () => {
+    const { status, calls, said } = played({ compression }, STARTS);
+    assert.equal(status, 0, said);
+    assert.deepEqual(order(calls), [
+      "build",
+      "try agent",
+      "try listener",
+      "push version",
+      "push latest",
+      "tell version",
+    ]);
+    const build = calls.find((call) => /^docker (buildx )?build /.test(call))!;
+    assert.ok(build.includes(`--build-arg BASE_IMAGE=${PINNED.base}`), build);
+    assert.match(build, /--build-arg UPGRADE=true .*--build-arg RUNNER_SHA256=abc/);
+  });
+
+  test(`an image packed by ${compression} that does not start is not pushed`, () => {
+    for (const [image, reason] of [
+      [{ ...STARTS, agent: 127 }, /its agent ended with 127/],
+      [{ ...STARTS, agent: 0 }, /its agent ended with 0/],
+      [{ ...STARTS, listener: "" }, /its listener says ''; latest stays/],
+      [{ ...STARTS, listener: "2.339.9" }, /its listener says '2\.339\.9'/],
+    ] as const) {
+      const { status, calls, said } = played({ compression }, image);
+      assert.equal(status, 1);
+      assert.match(said, reason);
+      assert.deepEqual(order(calls), ["build", "try agent", "try listener"]);
+    }
+  });
+}
+
+test("every image is named by digest, and Renovate finds each to keep it", () => {
+  const dockerfile = readFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), "utf8");
+  const [, tag, digest] = /^ARG BASE_IMAGE=ubuntu:([\d.]+)@(sha256:[0-9a-f]{64})$/m.exec(
+    dockerfile,
+  )!;
+  assert.equal(PINNED.base, `public.ecr.aws/docker/library/ubuntu:${tag}@${digest}`);
+
+  const { customManagers } = JSON.parse(readFileSync(repositoryFile("renovate.json"), "utf8")) as {
+    customManagers: { managerFilePatterns: [string]; matchStrings: [string] }[];
+  };
+  const [{ managerFilePatterns, matchStrings }] = customManagers as [(typeof customManagers)[0]];
+  assert.match("cdk/src/images/pinned.ts", new RegExp(managerFilePatterns[0].slice(1, -1)));
+  const source = readFileSync(repositoryFile("cdk", "src", "images", "pinned.ts"), "utf8");
+  const found = [...source.matchAll(new RegExp(matchStrings[0], "g"))].map(
+    ({ groups }) => `${groups!.depName}:${groups!.currentValue}@${groups!.currentDigest}`,
+  );
+  assert.deepEqual(found, Object.values(PINNED));
+});
+
+test("ECS is told a digest without a tag", () => {
+  assert.equal(byDigest("host/a/b:7-x@sha256:ab"), "host/a/b@sha256:ab");
+  assert.equal(byDigest("host:443/a/b@sha256:ab"), "host:443/a/b@sha256:ab");
 });

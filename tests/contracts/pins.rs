@@ -50,3 +50,39 @@ fn what_is_deployed_is_built_from_the_lock_file() {
         assert!(read(file).contains("--locked"), "{file}");
     }
 }
+
+/// A tag can be moved to other content; a digest names one.
+#[test]
+fn every_image_that_is_built_upon_is_named_by_its_digest() {
+    let dockerfile = read("images/ubuntu/Dockerfile");
+    let mut stages = vec!["scratch".to_owned()];
+    let mut named = 0;
+    for line in dockerfile.lines() {
+        let image = if let Some(image) = line.strip_prefix("ARG BASE_IMAGE=") {
+            image.to_owned()
+        } else if line.starts_with("FROM ") {
+            let mut words = line
+                .split(' ')
+                .skip(1)
+                .filter(|word| !word.starts_with("--"));
+            let image = words.next().unwrap().to_owned();
+            if let (Some("AS"), Some(stage)) = (words.next(), words.next()) {
+                stages.push(stage.to_owned());
+            }
+            image
+        } else {
+            continue;
+        };
+        // Another stage of the same file, or an argument with a default that is looked at itself.
+        if image.contains('$') || stages.contains(&image) {
+            continue;
+        }
+        let digest = image.split_once("@sha256:").map(|(_, digest)| digest);
+        let is_digest = |digest: &str| {
+            digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        assert!(digest.is_some_and(is_digest), "{line}");
+        named += 1;
+    }
+    assert_eq!(named, 2, "the base, and what compiles the agent");
+}

@@ -12,6 +12,7 @@ import { Roles } from "../roles";
 import { RunnerHost } from "../runners/host";
 import { RunnerArchitecture } from "../runners/runner-architecture";
 import { agentCommand, prebuiltContext } from "./build-context";
+import { PINNED } from "./pinned";
 
 /** How an image is rebuilt. */
 export interface RebuildOptions {
@@ -49,6 +50,8 @@ export interface RebuiltImageProps extends RebuildOptions {
 /**
  * The image of `images/ubuntu`, built inside AWS: after each deployment and every week, with the
  * newest runner and the newest packages. GitHub gives no jobs to a runner that is 30 days behind.
+ * An image is used only after its agent and its listener have started; until then, and if they
+ * don't, runners get the one before.
  *
  * The deploying machine needs no Docker. Until the first build has finished, about five minutes
  * after the first deployment, runners can't start.
@@ -120,7 +123,7 @@ export class RebuiltImage extends Construct {
       environmentVariables: {
         REPOSITORY: { value: this.repository.repositoryUri },
         // Docker Hub's own, where CodeBuild's addresses have not used up the anonymous pulls.
-        BASE_IMAGE: { value: "public.ecr.aws/docker/library/ubuntu:24.04" },
+        BASE_IMAGE: { value: PINNED.base },
         PACKAGE: { value: `actions-runner-linux-${architecture}` },
         COMPRESSION: { value: props.compression ?? "gzip" },
         VERSION_PARAMETER: { value: this.versionParameter },
@@ -168,6 +171,9 @@ export class RebuiltImage extends Construct {
   }
 }
 
+/** Exit code of the agent where a variable is missing (`images/ubuntu/README.md`). */
+const AGENT_MISCONFIGURED = 29;
+
 /** https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html */
 const PUSH = [
   "ecr:BatchCheckLayerAvailability",
@@ -178,7 +184,10 @@ const PUSH = [
   "ecr:PutImage",
 ];
 
-/** Asks GitHub for the newest runner and its checksum, builds, pushes under two names, and tells the version. */
+/**
+ * Asks GitHub for the newest runner and its checksum, builds, and tries the image. Only then it is
+ * pushed by its version, `latest` follows, and the version is told.
+ */
 const SCRIPT = `
 # Others build behind the same address, and GitHub counts anonymous calls by address.
 curl --fail --silent --show-error --location --retry 15 --retry-delay 60 --retry-all-errors \\
@@ -188,12 +197,11 @@ digest=$(jq --raw-output --arg name "$PACKAGE-$version.tar.gz" \\
   '.assets[] | select(.name == $name) | .digest | ltrimstr("sha256:")' release.json)
 test -n "$digest"
 aws ecr get-login-password | docker login --username AWS --password-stdin "\${REPOSITORY%%/*}"
-set -- --pull --build-arg BASE_IMAGE="$BASE_IMAGE" \\
-  --build-arg RUNNER_VERSION="$version" --build-arg RUNNER_SHA256="$digest" \\
-  --tag "$REPOSITORY:latest" --tag "$REPOSITORY:$version-$(date +%Y%m%d)"
+image="$REPOSITORY:$version-$(date +%Y%m%d)"
+set -- --pull --build-arg BASE_IMAGE="$BASE_IMAGE" --build-arg UPGRADE=true \\
+  --build-arg RUNNER_VERSION="$version" --build-arg RUNNER_SHA256="$digest"
 if [ "$COMPRESSION" = gzip ]; then
-  docker build "$@" .
-  docker push --all-tags "$REPOSITORY"
+  docker build "$@" --tag "$image" .
 else
   # Docker's own builder packs by gzip only; the one in a container is pulled from Docker Hub.
   for attempt in 1 2 3 4 5; do
@@ -201,9 +209,26 @@ else
     docker buildx rm --force packer
     sleep 60
   done
-  docker buildx build "$@" --provenance=false \\
-    --output "type=image,push=true,oci-mediatypes=true,compression=$COMPRESSION,force-compression=true" .
+  docker buildx build "$@" --provenance=false --tag "$image" --load .
 fi
+# Without its variables the agent says so and ends with ${AGENT_MISCONFIGURED}; the listener tells its version.
+ended=0
+docker run --rm "$image" || ended=$?
+listener=$(docker run --rm --entrypoint /home/runner/bin/Runner.Listener "$image" --version)
+if [ "$ended" -ne ${AGENT_MISCONFIGURED} ] || [ "$listener" != "$version" ]; then
+  echo "$image does not start: its agent ended with $ended, its listener says '$listener'; latest stays" >&2
+  exit 1
+fi
+for name in "$image" "$REPOSITORY:latest"; do
+  if [ "$COMPRESSION" = gzip ]; then
+    test "$name" = "$image" || docker tag "$image" "$name"
+    docker push "$name"
+  else
+    # From the builder's cache: nothing is built again.
+    docker buildx build "$@" --provenance=false --tag "$name" \\
+      --output "type=image,push=true,oci-mediatypes=true,compression=$COMPRESSION,force-compression=true" .
+  fi
+done
 aws ssm put-parameter --name "$VERSION_PARAMETER" --type String --overwrite --value "$version"
 `;
 

@@ -1,6 +1,7 @@
 import { Duration, Stack } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
+import { byDigest, PINNED } from "../images/pinned";
 import { invalidProp } from "../invalid-prop";
 import { Ec2Capacity } from "./ec2-capacity";
 import { Runner, RunnerProps } from "./runner";
@@ -37,7 +38,7 @@ export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
   readonly isolation?: "instance" | "shared";
   /**
    * Image of the Docker daemon.
-   * @default - docker:28-dind from Amazon's public registry
+   * @default - docker:28-dind from Amazon's public registry, by digest
    */
   readonly dockerImage?: ecs.ContainerImage;
 }
@@ -100,8 +101,7 @@ export class Ec2Runner extends Runner {
     }
     if (docker) {
       this.addDocker(
-        props.dockerImage ??
-          ecs.ContainerImage.fromRegistry("public.ecr.aws/docker/library/docker:28-dind"),
+        props.dockerImage ?? ecs.ContainerImage.fromRegistry(byDigest(PINNED.docker)),
         this.image,
       );
     }
