@@ -109,7 +109,7 @@ export class FargateRunnersStack extends Stack {
     for (const [index, runner] of (config.runners ?? []).entries()) {
       within(placeOf(index, runner), () => this.addRunner(index, runner, config));
     }
-    this.addOutputs();
+    this.addOutputs(config);
   }
 
   private addRunner(index: number, runner: RunnerConfig, config: Config): void {
@@ -136,7 +136,7 @@ export class FargateRunnersStack extends Stack {
     };
   }
 
-  private addOutputs(): void {
+  private addOutputs(config: Config): void {
     const { runners, region } = this;
     const output = (id: string, value: string, description: string) =>
       new CfnOutput(this, id, { value, description });
@@ -152,6 +152,11 @@ export class FargateRunnersStack extends Stack {
       runners.names.githubParameters,
       "Path of the secrets in Parameter Store",
     );
+    // The command line finds the deployment by these.
+    output("DeploymentId", runners.names.deployment, "First part of every runner's name");
+    output("TaskLogGroup", runners.names.runnerLogGroup, "Log group of the runners' tasks");
+    const github = config.githubApiUrl ?? "https://api.github.com";
+    output("GitHubApiUrl", github, "REST API of GitHub");
     for (const name of HANDLER_NAMES) {
       const handler = runners.handlers[name];
       if (handler !== undefined) {

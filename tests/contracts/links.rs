@@ -112,6 +112,33 @@ fn the_agent_links_only_the_clients_of_its_parameter_and_its_bell() {
 }
 
 #[test]
+fn the_command_line_links_what_the_page_says_and_no_handler() {
+    let names = linked("cli", &[]);
+    let checkout = Checkout::here();
+    for folder in checkout.functions().unwrap() {
+        let handler = checkout.package(&format!("handlers/{folder}")).unwrap();
+        assert!(!names.contains(&handler), "cli links {handler}");
+    }
+    assert!(!names.contains("lambda_runtime"));
+    let own = linked("cli", &["--depth=1"]);
+    let crates = rows("| crate | what it knows |");
+    let used = crates.iter().map(|row| &row[0][0]);
+    let used: BTreeSet<_> = used.filter(|name| own.contains(*name)).cloned().collect();
+    let page = read("docs/architecture.md");
+    let (_, paragraph) = page
+        .split_once("\n`cli/` is the operator's command line")
+        .unwrap();
+    let sentence = paragraph.split_once("It uses ").unwrap().1;
+    let sentence = sentence.split_once(", and no handler").unwrap().0;
+    let written = sentence.split('`').skip(1).step_by(2);
+    let written: BTreeSet<_> = written.map(str::to_owned).collect();
+    assert_eq!(
+        written, used,
+        "docs/architecture.md (left) on the crates that cli uses"
+    );
+}
+
+#[test]
 fn the_table_of_crates_says_who_calls_out() {
     const CLIENTS: [(&str, &str); 7] = [
         ("octocrab", "GitHub"),

@@ -18,4 +18,5 @@ mod unanswered;
 mod variants;
 mod warm;
 mod webhooks;
+mod why;
 mod wire;

@@ -27,8 +27,8 @@ pub(crate) enum Piece {
     Workspace,
 }
 
-/// Packages of the local stack, besides the functions.
-const PACKAGES: [&str; 3] = ["agent", "local-stack", "listener-standin"];
+/// Packages of the local stack, besides the functions, and the command line, which explains its jobs.
+const PACKAGES: [&str; 4] = ["agent", "cli", "local-stack", "listener-standin"];
 
 /// What the local stack needs.
 pub(crate) const STACK: [Piece; 3] = [Piece::Programs, Piece::Engine, Piece::Cdk];

@@ -9,7 +9,7 @@ use aws_sdk_sfn::Client;
 pub use aws_sdk_sfn::types as history;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use decisions::Status;
-use protocol::{ExecutionName, Order};
+use protocol::{ExecutionName, JobId, Order};
 use time::OffsetDateTime;
 
 use crate::{Error, ErrorKind, SdkConfig};
@@ -42,6 +42,7 @@ pub struct Described {
     /// Only if it failed or was aborted.
     pub error: Option<String>,
     pub cause: Option<String>,
+    pub started_at: Option<OffsetDateTime>,
     pub ended_at: Option<OffsetDateTime>,
 }
 
@@ -112,6 +113,7 @@ impl Executions {
         {
             Ok(found) => Ok(Some(Described {
                 status: Status::from_name(found.status.as_str()),
+                started_at: instant(&found.start_date),
                 ended_at: found.stop_date.as_ref().and_then(instant),
                 input: found.input.unwrap_or_default(),
                 output: found.output,
@@ -152,6 +154,26 @@ impl Executions {
             }
         }
         Ok(found)
+    }
+
+    /// The names of a job's executions among the thousand started last, in one call. For whoever knows
+    /// nothing but the job's id.
+    pub async fn named_after(&self, job: JobId) -> Result<Vec<ExecutionName>, Error> {
+        let page = self
+            .client
+            .list_executions()
+            .state_machine_arn(self.machine.to_string())
+            .max_results(1_000)
+            .send()
+            .await
+            .map_err(|error| Error::new("states:ListExecutions", job.to_string(), &error))?;
+        let names = page.executions.into_iter();
+        let mut names: Vec<ExecutionName> = names
+            .filter_map(|item| item.name.parse().ok())
+            .filter(|name: &ExecutionName| name.job() == job)
+            .collect();
+        names.sort_by_key(ExecutionName::restart);
+        Ok(names)
     }
 
     /// One page of an execution's history, newest event first, and the token of the next page.

@@ -17,6 +17,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
@@ -53,6 +54,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout of one try of a call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// The HTTPS client under every service client: rustls with ring, which trusts the authorities that
+/// the settings select. Reads `AWS_REGION`.
+pub fn https_client(settings: &Settings) -> Result<SharedHttpClient, runtime::settings::Error> {
+    Ok(Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .tls_context(Trust::of(settings)?.context())
+        .build_https())
+}
+
 /// The configuration of every client of a handler. `attempts` is the total number of tries of a
 /// call, with jittered exponential back-off.
 pub fn sdk_config(
@@ -66,12 +78,7 @@ pub fn sdk_config(
         None,
         "environment",
     );
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .tls_context(Trust::of(settings)?.context())
-        .build_https();
+    let http = https_client(settings)?;
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.text(&shared::AWS_REGION)?))

@@ -69,6 +69,12 @@ impl GitHub {
         }
     }
 
+    /// Allows this many more requests, retries included, from all clones. Further ones are not sent and
+    /// are [`Error::Unavailable`]. For a tool that has promised how much it asks.
+    pub fn allow(&self, requests: u32) {
+        self.0.transport.allow(requests);
+    }
+
     /// The web page of a repository or organization, with which `config.sh` registers a runner.
     pub fn web_url(&self, scope: &Scope) -> String {
         format!("{}/{scope}", self.0.transport.url().web())

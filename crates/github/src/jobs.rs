@@ -90,6 +90,22 @@ impl Installation {
         }
     }
 
+    /// A job as one call shows it, or `None` where GitHub does not find it. For a report: a decision
+    /// needs [`Self::job`], because a 404 alone proves nothing.
+    pub async fn look_at_job(
+        &self,
+        repository: &Repository,
+        job: JobId,
+    ) -> Result<Option<ListedJob>, Error> {
+        let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}"))
+            .needs(Access::jobs(repository));
+        let answer = self.call(&call).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        answer.json(&call).map(Some)
+    }
+
     async fn job_here(&self, job: &Job) -> Result<Seen, Error> {
         match self.shown_job(job).await {
             Ok(Some(state)) => return Ok(Seen::State(state)),

@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -199,6 +200,8 @@ pub(crate) struct Transport {
     pool: Mutex<Pool>,
     url: ApiUrl,
     patience: Patience,
+    /// Requests that may still be sent, retries included.
+    left: AtomicU32,
 }
 
 /// octocrab keeps connections alive between calls. A new pool has none.
@@ -240,7 +243,13 @@ impl Transport {
             pool,
             url,
             patience,
+            left: AtomicU32::new(u32::MAX),
         })
+    }
+
+    /// Allows this many more requests.
+    pub(crate) fn allow(&self, requests: u32) {
+        self.left.store(requests, Relaxed);
     }
 
     pub(crate) fn url(&self) -> &ApiUrl {
@@ -261,6 +270,13 @@ impl Transport {
         let mut pause = self.patience.repeat;
         let mut attempt = 1;
         loop {
+            let spent = self
+                .left
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+            if spent.is_err() {
+                let reason = "not sent: the caller allowed no more calls".to_owned();
+                return Err(unavailable(call, reason));
+            }
             let (octocrab, generation) = self.pool();
             let error = match self.attempt(&octocrab, token, call).await {
                 Ok(answer) => return Ok(answer),

@@ -95,7 +95,7 @@ pub async fn handle(deps: &Deps, event: Event, now: OffsetDateTime) -> Answer {
         let result = take(deps, &request, now).await;
         match &result {
             Ok(done) => {
-                tracing::info!(status = done.status(), ?done, "webhook taken");
+                tracing::info!(status = done.status(), answer = %done.body(), ?done, "webhook taken");
                 deps.metrics().emit(Metric::WebhooksTaken, 1.0);
             }
             Err(error) => {

@@ -158,7 +158,8 @@ impl Done {
         }
     }
 
-    fn body(&self) -> Value {
+    /// What GitHub is answered. The log has it as well, for `fargate-runners why`.
+    pub(crate) fn body(&self) -> Value {
         match self {
             Self::Started(execution) => json!({ "result": "started", "execution": execution }),
             Self::Running(execution) => json!({ "result": "running", "execution": execution }),

@@ -4,6 +4,7 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::delete_parameter::{DeleteParameterError, DeleteParameterOutput};
 use aws_sdk_ssm::operation::describe_parameters::DescribeParametersOutput;
 use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
+use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
 use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types::error::ParameterNotFound;
@@ -69,6 +70,23 @@ pub(crate) fn client(aws: &Aws) -> Client {
         }
     });
     let here = aws.clone();
+    let several = mock!(Client::get_parameters).then_compute_output(move |request| {
+        here.note("ssm:GetParameters", &request.names().join(" "));
+        let (mut found, mut invalid) = (Vec::new(), Vec::new());
+        for name in request.names() {
+            match here.state().parameters.get(name) {
+                Some((_, value)) => {
+                    found.push(Parameter::builder().name(name).value(value).build());
+                }
+                None => invalid.push(name.clone()),
+            }
+        }
+        GetParametersOutput::builder()
+            .set_parameters(Some(found))
+            .set_invalid_parameters(Some(invalid))
+            .build()
+    });
+    let here = aws.clone();
     let put = mock!(Client::put_parameter).then_compute_output(move |request| {
         let name = request.name().unwrap_or_default().to_owned();
         here.note("ssm:PutParameter", &name);
@@ -81,6 +99,6 @@ pub(crate) fn client(aws: &Aws) -> Client {
     mock_client!(
         aws_sdk_ssm,
         RuleMode::MatchAny,
-        [&delete, &describe, &get, &put]
+        [&delete, &describe, &get, &several, &put]
     )
 }

@@ -171,7 +171,7 @@ async fn show(
     }
     let well = summary(&observer, &reports, begun.elapsed()).await?;
     if !options.once {
-        urls(&observer, deployment)?;
+        urls(checkout, &observer, deployment)?;
         more(&observer, progress, known).await?;
     }
     Ok(well)
@@ -253,7 +253,7 @@ fn waits(reports: &[Report], start: Start) -> Option<String> {
     ))
 }
 
-fn urls(observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {
+fn urls(checkout: &Checkout, observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {
     println!("\nThe stack runs until Ctrl-C.");
     println!(
         "  AWS       {}  (region {REGION}, any credentials)",
@@ -268,6 +268,11 @@ fn urls(observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {
     println!(
         "\nQueue another job from a second terminal:\n  cargo xtask job --labels {} --run 'echo hello'",
         labels().join(",")
+    );
+    println!(
+        "\nAsk why a job waits, or what became of it:\n  AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \\\n    {} why JOB",
+        observer.aws.endpoint(),
+        checkout.program("fargate-runners").display()
     );
     Ok(())
 }

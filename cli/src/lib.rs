@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+pub mod cloud;
+pub mod command;
+mod connection;
+pub mod deployment;
+mod error;
+mod exit;
+pub mod find;
+pub mod job;
+mod nearest;
+mod output;
+pub mod why;
+
+pub use connection::{Calls, Connection, Place};
+pub use deployment::Deployment;
+pub use error::Error;
+pub use exit::Exit;
+pub use job::JobRef;

@@ -1,0 +1,143 @@
+//! What is printed: text for people, or JSON.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::why::{Evidence, Explanation};
+
+/// Columns of a paragraph.
+const WIDTH: usize = 100;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Prints a text as it is. A reader that went away, such as `head`, is no error.
+    #[expect(clippy::unused_self, reason = "all printing goes through here")]
+    pub(crate) fn raw(self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes());
+        let _ = stdout.flush();
+    }
+
+    pub(crate) fn json(self, value: &Value) {
+        self.raw(&format!("{value:#}\n"));
+    }
+
+    /// Says on stderr why the command ended; as JSON with `--json`.
+    pub(crate) fn error(self, error: &Error) {
+        let said = runtime::program::sentence(error);
+        if self.json {
+            let value = json!({ "error": said, "exitCode": error.exit().code() });
+            eprintln!("{value}");
+        } else {
+            eprintln!("error: {}", printable(&said));
+        }
+    }
+
+    pub(crate) fn explanation(self, evidence: &Evidence, explanation: &Explanation) {
+        if self.json {
+            self.json(&json!({ "explanation": explanation, "evidence": evidence }));
+        } else {
+            self.raw(&text(explanation));
+        }
+    }
+}
+
+/// An explanation as a paragraph, what follows, and the evidence.
+fn text(explanation: &Explanation) -> String {
+    let mut text = wrapped("", &explanation.summary);
+    text.push_str(&wrapped("Next:    ", &explanation.next));
+    if let Some(change) = &explanation.change {
+        text.push_str(&wrapped("Change:  ", change));
+    }
+    text.push_str("\nEvidence\n");
+    for fact in &explanation.facts {
+        let line = printable(&fact.said);
+        let _ = writeln!(text, "  {:<11}{line}", fact.what);
+    }
+    text
+}
+
+/// A paragraph in lines, below a heading that hangs.
+fn wrapped(heading: &str, paragraph: &str) -> String {
+    let mut text = String::from(heading);
+    let mut column = heading.len();
+    for word in printable(paragraph).split(' ') {
+        let length = word.chars().count();
+        if column > heading.len() && column + length > WIDTH {
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+            text.push_str(&" ".repeat(heading.len()));
+            column = heading.len();
+        }
+        text.push_str(word);
+        text.push(' ');
+        column += length + 1;
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// Text of others without what steers a terminal: a job's author writes its name and its log.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::why::{Fact, Situation};
+
+    #[test]
+    fn an_explanation_is_a_paragraph_and_its_evidence() {
+        let explanation = Explanation {
+            situation: Situation::Pausing,
+            summary: "It waits. ".repeat(20).trim().to_owned(),
+            next: "Attempt 2 starts in 90 s.".to_owned(),
+            change: None,
+            facts: vec![Fact {
+                what: "GitHub",
+                said: "queued\u{1b}[31m".to_owned(),
+            }],
+        };
+        let text = text(&explanation);
+        assert!(
+            text.lines().all(|line| line.chars().count() <= WIDTH),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nNext:    Attempt 2 starts in 90 s.\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("  GitHub     queued [31m\n"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn wrapping_keeps_every_word(words in prop::collection::vec("[a-z]{1,30}", 1..40)) {
+            let text = wrapped("Next: ", &words.join(" "));
+            let kept: Vec<_> = text.split_whitespace().skip(1).collect();
+            prop_assert_eq!(kept, words);
+        }
+
+        #[test]
+        fn nothing_printed_steers_a_terminal(text in "\\PC{0,20}\\x1b\\[[0-9]m\\PC{0,20}") {
+            prop_assert!(!printable(&text).chars().any(char::is_control));
+        }
+    }
+}

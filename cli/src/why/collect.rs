@@ -1,0 +1,268 @@
+//! Collects the evidence, within a bound: at most 15 calls at AWS and 4 at GitHub, retries of AWS's
+//! SDK aside.
+
+use admission::{About, Policy};
+use futures_util::future;
+use github::{Access, Error as GitHubError, GitHub, ListedJob};
+use protocol::{Job, Order, OwnerType, Repository};
+use runtime::settings::Settings;
+use time::{Duration, OffsetDateTime};
+
+use super::evidence::{Answer, DeliverySeen, Evidence, ExecutionSeen, Refused, RefusedKind, Seen};
+use super::log::kind_of;
+use crate::cloud::Cloud;
+use crate::deployment::Deployment;
+use crate::find::Found;
+use crate::job::JobRef;
+
+/// Calls at AWS for one explanation, the one that found the stack among them.
+pub const AWS_CALLS: u32 = 15;
+/// Requests at GitHub: the installation, a token, the job, the deliveries.
+pub const GITHUB_CALLS: u32 = 4;
+
+/// Lines of the task's log.
+const LINES: i32 = 8;
+/// Deliveries from so long before and after the job's creation may be the job's.
+const BEFORE: Duration = Duration::minutes(1);
+const AFTER: Duration = Duration::minutes(30);
+
+/// Collects everything about a job.
+pub async fn collect(
+    cloud: &Cloud,
+    deployment: &Deployment,
+    github: &GitHub,
+    asked: &JobRef,
+    now: OffsetDateTime,
+) -> Evidence {
+    let mut evidence = Evidence::new(now, deployment.id.clone(), &deployment.stack, asked.id);
+    let (settings, found) = future::join(
+        cloud.settings(&deployment.verify),
+        Found::look(cloud, deployment, asked, now),
+    )
+    .await;
+    let order = found.order.clone();
+    take(&mut evidence, found);
+    let installation = order.as_ref().and_then(|order| order.job.installation_id);
+    let repository = evidence.job.repository.clone();
+    let ((course, task, said), at_github) = future::join(
+        about_the_task(cloud, deployment, evidence.newest()),
+        ask_github(cloud, github, repository.as_ref(), asked, installation),
+    )
+    .await;
+    (evidence.course, evidence.task, evidence.said) = (course, task, said);
+    let listed = match at_github {
+        AtGitHub::Found(listed) => {
+            evidence.github = Seen::Found(listed.state.clone());
+            Some(*listed)
+        }
+        AtGitHub::Nothing => {
+            evidence.github = Seen::Nothing;
+            None
+        }
+        AtGitHub::Unknown(why) => {
+            evidence.github = Seen::Unknown(why);
+            None
+        }
+        AtGitHub::NotInstalled(reason) => {
+            evidence.github = Seen::unknown(reason.clone());
+            if evidence.newest().is_none() {
+                evidence.refused = Seen::Found(Refused {
+                    kind: RefusedKind::NotInstalled,
+                    reason,
+                });
+            }
+            None
+        }
+    };
+    if let Some(listed) = &listed {
+        let job = &mut evidence.job;
+        job.name.get_or_insert_with(|| listed.name.clone());
+        job.labels.get_or_insert_with(|| listed.labels.clone());
+        job.queued_at = job.queued_at.or(listed.created_at);
+    }
+    if evidence.newest().is_none() && evidence.refused.found().is_none() {
+        evidence.refused = refused(&evidence, &settings, listed.as_ref());
+        if evidence.webhooks.is_nothing()
+            && evidence.refused.found().is_none()
+            && let Some(created) = listed.as_ref().and_then(|job| job.created_at)
+        {
+            evidence.deliveries = deliveries(github, created).await;
+        }
+    }
+    evidence
+}
+
+/// Takes what was found at AWS.
+fn take(evidence: &mut Evidence, found: Found) {
+    evidence.webhooks = match found.lines {
+        Seen::Found(lines) => Seen::Found(lines.into_iter().map(|line| line.webhook).collect()),
+        Seen::Nothing => Seen::Nothing,
+        Seen::Unknown(why) => Seen::Unknown(why),
+    };
+    evidence.executions = found.executions;
+    let job = &mut evidence.job;
+    job.repository = found.repository;
+    if let Some(Order { job: ordered, .. }) = found.order {
+        job.name = Some(ordered.name);
+        job.labels = Some(ordered.labels);
+        job.queued_at = Some(ordered.queued_at);
+    }
+}
+
+/// The newest execution's course, its task and what that said.
+async fn about_the_task(
+    cloud: &Cloud,
+    deployment: &Deployment,
+    newest: Option<&ExecutionSeen>,
+) -> (
+    Seen<super::Course>,
+    Seen<super::TaskSeen>,
+    Seen<Vec<String>>,
+) {
+    let nothing = || Seen::unknown("there is no execution");
+    let Some(newest) = newest else {
+        return (
+            nothing(),
+            Seen::unknown("no task"),
+            Seen::unknown("no task"),
+        );
+    };
+    // An execution that ended well names its task in its output.
+    let (course, arn) = if let Some(output) = &newest.output {
+        (
+            Seen::unknown("the execution has ended"),
+            output.task.clone(),
+        )
+    } else {
+        let course = cloud.course(&newest.name).await;
+        let arn = course.found().and_then(|course| course.task.clone());
+        (course, arn)
+    };
+    let Some(arn) = arn else {
+        return (course, Seen::unknown("no task"), Seen::unknown("no task"));
+    };
+    let (task, said) = future::join(
+        cloud.task(&deployment.cluster, &arn),
+        cloud.last_lines(&deployment.task_logs, &arn, LINES),
+    )
+    .await;
+    (course, task, said)
+}
+
+enum AtGitHub {
+    Found(Box<ListedJob>),
+    Nothing,
+    NotInstalled(String),
+    Unknown(String),
+}
+
+async fn ask_github(
+    cloud: &Cloud,
+    github: &GitHub,
+    repository: Option<&Repository>,
+    asked: &JobRef,
+    installation: Option<u64>,
+) -> AtGitHub {
+    let Some(repository) = repository else {
+        return AtGitHub::Unknown("the job's repository is not known; give its address".to_owned());
+    };
+    // The App's secrets are one call at Parameter Store.
+    if !cloud.calls.take() {
+        return AtGitHub::Unknown("the command's bound on calls is reached".to_owned());
+    }
+    github.allow(GITHUB_CALLS);
+    let access = Access::jobs(repository);
+    let looked = async {
+        let installation = github.serving(repository, installation, &access).await?;
+        installation.look_at_job(repository, asked.id).await
+    };
+    match looked.await {
+        Ok(Some(listed)) => AtGitHub::Found(Box::new(listed)),
+        Ok(None) => AtGitHub::Nothing,
+        Err(error @ GitHubError::AppNotInstalled { .. }) => {
+            AtGitHub::NotInstalled(error.to_string())
+        }
+        Err(GitHubError::Source(error)) => AtGitHub::Unknown(format!(
+            "the App's secrets cannot be read with these credentials ({error})"
+        )),
+        Err(error) => AtGitHub::Unknown(error.to_string()),
+    }
+}
+
+/// What today's policy says about a job without an execution.
+fn refused(
+    evidence: &Evidence,
+    settings: &Seen<Settings>,
+    listed: Option<&ListedJob>,
+) -> Seen<Refused> {
+    let said = evidence.webhooks.found().and_then(|webhooks| {
+        let last = webhooks.last()?;
+        match &last.answer {
+            Answer::Ignored(reason) => Some((kind_of(reason)?, reason.clone())),
+            _ => None,
+        }
+    });
+    let by_policy = settings.found().and_then(|settings| {
+        let policy = Policy::from_settings(settings).ok()?;
+        let job = job_of(evidence, listed)?;
+        let refusal = policy.admit(&job, &About::default()).err()?;
+        let kind = if refusal.is_for_githubs_runners() {
+            RefusedKind::GitHubsRunners
+        } else {
+            kind_of(&refusal.to_string())?
+        };
+        Some((kind, refusal.to_string()))
+    });
+    match by_policy.or(said) {
+        Some((kind, reason)) => Seen::Found(Refused { kind, reason }),
+        None if listed.is_none() => Seen::unknown("the job's labels are not known"),
+        None => Seen::Nothing,
+    }
+}
+
+/// The job as the policy judges it. Whether its repository is private is not known here; the answer to
+/// its webhook tells.
+fn job_of(evidence: &Evidence, listed: Option<&ListedJob>) -> Option<Job> {
+    let listed = listed?;
+    Some(Job {
+        id: listed.id,
+        run_id: listed.run_id,
+        run_attempt: listed.run_attempt,
+        name: listed.name.clone(),
+        workflow: listed.workflow.clone(),
+        repository: evidence.job.repository.clone()?,
+        owner_type: OwnerType::Organization,
+        private: true,
+        labels: listed.labels.clone(),
+        installation_id: None,
+        queued_at: listed.created_at.unwrap_or(evidence.at),
+        created_at: listed.created_at,
+    })
+}
+
+/// The deliveries of `queued` events about when the job was created.
+async fn deliveries(github: &GitHub, created: OffsetDateTime) -> Seen<Vec<DeliverySeen>> {
+    let page = match github.deliveries(None).await {
+        Ok(page) => page,
+        Err(error) => return Seen::unknown(error.to_string()),
+    };
+    let around = |at: OffsetDateTime| at >= created - BEFORE && at <= created + AFTER;
+    let mut found: Vec<_> = page
+        .deliveries
+        .into_iter()
+        .filter(|one| one.event == "workflow_job" && one.action.as_deref() == Some("queued"))
+        .filter(|one| around(one.delivered_at))
+        .map(|one| DeliverySeen {
+            id: one.id,
+            guid: one.guid,
+            at: one.delivered_at,
+            status: one.status_code,
+        })
+        .collect();
+    found.sort_by_key(|one| one.at);
+    if found.is_empty() {
+        Seen::Nothing
+    } else {
+        Seen::Found(found)
+    }
+}
