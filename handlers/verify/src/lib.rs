@@ -150,7 +150,7 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
         Webhook::Cancelled { job, about } => {
             record(&job);
             match deps.config.policy.admit(&job, &about) {
-                Ok(()) => tell_cleanup(deps, Handoff::Cancelled { job }, act_by).await,
+                Ok(()) => hand_over(deps, &Handoff::Cancelled { job }, act_by).await,
                 Err(refusal) => Ok(Done::NotServed(refusal)),
             }
         }
@@ -164,7 +164,7 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
                     Ok(()) => {}
                 }
                 // Served or not: the job that the runner was started for may have no runner.
-                tell_cleanup(deps, Handoff::Displaced { job, runner }, act_by).await
+                hand_over(deps, &Handoff::Displaced { job, runner }, act_by).await
             }
             None => Ok(Done::Ignored("a job in the hands of its runner".to_owned())),
         },
@@ -268,7 +268,7 @@ async fn follow(deps: &Deps, job: Job, started: Started, act_by: Instant) -> Res
         Started::Already(execution) => {
             // Usually a repeated delivery. But a job can be held back and queued again, and its
             // execution may have seen it held back a moment ago.
-            tell_cleanup(deps, Handoff::Requeued { job }, act_by).await?;
+            hand_over(deps, &Handoff::Requeued { job }, act_by).await?;
             Ok(Done::Running(execution))
         }
         Started::Enough(execution) => {
@@ -278,4 +278,11 @@ async fn follow(deps: &Deps, job: Job, started: Started, act_by: Instant) -> Res
             Ok(Done::Enough(execution))
         }
     }
+}
+
+async fn hand_over(deps: &Deps, handoff: &Handoff, act_by: Instant) -> Result<Done, Error> {
+    tell_cleanup(deps, handoff, act_by)
+        .await
+        .map_err(|error| Error::Handoff(Box::new(error)))?;
+    Ok(Done::HandedOn(handoff.kind()))
 }

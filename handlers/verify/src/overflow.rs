@@ -158,7 +158,7 @@ async fn follow(deps: &Deps, order: Order, started: Started) -> Fate {
     tracing::info!(?started, "started a job from the overflow queue");
     if let Started::Already(_) = started {
         let handoff = Handoff::Requeued { job: order.job };
-        if let Err(error) = tell_cleanup(deps, handoff, Instant::now() + ANSWER).await {
+        if let Err(error) = tell_cleanup(deps, &handoff, Instant::now() + ANSWER).await {
             tracing::warn!(%error, "a job stays in the overflow queue");
             return Fate::Waits;
         }

@@ -6,8 +6,7 @@ use tracing::Span;
 
 use crate::Deps;
 use crate::deadline::by;
-use crate::handoff::hand_on;
-use crate::respond::{Done, Error};
+use crate::handoff::{HandoffError, hand_on};
 
 /// Names the job in every log line of this event from here on.
 pub(crate) fn record(job: &Job) {
@@ -20,13 +19,10 @@ pub(crate) fn record(job: &Job) {
 /// Hands the event on to `cleanup`, until a deadline.
 pub(crate) async fn tell_cleanup(
     deps: &Deps,
-    handoff: Handoff,
+    handoff: &Handoff,
     act_by: Instant,
-) -> Result<Done, Error> {
+) -> Result<(), HandoffError> {
     let cleanup = &*deps.config.cleanup_function;
-    let telling = hand_on(&deps.lambda, cleanup, &handoff);
-    by(act_by, ("lambda:InvokeFunction", cleanup), telling)
-        .await
-        .map_err(|error| Error::Handoff(Box::new(error)))?;
-    Ok(Done::HandedOn(handoff.kind()))
+    let telling = hand_on(&deps.lambda, cleanup, handoff);
+    by(act_by, ("lambda:InvokeFunction", cleanup), telling).await
 }
