@@ -231,6 +231,20 @@ fn visit(execution: &Execution, state: State) -> Option<&Visit> {
     visits.find(|visit| visit.state == state.as_str())
 }
 
+/// The task that an execution adopted, as it entered the wait for it.
+fn adopted_by(execution: &Execution) -> Option<String> {
+    let entered = |event: &Value| {
+        let details = &event["stateEnteredEventDetails"];
+        let input: Value = serde_json::from_str(details["input"].as_str()?).ok()?;
+        let ours = details["name"] == State::WarmRunner.as_str();
+        input["warm"]["taskArn"]
+            .as_str()
+            .filter(|_| ours)
+            .map(str::to_owned)
+    };
+    execution.events.iter().find_map(entered)
+}
+
 /// A job that ends when a file exists, so that a test decides when.
 struct Held {
     _directory: tempfile::TempDir,
@@ -292,8 +306,7 @@ fn a_job_takes_a_warm_task_in_six_states_and_the_stock_is_filled_again() {
         }
         assert!(!output.contains("AGENT_"), "{output}");
 
-        let task = visit(&execution, State::WarmRunner).and_then(Visit::task);
-        let task = task.expect("the state returns the task, as Runner does");
+        let task = adopted_by(&execution).expect("an adopted task");
         let ticket = before.iter().find(|ticket| ticket.task == task).unwrap();
         assert_eq!(stock.bell(ticket).await.as_deref(), Some("taken"));
         assert_eq!(stock.exit(&task).await, AgentExit::RanJob);
@@ -336,7 +349,8 @@ fn more_jobs_than_warm_tasks_are_served_at_once_and_none_twice() {
                 .iter()
                 .filter(|visit| visit.state == State::WarmRunner.as_str())
                 .count();
-            tasks.extend(execution.visits.iter().filter_map(Visit::task));
+            let cold = execution.visits.iter().filter_map(Visit::task);
+            tasks.extend(cold.chain(adopted_by(&execution)));
         }
         assert!(warm >= WANTED, "{warm} of {}", jobs.len());
         assert!(tasks.len() >= jobs.len(), "a task served two jobs");
@@ -349,18 +363,19 @@ fn more_jobs_than_warm_tasks_are_served_at_once_and_none_twice() {
 fn a_ticket_is_claimed_or_retired_but_never_both() {
     run(async |harness| {
         let stock = Stock::full(harness).await;
-        let delay = |matching: &str| {
+        // Long enough for the other side to act meanwhile.
+        let delay = |service: &str, operation: &str| {
             json!({
-                "service": "dynamodb", "operation": "DeleteItem", "effect": "delay",
-                "seconds": 3, "match": matching, "times": MANY,
+                "service": service, "operation": operation, "effect": "delay",
+                "seconds": 2, "times": WANTED,
             })
         };
 
-        // The keeper is first: the claim finds nothing.
+        // The keeper is first: the claim, which follows the registration, finds nothing.
         let before = stock.is_full().await;
-        stock.order(delay(":ready")).await;
+        stock.order(delay("ssm", "PutParameter")).await;
         let job = stock.site.queue(script("octo/retired", "echo hello"));
-        stock.is_met("DeleteItem", 1).await;
+        stock.is_met("PutParameter", 1).await;
         stock.ages().await;
         stock.tick().await;
         let execution = stock.site.ended(&job).await;
@@ -372,19 +387,36 @@ fn a_ticket_is_claimed_or_retired_but_never_both() {
         }
         stock.no_faults().await;
 
-        // The claim is first: the keeper leaves that task alone.
+        // The claim is first: the keeper, which has read the tickets, leaves that task alone.
         let before = stock.is_full().await;
+        let held = Held::new();
+        let job = stock.site.queue(script("octo/claimed", &held.script));
+        let name = stock.site.name(&job);
+        let registers = stock
+            .site
+            .observer
+            .wait(LIMIT, async || {
+                let execution = stock.site.observer.execution(&name).await?;
+                Ok(execution.filter(|found| visit(found, State::Token).is_some()))
+            })
+            .await
+            .unwrap();
+        assert!(registers.is_some(), "{name} never came to Token");
+        stock.order(delay("ecs", "DescribeTasks")).await;
         stock.ages().await;
-        stock.order(delay("id = :id")).await;
         let retires = stock.tick();
         let claims = async {
-            stock.is_met("DeleteItem", 1).await;
-            stock.serves("octo/claimed").await
+            stock.is_met("DescribeTasks", 1).await;
+            stock.site.reaches(&job, JobStatus::InProgress).await;
+            held.release();
+            let execution = stock.site.ended(&job).await;
+            stock.is_served(&job, &execution).await;
+            execution
         };
         let ((), execution) = tokio::join!(retires, claims);
         assert_states(&execution, WARM);
         stock.no_faults().await;
-        let task = visit(&execution, State::WarmRunner).and_then(Visit::task);
+        let task = adopted_by(&execution);
         for ticket in &before {
             let served = Some(&ticket.task) == task.as_ref();
             let expected = if served {
