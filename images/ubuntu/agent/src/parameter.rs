@@ -1,9 +1,13 @@
 //! Takes the registration out of SSM: reads it once and deletes it.
 
+use std::time::Duration;
+
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::delete_parameter::DeleteParameterError;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use protocol::{ParameterPath, Registration, RegistrationError};
+use tokio::time::{Instant, sleep};
 
 /// Errors of taking the registration.
 #[derive(Debug, thiserror::Error)]
@@ -24,16 +28,38 @@ pub enum Error {
     },
 }
 
+/// How long a warm task takes a missing parameter for one that SSM does not show yet. It reads half a
+/// second after the write, a cold one half a minute.
+pub const FRESH: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// Reads the registration and deletes its parameter. Start the listener only afterwards: a job
-/// could read a parameter that still exists.
-pub async fn take(client: &Client, path: &ParameterPath) -> Result<Registration, Error> {
+/// could read a parameter that still exists. A missing parameter is looked for again until `fresh`
+/// has passed.
+pub async fn take(
+    client: &Client,
+    path: &ParameterPath,
+    fresh: Duration,
+) -> Result<Registration, Error> {
     let name = path.to_string();
-    let answer = client
-        .get_parameter()
-        .name(&name)
-        .with_decryption(true)
-        .send()
-        .await;
+    let begun = Instant::now();
+    let answer = loop {
+        let answer = client
+            .get_parameter()
+            .name(&name)
+            .with_decryption(true)
+            .send()
+            .await;
+        let missing = answer.as_ref().err().is_some_and(|error| {
+            error
+                .as_service_error()
+                .is_some_and(GetParameterError::is_parameter_not_found)
+        });
+        if !missing || begun.elapsed() >= fresh {
+            break answer;
+        }
+        sleep(LOOK_AGAIN).await;
+    };
     let answer = answer.map_err(|error| call("ssm:GetParameter", &name, &error))?;
     delete(client, &name).await?;
     let value = answer

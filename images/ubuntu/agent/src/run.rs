@@ -83,18 +83,18 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course,
     }
     let connection = Connection::open(settings, &config.region, config.endpoint.as_deref())
         .map_err(Failure::Credentials)?;
-    let (path, started) = match &config.errand {
-        Errand::Registration(path) => (path.clone(), started),
+    let (path, started, fresh) = match &config.errand {
+        Errand::Registration(path) => (path.clone(), started, Duration::ZERO),
         Errand::Bell(post) => match wait(&config, post, &connection, log, &mut signals).await? {
             // The time until the listener starts counts from the ring.
-            Told::Take(ring) => (ring.parameter, Clock::now()),
+            Told::Take(ring) => (ring.parameter, Clock::now(), parameter::FRESH),
             Told::Release(release) => return Ok(Course::Released(release)),
         },
     };
     let client = connection.parameters();
     drop(connection);
     let registration = tokio::select! {
-        registration = parameter::take(&client, &path) => registration?,
+        registration = parameter::take(&client, &path, fresh) => registration?,
         () = signals.stop() => return Err(Failure::Stopped),
     };
     drop(client);

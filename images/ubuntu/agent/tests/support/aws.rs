@@ -20,6 +20,8 @@ pub(crate) struct Mood {
     pub(crate) without_credentials: AtomicUsize,
     /// What `GetParameter` fails with.
     pub(crate) failing: Option<&'static str>,
+    /// So many times the parameter is not there yet.
+    pub(crate) missing: AtomicUsize,
     /// `GetParameter` is not answered.
     pub(crate) silent: bool,
     /// So many looks at the bell are refused for their rate.
@@ -159,6 +161,9 @@ impl Shared {
             return refused("ThrottlingException");
         }
         assert_eq!(body["Name"], PARAMETER);
+        if call == "GetParameter" && taken(&self.mood.missing) {
+            return refused("ParameterNotFound");
+        }
         match (call, self.mood.failing) {
             ("GetParameter", Some(code)) => {
                 (400, json!({ "__type": code, "message": "no" }).to_string())

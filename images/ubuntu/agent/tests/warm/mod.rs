@@ -161,6 +161,19 @@ fn an_answer_whose_response_was_lost_counts() {
 }
 
 #[test]
+fn a_registration_that_is_not_shown_yet_is_looked_for_again() {
+    let aws = in_mood(Mood {
+        missing: AtomicUsize::new(2),
+        ..Mood::default()
+    });
+    let home = listener();
+    aws.ring("ring");
+    let mut agent = Agent::warm(&aws, &home, &[]);
+    assert_eq!(agent.outcome(), AgentExit::RanJob, "{}", agent.log());
+    assert_eq!(aws.count("GetParameter"), 3);
+}
+
+#[test]
 fn an_answer_that_is_refused_is_given_again() {
     let aws = in_mood(Mood {
         refused_answers: AtomicUsize::new(2),
