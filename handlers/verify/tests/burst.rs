@@ -280,6 +280,7 @@ impl Cloud {
             ("PREFIX", "fargate-runners"),
             ("STATE_MACHINE_ARN", MACHINE),
             ("CLEANUP_FUNCTION", "cleanup"),
+            ("ALLOWED_OWNERS", "*"),
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "key"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
