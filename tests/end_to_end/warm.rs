@@ -371,7 +371,8 @@ fn a_ticket_is_claimed_or_retired_but_never_both() {
             })
         };
 
-        // The keeper is first: the claim, which follows the registration, finds nothing.
+        // The keeper is first: the claim, which follows the registration, finds none of these tasks.
+        // It may find one that the keeper has started instead.
         let before = stock.is_full().await;
         stock.order(delay("ssm", "PutParameter")).await;
         let job = stock.site.queue(script("octo/retired", "echo hello"));
@@ -379,7 +380,6 @@ fn a_ticket_is_claimed_or_retired_but_never_both() {
         stock.ages().await;
         stock.tick().await;
         let execution = stock.site.ended(&job).await;
-        assert_states(&execution, COLD);
         stock.is_served(&job, &execution).await;
         for ticket in &before {
             assert_eq!(stock.exit(&ticket.task).await, AgentExit::Released);
