@@ -10,11 +10,15 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use tooling::Checkout;
 
-/// A function's zip, in bytes. The largest but one is `cleanup`'s, 2,215,465. The path of the
-/// repository changes that by some kilobytes, because the order of functions depends on it.
-const ZIP: usize = 2_230_000;
-/// The zip of `sweep`, which uses every service. No job waits for it. It has 2,321,788 bytes.
-const SWEEP_ZIP: usize = 2_340_000;
+/// A function's zip, in bytes. The largest of these is `token`'s, 2,234,866: it claims warm tasks with
+/// the clients of DynamoDB, ECS and Lambda. The path of the repository changes that by some
+/// kilobytes, because the order of functions depends on it.
+const ZIP: usize = 2_260_000;
+/// The zip of `cleanup`, which no job waits for before it starts. It has 2,413,829 bytes, 200,000 of
+/// them DynamoDB's client.
+const CLEANUP_ZIP: usize = 2_440_000;
+/// The zip of `sweep`, which uses every service. No job waits for it. It has 2,559,474 bytes.
+const SWEEP_ZIP: usize = 2_585_000;
 /// The agent, in bytes.
 const AGENT: usize = 4_000_000;
 /// What a zip says of its one file besides.
@@ -33,7 +37,11 @@ fn functions_and_agent_are_small() {
     for name in checkout.functions().unwrap() {
         let size = zipped(&checkout.deployed().join(&name).join("bootstrap"));
         println!("{name}: {size} bytes zipped");
-        let limit = if name == "sweep" { SWEEP_ZIP } else { ZIP };
+        let limit = match name.as_str() {
+            "cleanup" => CLEANUP_ZIP,
+            "sweep" => SWEEP_ZIP,
+            _ => ZIP,
+        };
         assert!(size <= limit, "{name} takes {size} bytes zipped");
     }
     let size = fs::metadata(checkout.deployed().join("agent/bootstrap"))
