@@ -26,6 +26,9 @@ struct Options {
     /// Number of seeds, starting from the first one
     #[arg(long)]
     seeds: Option<u64>,
+    /// Number of warm tasks of each runner
+    #[arg(long, default_value_t = 0)]
+    warm: u8,
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -62,7 +65,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let mut result = Ok(());
     for seed in first..=last {
         let played = tokio::select! {
-            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs)) => played,
+            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs), options.warm) => played,
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {
@@ -96,10 +99,11 @@ async fn one(
     checkout: &Checkout,
     site: &mut Option<Site>,
     schedule: Schedule,
+    warm: u8,
 ) -> anyhow::Result<(String, bool)> {
     let site = match site {
         Some(site) => site,
-        None => site.insert(Site::start(progress, checkout).await?),
+        None => site.insert(Site::start(progress, checkout, warm).await?),
     };
     let step = progress.step(format!("Seed {}", schedule.seed));
     let played = play::play(site, &schedule, &step).await?;

@@ -43,8 +43,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts the stack.
-    pub async fn start(progress: &Progress, checkout: &Checkout) -> anyhow::Result<Self> {
+    /// Starts the stack, with so many warm tasks of each runner.
+    pub async fn start(progress: &Progress, checkout: &Checkout, warm: u8) -> anyhow::Result<Self> {
         let github = Server::start(Config::default())
             .await
             .context("starting the GitHub stand-in")?;
@@ -63,7 +63,7 @@ impl Site {
         let (engine, deployment) = tokio::task::spawn_blocking({
             let checkout = checkout.clone();
             move || {
-                let plan = plan();
+                let plan = plan(warm);
                 engine.bootstrap(&checkout, &step)?;
                 let directory = synthesize(&checkout, &step, &plan, github.url())?;
                 shorten_limits(&directory.join(format!("{PREFIX}.template.json")))?;
@@ -131,11 +131,17 @@ impl Site {
 }
 
 /// One runner for each label set.
-fn plan() -> Plan {
+fn plan(warm: u8) -> Plan {
     let runners: Vec<_> = LABELS
         .iter()
         .zip(["small", "large", "gpu"])
-        .map(|(labels, name)| json!({ "name": name, "labels": labels }))
+        .map(|(labels, name)| {
+            let mut runner = json!({ "name": name, "labels": labels });
+            if warm > 0 {
+                runner["warm"] = json!(warm);
+            }
+            runner
+        })
         .collect();
     Plan::new(PREFIX, ID).with("runners", &Value::from(runners).to_string())
 }
