@@ -21,6 +21,8 @@ const LOG_PAGES: usize = 3;
 const EXECUTIONS: usize = 4;
 /// Pages of a history; an attempt writes a dozen events, or a hundred with all retries.
 const HISTORY_PAGES: usize = 2;
+/// Tasks that one call describes.
+const TASKS: usize = 100;
 /// What awslogs puts before the task's id.
 const STREAM: &str = "runner/runner";
 
@@ -186,6 +188,46 @@ impl Cloud {
             .await
             .map_err(|error| aws::Error::new("ecs:DescribeTasks", arn, &error));
         seen(found.map(|found| found.tasks().first().map(|task| task_seen(arn, task))))
+    }
+
+    /// Several tasks; those that ECS has forgotten are left out.
+    pub async fn tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<TaskSeen>, aws::Error> {
+        let mut found = Vec::new();
+        for some in arns.chunks(TASKS) {
+            let answer = self
+                .ecs
+                .describe_tasks()
+                .cluster(cluster)
+                .set_tasks(Some(some.to_vec()))
+                .send()
+                .await
+                .map_err(|error| aws::Error::new("ecs:DescribeTasks", cluster, &error))?;
+            let tasks = answer.tasks().iter();
+            found.extend(tasks.filter_map(|task| Some(task_seen(task.task_arn()?, task))));
+        }
+        Ok(found)
+    }
+
+    /// A page of a task's log, oldest line first, and the token of the next page.
+    pub async fn log(
+        &self,
+        group: &str,
+        arn: &str,
+        token: Option<String>,
+    ) -> Result<(Vec<String>, Option<String>), aws::Error> {
+        let page = self
+            .logs
+            .get_log_events()
+            .log_group_name(group)
+            .log_stream_name(stream_of(arn))
+            .start_from_head(true)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| aws::Error::new("logs:GetLogEvents", stream_of(arn), &error))?;
+        let lines = page.events().iter().filter_map(OutputLogEvent::message);
+        let lines = lines.map(|line| line.trim_end().to_owned()).collect();
+        Ok((lines, page.next_forward_token))
     }
 
     /// The last lines of a task's log.

@@ -8,9 +8,11 @@ use github::secrets::AppSecrets;
 use github::{GitHub, Patience};
 use time::OffsetDateTime;
 
-use crate::cloud::Cloud;
+use crate::cloud::{self, Cloud};
+use crate::find::Found;
 use crate::output::Output;
 use crate::{Calls, Connection, Deployment, Error, Exit, JobRef, Place, why};
+use crate::{jobs, steer};
 
 /// Explains and steers a deployment of Fargate Runners
 #[derive(Debug, Parser)]
@@ -53,6 +55,40 @@ enum Command {
         /// The job's address at GitHub, its id, or its execution's or runner's name
         job: String,
     },
+    /// List the running executions: queued, starting, up, waiting, ending, with reasons
+    #[command(after_help = JOBS_EXAMPLES)]
+    Jobs {
+        /// Look again every three seconds, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// Look at so many executions, those that started last
+        #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+        limit: usize,
+    },
+    /// Print the log of a job's newest task
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs {
+        /// The job's address at GitHub, its id, or its execution's or runner's name
+        job: String,
+    },
+    /// Stop a job's execution and its idle runner, for good
+    #[command(after_help = CANCEL_EXAMPLES)]
+    Cancel {
+        /// The job's address at GitHub, its id, or its execution's or runner's name
+        job: String,
+        /// Stop the runner's task even if it runs a job, which fails then
+        #[arg(long)]
+        force: bool,
+    },
+    /// Have GitHub deliver a job's webhook again, which starts it if it is still queued
+    #[command(after_help = REDELIVER_EXAMPLES)]
+    Redeliver {
+        /// The job's address at GitHub, its id, or its execution's or runner's name
+        job: String,
+        /// GitHub's id of the delivery (App settings, Advanced), instead of looking for it
+        #[arg(long, value_name = "ID")]
+        delivery: Option<u64>,
+    },
     /// Print a completion script for a shell
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion { shell: Shell },
@@ -67,6 +103,35 @@ Examples:
 It makes at most 15 calls at AWS and 4 at GitHub. GitHub is asked only if the
 credentials may read the App's secrets in Parameter Store.";
 
+const JOBS_EXAMPLES: &str = "\
+Examples:
+  fargate-runners jobs
+  fargate-runners jobs --watch
+  fargate-runners jobs --json --limit 200
+
+Only AWS is asked, so `up` means that a job's runner is up.";
+
+const LOGS_EXAMPLES: &str = "\
+Example:
+  fargate-runners logs 4242
+
+It is the agent's and the listener's log; the job's own log is at GitHub.";
+
+const CANCEL_EXAMPLES: &str = "\
+Examples:
+  fargate-runners cancel 4242
+  fargate-runners cancel 4242 --force
+
+The job stays queued at GitHub: the App may not cancel it there. An execution that
+was cancelled is not restarted.";
+
+const REDELIVER_EXAMPLES: &str = "\
+Examples:
+  fargate-runners redeliver 4242
+  fargate-runners redeliver 4242 --delivery 12345678901
+
+GitHub keeps deliveries for three days.";
+
 const COMPLETION_EXAMPLES: &str = "\
 Examples:
   fargate-runners completion bash > ~/.local/share/bash-completion/completions/fargate-runners
@@ -79,6 +144,7 @@ fn after_help() -> String {
 Examples:
   fargate-runners why https://github.com/octo/hello/actions/runs/99/job/4242
   fargate-runners why 4242 --region eu-central-1 --profile runners
+  fargate-runners jobs --watch
 
 Exit codes:
 "
@@ -126,9 +192,112 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
                 _ => Exit::Done,
             })
         }
+        Command::Jobs { watch, limit } => Box::pin(jobs(&at, output, watch, limit)).await,
+        Command::Logs { job } => Box::pin(logs(&at, output, &job.parse()?)).await,
+        Command::Cancel { job, force } => {
+            let job = job.parse()?;
+            let (cloud, found) = at.look_for(&job).await?;
+            let github = at.github(&cloud)?;
+            let cancelled = Box::pin(steer::cancel(
+                &cloud,
+                &at.deployment,
+                &github,
+                &found,
+                &job,
+                force,
+            ))
+            .await?;
+            output.said(
+                &cancelled,
+                &format!(
+                    "Execution {} is stopped and is not restarted. The job itself is cancelled at GitHub: {}",
+                    cancelled.execution, cancelled.run
+                ),
+            );
+            Ok(Exit::Done)
+        }
+        Command::Redeliver { job, delivery } => {
+            let job = job.parse()?;
+            let (cloud, found) = at.look_for(&job).await?;
+            let github = at.github(&cloud)?;
+            let redelivered = Box::pin(steer::redeliver(&github, &found, &job, delivery)).await?;
+            output.said(
+                &redelivered,
+                &format!(
+                    "GitHub delivers {} again ({}). What comes of it: fargate-runners why {}",
+                    redelivered.delivery, redelivered.because, job.id
+                ),
+            );
+            Ok(Exit::Done)
+        }
         Command::Completion { .. } => Ok(Exit::Done),
     }
 }
+
+async fn jobs(at: &At, output: Output, watch: bool, limit: usize) -> Result<Exit, Error> {
+    loop {
+        // Each look reads one list, two pages of each history at most, and the tasks.
+        let cloud = at.cloud(u32::try_from(limit).unwrap_or(u32::MAX).saturating_mul(2));
+        let now = OffsetDateTime::now_utc();
+        let seen = jobs::look(&cloud, &at.deployment, limit, now).await?;
+        output.jobs(&seen, watch);
+        if !watch {
+            return Ok(Exit::Done);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            signal = tokio::signal::ctrl_c() => {
+                return signal.map(|()| Exit::Done).map_err(|error| Error::Other(error.to_string()));
+            }
+        }
+    }
+}
+
+/// Pages of a log; each has up to a megabyte.
+const LOG_PAGES: usize = 200;
+
+async fn logs(at: &At, output: Output, job: &JobRef) -> Result<Exit, Error> {
+    let (cloud, found) = at.look_for(job).await?;
+    let (newest, _) = found.served(job)?;
+    let task = match &newest.output {
+        Some(ended) => ended.task.clone(),
+        None => match cloud.course(&newest.name).await {
+            why::Seen::Found(course) => course.task,
+            why::Seen::Nothing => None,
+            why::Seen::Unknown(why) => return Err(Error::Other(why)),
+        },
+    };
+    let Some(task) = task else {
+        return Err(Error::Other(format!(
+            "execution {} has started no task yet; `fargate-runners why {}` tells where it is",
+            newest.name, job.id
+        )));
+    };
+    let group = &at.deployment.task_logs;
+    let mut token = None;
+    for _ in 0..LOG_PAGES {
+        let (lines, next) = match cloud.log(group, &task, token.clone()).await {
+            Ok(page) => page,
+            Err(error) if error.kind() == aws::ErrorKind::NotFound => {
+                return Err(Error::Other(format!(
+                    "log group {group} has no stream {}: the task has written nothing yet, the log has expired, or the task ran in a local stack, which writes logs/ in its directory",
+                    cloud::stream_of(&task)
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        output.lines(&lines);
+        // The last page names itself as the next.
+        if next.is_none() || next == token {
+            break;
+        }
+        token = next;
+    }
+    Ok(Exit::Done)
+}
+
+/// Interval of `--watch`.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The deployment that a command is about.
 struct At {
@@ -148,6 +317,14 @@ impl At {
             connection,
             deployment,
         })
+    }
+
+    /// What AWS knows of a job, with calls left for what follows.
+    async fn look_for(&self, job: &JobRef) -> Result<(Cloud, Found), Error> {
+        let cloud = self.cloud(100);
+        let now = OffsetDateTime::now_utc();
+        let found = Box::pin(Found::look(&cloud, &self.deployment, job, now)).await;
+        Ok((cloud, found))
     }
 
     fn cloud(&self, calls: u32) -> Cloud {

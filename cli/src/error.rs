@@ -49,6 +49,8 @@ pub enum Error {
     #[error(transparent)]
     GitHub(#[from] github::Error),
     #[error(transparent)]
+    Fleet(#[from] fleet::Error),
+    #[error(transparent)]
     Settings(#[from] runtime::settings::Error),
     /// A sentence of its own, for what only one command meets.
     #[error("{0}")]
@@ -78,7 +80,11 @@ impl Error {
             | Self::BadOutput { .. } => Exit::NoDeployment,
             Self::Job(_) => Exit::Usage,
             Self::NoJob(_) => Exit::NoJob,
-            Self::Aws(_) | Self::GitHub(_) | Self::Settings(_) | Self::Other(_) => Exit::Failed,
+            Self::Aws(_)
+            | Self::GitHub(_)
+            | Self::Fleet(_)
+            | Self::Settings(_)
+            | Self::Other(_) => Exit::Failed,
         }
     }
 }

@@ -8,8 +8,10 @@ mod error;
 mod exit;
 pub mod find;
 pub mod job;
+pub mod jobs;
 mod nearest;
 mod output;
+pub mod steer;
 pub mod why;
 
 pub use connection::{Calls, Connection, Place};

@@ -1,12 +1,14 @@
 //! What is printed: text for people, or JSON.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::why::{Evidence, Explanation};
+use crate::jobs::Jobs;
+use crate::why::{Evidence, Explanation, span};
 
 /// Columns of a paragraph.
 const WIDTH: usize = 100;
@@ -44,6 +46,44 @@ impl Output {
         }
     }
 
+    /// One thing that was done: a sentence, or its fields.
+    pub(crate) fn said(self, value: &impl Serialize, sentence: &str) {
+        if self.json {
+            self.json(&json!(value));
+        } else {
+            self.raw(&wrapped("", sentence));
+        }
+    }
+
+    /// Lines of a log; as JSON, one string a line.
+    pub(crate) fn lines(self, lines: &[String]) {
+        for line in lines {
+            if self.json {
+                self.raw(&format!("{}\n", json!(line)));
+            } else {
+                self.raw(&format!("{}\n", printable(line)));
+            }
+        }
+    }
+
+    /// The running executions. Each look of `--watch` takes the place of the one before on a terminal;
+    /// as JSON, each is a line.
+    pub(crate) fn jobs(self, jobs: &Jobs, watch: bool) {
+        if self.json {
+            let value = json!(jobs);
+            self.raw(&if watch {
+                format!("{value}\n")
+            } else {
+                format!("{value:#}\n")
+            });
+            return;
+        }
+        if watch && std::io::stdout().is_terminal() {
+            self.raw("\x1b[H\x1b[2J");
+        }
+        self.raw(&table(jobs));
+    }
+
     pub(crate) fn explanation(self, evidence: &Evidence, explanation: &Explanation) {
         if self.json {
             self.json(&json!({ "explanation": explanation, "evidence": evidence }));
@@ -51,6 +91,34 @@ impl Output {
             self.raw(&text(explanation));
         }
     }
+}
+
+/// The running executions as a table.
+fn table(jobs: &Jobs) -> String {
+    if jobs.jobs.is_empty() {
+        return "No execution is running.\n".to_owned();
+    }
+    let names = jobs.jobs.iter().map(|row| row.execution.to_string().len());
+    let width = names.max().unwrap_or_default().max("execution".len());
+    let mut text = format!(
+        "{:<width$}  {:<8}  {:<10}  {:>7}  reason\n",
+        "execution", "phase", "since", "attempt"
+    );
+    for row in &jobs.jobs {
+        let age = span(time::Duration::seconds(row.age_seconds));
+        let _ = writeln!(
+            text,
+            "{:<width$}  {:<8}  {age:<10}  {:>7}  {}",
+            row.execution.to_string(),
+            row.phase.name(),
+            row.attempt,
+            printable(&row.reason)
+        );
+    }
+    if jobs.left_out > 0 {
+        let _ = writeln!(text, "and {} older ones (--limit)", jobs.left_out);
+    }
+    text
 }
 
 /// An explanation as a paragraph, what follows, and the evidence.

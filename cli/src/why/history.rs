@@ -2,7 +2,7 @@
 
 use aws::executions::history::{HistoryEvent, HistoryEventType};
 use decisions::{NextAttempt, Overrides};
-use protocol::{RunnerName, State};
+use protocol::{Adopted, RunnerName, State};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -108,8 +108,9 @@ impl Reader {
                 course.entered_at =
                     OffsetDateTime::from_unix_timestamp(event.timestamp().secs()).ok();
             }
-            if let Some(runner) = entered.input().and_then(planned) {
+            if let Some((runner, adopted)) = entered.input().and_then(planned) {
                 course.runner = Some(runner);
+                course.task = course.task.take().or(adopted);
                 self.done = true;
             }
             return;
@@ -161,12 +162,14 @@ fn message(cause: &str) -> String {
     )
 }
 
-/// The runner in the input of `Token`, `Start` and `Runner`.
-fn planned(input: &str) -> Option<RunnerName> {
+/// The runner in the input of `Token`, `Start`, `Runner` and `WarmRunner`, and the warm task that it
+/// adopted.
+fn planned(input: &str) -> Option<(RunnerName, Option<String>)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Planned {
         run_task: RunTask,
+        warm: Option<Adopted>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -175,7 +178,8 @@ fn planned(input: &str) -> Option<RunnerName> {
     }
     let planned: Planned = serde_json::from_str(input).ok()?;
     let overrides = planned.run_task.overrides;
-    overrides.agent_variable("AGENT_RUNNER")?.parse().ok()
+    let runner = overrides.agent_variable("AGENT_RUNNER")?.parse().ok()?;
+    Some((runner, planned.warm.map(|warm| warm.task_arn)))
 }
 
 /// The task in RunTask's result.
@@ -241,6 +245,20 @@ mod tests {
         ] {
             assert_eq!(course.pause(), pause, "{course:?}");
         }
+    }
+
+    #[test]
+    fn an_adopted_task_is_named_by_the_plan() {
+        let mut input = json!({ "runTask": { "Overrides": { "ContainerOverrides": [{
+            "Name": protocol::CONTAINER,
+            "Environment": [{ "Name": "AGENT_RUNNER", "Value": "fr-hello-7" }],
+        }] } } });
+        let runner: RunnerName = "fr-hello-7".parse().unwrap();
+        assert_eq!(planned(&input.to_string()), Some((runner.clone(), None)));
+        input["warm"] = json!({ "taskArn": "arn:warm" });
+        let adopted = Some("arn:warm".to_owned());
+        assert_eq!(planned(&input.to_string()), Some((runner, adopted)));
+        assert_eq!(planned("{}"), None);
     }
 
     #[test]
