@@ -85,6 +85,8 @@ async fn make_free(
         cluster: deployment.cluster.clone(),
         prefix: deployment.prefix.clone(),
         deployment: deployment.id.clone(),
+        // Only a retired runner is looked up here, and its execution's history names its task.
+        pool: None,
     };
     for _ in 0..LOOKS {
         let position = fleet.position(&newest.name).await?;

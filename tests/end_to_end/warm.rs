@@ -155,12 +155,16 @@ impl<'a> Stock<'a> {
     /// The end of a task: its agent's exit.
     async fn exit(&self, task: &str) -> AgentExit {
         self.site.task_is_gone(task).await;
+        // A task leaves the list as soon as its stop begins; its container ends later.
         let input = json!({ "cluster": self.site.observer.cluster, "tasks": [task] });
-        let aws = &self.site.observer.aws;
-        let found = aws.ecs("DescribeTasks", input).await.unwrap();
-        let code = found["tasks"][0]["containers"][0]["exitCode"].as_i64();
+        let observer = &self.site.observer;
+        let ended = observer.wait(LIMIT, async || {
+            let found = observer.aws.ecs("DescribeTasks", input.clone()).await?;
+            Ok(found["tasks"][0]["containers"][0]["exitCode"].as_i64())
+        });
+        let code = ended.await.unwrap();
         let code = code.and_then(|code| i32::try_from(code).ok());
-        AgentExit::from_code(code.unwrap_or_else(|| panic!("{found}"))).unwrap()
+        AgentExit::from_code(code.unwrap_or_else(|| panic!("{task} does not end"))).unwrap()
     }
 
     /// Sends a task's processes a signal: `pause` or `resume`.
