@@ -590,14 +590,11 @@ fn a_job_whose_tasks_end_nobody_reported_is_ended_by_sweep() {
         let job = stock.site.queue(script("octo/unreported", &held.script));
         stock.site.reaches(&job, JobStatus::InProgress).await;
         let name = stock.site.name(&job);
+        let task = adopted(&stock, &name).await;
         let rules = switch_rules(&stock, "DisableRule").await;
         held.release();
         stock.site.reaches(&job, JobStatus::Completed).await;
-        let wait = stock.items("arn:aws:ecs:").await;
-        let wait = wait.iter().find(|item| item["execution"]["S"] == *name);
-        let task = wait.expect("the execution waits")["sk"]["S"].clone();
-        let task = task.as_str().unwrap();
-        stock.site.task_is_gone(task).await;
+        stock.site.task_is_gone(&task).await;
         sweep(stock.site).await;
         let execution = stock.site.observer.execution(&name).await.unwrap();
         assert_eq!(
