@@ -1,9 +1,14 @@
 //! Handing an event on to `cleanup`.
 
-use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use protocol::{Fault, Handoff};
+use tokio::time::Instant;
+
+use crate::Deps;
+use crate::deadline::by;
+
+const CALL: &str = "lambda:InvokeFunction";
 
 /// Why `cleanup` did not get an event.
 #[derive(Debug, thiserror::Error)]
@@ -26,20 +31,17 @@ impl HandoffError {
     }
 }
 
-/// Invokes `cleanup` asynchronously: Lambda keeps the event from there on, and repeats it if
-/// `cleanup` fails.
-pub async fn hand_on(
-    lambda: &Client,
-    cleanup: &str,
-    handoff: &Handoff,
-) -> Result<(), HandoffError> {
-    lambda
-        .invoke()
-        .function_name(cleanup)
-        .invocation_type(InvocationType::Event)
-        .payload(Blob::new(serde_json::to_vec(handoff)?))
-        .send()
-        .await
-        .map_err(|error| aws::Error::new("lambda:InvokeFunction", cleanup, &error))?;
+/// Invokes `cleanup` asynchronously, until a deadline: Lambda keeps the event from there on, and
+/// repeats it if `cleanup` fails.
+pub async fn hand_on(deps: &Deps, handoff: &Handoff, act_by: Instant) -> Result<(), HandoffError> {
+    let cleanup = &*deps.config.cleanup_function;
+    let payload = Blob::new(serde_json::to_vec(handoff)?);
+    let invoke = deps.lambda.invoke().function_name(cleanup);
+    let telling = async {
+        let invoke = invoke.invocation_type(InvocationType::Event);
+        let told = invoke.payload(payload).send().await;
+        told.map_err(|error| aws::Error::new(CALL, cleanup, &error))
+    };
+    by(act_by, (CALL, cleanup), telling).await?;
     Ok(())
 }

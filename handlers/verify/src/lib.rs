@@ -31,12 +31,12 @@ mod deps;
 pub mod event;
 pub mod handoff;
 pub mod overflow;
-mod report;
 pub mod respond;
 pub mod secret;
 pub mod settings;
 pub mod signature;
 pub mod source;
+mod span;
 pub mod start;
 pub mod throttle;
 pub mod webhook;
@@ -56,9 +56,10 @@ pub use respond::{Done, Error, Response};
 pub use settings::Config;
 
 use deadline::{ANSWER, KEEPING, WORK, by};
+use handoff::hand_on;
 use overflow::{KeepError, drain, keep};
-use report::{record, tell_cleanup};
 use signature::{Signature, SignatureError};
+use span::record;
 use start::{Patience, Started, start_by};
 use webhook::Webhook;
 
@@ -281,7 +282,7 @@ async fn follow(deps: &Deps, job: Job, started: Started, act_by: Instant) -> Res
 }
 
 async fn hand_over(deps: &Deps, handoff: &Handoff, act_by: Instant) -> Result<Done, Error> {
-    tell_cleanup(deps, handoff, act_by)
+    hand_on(deps, handoff, act_by)
         .await
         .map_err(|error| Error::Handoff(Box::new(error)))?;
     Ok(Done::HandedOn(handoff.kind()))

@@ -21,7 +21,8 @@ use tracing::{Instrument, info_span};
 use crate::Deps;
 use crate::deadline::{ANSWER, KEEPING};
 use crate::event::{BatchResponse, ItemFailure, Message};
-use crate::report::{record, tell_cleanup};
+use crate::handoff::hand_on;
+use crate::span::record;
 use crate::start::{Started, start_once};
 
 /// How long messages of a batch are started. The last call may take [`ANSWER`], and what goes back
@@ -158,7 +159,7 @@ async fn follow(deps: &Deps, order: Order, started: Started) -> Fate {
     tracing::info!(?started, "started a job from the overflow queue");
     if let Started::Already(_) = started {
         let handoff = Handoff::Requeued { job: order.job };
-        if let Err(error) = tell_cleanup(deps, &handoff, Instant::now() + ANSWER).await {
+        if let Err(error) = hand_on(deps, &handoff, Instant::now() + ANSWER).await {
             tracing::warn!(%error, "a job stays in the overflow queue");
             return Fate::Waits;
         }
