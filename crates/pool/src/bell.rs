@@ -8,16 +8,13 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use decisions::Bell;
-use protocol::bell::{BELL, EXECUTION, EXPIRES, PARAMETER, RUNNER, WHAT};
+use protocol::bell::{BELL, EXECUTION, EXPIRES, KEPT, PARAMETER, RUNNER, WHAT};
 use protocol::{BellKey, ExecutionName, ParameterPath, RunnerName};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::error::{done, written};
 use crate::item::{Item, get_instant, get_text, instant, key, text};
 use crate::{Error, Pool, Written};
-
-/// How long the table keeps a bell after each write: a `taken` one must outlive its task.
-const KEPT: Duration = Duration::days(7);
 
 /// What a ring says.
 #[derive(Clone, Debug, PartialEq, Eq)]

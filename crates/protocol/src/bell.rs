@@ -15,6 +15,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub const WHAT: &str = "what";
 pub const PARAMETER: &str = "parameter";
 pub const RUNNER: &str = "runner";
 pub const EXECUTION: &str = "execution";
+/// How long the table keeps a bell after each write: a `taken` one must outlive its task. Whoever
+/// writes a bell uses it, because its reader derives from `expires` when it was written.
+pub const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Environment variables that make a task a warm one.
 pub const AGENT_BELL: &str = "AGENT_BELL";

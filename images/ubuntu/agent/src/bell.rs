@@ -3,20 +3,19 @@
 //! [`protocol::bell`] has the item, `decisions::stock` the meaning of its states.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use decisions::Bell;
-use protocol::bell::{BELL, EXECUTION, EXPIRES, PARAMETER, PARTITION_KEY, RUNNER, SORT_KEY, WHAT};
+use protocol::bell::{
+    BELL, EXECUTION, EXPIRES, KEPT, PARAMETER, PARTITION_KEY, RUNNER, SORT_KEY, WHAT,
+};
 use protocol::{BellKey, ExecutionName, ParameterPath, RunnerName};
 
 use crate::parameter::causes;
-
-/// How long the table keeps a bell after the answer: it must outlive its task.
-const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Errors of a call for the bell.
 #[derive(Debug, thiserror::Error)]
