@@ -6,6 +6,7 @@
 mod machine;
 
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 pub use aws_sdk_sfn::types as history;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use decisions::Status;
@@ -201,49 +202,24 @@ impl Executions {
         token: &str,
         output: &serde_json::Value,
     ) -> Result<Told, Error> {
-        use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError as Refused;
-        let answer = self
-            .client
-            .send_task_success()
-            .task_token(token)
-            .output(output.to_string())
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Told::Done),
-            Err(error) => match error.as_service_error() {
-                Some(
-                    Refused::TaskDoesNotExist(_)
-                    | Refused::TaskTimedOut(_)
-                    | Refused::InvalidToken(_),
-                ) => Ok(Told::Gone),
-                _ => Err(Error::new("states:SendTaskSuccess", "a task token", &error)),
-            },
-        }
+        let success = self.client.send_task_success().task_token(token);
+        let answer = success.output(output.to_string()).send().await;
+        told("states:SendTaskSuccess", answer, |refused| {
+            refused.is_task_does_not_exist()
+                || refused.is_task_timed_out()
+                || refused.is_invalid_token()
+        })
     }
 
     /// Ends a state that waits with this token, with an error.
     pub async fn send_failure(&self, token: &str, error: &str, cause: &str) -> Result<Told, Error> {
-        use aws_sdk_sfn::operation::send_task_failure::SendTaskFailureError as Refused;
-        let answer = self
-            .client
-            .send_task_failure()
-            .task_token(token)
-            .error(error)
-            .cause(cause)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Told::Done),
-            Err(error) => match error.as_service_error() {
-                Some(
-                    Refused::TaskDoesNotExist(_)
-                    | Refused::TaskTimedOut(_)
-                    | Refused::InvalidToken(_),
-                ) => Ok(Told::Gone),
-                _ => Err(Error::new("states:SendTaskFailure", "a task token", &error)),
-            },
-        }
+        let failure = self.client.send_task_failure().task_token(token);
+        let answer = failure.error(error).cause(cause).send().await;
+        told("states:SendTaskFailure", answer, |refused| {
+            refused.is_task_does_not_exist()
+                || refused.is_task_timed_out()
+                || refused.is_invalid_token()
+        })
     }
 
     /// Stops an execution that has no task; a missing execution counts as stopped. Never call it
@@ -267,4 +243,17 @@ impl Executions {
 
 fn instant(at: &aws_sdk_sfn::primitives::DateTime) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(at.secs()).ok()
+}
+
+/// Result of telling a waiting state. A refusal of the token says that nothing waits with it any more.
+fn told<T, E: ProvideErrorMetadata>(
+    call: &'static str,
+    answer: Result<T, SdkError<E>>,
+    refuses_token: impl Fn(&E) -> bool,
+) -> Result<Told, Error> {
+    match answer {
+        Ok(_) => Ok(Told::Done),
+        Err(error) if error.as_service_error().is_some_and(refuses_token) => Ok(Told::Gone),
+        Err(error) => Err(Error::new(call, "a task token", &error)),
+    }
 }

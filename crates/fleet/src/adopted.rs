@@ -5,7 +5,7 @@
 //! have seen it.
 
 use aws::executions::Told;
-use aws_sdk_ecs::types::{Task, TaskField};
+use aws_sdk_ecs::types::Task;
 use decisions::{EndedTask, OnWarmEnd, TASK_FAILED, WaitSeen, on_warm_task_end};
 use pool::{Pool, TaskToken, Wait};
 use protocol::{DeploymentId, RunnerName};
@@ -111,15 +111,7 @@ impl Fleet {
 
     /// Describes up to a hundred tasks. Those that ECS does not know are missing.
     pub async fn describe_tasks(&self, arns: &[String]) -> Result<Vec<DescribedTask>, Error> {
-        let answer = self
-            .ecs
-            .describe_tasks()
-            .cluster(&self.cluster)
-            .set_tasks(Some(arns.to_vec()))
-            .include(TaskField::Tags)
-            .send()
-            .await
-            .map_err(|error| aws::Error::new("ecs:DescribeTasks", self.cluster.clone(), &error))?;
+        let answer = self.ask_ecs(arns).await?;
         Ok(answer.tasks().iter().map(described).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use aws::ErrorKind;
+use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskField};
 use pool::TicketKey;
 use protocol::{BellKey, Repository, RunnerName};
@@ -126,22 +127,21 @@ impl Fleet {
         Ok(found)
     }
 
+    /// One `DescribeTasks` call with tags, for up to [`DESCRIBE_LIMIT`] tasks.
+    pub(crate) async fn ask_ecs(&self, arns: &[String]) -> Result<DescribeTasksOutput, Error> {
+        let described = self.ecs.describe_tasks().cluster(&self.cluster);
+        let described = described.set_tasks(Some(arns.to_vec()));
+        let answer = described.include(TaskField::Tags).send().await;
+        let failed = |error| aws::Error::new("ecs:DescribeTasks", self.cluster.clone(), &error);
+        Ok(answer.map_err(failed)?)
+    }
+
     /// Describes tasks; returns those of this deployment, and the ARNs that ECS does not know yet.
     async fn describe(&self, arns: &[String]) -> Result<(RunningTasks, Vec<String>), Error> {
         let (mut found, mut missing) = (RunningTasks::default(), Vec::new());
         let warm_group = placement::warm_group(&self.deployment);
         for some in arns.chunks(DESCRIBE_LIMIT) {
-            let answer = self
-                .ecs
-                .describe_tasks()
-                .cluster(&self.cluster)
-                .set_tasks(Some(some.to_vec()))
-                .include(TaskField::Tags)
-                .send()
-                .await
-                .map_err(|error| {
-                    aws::Error::new("ecs:DescribeTasks", self.cluster.clone(), &error)
-                })?;
+            let answer = self.ask_ecs(some).await?;
             let failures = answer.failures().iter();
             missing.extend(failures.filter_map(|failure| failure.arn().map(str::to_owned)));
             let tasks = answer.tasks().iter().filter_map(running);
