@@ -34,6 +34,22 @@ pub fn estimate(size: Size, seconds: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// CDK and `docs/cost.md` compute with the same list.
+    #[test]
+    fn the_prices_are_those_of_the_list() {
+        let list = include_str!("../../../cdk/src/prices.json");
+        let list: serde_json::Value = serde_json::from_str(list).unwrap();
+        for (name, price) in [
+            ("VCPU_HOUR_X86", X86_64.0),
+            ("GB_HOUR_X86", X86_64.1),
+            ("VCPU_HOUR_ARM", ARM64.0),
+            ("GB_HOUR_ARM", ARM64.1),
+        ] {
+            let listed = list["prices"][name]["dollars"].as_f64().unwrap();
+            assert!((price - listed).abs() < f64::EPSILON, "{name}");
+        }
+    }
+
     #[test]
     fn an_hour_of_one_cpu_and_two_gigabytes_costs_the_list_price() {
         let size = Size {

@@ -58,6 +58,25 @@ impl Given<'_> {
         })
     }
 
+    /// Why a write is refused, if its condition does not hold. The item is in it only if the request
+    /// wants it.
+    fn refusal(
+        &self,
+        condition: Option<&str>,
+        found: Option<&Item>,
+        on_failure: Option<&OnFailure>,
+    ) -> Option<ConditionalCheckFailedException> {
+        if self.holds(condition, found) {
+            return None;
+        }
+        let code = ErrorMetadata::builder().code("ConditionalCheckFailedException");
+        let wanted = found.filter(|_| on_failure == Some(&OnFailure::AllOld));
+        let refusal = ConditionalCheckFailedException::builder()
+            .set_item(wanted.cloned())
+            .meta(code.build());
+        Some(refusal.build())
+    }
+
     fn term_holds(&self, term: &str, item: Option<&Item>) -> bool {
         let found = |word: &str| item.and_then(|item| item.get(self.name(word.trim())));
         let inside = |function: &str| term.strip_prefix(function)?.strip_suffix(')');
@@ -151,14 +170,6 @@ fn key(item: &Item) -> (String, String) {
     (part("pk"), part("sk"))
 }
 
-fn condition_failed(found: Option<Item>, wanted: bool) -> ConditionalCheckFailedException {
-    let code = ErrorMetadata::builder().code("ConditionalCheckFailedException");
-    ConditionalCheckFailedException::builder()
-        .set_item(found.filter(|_| wanted))
-        .meta(code.build())
-        .build()
-}
-
 pub(crate) fn client(aws: &Aws) -> Client {
     let here = aws.clone();
     let get = mock!(Client::get_item).then_compute_output(move |request| {
@@ -191,10 +202,11 @@ pub(crate) fn client(aws: &Aws) -> Client {
         };
         let mut state = here.state();
         let before = state.items.get(&key).cloned();
-        if !given.holds(request.condition_expression(), before.as_ref()) {
-            let wanted = request.return_values_on_condition_check_failure();
-            let failed = condition_failed(before, wanted == Some(&OnFailure::AllOld));
-            return MockResponse::Error(PutItemError::ConditionalCheckFailedException(failed));
+        let on_failure = request.return_values_on_condition_check_failure();
+        if let Some(refusal) =
+            given.refusal(request.condition_expression(), before.as_ref(), on_failure)
+        {
+            return MockResponse::Error(PutItemError::ConditionalCheckFailedException(refusal));
         }
         state.items.insert(key, item);
         MockResponse::Output(PutItemOutput::builder().build())
@@ -209,10 +221,11 @@ pub(crate) fn client(aws: &Aws) -> Client {
         };
         let mut state = here.state();
         let before = state.items.get(&key).cloned();
-        if !given.holds(request.condition_expression(), before.as_ref()) {
-            let wanted = request.return_values_on_condition_check_failure();
-            let failed = condition_failed(before, wanted == Some(&OnFailure::AllOld));
-            return MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(failed));
+        let on_failure = request.return_values_on_condition_check_failure();
+        if let Some(refusal) =
+            given.refusal(request.condition_expression(), before.as_ref(), on_failure)
+        {
+            return MockResponse::Error(UpdateItemError::ConditionalCheckFailedException(refusal));
         }
         let mut item = before
             .clone()
@@ -237,10 +250,11 @@ pub(crate) fn client(aws: &Aws) -> Client {
         };
         let mut state = here.state();
         let before = state.items.get(&key).cloned();
-        if !given.holds(request.condition_expression(), before.as_ref()) {
-            let wanted = request.return_values_on_condition_check_failure();
-            let failed = condition_failed(before, wanted == Some(&OnFailure::AllOld));
-            return MockResponse::Error(DeleteItemError::ConditionalCheckFailedException(failed));
+        let on_failure = request.return_values_on_condition_check_failure();
+        if let Some(refusal) =
+            given.refusal(request.condition_expression(), before.as_ref(), on_failure)
+        {
+            return MockResponse::Error(DeleteItemError::ConditionalCheckFailedException(refusal));
         }
         state.items.remove(&key);
         let old = before.filter(|_| request.return_values() == Some(&ReturnValue::AllOld));
