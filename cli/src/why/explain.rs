@@ -3,7 +3,7 @@
 //! GitHub decides what the job's status is, the execution what this system does about it. So a status
 //! that is not *queued* comes first; then the execution's, then the webhook's, then the deliveries'.
 
-use decisions::{Failure, GiveUp, JobStatus, NextAttempt, Outcome, OutcomeClass, Status};
+use decisions::{Failure, GiveUp, GivenUp, JobStatus, NextAttempt, Outcome, OutcomeClass, Status};
 use protocol::{Class, Fault, RunnerName, State};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use super::evidence::{
     Answer, Evidence, ExecutionSeen, Refused, RefusedKind, Seen, TaskSeen, told,
 };
-use super::history::{Course, Pause};
+use super::history::{Course, Pause, StepFailure};
 
 /// What became of a job, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -335,7 +335,16 @@ fn running(evidence: &Evidence, execution: &ExecutionSeen) -> Account {
                 "That takes a second; a throttled or unavailable AWS or GitHub is asked again by itself",
             )
         }
-        Some(State::Unmatched | State::Failed) => failed(evidence, execution),
+        // Step Functions takes a moment to close it, and names no error until then.
+        Some(State::Unmatched | State::Failed) => {
+            let (error, cause) = course.failure.as_ref().map(given_up).unzip();
+            let closing = ExecutionSeen {
+                error,
+                cause,
+                ..execution.clone()
+            };
+            failed(evidence, &closing)
+        }
         None => Account::new(
             Situation::Preparing,
             match &course.state {
@@ -346,6 +355,14 @@ fn running(evidence: &Evidence, execution: &ExecutionSeen) -> Account {
             },
             "It goes on by itself",
         ),
+    }
+}
+
+/// The error and the cause with which the execution is about to fail: `cleanup`'s verdict has both.
+fn given_up(failure: &StepFailure) -> (String, String) {
+    match serde_json::from_str::<GivenUp>(&failure.message) {
+        Ok(GivenUp { error, cause }) => (error.name().to_owned(), cause),
+        Err(_) => (failure.error.clone(), failure.message.clone()),
     }
 }
 

@@ -7,7 +7,6 @@ use protocol::{JobId, LabelSet};
 use time::macros::datetime;
 
 use super::super::evidence::{DeliverySeen, WebhookSeen};
-use super::super::history::StepFailure;
 use super::*;
 
 const NOW: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
@@ -351,6 +350,27 @@ fn table() -> Vec<Row> {
             "pauses",
             "by itself",
             "",
+        ),
+        // It fails, and Step Functions has not closed it yet.
+        (
+            in_state("Unmatched", Some(("Unmatched", "no offer"))),
+            S::GivenUp,
+            "with Unmatched: no offer",
+            "",
+            "runs-on",
+        ),
+        (
+            in_state(
+                "Failed",
+                Some((
+                    "GaveUp",
+                    r#"{"error":"ImageRefused","cause":"no such image"}"#,
+                )),
+            ),
+            S::GivenUp,
+            "with ImageRefused: no such image",
+            "not retried",
+            "image",
         ),
         // Then the webhook.
         (
