@@ -1,0 +1,198 @@
+//! `jobs`, `cancel` and `redeliver` over AWS in memory and GitHub's stand-in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use aws_in_memory::Aws;
+use cli::find::Found;
+use cli::jobs::{self, Phase};
+use cli::{Error, Exit, JobRef, steer};
+use github::{Access, JitRequest, Scope};
+use github_standin::{Job, SimulatedRunner};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use support::World;
+
+async fn cancel(world: &World, job: &Job, force: bool) -> Result<steer::Cancelled, Error> {
+    let asked: JobRef = format!("hello-{}", job.id).parse().unwrap();
+    let cloud = world.cloud(100);
+    let now = OffsetDateTime::now_utc();
+    let found = Box::pin(Found::look(&cloud, &world.deployment, &asked, now)).await;
+    let github = world.github();
+    Box::pin(steer::cancel(
+        &cloud,
+        &world.deployment,
+        &github,
+        &found,
+        &asked,
+        force,
+    ))
+    .await
+}
+
+/// An execution whose runner is registered and listens, and its task.
+async fn listening(world: &World, job: &Job) -> (String, String, SimulatedRunner) {
+    let name = world.execution(job, "", "RUNNING", None);
+    let runner = format!("fr-{name}");
+    let scope = Scope::Repository("octo/hello".parse().unwrap());
+    let repository = "octo/hello".parse().unwrap();
+    let github = world.github();
+    let access = Access::runners(&scope);
+    let installation = github.serving(&repository, None, &access).await.unwrap();
+    let request = JitRequest {
+        name: runner.clone(),
+        runner_group_id: 1,
+        labels: vec!["self-hosted".to_owned(), "linux".to_owned()],
+        work_folder: "_work".to_owned(),
+    };
+    let registered = installation.jit_config(&scope, &request).await.unwrap();
+    world.aws.enter(&name, "Runner", Aws::planned(&runner, ""));
+    let task = world
+        .aws
+        .add_task(&runner, "octo/hello", OffsetDateTime::now_utc());
+    let connected = world.server.connect(registered.config.expose()).unwrap();
+    (name, task, connected)
+}
+
+fn status(world: &World, execution: &str) -> String {
+    world.aws.state().executions[execution].status.clone()
+}
+
+#[tokio::test]
+async fn an_execution_that_waits_is_stopped_without_asking_github() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted"]);
+    let name = world.execution(&job, "", "RUNNING", None);
+    world.aws.enter(&name, "Wait", json!({}));
+    world.server.clear_requests();
+    let cancelled = cancel(&world, &job, false).await.unwrap();
+    assert_eq!(status(&world, &name), "ABORTED");
+    assert!(
+        cancelled
+            .run
+            .ends_with(&format!("/octo/hello/actions/runs/{}", job.run_id))
+    );
+    assert!(world.server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_idle_runner_is_deleted_before_its_task_and_its_execution_are_stopped() {
+    let world = World::new().await;
+    // No runner gets it, so that its own idles.
+    world
+        .server
+        .change_settings(|settings| settings.assigning = false);
+    let job = world.job(&["self-hosted", "linux"]);
+    let (name, task, _connected) = listening(&world, &job).await;
+    cancel(&world, &job, false).await.unwrap();
+    assert!(world.server.runners().is_empty());
+    assert_eq!(status(&world, &name), "ABORTED");
+    let calls = world.aws.calls();
+    let at = |call: &str| {
+        calls
+            .iter()
+            .position(|made| made.starts_with(call))
+            .unwrap()
+    };
+    assert!(
+        at(&format!("ecs:StopTask {task}")) < at("states:StopExecution"),
+        "{calls:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_runner_with_a_job_is_left_alone_unless_forced() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted", "linux"]);
+    let (name, _task, _connected) = listening(&world, &job).await;
+    let busy = world
+        .server
+        .wait_for(std::time::Duration::from_secs(20), |seen| {
+            seen.runners.iter().any(|runner| runner.busy)
+        })
+        .await;
+    busy.expect("the runner gets the job");
+    let refused = cancel(&world, &job, false).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Failed);
+    assert!(refused.to_string().contains("has a job"), "{refused}");
+    assert_eq!(status(&world, &name), "RUNNING");
+    cancel(&world, &job, true).await.unwrap();
+    assert_eq!(status(&world, &name), "ABORTED");
+}
+
+#[tokio::test]
+async fn what_has_ended_or_never_was_is_not_cancelled() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted"]);
+    let unknown = cancel(&world, &job, false).await.unwrap_err();
+    assert_eq!(unknown.exit(), Exit::NoJob, "{unknown}");
+    world.execution(&job, "", "SUCCEEDED", None);
+    let ended = cancel(&world, &job, false).await.unwrap_err();
+    assert!(ended.to_string().contains("has ended already"), "{ended}");
+}
+
+#[tokio::test]
+async fn the_running_executions_are_listed_with_where_they_are() {
+    let world = World::new().await;
+    let waiting = world.job(&["self-hosted"]);
+    let name = world.execution(&waiting, "", "RUNNING", None);
+    world.aws.enter(&name, "Wait", json!({}));
+    let up = world.job(&["self-hosted"]);
+    let name = world.execution(&up, "", "RUNNING", None);
+    let runner = format!("fr-{name}");
+    world.aws.enter(&name, "Runner", Aws::planned(&runner, ""));
+    world
+        .aws
+        .add_task(&runner, "octo/hello", OffsetDateTime::now_utc());
+    let over = world.job(&["self-hosted"]);
+    world.execution(&over, "", "SUCCEEDED", None);
+    let now = OffsetDateTime::now_utc();
+    let cloud = world.cloud(100);
+    let seen = jobs::look(&cloud, &world.deployment, 50, now)
+        .await
+        .unwrap();
+    let phases: Vec<_> = seen.jobs.iter().map(|row| row.phase).collect();
+    assert_eq!(phases, [Phase::Up, Phase::Waiting], "{seen:#?}");
+    let seen = jobs::look(&cloud, &world.deployment, 1, now).await.unwrap();
+    assert_eq!((seen.jobs.len(), seen.left_out), (1, 1));
+}
+
+#[tokio::test]
+async fn a_delivery_that_failed_is_delivered_again() {
+    let world = World::new().await;
+    world
+        .server
+        .set_webhook(Some(github_standin::WebhookTarget {
+            url: "http://127.0.0.1:9/".to_owned(),
+            host: None,
+        }));
+    let job = world.job(&["self-hosted"]);
+    assert!(
+        world
+            .server
+            .wait_for_deliveries(std::time::Duration::from_secs(20))
+            .await
+    );
+    let failed = world.server.deliveries().last().unwrap().clone();
+    let address = format!(
+        "https://github.com/octo/hello/actions/runs/1/job/{}",
+        job.id
+    );
+    let asked: JobRef = address.parse().unwrap();
+    let cloud = world.cloud(100);
+    let now = OffsetDateTime::now_utc();
+    let found = Box::pin(Found::look(&cloud, &world.deployment, &asked, now)).await;
+    let github = world.github();
+    let redelivered = Box::pin(steer::redeliver(&github, &found, &asked, None))
+        .await
+        .unwrap();
+    assert_eq!(redelivered.delivery, failed.id);
+    assert!(
+        world
+            .server
+            .wait_for_deliveries(std::time::Duration::from_secs(20))
+            .await
+    );
+    assert!(world.server.deliveries().iter().any(|one| one.redelivery));
+}
