@@ -57,12 +57,13 @@ fn a_job_whose_runner_took_another_is_served_after_its_approval() {
     run(async |harness| {
         let site = &harness.repository;
         let github = &site.deployment.github;
-        // Held back before its runner is online, so that the runner idles and can be assigned
-        // another job.
+        // Held back before GitHub assigns it, so that the runner idles and can be assigned another
+        // job. Its task is there by then: an execution that begins later would find it held back.
+        github.change_settings(|settings| settings.assigning = false);
         let robbed = site.queue(script("octo/robbed", "true"));
-        assert!(github.wait_for_deliveries(LIMIT).await);
-        github.hold_job(robbed.id).unwrap();
         let task = site.task_of(&robbed).await;
+        github.hold_job(robbed.id).unwrap();
+        github.change_settings(|settings| settings.assigning = true);
         let runner = site.runner_name(&robbed);
         let thief = site.queue(NewJob {
             runner: Some(runner.clone()),
@@ -88,11 +89,12 @@ fn a_job_whose_task_died_before_its_approval_is_served_after_it() {
     run(async |harness| {
         let site = &harness.repository;
         let github = &site.deployment.github;
-        // Held back before its runner is online, so that the runner idles.
+        // Held back before GitHub assigns it, so that the runner idles.
+        github.change_settings(|settings| settings.assigning = false);
         let job = site.queue(script("octo/held", "true"));
-        assert!(github.wait_for_deliveries(LIMIT).await);
-        github.hold_job(job.id).unwrap();
         let task = site.task_of(&job).await;
+        github.hold_job(job.id).unwrap();
+        github.change_settings(|settings| settings.assigning = true);
         site.runner_is_online(&job).await;
         end_task(harness, &task, "kill").await;
         let execution = site.ended(&job).await;
