@@ -21,6 +21,8 @@ pub(crate) enum Piece {
     Cdk,
     /// GitHub's examples and API description.
     Fixtures,
+    /// The browser of the tests of pages.
+    Chromium,
     /// Functions, agent and stand-ins for the local stack.
     Programs,
     /// The same with all tests, linted during compilation.
@@ -33,7 +35,13 @@ const PACKAGES: [&str; 4] = ["agent", "cli", "local-stack", "listener-standin"];
 /// What the local stack needs.
 pub(crate) const STACK: [Piece; 3] = [Piece::Programs, Piece::Engine, Piece::Cdk];
 /// What the checks need besides the workspace. Pieces not related to the engine come first.
-pub(crate) const CHECKS: [Piece; 4] = [Piece::Checks, Piece::Cdk, Piece::Fixtures, Piece::Engine];
+pub(crate) const CHECKS: [Piece; 5] = [
+    Piece::Checks,
+    Piece::Cdk,
+    Piece::Fixtures,
+    Piece::Chromium,
+    Piece::Engine,
+];
 
 /// Builds all pieces.
 pub(crate) fn everything() -> anyhow::Result<()> {
@@ -97,6 +105,12 @@ impl Piece {
                 &checkout.path("tests/fixtures"),
                 "GitHub's examples and API description",
             ),
+            Self::Chromium => {
+                let step = progress.step("Chromium");
+                prerequisites::chromium(&step)?;
+                step.done("");
+                Ok(())
+            }
             Self::Programs => programs(progress, checkout),
             Self::Workspace => workspace(progress, checkout),
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{bail, ensure};
+use tooling::{Step, run};
 
 /// The oldest Python version that the engine supports.
 const PYTHON: (u32, u32) = (3, 11);
@@ -83,6 +84,32 @@ pub(crate) fn node() -> anyhow::Result<()> {
     ensure!(
         output(Command::new("npm").arg("--version")).is_some(),
         "Node.js is there, but npm is not.\n{advice}"
+    );
+    Ok(())
+}
+
+/// Installs Debian's Chromium if there is none and this is root; otherwise says how to install it.
+pub(crate) fn chromium(step: &Step) -> anyhow::Result<()> {
+    if tooling::chromium().is_some() {
+        return Ok(());
+    }
+    let root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    if root && output(Command::new("apt-get").arg("--version")).is_some() {
+        for arguments in [
+            &["update"][..],
+            &["install", "--yes", "--no-install-recommends", "chromium"],
+        ] {
+            let mut apt = Command::new("apt-get");
+            apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
+            run(step, apt.env("DEBIAN_FRONTEND", "noninteractive"))?;
+        }
+    }
+    ensure!(
+        tooling::chromium().is_some(),
+        "the tests of pages need Chromium, and none of {} is on the path.\n\
+         Install it (Debian: apt install chromium), or name it: CHROMIUM=/path/to/chromium cargo \
+         xtask …",
+        tooling::CHROMIUMS.join(", ")
     );
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Shared by the repository's tools: paths, progress, and running programs with their output.
 
+mod chromium;
 mod command;
 mod definition;
 mod exit;
@@ -7,6 +8,7 @@ mod paths;
 mod progress;
 mod stack;
 
+pub use chromium::{CHROMIUMS, chromium};
 pub use command::{run, shown};
 pub use definition::Tasks;
 pub use exit::exit;
