@@ -385,6 +385,18 @@ impl Site {
             .unwrap_or_else(|_| panic!("{name} never comes online"));
     }
 
+    /// Waits until a job's first runner is not registered any more.
+    pub(crate) async fn runner_is_deregistered(&self, job: &Job) {
+        let name = self.runner_name(job);
+        self.deployment
+            .github
+            .wait_for(LIMIT, |seen| {
+                !seen.runners.iter().any(|runner| runner.name == name)
+            })
+            .await
+            .unwrap_or_else(|_| panic!("{name} stays registered"));
+    }
+
     /// Waits until no parameter, runner or running execution has the job's name.
     pub(crate) async fn nothing_left_of(&self, job: &Job) {
         let name = self.name(job);

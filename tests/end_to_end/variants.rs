@@ -50,6 +50,8 @@ fn in_an_existing_vpc_a_job_goes_from_spot_to_on_demand_and_destroying_leaves_no
         site.runner_is_online(&job).await;
         end_task(harness, &task, "spot-interruption").await;
         site.task_is_gone(&task).await;
+        // Until then GitHub takes it for online, and could assign the job to it.
+        site.runner_is_deregistered(&job).await;
         github.change_settings(|settings| settings.assigning = true);
         let execution = site.ended(&job).await;
         assert_succeeded(&execution);

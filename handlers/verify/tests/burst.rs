@@ -394,7 +394,13 @@ async fn the_readers_keep_up_with_what_aws_grants_by_default() {
     assert_eq!((figures.lost, figures.refused, figures.dead), (0, 0, 0));
     assert!(figures.calls <= 2 * 2_000, "{figures:?}");
     let least = Duration::from_millis((2_000 - 100) * 1_000 / 150 - 5_000);
-    assert!(figures.drained <= least.mul_f64(1.1), "{figures:?}");
+    // The last messages may be some that a reader put off: for up to four seconds at their third
+    // receive. Which ones those are is chance.
+    let put_off = Duration::from_secs(4);
+    assert!(
+        figures.drained <= least.mul_f64(1.1) + put_off,
+        "{figures:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,6 +133,8 @@ class FaultTest(EngineTestCase):
     def test_a_task_can_be_paused_and_resumed(self):
         self.define("paused")
         arn = self.run_task("paused", "while :; do echo x; sleep 0.05; done")["taskArn"]
+        # A process may write before the engine has noted which one it is.
+        self.task_is(arn, "RUNNING")
         length = lambda: len(self.engine.task_log(arn))
         until("its output", length)
         identity = arn.rsplit("/", 1)[-1]
