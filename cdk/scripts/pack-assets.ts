@@ -8,6 +8,7 @@ const AGENTS = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 export const PACKED: readonly string[] = [
   "statemachine/runner.asl.json",
   "statemachine/warm.asl.json",
+  "statemachine/recycle.asl.json",
   "images/ubuntu/Dockerfile",
   ...HANDLER_NAMES.map((name) => `target/lambda/${name}/bootstrap`),
   ...AGENTS.map((target) => `target/${target}/release/agent`),

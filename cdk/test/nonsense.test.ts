@@ -343,7 +343,12 @@ const REFUSED_EC2: [string, Partial<Ec2RunnerProps>, RegExp][] = [
   [
     "a second daemon",
     { extraContainers: { docker: { image: IMAGE } } },
-    /Invalid extraContainers: "docker"\. Allowed: any name but docker and externals/,
+    /Invalid extraContainers: "docker"\. Allowed: any name but docker, externals, once/,
+  ],
+  [
+    "a second container that takes the instance",
+    { docker: false, isolation: "instance", extraContainers: { once: { image: IMAGE } } },
+    /Invalid extraContainers: "once"\. Allowed: any name but once/,
   ],
   [
     "a container with a space in its name",

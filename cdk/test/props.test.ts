@@ -479,6 +479,13 @@ check<Omit<Ec2CapacityProps, "runners">>(
   },
 );
 
+/** What goes where no instance is replaced any more. */
+const RECYCLING = [
+  "-CapacityRecycling*",
+  "-MonitoringAlarmsInstanceNotReplaced*",
+  "MonitoringDashboard.DashboardBody",
+];
+
 check<Pick<Ec2RunnerProps, "docker" | "dockerImage" | "isolation">>(
   "Ec2Runner",
   {
@@ -489,10 +496,16 @@ check<Pick<Ec2RunnerProps, "docker" | "dockerImage" | "isolation">>(
         `${task}.Family`,
         `${task}.Tags`,
         `${task}.Volumes`,
+        ...RECYCLING,
       ],
+      replaces: RECYCLING.filter((change) => change.startsWith("-")),
     },
     dockerImage: { value: () => IMAGE, changes: [`${task}.ContainerDefinitions`] },
-    isolation: { value: () => "shared", changes: [`${task}.ContainerDefinitions`] },
+    isolation: {
+      value: () => "shared",
+      changes: [`${task}.ContainerDefinitions`, `${task}.Volumes`, ...RECYCLING],
+      replaces: RECYCLING.filter((change) => change.startsWith("-")),
+    },
   },
   (stack, props) => {
     const runners = withRunners(stack, { defaultRunner: false });

@@ -3,6 +3,7 @@ import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import * as sns from "aws-cdk-lib/aws-sns";
 import * as sqs from "aws-cdk-lib/aws-sqs";
+import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import {
   DeployedHandlers,
@@ -180,6 +181,15 @@ export class Alarms extends Construct {
       }),
       description:
         "For a quarter of an hour no warm task was ready, so jobs start cold. StockPaused 1: tasks do not start, the log of stock says why. Otherwise raise size.",
+    });
+  }
+
+  /** Watches the machine that replaces a capacity's instances. */
+  addRecycling(capacity: string, machine: sfn.IStateMachine): void {
+    this.alarm(`InstanceNotReplaced-${capacity}`, {
+      metric: machine.metricFailed({ period: Duration.minutes(15) }),
+      description:
+        "An instance could not be replaced after its job. It runs no other, but it costs. Read the failed execution of the machine that recycles instances.",
     });
   }
 

@@ -97,6 +97,11 @@ export class Monitoring extends Construct {
     this.alarms?.addPool(family);
   }
 
+  /** Watches the machine that replaces a capacity's instances. */
+  addRecycling(capacity: string, machine: sfn.IStateMachine): void {
+    this.alarms?.addRecycling(capacity, machine);
+  }
+
   /** Watches warm tasks too. */
   addWarmTasks(handlers: DeployedHandlers): void {
     this.alarms?.addWarmTasks(handlers);

@@ -9,6 +9,7 @@ import { DEPLOYMENT_TAG, Names } from "../names";
 import { allow, give, Permission } from "../permission";
 import { Capacity } from "./capacity";
 import { RunnerHost } from "./host";
+import { Recycling } from "./recycling";
 import { RunnerArchitecture } from "./runner-architecture";
 
 /** EC2 instances for runners that need what Fargate doesn't have. */
@@ -47,8 +48,14 @@ export interface Ec2CapacityProps {
   readonly diskGiB?: number;
 }
 
+/** Whether an instance runs one job in its life, or as many at a time as fit. */
+export type Isolation = "instance" | "shared";
+
 /**
  * An Auto Scaling group that scales out with waiting runners, and in by instances without one.
+ *
+ * Where its runners have Docker inside (or `isolation: "instance"`), each instance is replaced after
+ * its first job.
  */
 export class Ec2Capacity extends Construct {
   /** For the `capacity` of runners. */
@@ -58,9 +65,14 @@ export class Ec2Capacity extends Construct {
   /** The processor. */
   readonly architecture: RunnerArchitecture;
 
+  private readonly runners: RunnerHost;
+  private readonly name: string;
+  private isolation?: Isolation;
+
   constructor(scope: Construct, id: string, props: Ec2CapacityProps) {
     super(scope, id);
     const { runners } = props;
+    this.runners = runners;
     const minInstances = props.minInstances ?? 0;
     const maxInstances = props.maxInstances ?? 10;
     if (!(minInstances >= 0 && minInstances <= maxInstances && maxInstances > 0)) {
@@ -74,6 +86,7 @@ export class Ec2Capacity extends Construct {
     this.architecture = props.architecture ?? "x64";
     const arm = this.architecture === "arm64";
     const name = props.name ?? "docker";
+    this.name = name;
     checkCapacity(props, name, arm);
     const role = runners.roles.service(
       this,
@@ -136,6 +149,26 @@ export class Ec2Capacity extends Construct {
     acknowledge(this, {
       "AwsSolutions-AS3": "Instances scale with the jobs; a notification for each would be noise.",
     });
+  }
+
+  /**
+   * Says how jobs share the instances, which is the same for all runners of a capacity: a job of the
+   * one kind would run beside those of the other.
+   */
+  isolate(isolation: Isolation): void {
+    if (this.isolation !== undefined && this.isolation !== isolation) {
+      const allowed = `"${this.isolation}", as the other runners of this capacity have; or an Ec2Capacity of its own`;
+      throw invalidProp("isolation", isolation, allowed);
+    }
+    if (this.isolation === undefined && isolation === "instance") {
+      new Recycling(this, "Recycling", {
+        runners: this.runners,
+        name: this.name,
+        capacityProvider: this.capacity.toString(),
+        autoScalingGroup: this.autoScalingGroup,
+      });
+    }
+    this.isolation = isolation;
   }
 }
 

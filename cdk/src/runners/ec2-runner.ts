@@ -2,8 +2,8 @@ import { Duration, Stack } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
 import { byDigest, PINNED } from "../images/pinned";
-import { invalidProp } from "../invalid-prop";
-import { Ec2Capacity } from "./ec2-capacity";
+import { invalidProp, oneOf } from "../invalid-prop";
+import { Ec2Capacity, Isolation } from "./ec2-capacity";
 import { Runner, RunnerProps } from "./runner";
 
 /** The user that the agent and the job run as in our image, and its group. */
@@ -14,11 +14,20 @@ const ALONE_PORT = 9;
 const WORK_FOLDER = "/home/runner/_work";
 /** The listener's own Node.js, which it mounts into a job's containers: the daemon must have it too. */
 const EXTERNALS = "/home/runner/externals";
+/** Where an instance remembers that it has had a job. */
+const INSTANCE_FOLDER = "/var/lib/fargate-runners";
 const SOCKET_FOLDER = "/run/docker";
 const SOCKET = `unix://${SOCKET_FOLDER}/docker.sock`;
 
-/** The containers that a runner with Docker has besides. */
-const OWN_CONTAINERS: readonly string[] = ["docker", "externals"];
+/** The containers that such a runner has besides, by what needs them. */
+const OWN_CONTAINERS = { docker: ["docker", "externals"], instance: ["once"] } as const;
+
+/**
+ * Takes the instance for this task: of all tasks that it ever gets, one can make the directory. An
+ * instance that was not replaced in time runs no second job.
+ */
+const TAKE_INSTANCE =
+  "mkdir /instance/taken || { echo 'This instance has had a job already; it waits to be replaced.' >&2; exit 1; }";
 
 /** A runner on EC2. */
 export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
@@ -31,11 +40,11 @@ export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
    */
   readonly docker?: boolean;
   /**
-   * Whether an instance runs one job at a time, or as many as fit. A job with Docker can break out of
-   * its privileged container and see the jobs beside it.
+   * Whether an instance runs one job and is then replaced, or as many at a time as fit. A job with
+   * Docker can break out and see other jobs. All runners of a capacity have the same.
    * @default - "instance" with Docker inside, else "shared"
    */
-  readonly isolation?: "instance" | "shared";
+  readonly isolation?: Isolation;
   /**
    * Image of the Docker daemon.
    * @default - docker:28-dind from Amazon's public registry, by digest
@@ -48,8 +57,7 @@ export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
  *
  * The daemon is the job's own and ends with it: unlike the instance's daemon behind a mounted
  * socket, it shows a job nothing of the others. A privileged container can still break out to the
- * instance, so by default no other job runs there at the same time. The next job may get the same
- * instance: keep such runners to repositories that you trust (prop `repositories`).
+ * instance, so by default no other job runs there, neither at the same time nor afterwards.
  */
 export class Ec2Runner extends Runner {
   constructor(scope: Construct, id: string, props: Ec2RunnerProps) {
@@ -63,9 +71,17 @@ export class Ec2Runner extends Runner {
       );
     }
     checkSize(props);
-    const taken = docker ? OWN_CONTAINERS.find((name) => props.extraContainers?.[name]) : undefined;
+    const isolation = oneOf("isolation", props.isolation ?? (docker ? "instance" : "shared"), [
+      "instance",
+      "shared",
+    ]);
+    const own = [
+      ...(docker ? OWN_CONTAINERS.docker : []),
+      ...(isolation === "instance" ? OWN_CONTAINERS.instance : []),
+    ];
+    const taken = own.find((name) => props.extraContainers?.[name]);
     if (taken !== undefined) {
-      throw invalidProp("extraContainers", taken, `any name but ${OWN_CONTAINERS.join(" and ")}`);
+      throw invalidProp("extraContainers", taken, `any name but ${own.join(", ")}`);
     }
     super(
       scope,
@@ -94,20 +110,45 @@ export class Ec2Runner extends Runner {
           }),
       },
     );
-    if ((props.isolation ?? (docker ? "instance" : "shared")) === "instance") {
-      // ECS places a task only where its host ports are free; nothing listens there, and the
-      // security group lets nobody in.
-      this.container.addPortMappings({ containerPort: ALONE_PORT, hostPort: ALONE_PORT });
-    }
+    props.capacity.isolate(isolation);
+    const once = isolation === "instance" ? this.takeInstance() : undefined;
     if (docker) {
       this.addDocker(
         props.dockerImage ?? ecs.ContainerImage.fromRegistry(byDigest(PINNED.docker)),
-        this.image,
+        once,
       );
     }
   }
 
-  private addDocker(image: ecs.ContainerImage, runnerImage: ecs.ContainerImage): void {
+  /** Keeps other jobs off the instance: those beside this one, and those after it. */
+  private takeInstance(): ecs.ContainerDefinition {
+    // ECS places a task only where its host ports are free; nothing listens there, and the
+    // security group lets nobody in.
+    this.container.addPortMappings({ containerPort: ALONE_PORT, hostPort: ALONE_PORT });
+    // Docker makes the directory of a volume that isn't there.
+    this.taskDefinition.addVolume({ name: "instance", host: { sourcePath: INSTANCE_FOLDER } });
+    const once = this.taskDefinition.addContainer("once", {
+      image: this.image,
+      essential: false,
+      // The directory belongs to root.
+      user: "0",
+      entryPoint: ["sh", "-c"],
+      command: [TAKE_INSTANCE],
+      logging: this.logging,
+    });
+    once.addMountPoints({
+      sourceVolume: "instance",
+      containerPath: "/instance",
+      readOnly: false,
+    });
+    this.container.addContainerDependencies({
+      container: once,
+      condition: ecs.ContainerDependencyCondition.SUCCESS,
+    });
+    return once;
+  }
+
+  private addDocker(image: ecs.ContainerImage, once?: ecs.ContainerDefinition): void {
     const shared = [
       { sourceVolume: "work", containerPath: WORK_FOLDER, readOnly: false },
       { sourceVolume: "docker-socket", containerPath: SOCKET_FOLDER, readOnly: false },
@@ -116,7 +157,7 @@ export class Ec2Runner extends Runner {
       this.taskDefinition.addVolume({ name });
     }
     const externals = this.taskDefinition.addContainer("externals", {
-      image: runnerImage,
+      image: this.image,
       essential: false,
       // The volume belongs to root.
       user: "0",
@@ -157,6 +198,13 @@ export class Ec2Runner extends Runner {
       container: externals,
       condition: ecs.ContainerDependencyCondition.SUCCESS,
     });
+    if (once !== undefined) {
+      // No daemon is up for a job that may not run.
+      daemon.addContainerDependencies({
+        container: once,
+        condition: ecs.ContainerDependencyCondition.SUCCESS,
+      });
+    }
     this.container.addMountPoints(...shared);
     this.container.addContainerDependencies({
       container: daemon,

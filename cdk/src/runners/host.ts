@@ -1,6 +1,7 @@
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as logs from "aws-cdk-lib/aws-logs";
+import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { Names } from "../names";
 import { RunnerNetwork } from "../network/runner-network";
@@ -32,6 +33,8 @@ export interface RunnerHost {
   addOffer(offer: Offer): void;
   /** Keeps warm tasks of a runner ready. */
   addWarmTasks(warm: WarmRunner): void;
+  /** Watches the machine that replaces a capacity's instances after their job. */
+  addRecycling(capacity: string, machine: sfn.IStateMachine): void;
 }
 
 /** A runner with warm tasks. */
