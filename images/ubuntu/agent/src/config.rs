@@ -68,6 +68,10 @@ const CGROUP: Variable = Variable::with_default(
     "/sys/fs/cgroup",
     "cgroup directory of the container's memory (cgroup v2 or v1)",
 );
+const NEW_PRIVILEGES: Variable = Variable::optional(
+    "AGENT_NEW_PRIVILEGES",
+    "whether a job's programs may gain rights by the set-user-ID bit; if not set, only in an image with `sudo`",
+);
 const RUNNER_HOME: Variable = Variable::with_default(
     "AGENT_RUNNER_HOME",
     "/home/runner",
@@ -89,6 +93,7 @@ pub const VARIABLES: &[Variable] = &[
     STOP_LIMIT,
     SAMPLE,
     CGROUP,
+    NEW_PRIVILEGES,
     RUNNER_HOME,
     shared::AWS_REGION,
     shared::AWS_ENDPOINT_URL,
@@ -159,6 +164,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) sample: Duration,
     pub(crate) cgroup: PathBuf,
+    /// Whether a job may gain rights; `None`: as the image wants.
+    pub(crate) new_privileges: Option<bool>,
     pub(crate) home: PathBuf,
     pub(crate) region: String,
     pub(crate) endpoint: Option<String>,
@@ -177,6 +184,10 @@ impl Config {
             // The shortest interval: a sample is cheap, but not free.
             sample: settings.seconds(&SAMPLE)?.max(Duration::from_secs(1)),
             cgroup: settings.text(&CGROUP)?.into(),
+            new_privileges: settings
+                .maybe(&NEW_PRIVILEGES)
+                .map(|_| settings.flag(&NEW_PRIVILEGES))
+                .transpose()?,
             home: settings.text(&RUNNER_HOME)?.into(),
             region: settings.text(&shared::AWS_REGION)?,
             endpoint: settings.maybe(&shared::AWS_ENDPOINT_URL),
@@ -251,6 +262,24 @@ mod tests {
             [connect, idle, linger, stop].map(|limit| limit.as_secs()),
             [180, 300, 180, 110]
         );
+    }
+
+    #[test]
+    fn whether_a_job_may_gain_rights_is_left_to_the_image_unless_said() {
+        let read = |value| {
+            let pairs = [
+                ("AGENT_PARAMETER", PATH),
+                ("AWS_REGION", "eu-central-1"),
+                ("AGENT_NEW_PRIVILEGES", value),
+            ];
+            Config::read(&Settings::from_pairs(pairs)).map(|config| config.new_privileges)
+        };
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("true"), Ok(Some(true)));
+        assert_eq!(read("False"), Ok(Some(false)));
+        let error = read("sometimes").unwrap_err().to_string();
+        assert!(error.contains("AGENT_NEW_PRIVILEGES"), "{error}");
+        assert!(error.contains("`true` or `false`"), "{error}");
     }
 
     #[test]

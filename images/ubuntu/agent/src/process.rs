@@ -1,6 +1,9 @@
 //! Duties of a container's first process.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -56,6 +59,25 @@ pub(crate) fn settle() {
     let _ = prctl::set_child_subreaper(true);
 }
 
+/// Denies this process and everything that it starts more rights than it has: no program's
+/// set-user-ID bit or file capability counts any more. For good; a failure leaves it as it was.
+///
+/// <https://docs.kernel.org/userspace-api/no_new_privs.html>
+pub(crate) fn forbid_new_privileges() {
+    let _ = prctl::set_no_new_privs();
+}
+
+/// Whether the image is made for jobs that become root: a `sudo` on the path that could.
+pub(crate) fn has_sudo(path: Option<&OsStr>) -> bool {
+    const SET_USER_ID: u32 = 0o4000;
+    env::split_paths(path.unwrap_or_default()).any(|directory| {
+        directory
+            .join("sudo")
+            .metadata()
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & SET_USER_ID != 0)
+    })
+}
+
 /// Reaps every ended child except `own`, which its own caller awaits.
 pub(crate) fn reap(own: Option<Pid>) {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -81,4 +103,25 @@ pub(crate) fn interrupt(pid: Pid) {
 /// Kills a process group. Returns whether it had any process left.
 pub(crate) fn kill_group(leader: Pid) -> bool {
     !matches!(killpg(leader, Signal::SIGKILL), Err(Errno::ESRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    #[test]
+    fn an_image_has_sudo_if_one_on_the_path_could_make_a_job_root() {
+        let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let path = env::join_paths([first.path(), second.path()]).unwrap();
+        assert!(!has_sudo(None));
+        assert!(!has_sudo(Some(&path)));
+        let sudo = second.path().join("sudo");
+        fs::write(&sudo, "").unwrap();
+        fs::set_permissions(&sudo, Permissions::from_mode(0o755)).unwrap();
+        assert!(!has_sudo(Some(&path)), "a wrapper gives no rights");
+        fs::set_permissions(&sudo, Permissions::from_mode(0o4755)).unwrap();
+        assert!(has_sudo(Some(&path)));
+    }
 }

@@ -76,6 +76,13 @@ enum Course {
 
 async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course, Failure> {
     let config = Config::read(settings)?;
+    let path = std::env::var_os("PATH");
+    if !config
+        .new_privileges
+        .unwrap_or_else(|| process::has_sudo(path.as_deref()))
+    {
+        process::forbid_new_privileges();
+    }
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
     // Before it takes the registration, which an image without a listener would lose.
     if !config::executable(&config.listener()) {

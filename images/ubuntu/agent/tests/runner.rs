@@ -45,6 +45,44 @@ fn deletes_the_parameter_before_it_starts_the_listener() {
     );
 }
 
+/// Whether the kernel refuses what a job's process would gain, for each of some settings.
+fn new_privileges(path: &std::path::Path, variables: &[(&str, &str)]) -> String {
+    let home = script(&[
+        "grep NoNewPrivs /proc/$$/status >job",
+        LISTENING,
+        RUNNING,
+        &completed("Succeeded"),
+    ]);
+    let aws = Aws::holding(&jit());
+    let path = format!("{}:/usr/bin:/bin", path.display());
+    let variables = [variables, &[("PATH", path.as_str())]].concat();
+    assert_eq!(
+        Agent::start_with(&aws, &home, &variables).outcome(),
+        AgentExit::RanJob
+    );
+    home.read("job")
+        .trim()
+        .replace("NoNewPrivs:\t", "NoNewPrivs ")
+}
+
+#[test]
+fn a_job_gains_no_rights_unless_the_image_has_sudo_or_the_variable_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (denied, allowed) = ("NoNewPrivs 1", "NoNewPrivs 0");
+    let image = tempfile::tempdir().unwrap();
+    // Not of this machine, which may have a `sudo` of its own in /usr/bin.
+    let never = ("AGENT_NEW_PRIVILEGES", "false");
+    let always = ("AGENT_NEW_PRIVILEGES", "true");
+    assert_eq!(new_privileges(image.path(), &[never]), denied);
+    assert_eq!(new_privileges(image.path(), &[always]), allowed);
+
+    let sudo = image.path().join("sudo");
+    std::fs::write(&sudo, "").unwrap();
+    std::fs::set_permissions(&sudo, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    assert_eq!(new_privileges(image.path(), &[]), allowed);
+    assert_eq!(new_privileges(image.path(), &[never]), denied);
+}
+
 #[test]
 fn a_jobs_environment_holds_neither_path_nor_configuration() {
     // As the real listener does, which takes its inputs out of its environment.
