@@ -5,6 +5,9 @@ import { invalidProp } from "./invalid-prop";
 /** How long GitHub may take to say its ranges. */
 const LIMIT_MS = 20_000;
 
+const ALLOWED =
+  "'github', or ranges of addresses in CIDR notation, as 192.30.252.0/22 or 2606:50c0::/32";
+
 /** Reads an address and prints the ranges that hooks come from, in a process of its own: synthesis can't wait. */
 const READ = `
 const answer = await fetch(process.argv[1], {
@@ -27,22 +30,23 @@ export function allowedSources(
   if (given === undefined) {
     return [];
   }
+  if (typeof given === "string" && given !== "github") {
+    throw invalidProp("allowedSources", given, ALLOWED);
+  }
   const ranges = given === "github" ? publishedRanges(apiUrl) : given;
   if (ranges.length === 0) {
     throw invalidProp("allowedSources", given, "at least one range; leave it out for anywhere");
   }
   for (const range of ranges) {
     if (!isRange(range)) {
-      const allowed =
-        "'github', or ranges of addresses in CIDR notation, as 192.30.252.0/22 or 2606:50c0::/32";
-      throw invalidProp("allowedSources", range, allowed);
+      throw invalidProp("allowedSources", range, ALLOWED);
     }
   }
   return ranges;
 }
 
 function isRange(text: string): boolean {
-  const [, address, length] = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const [, address, length] = /^([0-9a-fA-F.:]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
   const version = isIP(address ?? "");
   return version !== 0 && Number(length) <= (version === 4 ? 32 : 128);
 }

@@ -1,6 +1,7 @@
 import { Annotations, Token } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import { readFileSync } from "node:fs";
+import { GitHubProps } from "./github-props";
 import { isOnInternet } from "./github-url";
 import { invalidProp } from "./invalid-prop";
 import { AlarmsOptions } from "./monitoring/alarms";
@@ -47,6 +48,34 @@ export function checkProps(props: CheckedProps): void {
   }
   if (alarms) {
     checkThresholds(alarms);
+  }
+}
+
+/** Lambda's limit for all variables of a function: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+const VARIABLES_BYTES = 4096;
+/** What `verify` has besides its lists: the longest names and ARNs. */
+const OTHERS_BYTES = 1024;
+
+/** Refuses lists that a function's environment can't hold. */
+export function checkLists(
+  { allowedOwners, allowedRepositories, requiredLabels }: Required<GitHubProps>,
+  allowedSources: readonly string[],
+): void {
+  const lists: Record<string, readonly string[]> = {
+    "github.allowedOwners": allowedOwners,
+    "github.allowedRepositories": allowedRepositories,
+    "github.requiredLabels": requiredLabels,
+    allowedSources,
+  };
+  const sizes = Object.entries(lists).map(
+    ([prop, list]) => [prop, Buffer.byteLength(list.join(" "))] as const,
+  );
+  const bytes = sizes.reduce((sum, [, size]) => sum + size, 0);
+  const most = VARIABLES_BYTES - OTHERS_BYTES;
+  if (bytes > most) {
+    const [largest, size] = sizes.reduce((a, b) => (b[1] > a[1] ? b : a));
+    const allowed = `${most} bytes together with the other lists, which have ${bytes - size}, because Lambda holds ${VARIABLES_BYTES} bytes of variables; name owners instead of their repositories`;
+    throw invalidProp(largest, `${lists[largest]!.length} entries of ${size} bytes`, allowed);
   }
 }
 

@@ -9,14 +9,14 @@ import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
 import { allowedSources } from "./allowed-sources";
-import { checkProps, warnOfIsolation } from "./check-props";
+import { checkLists, checkProps, warnOfIsolation } from "./check-props";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
 import { agentPermissions, KeyContext } from "./handlers/grants";
 import { Handlers } from "./handlers/handlers";
 import { DeployedHandlers, HandlerName } from "./handlers/record";
 import { answerBell, stockDenials } from "./handlers/stock-grants";
-import { invalidProp } from "./invalid-prop";
+import { invalidProp, oneOf } from "./invalid-prop";
 import { Logs } from "./logs";
 import { Monitoring, MonitoringOptions } from "./monitoring/monitoring";
 import { maxJobDuration } from "./definition";
@@ -275,7 +275,13 @@ export class FargateRunners extends Construct implements RunnerHost {
       "AwsSolutions-SQS3": "It is the dead-letter queue itself.",
     });
 
-    const trustedDefinitions = props.trustedDefinitions ?? "deployment";
+    const trustedDefinitions = oneOf(
+      "trustedDefinitions",
+      props.trustedDefinitions ?? "deployment",
+      ["deployment", "prefix"],
+    );
+    const sources = allowedSources(props.allowedSources, this.github.apiUrl);
+    checkLists(this.github, sources);
     this.capacity = props.capacity ?? Capacity.ON_DEMAND;
     this.functions = new Handlers(this, {
       context: {
@@ -285,7 +291,7 @@ export class FargateRunners extends Construct implements RunnerHost {
         capacity: this.capacity,
         trustedDefinitions,
         taskRolePath: this.roles.taskPath,
-        allowedSources: allowedSources(props.allowedSources, this.github.apiUrl),
+        allowedSources: sources,
         logLevel: props.logLevel ?? "info",
         waitingLimit: props.monitoring?.waitingLimit,
       },
@@ -316,7 +322,7 @@ export class FargateRunners extends Construct implements RunnerHost {
     this.stateMachine = this.machine.stateMachine;
 
     const frontDoor = new FrontDoor(this, "FrontDoor", {
-      kind: props.frontDoor ?? "function-url",
+      kind: oneOf("frontDoor", props.frontDoor ?? "function-url", ["function-url", "http-api"]),
       requestsPerSecond: props.requestsPerSecond,
       verify: verify.function,
       deadLetters: this.deadLetters,
@@ -385,6 +391,10 @@ export class FargateRunners extends Construct implements RunnerHost {
     if (ownTaskRole) {
       this.warmTasks.allowPassing(taskRole);
     }
+  }
+
+  addRecycling(capacity: string, machine: sfn.IStateMachine): void {
+    this.monitoring.addRecycling(capacity, machine);
   }
 
   /** What a deployment has from the first runner on that has warm tasks. */

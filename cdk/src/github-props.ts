@@ -1,5 +1,5 @@
 import { apiAddress } from "./github-url";
-import { invalidProp } from "./invalid-prop";
+import { invalidProp, oneOf } from "./invalid-prop";
 import { requiredAlternatives } from "./required-labels";
 
 /** Where GitHub is, and whose jobs are run. */
@@ -87,7 +87,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
   const apiUrl = apiAddress("github.apiUrl", props.apiUrl ?? "https://api.github.com");
   const allowedOwners = resolveOwners(props);
   for (const owner of allowedOwners) {
-    if (!/^([A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:\d+)?|\*)$/.test(owner)) {
+    if (!/^([A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:[1-9]\d{0,17})?|\*)$/.test(owner)) {
       const allowed = "names of users or organizations, or name:id as in octo:583231";
       throw invalidProp("github.allowedOwners", owner, allowed);
     }
@@ -102,7 +102,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     const needed = "a list of repositories, which github.reconcileCalls looks into";
     throw invalidProp("github.allowedRepositories", props.allowedRepositories, needed);
   }
-  const scope = props.scope ?? "repository";
+  const scope = oneOf("github.scope", props.scope ?? "repository", ["repository", "organization"]);
   checkRunnerGroup(props.runnerGroup, scope);
   const runnerGroup = props.runnerGroup ?? "Default";
   const requiredLabels = props.requiredLabels ?? ["self-hosted"];
@@ -115,7 +115,7 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
     apiUrl,
     scope,
     runnerGroup,
-    registration: props.registration ?? "jit",
+    registration: oneOf("github.registration", props.registration ?? "jit", ["jit", "token"]),
     allowedOwners,
     allowedRepositories: props.allowedRepositories ?? [],
     allowPublicRepositories: props.allowPublicRepositories ?? false,
@@ -139,8 +139,12 @@ function checkRepositories(
   }
   const names = owners.map((owner) => owner.split(":")[0]!.toLowerCase());
   for (const repository of repositories ?? []) {
-    if (!/^[^\s/,]+\/[^\s/,]+$/.test(repository)) {
-      throw invalidProp(prop, repository, "repositories as owner/name");
+    // A function that can't read one of them answers no webhook at all.
+    if (!/^[A-Za-z0-9_.-]+\/(?!\.\.?$)[A-Za-z0-9_.-]+$/.test(repository)) {
+      const allowed = repository.endsWith("/*")
+        ? `repositories as owner/name; '${repository.slice(0, -2)}' in github.allowedOwners stands for all of them`
+        : "repositories as owner/name";
+      throw invalidProp(prop, repository, allowed);
     }
     // An owner that is given with its id may have another name by now.
     const known = names.includes(repository.split("/")[0]!.toLowerCase());

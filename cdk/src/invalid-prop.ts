@@ -17,3 +17,11 @@ export class InvalidProp extends Error {
 export function invalidProp(prop: string, value: unknown, allowed: string): InvalidProp {
   return new InvalidProp(prop, value, allowed);
 }
+
+/** A prop with few values, checked: not everybody has a compiler that does it. */
+export function oneOf<T extends string>(prop: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) {
+    throw invalidProp(prop, value, allowed.map((each) => `"${each}"`).join(" or "));
+  }
+  return value;
+}

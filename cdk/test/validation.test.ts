@@ -1,4 +1,5 @@
 import { App, Duration, Stack } from "aws-cdk-lib";
+import * as ecs from "aws-cdk-lib/aws-ecs";
 import { ArnPrincipal } from "aws-cdk-lib/aws-iam";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -70,6 +71,25 @@ const REFUSED_RUNNERS: [string, Omit<FargateRunnerProps, "runners">, RegExp][] =
     "a runner group that no tag holds",
     { runnerGroup: "Builders (Linux)" },
     /Invalid runnerGroup: "Builders \(Linux\)"\. Allowed: 1 to 256 letters/,
+  ],
+  [
+    "a pattern of everybody's repositories",
+    { repositories: ["*"] },
+    /Invalid repositories: "\*"\. Allowed: repositories as owner\/name/,
+  ],
+  ["repositories of one name", { repositories: ["*/x"] }, /Invalid repositories: "\*\/x"/],
+  ["two asterisks", { repositories: ["octo/**"] }, /Invalid repositories: "octo\/\*\*"/],
+  ["an empty pattern", { repositories: ["octo/x", ""] }, /Invalid repositories: ""/],
+  ["an owner alone", { repositories: ["octo/"] }, /Invalid repositories: "octo\/"/],
+  [
+    "capabilities that Linux does not know",
+    { dropCapabilities: ["CAP_NET_RAW" as ecs.Capability] },
+    /Invalid dropCapabilities: "CAP_NET_RAW"\. Allowed: values of ecs\.Capability, as NET_RAW/,
+  ],
+  [
+    "another processor",
+    { architecture: "x86_64" as "x64" },
+    /Invalid architecture: "x86_64"\. Allowed: "x64" or "arm64"/,
   ],
   ["a name with a slash", { name: "a/b" }, /Invalid name: "a\/b"\. Allowed: 1 to 40 characters/],
   [
@@ -149,6 +169,64 @@ const REFUSED: [string, Refused, RegExp][] = [
   ],
   ["an owner with a slash", { github: { allowedOwners: ["octo/hello"] } }, /allowedOwners/],
   ["a repository without owner", { github: { allowedRepositories: ["hello"] } }, /owner\/name/],
+  [
+    "a pattern of repositories, which no function could read",
+    { github: { allowedRepositories: ["octo/*"] } },
+    /Invalid github\.allowedRepositories: "octo\/\*"\. Allowed: repositories as owner\/name; 'octo' in github\.allowedOwners stands for all/,
+  ],
+  ["every repository of a name", { github: { allowedRepositories: ["*/x"] } }, /"\*\/x"\. Allowed/],
+  ["two asterisks", { github: { allowedRepositories: ["octo/**"] } }, /"octo\/\*\*"\. Allowed/],
+  ["no name", { github: { allowedRepositories: ["octo/.."] } }, /"octo\/\.\."\. Allowed/],
+  [
+    "an owner's id that is none",
+    { github: { allowedOwners: ["octo:99999999999999999999"] } },
+    /Invalid github\.allowedOwners: "octo:9+"\. Allowed: names .*octo:583231/,
+  ],
+  ["the id of nobody", { github: { allowedOwners: ["octo:0"] } }, /"octo:0"/],
+  [
+    "more repositories than a function's variables hold",
+    {
+      github: {
+        allowedRepositories: Array.from({ length: 200 }, (_, n) => `octo/repository-${n}`),
+      },
+    },
+    /Invalid github\.allowedRepositories: "200 entries of \d+ bytes"\. Allowed: 3072 bytes together/,
+  ],
+  [
+    "more ranges than a function's variables hold",
+    { allowedSources: Array.from({ length: 250 }, (_, n) => `192.168.${n}.0/24`) },
+    /Invalid allowedSources: "250 entries of \d+ bytes"\. Allowed: 3072 bytes/,
+  ],
+  [
+    "another front door",
+    { frontDoor: "alb" as "http-api" },
+    /Invalid frontDoor: "alb"\. Allowed: "function-url" or "http-api"/,
+  ],
+  [
+    "definitions of everybody",
+    { trustedDefinitions: "all" as "prefix" },
+    /Invalid trustedDefinitions: "all"\. Allowed: "deployment" or "prefix"/,
+  ],
+  [
+    "another scope",
+    { github: { scope: "enterprise" as "organization" } },
+    /Invalid github\.scope: "enterprise"\. Allowed: "repository" or "organization"/,
+  ],
+  [
+    "another registration",
+    { github: { registration: "pat" as "token" } },
+    /Invalid github\.registration: "pat"\. Allowed: "jit" or "token"/,
+  ],
+  [
+    "ranges in one string",
+    { allowedSources: "192.30.252.0/22" as "github" },
+    /Invalid allowedSources: "192\.30\.252\.0\/22"\. Allowed: 'github', or ranges/,
+  ],
+  [
+    "a range with a zero before its length",
+    { allowedSources: ["192.30.252.0/022"] },
+    /Invalid allowedSources: ".*\/022"/,
+  ],
   [
     "calls for jobs without a webhook, in no repository",
     { github: { reconcileCalls: 20 } },

@@ -5,7 +5,7 @@ import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
 import { RebuildOptions, RebuiltImage } from "../images/rebuilt-image";
 import { ubuntuImage, ubuntuRunnerVersion } from "../images/ubuntu-image";
-import { invalidProp } from "../invalid-prop";
+import { invalidProp, oneOf } from "../invalid-prop";
 import { DEPLOYMENT_TAG, PREFIX_TAG } from "../names";
 import { REPOSITORIES_TAG, repositoriesTag, RUNNER_GROUP_TAG, runnerGroupTag } from "./audience";
 import { Capacity, CAPACITY_TAG } from "./capacity";
@@ -166,7 +166,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
   protected constructor(scope: Construct, id: string, props: RunnerProps, kind: RunnerKind) {
     super(scope, id);
     const { runners } = props;
-    const architecture = props.architecture ?? "x64";
+    const architecture = oneOf("architecture", props.architecture ?? "x64", ["x64", "arm64"]);
     const flavour = kind.flavour === undefined ? [] : [kind.flavour];
     const name = props.name ?? defaultRunnerName(architecture, ...flavour);
     checkRunnerName("name", name);
@@ -274,6 +274,11 @@ export abstract class Runner extends Construct implements iam.IGrantable {
   private linuxParameters(dropped: readonly ecs.Capability[]): ecs.LinuxParameters | undefined {
     if (dropped.length === 0) {
       return undefined;
+    }
+    for (const capability of dropped) {
+      if (!Object.values(ecs.Capability).includes(capability)) {
+        throw invalidProp("dropCapabilities", capability, "values of ecs.Capability, as NET_RAW");
+      }
     }
     const parameters = new ecs.LinuxParameters(this, "LinuxParameters");
     parameters.dropCapabilities(...dropped);
