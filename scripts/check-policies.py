@@ -41,7 +41,10 @@ ARNS = {
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:x:*",
     "AWS::S3::Bucket": "arn:aws:s3:::x",
     "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:123456789012:x",
+    "AWS::StepFunctions::StateMachine": "arn:aws:states:us-east-1:123456789012:stateMachine:x",
 }
+
+REFERRED_TO_BY_ARN = {"AWS::StepFunctions::StateMachine"}
 
 
 def main(paths: list[str]) -> int:
@@ -81,7 +84,9 @@ def plain(value, resources: dict):
     if not isinstance(value, dict):
         return value
     if "Ref" in value:
-        # Of what policies refer to, a name.
+        # Of what policies refer to, a name; of a state machine, its ARN.
+        if resources.get(value["Ref"], {}).get("Type") in REFERRED_TO_BY_ARN:
+            return arn(value["Ref"], resources)
         return PSEUDO_PARAMETERS.get(value["Ref"], "x")
     if "Fn::Sub" in value:
         return re.sub(r"\$\{([^}]*)\}", lambda name: PSEUDO_PARAMETERS.get(name[1], "x"), value["Fn::Sub"])
