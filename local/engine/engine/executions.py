@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import stepfunctions as sfn
@@ -33,6 +34,12 @@ _TERMINAL_ERRORS = {"States.Runtime"}
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html names `States.DataLimitExceeded` too,
 but `States.ALL` caught that of a task's result where it was recorded (LocalStack's `test_states_errors.py`, 2024-03-21).
 """
+
+_GIVEN = "givenInput"
+"""Key of an execution's input as it was given, where it was changed."""
+
+_MARGIN = 0.05
+"""Seconds beyond an order's start: a wait that ends a moment too early would be followed by another."""
 
 current: contextvars.ContextVar[dict | None] = contextvars.ContextVar("execution", default=None)
 """The execution that this thread interprets."""
@@ -115,13 +122,13 @@ def install(
     """Declares the hooks on executions."""
     hooks.require(sfn, "_executions", "_ExecutionError", "_state_query_language", "_apply_jsonata_output")
     hooks.require(sfn, "_jsonata_state_field", "_resolve_state_machine_arn", "_state_machines")
-    _starting(hooks)
+    _starting(hooks, wait_scale)
     _ending(hooks, executions, doorbell, timekeeper)
     _sleeping(hooks, doorbell, wait_scale)
     _states(hooks)
 
 
-def _starting(hooks: Hooks) -> None:
+def _starting(hooks: Hooks, wait_scale: float) -> None:
     @hooks.around(sfn, "_start_execution")
     def start(original, data):
         name = data.get("name")
@@ -133,9 +140,34 @@ def _starting(hooks: Hooks) -> None:
             return sfn.error_response_json("InvalidExecutionInput", "Invalid State Machine Execution Input", 400)
         known = name and _known_execution(data, name)
         # Idempotent while it runs with the same input; a closed execution keeps its name.
-        if known and running(known) and known["input"] == data.get("input", "{}"):
+        given = data.get("input", "{}")
+        if known and running(known) and known.get(_GIVEN, known["input"]) == given:
             return sfn.json_response({"executionArn": known["executionArn"], "startDate": known["startDate"]})
-        return original(data)
+        sooner = _sooner(given, wait_scale)
+        answer = original({**data, "input": sooner} if sooner != given else data)
+        started = name and _known_execution(data, name)
+        if started and sooner != given and started["input"] == sooner:
+            started[_GIVEN] = given
+        return answer
+
+
+def _sooner(given: str, wait_scale: float) -> str:
+    """Scales an order's start time as the Wait states that wait for it."""
+    start = _not_before(given)
+    left = start - time.time() if start is not None else 0
+    if left <= 0 or wait_scale == 1:
+        return given
+    order = json.loads(given)
+    order["notBefore"] = datetime.fromtimestamp(time.time() + left * wait_scale, UTC).isoformat()
+    return json.dumps(order)
+
+
+def _not_before(given: str) -> float | None:
+    """When an order may start, in seconds since 1970."""
+    try:
+        return datetime.fromisoformat(json.loads(given)["notBefore"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _known_execution(data: dict, name: str) -> dict | None:
@@ -192,7 +224,11 @@ def _definition(execution: dict) -> dict:
 def _sleeping(hooks: Hooks, doorbell: Doorbell, wait_scale: float) -> None:
     @hooks.around(sfn, "_scaled_sleep")
     def sleep(_original, seconds):
-        pause(seconds * wait_scale)
+        execution = current.get()
+        start = _not_before(execution["input"]) if execution is not None else None
+        # `launch` compares the order's start with its own clock: a shorter wait would be one of many.
+        left = start - time.time() if start is not None else 0
+        pause(left + _MARGIN if left > 0 else seconds * wait_scale)
 
     def pause(seconds):
         execution = current.get()

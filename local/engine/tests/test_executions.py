@@ -4,6 +4,7 @@ import json
 import sys
 import time
 import unittest
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support import EngineTestCase, until
@@ -192,6 +193,31 @@ class StateTest(EngineTestCase):
         catching["Arguments"] = self.invoke(small)["Arguments"]
         ended = self.end(self.start(self.machine({"T": catching, "Ok": {"Type": "Succeed"}})))
         self.assertEqual(ended["error"], "States.DataLimitExceeded")
+
+    def test_an_order_for_later_is_waited_for_once_and_its_time_is_scaled_too(self):
+        # As `launch`: it compares the order's start with the clock, and says how long to wait.
+        body = (
+            "from datetime import datetime, timezone\n"
+            "left = (datetime.fromisoformat(event['notBefore']) - datetime.now(timezone.utc)).total_seconds()\n"
+            "if left > 0:\n    raise type('Deferred', (Exception,), {})(str(int(left) + 1))\nreturn event"
+        )
+        deferred = self.function("deferred", body)
+        seconds = "{% $number($parse($states.errorOutput.Cause).errorMessage) %}"
+        catch = {"ErrorEquals": ["Deferred"], "Assign": {"seconds": seconds}, "Output": "{% $states.input %}"}
+        states = {
+            "Launch": {**self.invoke(deferred, Next="Done"), "Catch": [{**catch, "Next": "Wait"}]},
+            "Wait": {"Type": "Wait", "Seconds": "{% $seconds %}", "Next": "Launch"},
+            "Done": {"Type": "Succeed"},
+        }
+        later = (datetime.now(UTC) + timedelta(seconds=200)).isoformat()
+        machine = self.machine(states)
+        started = time.monotonic()
+        arn = self.start(machine, notBefore=later)
+        self.assertEqual(self.end(arn)["status"], "SUCCEEDED")
+        self.assertGreaterEqual(time.monotonic() - started, 1.9)
+        history = self.stepfunctions.get_execution_history(executionArn=arn)["events"]
+        entered = [event["type"] for event in history]
+        self.assertEqual(entered.count("WaitStateEntered"), 1)
 
     def test_the_wait_scale_does_not_shorten_a_task(self):
         self.define("long")
