@@ -15,8 +15,10 @@ const LOOK: Duration = Duration::from_millis(100);
 const START: Duration = Duration::from_secs(20);
 /// Limit for the start of a failed execution's successor, which an event triggers.
 const SUCCESSOR: Duration = Duration::from_secs(3);
-/// Maximum width of an outcome; the history has the rest.
+/// Width of an outcome. A longer one is wrapped below its row.
 const OUTCOME: usize = 100;
+/// The status of a webhook for a job that is not ours.
+const IGNORED: u16 = 202;
 
 /// A followed job.
 #[derive(Debug)]
@@ -129,7 +131,9 @@ pub(crate) async fn follow(
             .as_ref()
             .is_some_and(|(_, execution)| execution.is_over());
         let done = over && now.status == JobStatus::Completed;
-        if done || (Instant::now() >= patience && (over || last.is_none())) {
+        // A job of GitHub's own runners: nothing will ever start for it here.
+        let ignored = last.is_none() && is_ignored(observer, job).await?;
+        if done || ignored || (Instant::now() >= patience && (over || last.is_none())) {
             let report = Report {
                 job: now,
                 execution: last,
@@ -140,6 +144,31 @@ pub(crate) async fn follow(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Whether the job's webhook was answered as that of somebody else's job.
+async fn is_ignored(observer: &Observer, job: &Job) -> anyhow::Result<bool> {
+    let deliveries = observer.github().await?.deliveries;
+    let mut told = deliveries
+        .iter()
+        .filter(|delivery| delivery.job == Some(job.id) && delivery.status_code != 0)
+        .peekable();
+    Ok(told.peek().is_some() && told.all(|delivery| delivery.status_code == IGNORED))
+}
+
+/// A text in lines of at most `width` characters, where its words allow that.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Prints the states that ended since, and notes the current one.
@@ -162,15 +191,28 @@ fn show(
         } else {
             String::new()
         };
-        let outcome: String = visit.outcome().chars().take(OUTCOME).collect();
+        let outcome = format!("{}{tries}", visit.outcome());
+        let lines = wrapped(&outcome, OUTCOME);
+        let (first, rest) = match lines.as_slice() {
+            [] => (String::new(), &lines[..]),
+            // All of a long text below the row, where it has room.
+            [_, _, ..] => (
+                outcome.split(':').next().unwrap_or_default().to_owned(),
+                &lines[..],
+            ),
+            [only] => (only.clone(), &lines[1..]),
+        };
         progress.say(&row(
             name,
             &visit.state,
             &visit.attempt.to_string(),
             &format!("{:.2} s", visit.entered - execution.began),
             &format!("{took:.2} s"),
-            &format!("{}{tries}", outcome.replace('\n', " ")),
+            &first,
         ));
+        for line in rest {
+            progress.say(&format!("      {line}"));
+        }
     }
     if let Some(visit) = execution.visits.get(left) {
         step.note(&format!("{}, attempt {}", visit.state, visit.attempt));
@@ -180,15 +222,19 @@ fn show(
 
 async fn close(observer: &Observer, step: Step, report: &Report) -> anyhow::Result<()> {
     let Some((_, execution)) = &report.execution else {
-        let deliveries = observer.github().await?.deliveries;
-        let answers: Vec<_> = deliveries
-            .iter()
-            .filter(|delivery| delivery.job == Some(report.job.id))
-            .map(|delivery| format!("{} ({})", delivery.status_code, delivery.status))
-            .collect();
+        let mut answers = Vec::new();
+        for delivery in observer.github().await?.deliveries {
+            if delivery.job == Some(report.job.id) {
+                let response = observer.delivery(delivery.id).await?.response;
+                let answer = format!("{} {}", delivery.status_code, response.trim());
+                answers.push(answer.trim_end().to_owned());
+            }
+        }
         step.failed(&format!(
-            "no execution started; its webhooks got {}",
-            answers.join(", ")
+            "no execution started; its webhooks got {}. The job stays queued; cancel it: \
+             cargo xtask job --cancel {}",
+            answers.join(", "),
+            report.job.id
         ));
         return Ok(());
     };
@@ -217,4 +263,26 @@ fn row(
     outcome: &str,
 ) -> String {
     format!("  {execution:<24} {state:<10} {attempt:<7} {start:>9} {took:>9}   {outcome}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_wrapped_and_nothing_of_it_is_cut() {
+        let cause = "Unmatched: no runner offers gpu; the nearest is fargate-runners-ubuntu-x64";
+        let lines = wrapped(cause, 30);
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 30),
+            "{lines:?}"
+        );
+        assert_eq!(lines.join(" "), cause);
+        // A word that is longer than a line stays whole: it may be an ARN to copy.
+        assert_eq!(
+            wrapped("an arn:aws:ecs:task", 10),
+            ["an", "arn:aws:ecs:task"]
+        );
+        assert!(wrapped(" \n ", 10).is_empty());
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use github_standin::{Job, JobStatus, NewJob, Snapshot};
+use github_standin::{Exchange, Job, JobStatus, NewJob, Snapshot};
 use protocol::{ExecutionName, JobId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,18 @@ impl Observer {
             Some(serde_json::to_value(new)?),
         )
         .await
+    }
+
+    /// Cancels a job at GitHub.
+    pub async fn cancel_job(&self, id: u64) -> anyhow::Result<Job> {
+        self.standin(reqwest::Method::POST, &format!("jobs/{id}/cancel"), None)
+            .await
+    }
+
+    /// A webhook and what it was answered with.
+    pub async fn delivery(&self, id: u64) -> anyhow::Result<Exchange> {
+        self.standin(reqwest::Method::GET, &format!("deliveries/{id}"), None)
+            .await
     }
 
     /// The whole state of the GitHub stand-in.
