@@ -380,6 +380,7 @@ check<Omit<FargateRunnerProps, "runners">>(
       value: () => [ecs.Capability.ALL],
       changes: [`${task}.ContainerDefinitions`],
     },
+    jobSummary: { value: () => false, changes: [`${task}.ContainerDefinitions`] },
     environment: {
       value: () => ({ HTTPS_PROXY: "http://proxy.example.org" }),
       changes: [`${task}.ContainerDefinitions`],

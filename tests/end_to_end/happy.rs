@@ -24,6 +24,13 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
         let (job, execution) = site.run(script("octo/hello", "echo hello")).await;
         assert_eq!(job.conclusion.as_deref(), Some("success"));
         assert_eq!(job.output.trim(), "hello");
+        for said in [
+            "| Waited in the queue |",
+            "| Runner started in |",
+            "| Ran for |",
+        ] {
+            assert!(job.summary.contains(said), "{}", job.summary);
+        }
         assert_succeeded(&execution);
         let states: Vec<_> = execution
             .visits

@@ -109,6 +109,12 @@ export interface RunnerProps {
    */
   readonly dropCapabilities?: readonly ecs.Capability[];
   /**
+   * Whether the agent adds to each job's summary at GitHub how long it waited, what its task cost and
+   * used at most, and a smaller size where one had room. Whoever sees the run sees it.
+   * @default true
+   */
+  readonly jobSummary?: boolean;
+  /**
    * Environment variables of the container, for example a proxy. Every job can read them: never
    * a secret.
    * @default - none
@@ -206,7 +212,11 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       ...kind.container,
       image: this.image,
       essential: true,
-      environment: { ...kind.container?.environment, ...props.environment },
+      environment: {
+        ...kind.container?.environment,
+        ...(props.jobSummary === false ? { AGENT_SUMMARY: "false" } : {}),
+        ...props.environment,
+      },
       // The longest that Fargate allows; Spot gives a task the same two minutes.
       stopTimeout: Duration.seconds(120),
       logging: this.logging,

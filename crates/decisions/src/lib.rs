@@ -12,6 +12,7 @@
 //! - [`may_claim`], [`on_answer`], [`on_withdrawn`], [`on_bell`], [`on_ticket`], [`wanted`](wanted()),
 //!   [`pause_after`], [`on_warm_task_end`], [`on_wait`], [`on_orphan`] and [`stops_adopted`] decide
 //!   about warm tasks.
+//! - [`cost`] estimates what a task costs.
 //! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
 //!
 //! The handlers collect the facts and carry out the decisions. `tests/model` explores the decisions
@@ -21,6 +22,7 @@ mod absence;
 mod answers;
 mod attempt;
 mod classify;
+pub mod cost;
 mod ending;
 mod exit;
 mod give_up;

@@ -19,7 +19,6 @@ pub mod attempt;
 pub mod cancelled;
 pub mod check_run;
 pub mod closed;
-pub mod cost;
 mod deps;
 pub mod displaced;
 pub mod error;

@@ -8,8 +8,8 @@ use protocol::Fault;
 use runtime::telemetry::{Metric, Metrics};
 
 use crate::Deps;
-use crate::cost::{Size, estimate};
 use crate::event::AttemptOver;
+use decisions::cost::{Size, estimate};
 
 /// Prefix of a task's log stream: awslogs' stream prefix and the container's name.
 const STREAM_PREFIX: &str = "runner/runner";

@@ -3,6 +3,7 @@
 use decisions::Attempt;
 use placement::{Placement, Step, TaskRequest, Variable, job_tags};
 use protocol::{Matched, Order, PlannedRunner};
+use time::format_description::well_known::Rfc3339;
 
 /// Builds the request. It contains no secret: the agent gets the path of its registration, and only
 /// the task role may read it.
@@ -14,7 +15,13 @@ pub fn run_task(
     attempt: &Attempt,
 ) -> TaskRequest {
     let told = |name, value: String| Variable { name, value };
-    let environment = vec![
+    let definition = &matched.definition;
+    let step = Step {
+        capacity: attempt.capacity_step,
+        subnet: attempt.subnet_step,
+    };
+    let provider = placement.provider(definition, step);
+    let mut environment = vec![
         told("AGENT_PARAMETER", runner.parameter.to_string()),
         told("AGENT_RUNNER", runner.name.to_string()),
         // These two identify the task wherever ECS describes it, even without its tags.
@@ -24,13 +31,12 @@ pub fn run_task(
             "AGENT_IDLE_LIMIT_SECONDS",
             placement.idle_limit.as_secs().to_string(),
         ),
+        // For the job's summary.
+        told("AGENT_CAPACITY", provider.to_owned()),
     ];
-    let step = Step {
-        capacity: attempt.capacity_step,
-        subnet: attempt.subnet_step,
-    };
-    let definition = &matched.definition;
-    let provider = placement.provider(definition, step);
+    if let Ok(queued) = order.job.queued_at.format(&Rfc3339) {
+        environment.push(told("AGENT_QUEUED_AT", queued));
+    }
     let tags = job_tags(&order.job, &runner.name);
     placement.request(definition, provider, step, environment, tags)
 }

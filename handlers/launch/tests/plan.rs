@@ -67,6 +67,8 @@ fn the_request_is_the_one_that_running_executions_know() {
                 { "Name": "AGENT_REPOSITORY", "Value": "octo/hello" },
                 { "Name": "AGENT_EXECUTION", "Value": "hello-4242" },
                 { "Name": "AGENT_IDLE_LIMIT_SECONDS", "Value": "300" },
+                { "Name": "AGENT_CAPACITY", "Value": "FARGATE_SPOT" },
+                { "Name": "AGENT_QUEUED_AT", "Value": "2026-01-01T00:00:00Z" },
             ],
         }] },
         "Group": "fargate-runners:fr",
@@ -167,7 +169,7 @@ fn the_agent_is_told_the_path_and_nothing_secret() {
     );
     assert_eq!(environment["AGENT_RUNNER"], "fr-hello-4242");
     assert_eq!(environment["AGENT_REPOSITORY"], "octo/hello");
-    assert_eq!(environment.len(), 5);
+    assert_eq!(environment.len(), 7);
 }
 
 #[test]

@@ -152,6 +152,18 @@ impl GitHub {
         Ok(())
     }
 
+    /// Sends what a step or hook has added to the job's summary.
+    pub(crate) async fn summary(
+        &self,
+        session: &str,
+        job: u64,
+        text: String,
+    ) -> Result<(), Trouble> {
+        let url = format!("{}/sessions/{session}/jobs/{job}/summary", self.server);
+        send(self.http.post(url).timeout(CALL_LIMIT).body(text)).await?;
+        Ok(())
+    }
+
     /// Reports a job's result.
     pub(crate) async fn complete(
         &self,

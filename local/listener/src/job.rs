@@ -1,5 +1,6 @@
 //! Runs a job: its hooks and its script, and sends the output to GitHub.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -66,10 +67,12 @@ pub(crate) async fn execute(
     let log = Diagnostics::open(home.path(), "Worker");
     log.info(&format!("Job {} ({}) begins.", job.name, job.id));
     let (output, pieces) = mpsc::unbounded_channel();
-    let sending = tokio::spawn(send_output(github, session, job.id, pieces));
+    let sending = tokio::spawn(send_output(github.clone(), session.clone(), job.id, pieces));
+    let mut summary = None;
     let nonce = nonce();
     let result = match Layout::make(home.path(), &settings, &job, &nonce) {
         Ok(layout) => {
+            summary = layout.environment.get("GITHUB_STEP_SUMMARY").cloned();
             Steps {
                 layout,
                 tracking_id: tracking_id(&nonce),
@@ -92,6 +95,11 @@ pub(crate) async fn execute(
     ));
     // Lost output does not change the result.
     let _ = sending.await;
+    // One for the script and its hooks; GitHub shows those of all steps below each other.
+    let summary = summary.and_then(|file| fs::read_to_string(file).ok());
+    if let Some(text) = summary.filter(|text| !text.is_empty()) {
+        let _ = github.summary(&session, job.id, text).await;
+    }
     log.info(&format!("Job result: {}", result.as_str()));
     result
 }

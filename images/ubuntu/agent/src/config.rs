@@ -1,11 +1,13 @@
 //! The agent's settings.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use protocol::bell::BellKeyError;
 use protocol::{BellKey, ParameterPath, bell};
 use runtime::settings::{self, Settings, Variable, shared};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::watch::Limits;
 
@@ -77,6 +79,19 @@ const RUNNER_HOME: Variable = Variable::with_default(
     "/home/runner",
     "directory that contains `bin/Runner.Listener`",
 );
+const SUMMARY: Variable = Variable::with_default(
+    "AGENT_SUMMARY",
+    "true",
+    "whether each job's summary says how long it waited, what it cost and what it used",
+);
+const QUEUED_AT: Variable = Variable::optional(
+    "AGENT_QUEUED_AT",
+    "when GitHub queued the job (RFC 3339), for its summary; `launch` sets it",
+);
+const CAPACITY: Variable = Variable::optional(
+    "AGENT_CAPACITY",
+    "capacity provider of this task, for the summary; `launch` sets it",
+);
 
 /// Every variable that the agent reads.
 pub const VARIABLES: &[Variable] = &[
@@ -95,6 +110,9 @@ pub const VARIABLES: &[Variable] = &[
     CGROUP,
     NEW_PRIVILEGES,
     RUNNER_HOME,
+    SUMMARY,
+    QUEUED_AT,
+    CAPACITY,
     shared::AWS_REGION,
     shared::AWS_ENDPOINT_URL,
 ];
@@ -169,6 +187,11 @@ pub(crate) struct Config {
     pub(crate) home: PathBuf,
     pub(crate) region: String,
     pub(crate) endpoint: Option<String>,
+    /// Whether jobs get a summary.
+    pub(crate) summary: bool,
+    /// When the job was queued, if the text is a time: for a summary alone, nothing fails.
+    pub(crate) queued: Option<SystemTime>,
+    pub(crate) capacity: Option<String>,
 }
 
 impl Config {
@@ -191,6 +214,12 @@ impl Config {
             home: settings.text(&RUNNER_HOME)?.into(),
             region: settings.text(&shared::AWS_REGION)?,
             endpoint: settings.maybe(&shared::AWS_ENDPOINT_URL),
+            summary: settings.flag(&SUMMARY)?,
+            queued: settings
+                .maybe(&QUEUED_AT)
+                .and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok())
+                .map(SystemTime::from),
+            capacity: settings.maybe(&CAPACITY),
         })
     }
 

@@ -11,7 +11,7 @@
 //! It takes the registration out of SSM ([`parameter`]), passes it to the listener in the
 //! listener's environment only ([`environment`]), parses the listener's output ([`event`]), ends a
 //! listener that does not end by itself ([`watch`]), and samples memory and processes
-//! ([`evidence`]). The result is one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
+//! ([`evidence`]). As the runner's job-completed hook it writes the job's summary ([`summary`]). The result is one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
 
 mod bell;
 mod config;
@@ -27,6 +27,7 @@ pub mod mask;
 pub mod parameter;
 mod process;
 mod run;
+pub mod summary;
 mod update;
 pub mod verdict;
 mod warm;

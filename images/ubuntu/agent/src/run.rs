@@ -1,7 +1,7 @@
 //! Runs the agent, from the task's environment to its exit code.
 
 use std::path::Path;
-use std::time::{Duration, Instant as Clock};
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use decisions::AgentExit;
 use nix::unistd::Pid;
@@ -21,6 +21,7 @@ use crate::listener::{Listener, Next};
 use crate::log::Log;
 use crate::mask::Mask;
 use crate::process::{self, Signals};
+use crate::summary::{self, Facts, Hook, Sampler};
 use crate::verdict::{End, Seen, Stop, is_update, verdict};
 use crate::warm::{Release, Told};
 use crate::watch::{Action, Watch};
@@ -114,11 +115,41 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course,
         "starting the listener",
         json!({ "milliseconds": milliseconds }),
     );
-    let (end, seen) = listen(&config, &registration, log, &mut signals).await?;
+    let hook = hook(&config, started, log);
+    let (end, seen) = listen(&config, &registration, hook, log, &mut signals).await?;
     if is_worth_explaining(verdict(end, &seen)) {
         diagnostics::show(&config.diagnostics(), log);
     }
     Ok(Course::Served(end, seen))
+}
+
+/// The hook that writes the job's summary, unless it is switched off or can't be put in place: a job
+/// runs without it, too.
+fn hook(config: &Config, began: Clock, log: &Log) -> Option<Hook> {
+    if !config.summary {
+        return None;
+    }
+    let began = SystemTime::now()
+        .checked_sub(began.elapsed())
+        .unwrap_or_else(SystemTime::now);
+    let facts = Facts {
+        queued: config.queued.map(summary::seconds),
+        began: summary::seconds(began),
+        job: None,
+        warm: matches!(config.errand, Errand::Bell(_)),
+        capacity: config.capacity.clone(),
+    };
+    let own = std::env::var(summary::VARIABLE).ok();
+    match Hook::place(&config.home, own.as_deref(), facts) {
+        Ok(hook) => Some(hook),
+        Err(error) => {
+            log.info(
+                "jobs get no summary",
+                json!({ "reason": error.to_string() }),
+            );
+            None
+        }
+    }
 }
 
 /// Waits as a warm task until the bell says what to do.
@@ -203,6 +234,7 @@ async fn register(
 async fn listen(
     config: &Config,
     registration: &Registration,
+    hook: Option<Hook>,
     log: &Log,
     signals: &mut Signals,
 ) -> Result<(End, Seen), Failure> {
@@ -211,13 +243,16 @@ async fn listen(
         evidence: Evidence::begin(&config.cgroup),
         interval: config.sample,
         next: Instant::now() + config.sample,
+        hook,
+        sampler: None,
     };
     let mut updated = false;
     loop {
         let mut command = command(config, config.listener());
         command
             .arg("run")
-            .envs(environment::for_listener(registration));
+            .envs(environment::for_listener(registration))
+            .envs(looks.hook.as_ref().map(Hook::variable));
         let mut listener = start(&mut command, config.listener(), log)?;
         let end = attend(&mut listener, &mut watch, &mut looks, log, signals).await;
         let updating = is_update(end, watch.seen()) && !updated;
@@ -266,6 +301,7 @@ async fn attend(
                 Next::Said(event) => {
                     if matches!(event, Event::Started(_)) {
                         looks.next = Instant::now() + looks.interval.min(FIRST_LOOK);
+                        looks.began();
                     }
                     watch.heard(event, Instant::now());
                     None
@@ -302,9 +338,20 @@ struct Looks {
     evidence: Evidence,
     interval: Duration,
     next: Instant,
+    /// What writes the job's summary, and what measures for it.
+    hook: Option<Hook>,
+    sampler: Option<Sampler>,
 }
 
 impl Looks {
+    /// The runner began a job.
+    fn began(&mut self) {
+        if let Some(hook) = &mut self.hook {
+            hook.began(summary::seconds(SystemTime::now()));
+            self.sampler = Sampler::start(hook.directory());
+        }
+    }
+
     fn look(&mut self, listener: Pid, watch: &mut Watch, log: &Log) {
         let sample = self.evidence.look(listener.as_raw());
         watch.looked(sample.worker.is_some(), Instant::now());

@@ -121,6 +121,45 @@ fn a_jobs_environment_holds_neither_path_nor_configuration() {
     );
 }
 
+/// Runs the hook as the runner does after a job, with an empty file for the summary, and notes its exit code.
+const HOOK: &str = ": >summary; GITHUB_STEP_SUMMARY=$PWD/summary sh -e \"$ACTIONS_RUNNER_HOOK_JOB_COMPLETED\" && code=0 || code=$?; echo $code >hook";
+
+#[test]
+fn the_hook_after_a_job_writes_its_summary() {
+    let aws = Aws::holding(&jit());
+    // The agent notes the job's start before the job can have ended, so the hook waits for that.
+    let noted = "until grep -q '\"job\":[0-9]' _agent/facts.json; do sleep 0.05; done";
+    let home = script(&[LISTENING, RUNNING, noted, HOOK, &completed("Succeeded")]);
+    let queued = [("AGENT_QUEUED_AT", "2026-01-01T00:00:00Z")];
+    let outcome = Agent::start_with(&aws, &home, &queued).outcome();
+    assert_eq!(outcome, AgentExit::RanJob);
+    let summary = home.read("summary");
+    assert!(summary.contains("| Waited in the queue | "), "{summary}");
+    assert!(summary.contains("s, a new task |"), "{summary}");
+    assert_eq!(home.read("hook").trim(), "0");
+}
+
+#[test]
+fn an_images_own_hook_still_runs_and_counts_and_a_summary_can_be_switched_off() {
+    let aws = Aws::holding(&jit());
+    let home = script(&[LISTENING, RUNNING, HOOK, &completed("Failed")]);
+    let own = home.path("own hook.sh");
+    std::fs::write(&own, "echo own >own; exit 7").unwrap();
+    let own = own.display().to_string();
+    let hook = ("ACTIONS_RUNNER_HOOK_JOB_COMPLETED", own.as_str());
+    Agent::start_with(&aws, &home, &[hook]).outcome();
+    assert_eq!(
+        (home.read("own").trim(), home.read("hook").trim()),
+        ("own", "7")
+    );
+
+    let home = script(&["env >job", LISTENING, RUNNING, &completed("Succeeded")]);
+    Agent::start_with(&aws, &home, &[hook, ("AGENT_SUMMARY", "false")]).outcome();
+    let job = home.read("job");
+    assert!(job.contains(&format!("{}={}", hook.0, hook.1)), "{job}");
+    assert!(!home.path("_agent").exists());
+}
+
 #[test]
 fn a_job_that_ran_ends_well_whatever_its_result() {
     let aws = Aws::holding(&jit());

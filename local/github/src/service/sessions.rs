@@ -21,6 +21,7 @@ use crate::state::job::JobStatus;
 use crate::state::refusal::Refusal;
 use crate::state::session::{Doing, Message};
 use crate::state::shared::Shared;
+use crate::state::world::World;
 use crate::wire::answer::{Answer, created, nothing, ok, query, read};
 
 /// How long a request for messages stays open. GitHub: 50 s.
@@ -38,6 +39,10 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route(
             "/_runner/sessions/{session}/jobs/{job}/output",
             post(output),
+        )
+        .route(
+            "/_runner/sessions/{session}/jobs/{job}/summary",
+            post(summary),
         )
         .route(
             "/_runner/sessions/{session}/jobs/{job}/complete",
@@ -121,14 +126,33 @@ async fn output(
     Path((session, job)): Path<(String, u64)>,
     body: Bytes,
 ) -> Answer {
-    let text = String::from_utf8_lossy(&body);
+    append(&shared, &session, job, &body, World::append_output)
+}
+
+async fn summary(
+    State(shared): State<Arc<Shared>>,
+    Path((session, job)): Path<(String, u64)>,
+    body: Bytes,
+) -> Answer {
+    append(&shared, &session, job, &body, World::append_summary)
+}
+
+/// Takes a text from the runner that runs the job, and from no other.
+fn append(
+    shared: &Shared,
+    session: &str,
+    job: u64,
+    body: &[u8],
+    append: fn(&mut World, u64, &str),
+) -> Answer {
+    let text = String::from_utf8_lossy(body);
     let known = shared.change(|world| {
-        let runner = world.sessions.get(&session).map(|session| session.runner);
+        let runner = world.sessions.get(session).map(|session| session.runner);
         let its = world.jobs.get(&job).is_some_and(|entry| {
             entry.job.status == JobStatus::InProgress && entry.job.runner_id == runner
         });
         if its {
-            world.append_output(job, &text);
+            append(world, job, &text);
         }
         its
     });

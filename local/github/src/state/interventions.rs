@@ -100,6 +100,7 @@ impl World {
             runner_group_id: None,
             runner_group: None,
             output: String::new(),
+            summary: String::new(),
             started: 0,
             created_at: self.now(),
             started_at: None,

@@ -144,6 +144,9 @@ pub struct Job {
     pub leased_to: Option<u64>,
     /// What its script has written.
     pub output: String,
+    /// What its steps and hooks have added to its summary, in Markdown.
+    #[serde(default)]
+    pub summary: String,
     /// How many runners began it. More than one is a fault of GitHub's.
     pub started: u32,
     /// When it was queued.

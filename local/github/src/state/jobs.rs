@@ -7,6 +7,8 @@ use crate::state::world::World;
 
 /// GitHub keeps no more than this of a job's output here.
 const OUTPUT_LIMIT: usize = 1 << 20;
+/// The largest summary of one step, in bytes.
+const SUMMARY_LIMIT: usize = 1024 * 1024;
 
 impl World {
     /// Queues a job and tells about it.
@@ -55,6 +57,7 @@ impl World {
             runner_group: None,
             leased_to: None,
             output: String::new(),
+            summary: String::new(),
             started: 0,
             created_at: new.created_at.unwrap_or_else(|| self.exactly()),
             started_at: None,
@@ -139,6 +142,16 @@ impl World {
                 .find(|end| text.is_char_boundary(*end))
                 .unwrap_or(0);
             entry.job.output.push_str(&text[..end]);
+        }
+    }
+
+    /// More of the job's summary. GitHub takes 1 MiB of each step
+    /// ([documentation](https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits)).
+    pub(crate) fn append_summary(&mut self, id: u64, text: &str) {
+        if let Some(entry) = self.jobs.get_mut(&id)
+            && text.len() <= SUMMARY_LIMIT
+        {
+            entry.job.summary.push_str(text);
         }
     }
 

@@ -122,6 +122,20 @@ async fn hooks_run_before_and_after_the_job() {
 }
 
 #[tokio::test]
+async fn a_hook_after_the_job_adds_to_its_summary() {
+    let rig = Rig::new().await;
+    let hook = rig.home.path().join("after.sh");
+    std::fs::write(&hook, "echo '| cost | 1 |' >>\"$GITHUB_STEP_SUMMARY\"").unwrap();
+    let hook = hook.display().to_string();
+    let job = rig.queue("echo '# Tests' >>\"$GITHUB_STEP_SUMMARY\"");
+    let listener = rig.start_in(&[("ACTIONS_RUNNER_HOOK_JOB_COMPLETED", &hook)]);
+    assert_eq!(listener.end().await.0, Some(0));
+    let done = rig.server.job(job.id).unwrap();
+    assert_eq!(done.summary, "# Tests\n| cost | 1 |\n");
+    assert_eq!(done.conclusion.as_deref(), Some("success"));
+}
+
+#[tokio::test]
 async fn what_a_job_leaves_running_is_ended() {
     let rig = Rig::new().await;
     let job = rig.queue("setsid sleep 4711 >/dev/null 2>&1 &\necho \"pid=$!\"");

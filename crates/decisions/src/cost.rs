@@ -1,4 +1,5 @@
-//! Estimates a task's cost at list price.
+//! Estimates a task's cost at list price: for the metric that `cleanup` reports, and for the summary that
+//! the agent writes.
 
 /// US dollars per vCPU-hour and per GB-hour, Linux, us-east-1, November 2026 ([prices]).
 ///

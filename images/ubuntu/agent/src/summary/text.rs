@@ -1,0 +1,232 @@
+//! The words of a summary.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use decisions::cost::{Size, estimate};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::facts::{Facts, seconds};
+use super::metadata::{Limits, Task};
+use super::size::smaller;
+use super::usage::Usage;
+
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// A table with what is known, in Markdown; nothing if nothing is.
+pub(super) fn summary(
+    facts: &Facts,
+    task: Option<&Task>,
+    usage: Option<&Usage>,
+    now: SystemTime,
+) -> Option<String> {
+    let now = seconds(now);
+    let job = facts.job?;
+    let mut rows = Vec::new();
+    if let Some(queued) = facts.queued {
+        rows.push(("Waited in the queue", length(job - queued)));
+    }
+    // Fargate bills from the start of the image's download.
+    let pulled = task.and_then(|task| epoch(task.pull_started_at.as_deref()?));
+    let start = if facts.warm {
+        facts.began
+    } else {
+        pulled.unwrap_or(facts.began).min(facts.began)
+    };
+    let kind = if facts.warm {
+        "a warm task"
+    } else {
+        "a new task"
+    };
+    rows.push((
+        "Runner started in",
+        format!("{}, {kind}", length(job - start)),
+    ));
+    rows.push(("Ran for", length(now - job)));
+    let size = task
+        .filter(|task| task.launch_type == "FARGATE")
+        .and_then(|task| Some(size_of(task.limits?, facts)));
+    if let Some(size) = size {
+        rows.push((
+            "Size",
+            format!(
+                "{}{}",
+                shape(size.cpu, size.memory),
+                if size.spot { ", Spot" } else { "" }
+            ),
+        ));
+        // A warm task's waiting is nobody's; and it isn't told whether it is on Spot.
+        if facts.capacity.is_some() {
+            let dollars = estimate(size, now - start);
+            rows.push((
+                "Cost",
+                format!("{} USD, at list price of us-east-1", money(dollars)),
+            ));
+        }
+    }
+    if let Some(usage) = usage {
+        #[allow(clippy::cast_precision_loss)] // Far below 2^52 bytes.
+        let memory = usage.memory as f64 / MEBIBYTE;
+        rows.push((
+            "Peak",
+            format!("{:.1} vCPU, {}", usage.cpu, gibibytes(memory)),
+        ));
+        if let Some((units, mebibytes)) =
+            size.and_then(|size| smaller(size, usage.cpu, memory, usage.samples))
+        {
+            let fits = shape(units.into(), mebibytes.into());
+            rows.push((
+                "A smaller size had room",
+                format!("{fits} (`cpu: {units}, memoryMiB: {mebibytes}`)"),
+            ));
+        }
+    }
+    let mut text = String::from("### Runner\n\n| | |\n|---|---|\n");
+    for (name, value) in rows {
+        writeln!(text, "| {name} | {value} |").ok()?;
+    }
+    Some(text)
+}
+
+fn size_of(limits: Limits, facts: &Facts) -> Size {
+    Size {
+        cpu: limits.cpu * 1_024.0,
+        memory: limits.memory,
+        arm: cfg!(target_arch = "aarch64"),
+        spot: facts.capacity.as_deref() == Some("FARGATE_SPOT"),
+    }
+}
+
+fn shape(units: f64, mebibytes: f64) -> String {
+    format!("{} vCPU, {}", units / 1_024.0, gibibytes(mebibytes))
+}
+
+fn gibibytes(mebibytes: f64) -> String {
+    let text = format!("{:.1}", mebibytes / 1_024.0);
+    format!("{} GiB", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+/// To a thousandth of a cent, so that a minute of the smallest size shows.
+fn money(dollars: f64) -> String {
+    format!("{dollars:.5}")
+}
+
+/// `12 s`, `3 min 5 s`, `2 h 7 min`.
+fn length(seconds: f64) -> String {
+    // Clocks of GitHub and ECS may differ by a little.
+    let seconds = seconds.max(0.0).round();
+    let (minutes, hours) = ((seconds / 60.0).floor(), (seconds / 3_600.0).floor());
+    if hours > 0.0 {
+        format!("{hours} h {} min", minutes % 60.0)
+    } else if minutes > 0.0 {
+        format!("{minutes} min {} s", seconds % 60.0)
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+/// A time of the metadata, in seconds since 1970.
+fn epoch(text: &str) -> Option<f64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some(seconds(time.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    const JOB: f64 = 1_700_000_100.0;
+
+    fn facts() -> Facts {
+        Facts {
+            queued: Some(JOB - 41.0),
+            began: JOB - 6.0,
+            job: Some(JOB),
+            warm: false,
+            capacity: Some("FARGATE".to_owned()),
+        }
+    }
+
+    fn task() -> Task {
+        serde_json::from_str(
+            r#"{ "Limits": { "CPU": 2, "Memory": 4096 }, "LaunchType": "FARGATE",
+                 "PullStartedAt": "2023-11-14T22:14:34.5Z" }"#,
+        )
+        .unwrap()
+    }
+
+    fn at(seconds: f64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs_f64(seconds)
+    }
+
+    fn cell<'a>(text: &'a str, name: &str) -> &'a str {
+        let start = format!("| {name} | ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+            .trim_end_matches(" |")
+    }
+
+    #[test]
+    fn the_page_says_how_long_how_dear_and_how_large() {
+        let usage = Usage {
+            cpu: 0.44,
+            memory: 700 << 20,
+            samples: 60,
+        };
+        let text = summary(&facts(), Some(&task()), Some(&usage), at(JOB + 600.0)).unwrap();
+        assert_eq!(cell(&text, "Waited in the queue"), "41 s");
+        assert_eq!(cell(&text, "Runner started in"), "26 s, a new task");
+        assert_eq!(cell(&text, "Ran for"), "10 min 0 s");
+        assert_eq!(cell(&text, "Size"), "2 vCPU, 4 GiB");
+        assert_eq!(cell(&text, "Peak"), "0.4 vCPU, 0.7 GiB");
+        let smaller = cell(&text, "A smaller size had room");
+        assert_eq!(smaller, "1 vCPU, 2 GiB (`cpu: 1024, memoryMiB: 2048`)");
+    }
+
+    /// The same list prices as in `docs/cost.md`, computed here from the list itself.
+    #[test]
+    fn the_cost_is_within_one_percent_of_the_list_s_arithmetic() {
+        let list = include_str!("../../../../../cdk/src/prices.json");
+        let list: serde_json::Value = serde_json::from_str(list).unwrap();
+        let arm = cfg!(target_arch = "aarch64");
+        let price = |name: &str| {
+            let name = format!("{name}_{}", if arm { "ARM" } else { "X86" });
+            list["prices"][name]["dollars"].as_f64().unwrap()
+        };
+        for seconds in [30.0, 60.0, 626.0, 7_200.0] {
+            let text = summary(&facts(), Some(&task()), None, at(JOB - 25.5 + seconds)).unwrap();
+            let cost = cell(&text, "Cost").split(' ').next().unwrap();
+            let cost: f64 = cost.parse().unwrap();
+            let hours = f64::max(seconds, 60.0) / 3_600.0;
+            let expected = hours * (2.0 * price("VCPU_HOUR") + 4.0 * price("GB_HOUR"));
+            assert!(
+                (cost / expected - 1.0).abs() < 0.01,
+                "{cost} is not {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let mut facts = facts();
+        (facts.queued, facts.warm) = (None, true);
+        let text = summary(&facts, None, None, at(JOB + 4_000.0)).unwrap();
+        assert_eq!(cell(&text, "Runner started in"), "6 s, a warm task");
+        assert_eq!(cell(&text, "Ran for"), "1 h 6 min");
+        for missing in ["Waited", "Cost", "Size", "Peak"] {
+            assert!(!text.contains(missing), "{text}");
+        }
+        facts.job = None;
+        assert_eq!(summary(&facts, None, None, at(JOB)), None);
+    }
+
+    #[test]
+    fn on_ec2_the_task_has_no_price_of_its_own() {
+        let task: Task = serde_json::from_str(r#"{ "LaunchType": "EC2" }"#).unwrap();
+        let text = summary(&facts(), Some(&task), None, at(JOB + 5.0)).unwrap();
+        assert!(!text.contains("USD"), "{text}");
+    }
+}
