@@ -86,3 +86,25 @@ fn every_image_that_is_built_upon_is_named_by_its_digest() {
     }
     assert_eq!(named, 2, "the base, and what compiles the agent");
 }
+
+/// Cargo reads the manifest of every member, also of those that it does not build.
+#[test]
+fn the_image_that_compiles_the_agent_gets_every_member_of_the_workspace() {
+    let dockerfile = read("images/ubuntu/Dockerfile");
+    let copied: Vec<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY --from=repository "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let manifest = read("Cargo.toml");
+    let (_, members) = manifest.split_once("\nmembers = [\n").unwrap();
+    let (members, _) = members.split_once("\n]").unwrap();
+    for member in members.lines() {
+        let path = member.trim().trim_end_matches(',').trim_matches('"');
+        let covered = copied.iter().any(|copied| {
+            path.strip_prefix(copied)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        assert!(covered, "images/ubuntu/Dockerfile does not copy {path}");
+    }
+}
