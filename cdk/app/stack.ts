@@ -1,17 +1,10 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, StackProps } from "aws-cdk-lib";
+import { Duration, RemovalPolicy, Stack, StackProps } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
-import {
-  Capacity,
-  FargateRunner,
-  FargateRunners,
-  HANDLER_NAMES,
-  imageFromUri,
-  WarmProps,
-} from "../src";
+import { Capacity, FargateRunner, FargateRunners, imageFromUri, WarmProps } from "../src";
 import { Config, RunnerConfig, WarmConfig } from "./config";
 import { refuseUseless } from "./contradictions";
 import { placeOf, within } from "./failure";
@@ -109,7 +102,7 @@ export class FargateRunnersStack extends Stack {
     for (const [index, runner] of (config.runners ?? []).entries()) {
       within(placeOf(index, runner), () => this.addRunner(index, runner, config));
     }
-    this.addOutputs(config);
+    this.runners.addOutputs();
   }
 
   private addRunner(index: number, runner: RunnerConfig, config: Config): void {
@@ -134,60 +127,6 @@ export class FargateRunnersStack extends Stack {
       image: config.image ? imageFromUri(this, `${id}Image`, config.image) : undefined,
       capacity: config.capacity && Capacity.of(...config.capacity),
     };
-  }
-
-  private addOutputs(config: Config): void {
-    const { runners, region } = this;
-    const output = (id: string, value: string, description: string) =>
-      new CfnOutput(this, id, { value, description });
-    output("WebhookUrl", runners.webhookUrl, "Webhook URL of the GitHub App");
-    output(
-      "StateMachineArn",
-      runners.stateMachine.stateMachineArn,
-      "State machine; each job is one execution",
-    );
-    output("ClusterName", runners.cluster.clusterName, "Cluster of the runners' tasks");
-    output(
-      "ParameterPath",
-      runners.names.githubParameters,
-      "Path of the secrets in Parameter Store",
-    );
-    // The command line finds the deployment by these.
-    output("DeploymentId", runners.names.deployment, "First part of every runner's name");
-    output("TaskLogGroup", runners.names.runnerLogGroup, "Log group of the runners' tasks");
-    const github = config.githubApiUrl ?? "https://api.github.com";
-    output("GitHubApiUrl", github, "REST API of GitHub");
-    for (const name of HANDLER_NAMES) {
-      const handler = runners.handlers[name];
-      if (handler !== undefined) {
-        const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}Function`;
-        output(id, handler.function.functionName, `Function ${name}`);
-      }
-    }
-    const console = `https://${region}.console.aws.amazon.com`;
-    const machineArn = runners.stateMachine.stateMachineArn;
-    output(
-      "ExecutionsLink",
-      `${console}/states/home?region=${region}#/statemachines/view/${machineArn}`,
-      "Executions, one per job",
-    );
-    output(
-      "TasksLink",
-      `${console}/ecs/v2/clusters/${runners.cluster.clusterName}/tasks?region=${region}`,
-      "Tasks, one per runner",
-    );
-    output(
-      "LogsLink",
-      `${console}/cloudwatch/home?region=${region}#logsV2:logs-insights`,
-      "Logs Insights, with the saved queries on the right",
-    );
-    if (runners.monitoring.dashboard !== undefined) {
-      output(
-        "DashboardLink",
-        `${console}/cloudwatch/home?region=${region}#dashboards/dashboard/${runners.names.prefix}`,
-        "Dashboard",
-      );
-    }
   }
 }
 

@@ -23,9 +23,10 @@ import { maxJobDuration } from "./definition";
 import { DEPLOYMENT_TAG, Names } from "./names";
 import { PublicVpc } from "./network/public-vpc";
 import { RunnerNetwork } from "./network/runner-network";
+import { outputs } from "./outputs";
 import { give } from "./permission";
 import { PolicyParameter } from "./policy-parameter";
-import { repositoryFile } from "./repository-files";
+import { functionsDirectory, repositoryFile } from "./repository-files";
 import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
 import { RunnerMachine } from "./runner-machine";
@@ -110,7 +111,7 @@ export interface FargateRunnersProps {
    */
   readonly architecture?: lambda.Architecture;
   /**
-   * Directory with `<handler>/bootstrap` for each function.
+   * Directory with `<handler>/bootstrap`, or `<handler>.zip`, for each function.
    * @default - the context's fargate-runners:handlersDirectory, else target/lambda of the checkout, or what the package carries
    */
   readonly handlersDirectory?: string;
@@ -198,7 +199,7 @@ export interface FargateRunnersProps {
  * @example
  * const github = { allowedOwners: ["octo"] };
  * const runners = new FargateRunners(stack, "Runners", { github });
- * new CfnOutput(stack, "Webhook", { value: runners.webhookUrl });
+ * runners.addOutputs();
  */
 export class FargateRunners extends Construct implements RunnerHost {
   /** Every fixed name and ARN of the deployment. */
@@ -299,7 +300,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       directory:
         props.handlersDirectory ??
         (this.node.tryGetContext(HANDLERS_CONTEXT) as string | undefined) ??
-        repositoryFile("target", "lambda"),
+        functionsDirectory((props.architecture ?? lambda.Architecture.ARM_64).name),
       environment: props.handlerEnvironment ?? {},
       reservedConcurrency: props.reservedConcurrency ?? {},
       roles: this.roles,
@@ -351,6 +352,14 @@ export class FargateRunners extends Construct implements RunnerHost {
         runners: this,
       });
     }
+  }
+
+  /**
+   * Gives the stack the outputs by which people and the command line find the deployment. Call it after
+   * the last runner has been added: the first with warm tasks brings a function.
+   */
+  addOutputs(): void {
+    outputs(this, this.github.apiUrl);
   }
 
   addTaskRole(role: iam.IRole, own: boolean): void {

@@ -1,3 +1,4 @@
+import { Token } from "aws-cdk-lib";
 import { apiAddress } from "./github-url";
 import { invalidProp, oneOf } from "./invalid-prop";
 import { requiredAlternatives } from "./required-labels";
@@ -87,7 +88,8 @@ export function resolveGitHub(props: GitHubProps): Required<GitHubProps> {
   const apiUrl = apiAddress("github.apiUrl", props.apiUrl ?? "https://api.github.com");
   const allowedOwners = resolveOwners(props);
   for (const owner of allowedOwners) {
-    if (!/^([A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:[1-9]\d{0,17})?|\*)$/.test(owner)) {
+    const later = Token.isUnresolved(owner);
+    if (!later && !/^([A-Za-z0-9-]+(_[A-Za-z0-9]+)?(:[1-9]\d{0,17})?|\*)$/.test(owner)) {
       const allowed = "names of users or organizations, or name:id as in octo:583231";
       throw invalidProp("github.allowedOwners", owner, allowed);
     }

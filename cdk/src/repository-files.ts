@@ -8,6 +8,12 @@ import { join, resolve } from "node:path";
  */
 const ROOTS = [join(__dirname, "..", "assets"), join(__dirname, "..", "..")];
 
+/** The functions' programs for a processor: the package has them for both, a checkout the last built. */
+export function functionsDirectory(processor: string): string {
+  const carried = repositoryFile("lambda", processor);
+  return existsSync(carried) ? carried : repositoryFile("target", "lambda");
+}
+
 /** Absolute path of a file of the repository, found in the package or in the checkout. */
 export function repositoryFile(...path: string[]): string {
   const candidates = ROOTS.map((root) => resolve(root, ...path));

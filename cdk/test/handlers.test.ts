@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { HANDLER_NAMES, HANDLERS } from "../src";
 import { repositoryFile } from "../src/repository-files";
-import { PACKED } from "../scripts/pack-assets";
+import { packed } from "../scripts/pack";
 import { dummyHandlers, templateOf } from "./support";
 
 const FOLDERS = readdirSync(repositoryFile("handlers")).filter((name) =>
@@ -47,10 +47,9 @@ test("a deployment without warm tasks has no function, program or variable of th
 });
 
 test("the package carries the program of every entry", () => {
-  const packed = PACKED.flatMap(
-    (file) => /^target\/lambda\/(.+)\/bootstrap$/.exec(file)?.[1] ?? [],
-  );
-  assert.deepEqual(packed.sort(), [...HANDLER_NAMES].sort());
+  const places = [...packed("", "", ["arm64"]).keys()];
+  const names = places.flatMap((place) => /^lambda\/arm64\/(.+)\.zip$/.exec(place)?.[1] ?? []);
+  assert.deepEqual(names.sort(), [...HANDLER_NAMES].sort());
 });
 
 test("no policy and no environment names a function that there is not", () => {

@@ -174,6 +174,11 @@ async fn site_at(engine: &Engine, plan: Plan, github: Arc<Server>) -> Site {
     let deployment =
         Deployment::deploy(&checkout, &step, engine, &plan, github).expect("cdk deploy");
     step.done("");
+    site_of(deployment, recorder)
+}
+
+/// A deployment and what is recorded of it.
+pub(crate) fn site_of(deployment: Deployment, recorder: Recorder) -> Site {
     Site {
         observer: deployment.observer().expect("the stack's outputs"),
         deployment,

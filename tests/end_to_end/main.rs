@@ -11,6 +11,7 @@ mod faults;
 mod happy;
 mod harness;
 mod overload;
+mod package;
 mod recovery;
 mod secrets;
 mod stopped;

@@ -1,5 +1,5 @@
 //! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `chaos`,
-//! `cost`, `fuzz`.
+//! `cost`, `fuzz`, `release`.
 
 mod bench;
 mod chaos;
@@ -7,6 +7,7 @@ mod fuzz;
 mod local;
 mod prepare;
 mod prerequisites;
+mod release;
 mod test;
 mod zips;
 
@@ -60,6 +61,8 @@ enum Command {
     Cost,
     /// Fuzzes the parsers of external input
     Fuzz(fuzz::Options),
+    /// Makes the files of a release
+    Release(release::Options),
     /// Runs every check
     Test {
         /// Skip the checks that need the AWS engine
@@ -78,6 +81,7 @@ fn main() -> std::process::ExitCode {
         Command::Chaos { arguments } => chaos::chaos(&arguments),
         Command::Cost => bench::cost(),
         Command::Fuzz(options) => fuzz::run_targets(&options),
+        Command::Release(options) => release::release(&options),
         Command::Test { fast } => test::run(fast),
     })
 }

@@ -41,10 +41,13 @@ const WITH_ENGINE: [(&str, Check); 4] = [
     ("Chaos, three seeds", Check::Loud(chaos)),
 ];
 /// Needs [`build_deployed`].
-const DEPLOYED: [(&str, Check); 1] = [(
-    "Functions and agent as they are deployed",
-    Check::Quiet(deployed),
-)];
+const DEPLOYED: [(&str, Check); 2] = [
+    (
+        "Functions and agent as they are deployed",
+        Check::Quiet(deployed),
+    ),
+    ("A release, without publishing it", Check::Quiet(release)),
+];
 
 /// Runs all checks. Fails after the last one if any failed.
 pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
@@ -277,6 +280,26 @@ fn deployed(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     let arguments = ["test", "--workspace", "--test", "deployed"];
     let mut tests = linted(in_directory(checkout.root(), cargo(), &arguments));
     run_quietly(step, &mut tests).map(drop)
+}
+
+/// Makes the files of a release from what was built for this processor, with the program behind
+/// `cargo xtask release`.
+fn release(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
+    let programs = format!("{}={}", Architecture::here(), checkout.deployed().display());
+    let mut release = Command::new(checkout.program("release"));
+    release.args(["--programs", &programs, "--to"]);
+    let files = checkout.local().join("release");
+    run_quietly(step, release.arg(&files))?;
+    let mut templates = Vec::new();
+    for entry in fs::read_dir(&files)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".template.json") {
+            templates.push(path);
+        }
+    }
+    ensure!(!templates.is_empty(), "{} has no template", files.display());
+    let mut lint = Command::new(checkout.venv_program("checks", "cfn-lint"));
+    run_quietly(step, lint.args(&templates)).map(drop)
 }
 
 /// Checks the permissions that the engines of the end-to-end tests recorded.

@@ -1,9 +1,10 @@
 //! Builds handlers and agent for deployment.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tooling::{Architecture, Checkout, Progress, run};
 
 use crate::{prepare, prerequisites};
@@ -33,6 +34,13 @@ pub(crate) fn build(
         let program = directory.join(name).join("bootstrap");
         ensure!(program.is_file(), "the build left no {}", program.display());
     }
+    // The image's build looks for the agent where cargo puts it. cargo-lambda moves it away.
+    let agent = checkout
+        .target()
+        .join(architecture.triple())
+        .join("release/agent");
+    let moved = directory.join("agent").join("bootstrap");
+    fs::copy(&moved, &agent).with_context(|| format!("copying {}", moved.display()))?;
     step.done("");
     Ok(())
 }

@@ -10,12 +10,12 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * The handlers' compiled programs, one directory each with a `bootstrap` in it, as
- * `cargo lambda build` lays them out.
+ * The handlers' compiled programs: one directory each with a `bootstrap` in it, as `cargo lambda build`
+ * lays them out, or one zip each, as a release has them.
  */
 export class HandlerCode {
   /**
-   * @param directory holds `<handler>/bootstrap` for each function
+   * @param directory holds `<handler>/bootstrap` or `<handler>.zip` for each function
    * @param architecture the processor that the functions run on
    */
   constructor(
@@ -33,14 +33,15 @@ export class HandlerCode {
     const { directory } = this;
     const wanted = this.architecture.name;
     const command = `cargo xtask zips --arch ${wanted}`;
-    const missing = handlers.filter((handler) => !existsSync(this.bootstrap(handler)));
+    const unzipped = handlers.filter((handler) => !existsSync(this.zip(handler)));
+    const missing = unzipped.filter((handler) => !existsSync(this.bootstrap(handler)));
     if (missing.length > 0) {
       throw new Error(
         `No program for ${missing.join(", ")} in ${directory} (expected ${missing[0]}/bootstrap). ` +
           `Build the handlers first: ${command}`,
       );
     }
-    for (const handler of handlers) {
+    for (const handler of unzipped) {
       const built = machineOf(this.bootstrap(handler));
       if (built !== undefined && built !== wanted) {
         throw new Error(
@@ -53,7 +54,12 @@ export class HandlerCode {
 
   /** The code asset of one handler. */
   of(handler: HandlerName): lambda.Code {
-    return lambda.Code.fromAsset(join(this.directory, handler));
+    const zip = this.zip(handler);
+    return lambda.Code.fromAsset(existsSync(zip) ? zip : join(this.directory, handler));
+  }
+
+  private zip(handler: HandlerName): string {
+    return join(this.directory, `${handler}.zip`);
   }
 
   private bootstrap(handler: HandlerName): string {

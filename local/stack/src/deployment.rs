@@ -169,6 +169,18 @@ impl Deployment {
     ) -> anyhow::Result<Self> {
         let assembly = plan.assembly(checkout);
         let outputs = deploy(checkout, step, engine, &plan.prefix, &assembly)?;
+        Self::deployed(engine, plan, assembly, outputs, github)
+    }
+
+    /// A deployment that somebody else deployed from an assembly; `outputs` are its stack's. Sets the
+    /// stand-in's webhook URL.
+    pub fn deployed(
+        engine: &Engine,
+        plan: &Plan,
+        assembly: PathBuf,
+        outputs: BTreeMap<String, String>,
+        github: Arc<Server>,
+    ) -> anyhow::Result<Self> {
         let deployment = Self {
             github,
             outputs,

@@ -167,7 +167,7 @@ pub(crate) fn cdk(checkout: &Checkout, endpoint: &str) -> std::process::Command 
 }
 
 /// Points a program with an AWS SDK to the engine only.
-pub(crate) fn credentials(command: &mut std::process::Command, endpoint: &str) {
+pub fn credentials(command: &mut std::process::Command, endpoint: &str) {
     command
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_ACCESS_KEY_ID", "test")

@@ -8,7 +8,7 @@ mod observer;
 
 pub use aws::{Aws, AwsError};
 pub use deployment::{Deployment, Plan, synthesize};
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, credentials};
 pub use execution::{Execution, Visit};
 pub use observer::{Observer, Stocked, Task, runner_of};
 
