@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -10,7 +10,7 @@ import { temporaryDirectory } from "./temporary";
 
 const EXAMPLES = join(__dirname, "..", "..", "examples");
 const names = readdirSync(EXAMPLES, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
+  .filter((entry) => entry.isDirectory() && existsSync(join(EXAMPLES, entry.name, "app.ts")))
   .map(({ name }) => name);
 
 /** Runs an example's app as the CLI would, and answers its template's resources. */

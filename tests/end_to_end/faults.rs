@@ -469,7 +469,7 @@ fn an_order_for_later_waits_for_its_time() {
     run(async |harness| {
         let site = &harness.repository;
         let (job, first) = served(site, "octo/later").await;
-        let later = time::OffsetDateTime::now_utc() + time::Duration::seconds(5);
+        let later = time::OffsetDateTime::now_utc() + time::Duration::minutes(8);
         let later = later
             .format(&time::format_description::well_known::Rfc3339)
             .unwrap();

@@ -177,8 +177,16 @@ fn cdk_lint(checkout: &Checkout, step: &Step) -> anyhow::Result<()> {
     run_quietly(step, &mut npm).map(drop)
 }
 
+/// Their temporary directories are below the target directory and emptied here: the toolkit leaves one for
+/// each app, and a test that is killed leaves its own.
 fn cdk_tests(checkout: &Checkout) -> Command {
-    in_directory(&checkout.path("cdk"), "npm", &["test"])
+    let temporary = checkout.local().join("cdk-tests");
+    // What can't be removed or made is told by the tests, which need it.
+    let _ = fs::remove_dir_all(&temporary);
+    let _ = fs::create_dir_all(&temporary);
+    let mut tests = in_directory(&checkout.path("cdk"), "npm", &["test"]);
+    tests.env("TMPDIR", temporary);
+    tests
 }
 
 /// Synthesizes the default app and a deployment of every other kind, and checks their templates and

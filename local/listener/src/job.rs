@@ -131,7 +131,8 @@ impl Steps {
         let Some(script) = self.layout.environment.get(variable).cloned() else {
             return true;
         };
-        self.say(&format!("A job hook is configured: {script}\n"));
+        // GitHub shows it as a step of its own; here a job has one output.
+        log.info(&format!("A job hook is configured: {script}"));
         self.step(variable, Path::new(&script), log).await
     }
 
