@@ -80,7 +80,7 @@ async fn make_free(
 ) -> Result<(), Error> {
     let fleet = Fleet {
         executions: cloud.executions.clone(),
-        ecs: cloud.ecs.clone(),
+        ecs: cloud.ecs.clone().into(),
         ssm: cloud.ssm.clone(),
         cluster: deployment.cluster.clone(),
         prefix: deployment.prefix.clone(),

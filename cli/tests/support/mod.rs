@@ -44,7 +44,7 @@ impl World {
         let fleet = aws.fleet();
         let cloud = Cloud {
             executions: fleet.executions,
-            ecs: fleet.ecs,
+            ecs: (*fleet.ecs).clone(),
             ssm: fleet.ssm,
             lambda: functions(&others),
             logs: logs(&log, &others),

@@ -13,7 +13,7 @@ use decisions::Status;
 use protocol::{ExecutionName, JobId, Order};
 use time::OffsetDateTime;
 
-use crate::{Error, ErrorKind, SdkConfig};
+use crate::{Error, ErrorKind, Late, SdkConfig};
 
 pub use machine::{NotAStateMachine, StateMachineArn};
 
@@ -58,17 +58,24 @@ pub struct Listed {
 /// The executions of one state machine.
 #[derive(Clone, Debug)]
 pub struct Executions {
-    client: Client,
+    client: Late<Client>,
     machine: StateMachineArn,
 }
 
 impl Executions {
     pub fn new(config: &SdkConfig, machine: StateMachineArn) -> Self {
-        Self::over(Client::new(config), machine)
+        let client = Late::new(config, Client::new);
+        Self { client, machine }
+    }
+
+    /// Makes the client now, not for the first call.
+    pub fn prepare(&self) {
+        self.client.make();
     }
 
     /// Uses an existing client, such as a test's.
     pub fn over(client: Client, machine: StateMachineArn) -> Self {
+        let client = client.into();
         Self { client, machine }
     }
 

@@ -7,6 +7,7 @@
 mod error;
 #[cfg(feature = "executions")]
 pub mod executions;
+mod late;
 mod trust;
 
 use std::time::Duration;
@@ -18,6 +19,10 @@ use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 pub use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
@@ -27,6 +32,7 @@ use runtime::settings::{Settings, Variable, shared};
 use trust::Trust;
 
 pub use error::{Error, ErrorKind};
+pub use late::Late;
 
 /// Variables of [`sdk_config`] except the credentials, which Lambda sets and no operator does.
 pub const VARIABLES: &[Variable] = &[
@@ -57,12 +63,15 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// The HTTPS client under every service client: rustls with ring, which trusts the authorities that
 /// the settings select. Reads `AWS_REGION`.
 pub fn https_client(settings: &Settings) -> Result<SharedHttpClient, runtime::settings::Error> {
-    Ok(Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .tls_context(Trust::of(settings)?.context())
-        .build_https())
+    let trust = Trust::of(settings)?;
+    Ok(SharedHttpClient::new(Http(Late::made_by(|| {
+        Builder::new()
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::Ring,
+            ))
+            .tls_context(trust.context())
+            .build_https()
+    }))))
 }
 
 /// The configuration of every client of a handler. `attempts` is the total number of tries of a
@@ -95,4 +104,19 @@ pub fn sdk_config(
         .time_source(SharedTimeSource::new(SystemTimeSource::new()));
     config.set_endpoint_url(settings.maybe(&shared::AWS_ENDPOINT_URL));
     Ok(config.build())
+}
+
+/// The TLS client of all service clients, made for the first call. The SDK's own would parse the
+/// certificate authorities for each service client, and once more for the first call.
+#[derive(Debug)]
+struct Http(Late<SharedHttpClient>);
+
+impl HttpClient for Http {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
 }

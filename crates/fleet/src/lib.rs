@@ -13,6 +13,7 @@ mod restart;
 mod retire;
 mod tasks;
 
+use aws::Late;
 use aws::executions::Executions;
 use pool::Pool;
 use protocol::DeploymentId;
@@ -84,7 +85,7 @@ impl Error {
 #[derive(Clone, Debug)]
 pub struct Fleet {
     pub executions: Executions,
-    pub ecs: aws_sdk_ecs::Client,
+    pub ecs: Late<aws_sdk_ecs::Client>,
     pub ssm: aws_sdk_ssm::Client,
     /// The cluster's name or ARN.
     pub cluster: String,
@@ -103,7 +104,7 @@ impl Fleet {
     ) -> Result<Self, runtime::settings::Error> {
         Ok(Self {
             executions: Executions::new(aws, settings.parsed(&STATE_MACHINE_ARN)?),
-            ecs: aws_sdk_ecs::Client::new(aws),
+            ecs: Late::new(aws, aws_sdk_ecs::Client::new),
             ssm: aws_sdk_ssm::Client::new(aws),
             cluster: settings.text(&CLUSTER)?,
             prefix: settings.text(&PREFIX)?,

@@ -97,7 +97,7 @@ impl Wire {
                     .parse()
                     .unwrap(),
             ),
-            ecs: mock_client!(aws_sdk_ecs, RuleMode::Sequential, ecs),
+            ecs: mock_client!(aws_sdk_ecs, RuleMode::Sequential, ecs).into(),
             ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, &[] as &[Rule]),
             cluster: "runners".to_owned(),
             prefix: "fargate-runners".to_owned(),

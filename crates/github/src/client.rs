@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::access::Access;
 use crate::tokens::{Issue, Tokens};
 use crate::transport::{Answer, Call, Transport, unavailable};
+use crate::trust::Trust;
 use crate::{ApiUrl, App, AppSource, Error, Patience, Scope, jwt, limit};
 
 /// Means that no response has reported it yet.
@@ -51,8 +52,18 @@ impl GitHub {
         source: impl AppSource,
         patience: Patience,
     ) -> Result<Self, Error> {
+        Self::trusting(url, source, patience, Trust::Usual)
+    }
+
+    /// The same with other certificate authorities.
+    pub(crate) fn trusting(
+        url: ApiUrl,
+        source: impl AppSource,
+        patience: Patience,
+        trust: Trust,
+    ) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
-            transport: Transport::new(url, patience)?,
+            transport: Transport::new(url, patience, trust)?,
             source: Box::new(source),
             tokens: Tokens::default(),
             found: Lock::default(),

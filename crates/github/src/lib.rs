@@ -25,6 +25,7 @@ mod source;
 mod standing;
 mod tokens;
 mod transport;
+mod trust;
 mod url;
 
 pub use access::Access;

@@ -9,7 +9,8 @@ mod error;
 
 use std::time::{Duration, Instant};
 
-use crate::{ApiUrl, App, AppFuture, AppSource, GitHub};
+use crate::trust::{GITHUB_CA_BUNDLE, Trust};
+use crate::{ApiUrl, App, AppFuture, AppSource, GitHub, Patience};
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::Parameter;
 use runtime::settings::{Settings, Variable, shared};
@@ -18,7 +19,7 @@ use tokio::sync::Mutex;
 pub use error::Error;
 
 /// The variables that [`connect`] reads.
-pub const VARIABLES: &[Variable] = &[shared::PREFIX, shared::GITHUB_API_URL];
+pub const VARIABLES: &[Variable] = &[shared::PREFIX, shared::GITHUB_API_URL, GITHUB_CA_BUNDLE];
 
 /// How long credentials are cached. A rotation does not depend on it; it bounds how long a sandbox
 /// uses an App that was replaced but still works.
@@ -29,7 +30,9 @@ const TTL: Duration = Duration::from_mins(5);
 pub fn connect(settings: &Settings, ssm: Client) -> Result<GitHub, Error> {
     let url: ApiUrl = settings.parsed(&shared::GITHUB_API_URL)?;
     let secrets = AppSecrets::new(ssm, &settings.text(&shared::PREFIX)?);
-    GitHub::new(url, secrets).map_err(|error| Error::Client(error.to_string()))
+    let trust = Trust::of(settings)?;
+    GitHub::trusting(url, secrets, Patience::default(), trust)
+        .map_err(|error| Error::Client(error.to_string()))
 }
 
 /// Reads the App's credentials on demand and caches them.

@@ -4,13 +4,20 @@
 use std::error::Error as _;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, LOCATION};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::{ACCEPT, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt as _;
-use octocrab::Octocrab;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use octocrab::service::middleware::base_uri::BaseUriLayer;
+use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use protocol::Secret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +30,7 @@ use crate::encode::encode;
 use crate::page::PAGE_SIZE;
 use crate::patience::{Patience, jittered};
 use crate::permission::Permission;
+use crate::trust::Trust;
 use crate::{ApiUrl, Error, limit};
 
 /// GitHub accepts connections within milliseconds of the round trip.
@@ -198,6 +206,8 @@ impl Answer {
 /// The connections to one GitHub.
 pub(crate) struct Transport {
     pool: Mutex<Pool>,
+    connector: Connector,
+    base: Uri,
     url: ApiUrl,
     patience: Patience,
     /// Requests that may still be sent, retries included.
@@ -232,15 +242,21 @@ enum Failed {
 
 impl Transport {
     /// Requires a tokio runtime: octocrab spawns a task.
-    pub(crate) fn new(url: ApiUrl, patience: Patience) -> Result<Self, Error> {
-        let octocrab = connect(&url).map_err(|error| Error::Client(chain(&error)))?;
+    pub(crate) fn new(url: ApiUrl, patience: Patience, trust: Trust) -> Result<Self, Error> {
+        let base: Uri = url
+            .to_string()
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| Error::Client(error.to_string()))?;
+        let connector = connector(trust)?;
         let pool = Mutex::new(Pool {
-            octocrab,
+            octocrab: octocrab(&connector, &base),
             generation: 0,
             used: (Instant::now(), SystemTime::now()),
         });
         Ok(Self {
             pool,
+            connector,
+            base,
             url,
             patience,
             left: AtomicU32::new(u32::MAX),
@@ -314,16 +330,8 @@ impl Transport {
     }
 
     fn replace(&self, pool: &mut Pool) {
-        match connect(&self.url) {
-            Ok(octocrab) => {
-                pool.octocrab = octocrab;
-                pool.generation += 1;
-            }
-            // Creating one succeeded before; the existing connections may still work.
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot create a new GitHub client; keeping the old connections");
-            }
-        }
+        pool.octocrab = octocrab(&self.connector, &self.base);
+        pool.generation += 1;
     }
 
     async fn attempt(
@@ -369,12 +377,45 @@ impl Transport {
     }
 }
 
-fn connect(url: &ApiUrl) -> octocrab::Result<Octocrab> {
-    Octocrab::builder()
-        .base_uri(url.to_string())?
-        .set_connect_timeout(Some(CONNECT_TIMEOUT))
-        .add_header(ACCEPT, "application/vnd.github+json".to_owned())
-        .build()
+/// Opens connections. Its TLS configuration, with the certificate authorities, outlives a pool.
+type Connector = TimeoutConnector<HttpsConnector<HttpConnector>>;
+
+fn connector(trust: Trust) -> Result<Connector, Error> {
+    let tls = trust
+        .tls()
+        .map_err(|error| Error::Client(error.to_string()))?;
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        // [`ApiUrl`] accepts plain HTTP only on this machine.
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let mut connector = TimeoutConnector::new(https);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    Ok(connector)
+}
+
+/// A client without connections, as octocrab builds its own. Only that one reads the system's
+/// authorities, each time.
+fn octocrab(connector: &Connector, base: &Uri) -> Octocrab {
+    let client: Client<_, OctoBody> =
+        Client::builder(TokioExecutor::new()).build(connector.clone());
+    let headers = vec![
+        (USER_AGENT, HeaderValue::from_static("octocrab")),
+        (
+            ACCEPT,
+            HeaderValue::from_static("application/vnd.github+json"),
+        ),
+    ];
+    let built = OctocrabBuilder::new_empty()
+        .with_service(client)
+        .with_layer(&ExtraHeadersLayer::new(Arc::new(headers)))
+        .with_layer(&BaseUriLayer::new(base.clone()))
+        .with_auth(AuthState::None)
+        .build();
+    match built {
+        Ok(octocrab) => octocrab,
+    }
 }
 
 /// Sends one request and reads its whole response. The target is a path without a host: octocrab

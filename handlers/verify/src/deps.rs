@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::executions::Executions;
-use aws::{RetryConfig, SdkConfig};
+use aws::{Late, RetryConfig, SdkConfig};
 use runtime::settings::Settings;
 use runtime::telemetry::Metrics;
 
@@ -21,8 +21,8 @@ pub struct Deps {
     pub config: Config,
     pub secrets: Secrets,
     pub executions: Executions,
-    pub lambda: aws_sdk_lambda::Client,
-    pub sqs: aws_sdk_sqs::Client,
+    pub lambda: Late<aws_sdk_lambda::Client>,
+    pub sqs: Late<aws_sdk_sqs::Client>,
     /// What Step Functions granted and refused.
     pub throttle: Mutex<Throttle>,
 }
@@ -37,15 +37,18 @@ impl Deps {
     /// Makes the clients.
     pub fn new(config: Config, aws: &SdkConfig) -> Self {
         let once = aws.to_builder().retry_config(RetryConfig::disabled());
+        let executions = Executions::new(&once.build(), config.state_machine.clone());
+        // While Lambda still runs it at full speed; the others are made for the first call.
+        executions.prepare();
         Self {
             secrets: Secrets::new(
                 aws_sdk_ssm::Client::new(aws),
                 config.secret_parameter.clone(),
                 config.secret_ttl,
             ),
-            executions: Executions::new(&once.build(), config.state_machine.clone()),
-            lambda: aws_sdk_lambda::Client::new(aws),
-            sqs: aws_sdk_sqs::Client::new(aws),
+            executions,
+            lambda: Late::new(aws, aws_sdk_lambda::Client::new),
+            sqs: Late::new(aws, aws_sdk_sqs::Client::new),
             throttle: Mutex::default(),
             config,
         }

@@ -308,7 +308,7 @@ impl Aws {
                     .parse()
                     .unwrap(),
             ),
-            ecs: ecs::client(self),
+            ecs: ecs::client(self).into(),
             ssm: ssm::client(self),
             cluster: "runners".to_owned(),
             prefix: "fargate-runners".to_owned(),

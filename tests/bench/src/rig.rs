@@ -153,8 +153,12 @@ impl Rig {
                 "GITHUB_API_URL",
                 format!("https://{}", self.github_at.address),
             ),
-            // Here stands what is elsewhere in the program: what trusts loopback besides Amazon.
+            // These have what is elsewhere in the program, and what trusts loopback.
             ("AWS_CA_BUNDLE", self.authority.amazon.display().to_string()),
+            (
+                "GITHUB_CA_BUNDLE",
+                self.authority.github.display().to_string(),
+            ),
             ("SSL_CERT_FILE", self.authority.bundle.display().to_string()),
         ];
         let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));

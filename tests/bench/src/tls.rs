@@ -26,6 +26,9 @@ pub(crate) struct Authority {
     pub(crate) bundle: PathBuf,
     /// Amazon's authorities and ours, which is what a function trusts for AWS.
     pub(crate) amazon: PathBuf,
+    /// Ours alone, in place of those for GitHub that a function carries in it: to parse this one from PEM
+    /// takes as long as the eight from DER.
+    pub(crate) github: PathBuf,
     /// How many authorities that is.
     pub(crate) roots: usize,
 }
@@ -61,10 +64,13 @@ impl Authority {
         let amazon = directory.join("amazon.pem");
         fs::write(&amazon, format!("{few}\n{root_pem}"))
             .with_context(|| format!("writing {}", amazon.display()))?;
+        let github = directory.join("github.pem");
+        fs::write(&github, &root_pem).with_context(|| format!("writing {}", github.display()))?;
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             bundle,
             amazon,
+            github,
             roots: all.matches("-----BEGIN CERTIFICATE-----").count(),
         })
     }

@@ -202,8 +202,8 @@ fn deps() -> Deps {
             mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
             config.state_machine.clone(),
         ),
-        lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
-        sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
+        lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules).into(),
+        sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules).into(),
         throttle: Mutex::default(),
         config,
     }

@@ -61,8 +61,8 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
             }),
             config.state_machine.clone(),
         ),
-        lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules),
-        sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
+        lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules).into(),
+        sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules).into(),
         throttle: Mutex::default(),
         config,
     }
