@@ -4,7 +4,7 @@
 //! - [`Ended`] reads an attempt's [`Outcome`] from its task's end or its error.
 //! - [`judge`] decides from the outcome and the job's [`JobStatus`] whether the execution ends,
 //!   continues with another [`Attempt`], or gives up ([`GiveUp`]).
-//! - [`on_not_found`] decides what a 404 about a job means.
+//! - [`on_not_found`] decides what a 404 about a job means, [`on_note`] whether GitHub is asked at all.
 //! - [`on_queued`], [`on_queued_again`], [`on_unannounced`], [`checks_displaced`], [`attend`],
 //!   [`restart`](restart()) and [`counts_as_failure`] decide which execution owns a job.
 //! - [`retire`](retire()), [`may_stop`], [`on_absent`], [`on_cancel`] and [`cleans_after_task`]
@@ -27,6 +27,7 @@ mod ending;
 mod exit;
 mod give_up;
 mod job;
+mod note;
 mod outcome;
 mod outcomes;
 mod ownership;
@@ -44,6 +45,7 @@ pub use ending::{
 pub use exit::AgentExit;
 pub use give_up::{Failure, GiveUp, UnknownReason};
 pub use job::JobStatus;
+pub use note::{NoteSeen, OnNote, on_note};
 pub use outcome::{Ended, StepError};
 pub use outcomes::{Outcome, OutcomeClass};
 pub use ownership::{

@@ -34,6 +34,8 @@ pub enum Action {
     Launches(ExecutionId),
     /// `Cleanup` decides what follows the attempt.
     Judges(ExecutionId),
+    /// The same without asking GitHub, because of the note that the job ended on this runner.
+    JudgesByNote(ExecutionId, RunnerId),
     /// The state machine closes an execution after `Cleanup`'s decision.
     Closes(ExecutionId),
     /// `Cleanup`'s retries are used up, and GitHub did not return the job's status.
@@ -108,6 +110,10 @@ pub enum Fault {
     HangsAfterJob(RunnerId),
     /// A listener never reaches GitHub.
     Disconnects(RunnerId),
+    /// GitHub puts a runner's job back into the queue and tells nobody; the runner ends as after a job.
+    TakesBack(RunnerId),
+    /// An ended job is queued again under its id.
+    QueuesEnded(JobId),
     /// GitHub answers 404 for a job and what belongs to the outage.
     Hides(JobId, Outage),
     /// A runner is missing from the list that `sweep` reads and from one lookup by its name.
@@ -155,6 +161,11 @@ pub enum FaultKind {
     Transient,
     /// Idle runners that GitHub deletes, of [`Self::Registrations`].
     Drops,
+    /// Jobs that GitHub takes back from runners that began them. Not one of [`Self::ALL`]: after an
+    /// execution has ended, nobody would notice.
+    TakenBack,
+    /// Ended jobs that are queued again. Not one of [`Self::ALL`]: a re-run has a new id.
+    QueuedAfterTheEnd,
 }
 
 impl FaultKind {
@@ -249,6 +260,11 @@ impl Runners {
                 }
             }
             AtGitHub::HeldBack => actions.push(Action::Approves(id)),
+            AtGitHub::Over { .. }
+                if world.left.faults > 0 && self.meets(FaultKind::QueuedAfterTheEnd) =>
+            {
+                actions.push(Action::Fails(Fault::QueuesEnded(id)));
+            }
             AtGitHub::Taken(_) | AtGitHub::Over { .. } => {}
         }
     }
@@ -264,6 +280,8 @@ impl Runners {
                 } else {
                     Action::Judges(id)
                 });
+                let notes = self.believed(world, execution, end);
+                actions.extend(notes.map(|runner| Action::JudgesByNote(id, runner)));
             }
             Stage::Waiting => actions.push(Action::Wakes(id)),
             Stage::Closing(_) => actions.push(Action::Closes(id)),
@@ -317,6 +335,9 @@ impl Runners {
         }
         if world.left.faults > 0 {
             self.runner_faults(runner, actions);
+            if self.meets(FaultKind::TakenBack) && is_worked_for(world, runner) {
+                actions.push(Action::Fails(Fault::TakesBack(id)));
+            }
         }
     }
 
@@ -427,4 +448,17 @@ pub(crate) fn step_end(fault: Fault) -> Option<(ExecutionId, End)> {
         Fault::Throttles(id) => Some((id, End::Throttled)),
         _ => None,
     }
+}
+
+/// Whether a runner has a job that an execution of it works for. GitHub puts no other job back: after
+/// its last execution has ended, only `sweep` with `reconcileCalls` would find it.
+fn is_worked_for(world: &World, runner: &Runner) -> bool {
+    runner.busy.is_some_and(|job| {
+        world.executions_of(job).any(|execution| {
+            matches!(
+                execution.stage,
+                Stage::Starting | Stage::Running | Stage::CleaningUp(_) | Stage::Waiting
+            )
+        })
+    })
 }

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use decisions::{
-    AbsentRunner, Attend, Budget, Deletion, Failure, GiveUp, JobStatus, Look, OnAbsent, OnCancel,
-    OnNotFound, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Retire, RunnerSeen, Situation,
-    Status, Verdict, attend, checks_displaced, cleans_after_task, counts_as_failure, judge,
-    may_stop, on_absent, on_cancel, on_not_found, on_queued, on_queued_again, on_unannounced,
-    restart, retire,
+    AbsentRunner, Attend, Budget, Deletion, Failure, GiveUp, JobStatus, Look, NoteSeen, OnAbsent,
+    OnCancel, OnNotFound, OnNote, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Retire,
+    RunnerSeen, Situation, Status, Verdict, attend, checks_displaced, cleans_after_task,
+    counts_as_failure, judge, may_stop, on_absent, on_cancel, on_not_found, on_note, on_queued,
+    on_queued_again, on_unannounced, restart, retire,
 };
 use protocol::State;
 
@@ -81,8 +81,34 @@ impl Runners {
         }
     }
 
-    /// `cleanup`, called by the state machine: an attempt ended.
-    pub(crate) fn judge(&self, world: &mut World, id: ExecutionId, end: End) {
+    /// The runners of notes that spare `cleanup` the question to GitHub about an attempt's job.
+    pub(crate) fn believed(
+        &self,
+        world: &World,
+        execution: &Execution,
+        end: End,
+    ) -> impl Iterator<Item = RunnerId> {
+        let (job, own) = (execution.id.job, execution.runner());
+        let ended = if self.without(Mutation::BelievesTheNoteAlone) {
+            End::RanJob.ended()
+        } else {
+            end.ended()
+        };
+        let anothers = self.without(Mutation::BelievesAnothersNote);
+        let notes = world.notes.iter().filter(move |(noted, _)| *noted == job);
+        notes
+            .map(|(_, runner)| *runner)
+            .filter(move |runner| {
+                let own_runner = anothers || *runner == own;
+                end.ended().asks_github()
+                    && on_note(ended, Some(NoteSeen { own_runner })) == OnNote::Over
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    /// `cleanup`, called by the state machine: an attempt ended. A note may spare the question to GitHub.
+    pub(crate) fn judge(&self, world: &mut World, id: ExecutionId, end: End, noted: bool) {
         let Some(execution) = world.execution(id) else {
             return;
         };
@@ -94,13 +120,15 @@ impl Runners {
         {
             runner.parameter = false;
         }
-        let asks = ended.asks_github();
+        let asks = ended.asks_github() && !noted;
         if asks && ended.leaves_a_runner() {
             self.delete(world, runner);
         }
         let mut job = asks.then(|| self.ask(world, id.job)).flatten();
-        if self.without(Mutation::EndsWithoutAsking) {
+        if noted || self.without(Mutation::EndsWithoutAsking) {
             job = Some(JobStatus::COMPLETED);
+        } else if self.without(Mutation::LaunchesWithoutANote) {
+            job = Some(JobStatus::Queued);
         }
         let situation = Situation {
             ended,
@@ -139,7 +167,10 @@ impl Runners {
         let over = world
             .execution(id)
             .is_some_and(|execution| execution.day_over);
-        world.wrongs.day_outlived |= over && matches!(verdict, Verdict::Relaunch { .. });
+        let again = matches!(verdict, Verdict::Relaunch { .. });
+        world.wrongs.day_outlived |= over && again;
+        world.wrongs.launched_unasked |=
+            again && ended.asks_github() && world.status(id.job) != JobStatus::Queued;
         let stage = match &verdict {
             Verdict::End => {
                 if ended.outcome.had_job() {

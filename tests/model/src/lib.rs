@@ -36,6 +36,8 @@ pub struct Scope {
     pub days: u8,
     /// Whether `sweep` looks for jobs without a webhook.
     pub reconciles: bool,
+    /// Whether `verify` notes that a job has ended, in the deployment's table.
+    pub notes: bool,
     /// Whether it is explored with reductions.
     pub reduced: bool,
 }
@@ -86,6 +88,7 @@ impl Model for Runners {
             runners: Vec::new(),
             events: Vec::new(),
             lost: Vec::new(),
+            notes: Vec::new(),
             left: world::Left {
                 faults: self.scope.faults,
                 cancels: self.scope.cancels,

@@ -52,6 +52,14 @@ pub enum Mutation {
     CountsWhatPasses,
     /// Rule 15: transient causes are unbounded.
     OutlivesTheDay,
+    /// Rule 1: `verify` notes already that a runner began a job.
+    NotesTheStart,
+    /// Rule 1: a note that a job ended on its own runner is enough, however that runner ended.
+    BelievesTheNoteAlone,
+    /// Rule 1: a note that a job ended on another runner is enough.
+    BelievesAnothersNote,
+    /// Rule 1: a job without a note counts as queued.
+    LaunchesWithoutANote,
     /// Rule 11: the event of a task's end cleans up after its execution instead of its runner.
     CleansByExecution,
 }

@@ -32,6 +32,10 @@ pub fn properties() -> Vec<Property<Runners>> {
             |_, world: &World| !world.wrongs.day_outlived,
         ),
         Property::always(
+            "another attempt follows only a job that GitHub shows as queued",
+            |_, world: &World| !world.wrongs.launched_unasked,
+        ),
+        Property::always(
             "somebody works for every queued job",
             |model: &Runners, world: &World| {
                 world.job_ids().all(|job| is_attended(model, world, job))

@@ -50,6 +50,7 @@ impl Runners {
         let id = execution.id;
         let asks = execution.recheck || execution.attempt.rechecks();
         let from_outside = [FaultKind::Aborts, FaultKind::TimeOuts];
+        let from_github = [FaultKind::TakenBack, FaultKind::QueuedAfterTheEnd];
         let in_steps = [
             FaultKind::Aborts,
             FaultKind::TimeOuts,
@@ -72,6 +73,7 @@ impl Runners {
                 decided
                     && world.job(id.job).outage.is_none()
                     && self.is_safe_from(world, &[FaultKind::Outages])
+                    && self.is_safe_from(world, &from_github)
                     && left.is_none_or(|runner| runner.busy.is_none())
                     && self.is_safe_from(world, &in_steps)
             }
@@ -86,6 +88,7 @@ impl Runners {
                     && !earlier.any(Execution::runs)
                     && !may_be_queued(world, id.job)
                     && self.is_safe_from(world, &from_outside)
+                    && self.is_safe_from(world, &from_github)
             }
             _ => false,
         };
@@ -158,6 +161,7 @@ fn subject(action: Action) -> Option<ExecutionId> {
         },
         Action::Launches(id)
         | Action::Judges(id)
+        | Action::JudgesByNote(id, _)
         | Action::Closes(id)
         | Action::StopsAsking(id)
         | Action::Wakes(id)
@@ -211,6 +215,9 @@ fn key(world: &World, id: JobId) -> u64 {
         AtGitHub::Taken(by) => runner(by).hash(&mut hasher),
         AtGitHub::Over { thief } => thief.map(|by| by.restart).hash(&mut hasher),
         _ => {}
+    }
+    for (_, by) in world.notes.iter().filter(|(noted, _)| *noted == id) {
+        (8, runner(*by)).hash(&mut hasher);
     }
     for execution in world.executions_of(id) {
         (
@@ -300,6 +307,11 @@ fn rename(mut world: World, order: &[JobId]) -> World {
         .iter_mut()
         .chain(&mut world.lost)
         .for_each(event);
+    for (noted, runner) in &mut world.notes {
+        job(noted);
+        job(&mut runner.execution.job);
+    }
+    world.notes.sort();
     world.executions.sort_by_key(|execution| execution.id);
     world.runners.sort_by_key(|runner| runner.id);
     world.events.sort();

@@ -18,9 +18,19 @@ impl Runners {
     pub(crate) fn step(&self, world: &mut World, action: Action) {
         match action {
             Action::Appears(job) => queue(world, job, false),
-            Action::Assigns(job, runner) => assign(world, job, runner),
+            Action::Assigns(job, runner) => {
+                assign(world, job, runner);
+                if self.without(Mutation::NotesTheStart) {
+                    world.note(job, runner);
+                }
+            }
             Action::Finishes(runner) => self.finish(world, runner),
-            Action::NoticesLoss(runner) => notice_loss(world, runner),
+            Action::NoticesLoss(runner) => {
+                self.job_over(world, runner);
+                if let Some(runner) = world.runner_mut(runner) {
+                    runner.registered = Registered::Offline;
+                }
+            }
             Action::Arrives(event) => {
                 world.take(event);
                 self.receive(world, event);
@@ -29,7 +39,12 @@ impl Runners {
             Action::Launches(execution) => self.launch(world, execution),
             Action::Judges(id) => {
                 if let Some(Stage::CleaningUp(end)) = world.execution(id).map(|e| e.stage) {
-                    self.judge(world, id, end);
+                    self.judge(world, id, end, false);
+                }
+            }
+            Action::JudgesByNote(id, _) => {
+                if let Some(Stage::CleaningUp(end)) = world.execution(id).map(|e| e.stage) {
+                    self.judge(world, id, end, true);
                 }
             }
             Action::Closes(id) => {
@@ -143,7 +158,7 @@ impl Runners {
                 }
             }
             Fault::HangsAfterJob(id) => {
-                job_over(world, id);
+                self.job_over(world, id);
                 if let Some(runner) = world.runner_mut(id) {
                     runner.registered = Registered::No;
                     runner.hangs = true;
@@ -155,6 +170,17 @@ impl Runners {
                 }
                 self.end_task(world, id, End::NoConnection);
             }
+            Fault::TakesBack(id) => {
+                let runner = world.runner_mut(id);
+                if let Some(job) = runner.and_then(|runner| runner.busy.take()) {
+                    world.job_mut(job).state = AtGitHub::Queued;
+                }
+                if let Some(runner) = world.runner_mut(id) {
+                    runner.registered = Registered::No;
+                }
+                self.end_task(world, id, End::RanJob);
+            }
+            Fault::QueuesEnded(job) => queue(world, job, true),
             Fault::Hides(job, outage) => world.job_mut(job).outage = Some(outage),
             Fault::SkippedInList(id) => {
                 // `sweep` looks this runner up by name, twice, before it stops a task without a
@@ -256,7 +282,7 @@ impl Runners {
     }
 
     fn finish(&self, world: &mut World, id: RunnerId) {
-        job_over(world, id);
+        self.job_over(world, id);
         if let Some(runner) = world.runner_mut(id) {
             // A just-in-time runner runs one job, and GitHub then deletes it.
             runner.registered = Registered::No;
@@ -287,25 +313,22 @@ fn assign(world: &mut World, job: JobId, id: RunnerId) {
     }
 }
 
-fn notice_loss(world: &mut World, id: RunnerId) {
-    job_over(world, id);
-    if let Some(runner) = world.runner_mut(id) {
-        runner.registered = Registered::Offline;
-    }
-}
-
-fn job_over(world: &mut World, id: RunnerId) {
-    let Some(runner) = world.runner_mut(id) else {
-        return;
-    };
-    if let Some(job) = runner.busy.take() {
-        let execution = id.execution;
-        let thief = (execution.job != job).then_some(execution);
-        world.job_mut(job).state = AtGitHub::Over { thief };
-    }
-}
-
 impl Runners {
+    /// A runner's job ends, and `verify` may note it.
+    fn job_over(&self, world: &mut World, id: RunnerId) {
+        let Some(runner) = world.runner_mut(id) else {
+            return;
+        };
+        if let Some(job) = runner.busy.take() {
+            let execution = id.execution;
+            let thief = (execution.job != job).then_some(execution);
+            world.job_mut(job).state = AtGitHub::Over { thief };
+            if self.scope.notes {
+                world.note(job, id);
+            }
+        }
+    }
+
     fn launch(&self, world: &mut World, id: ExecutionId) {
         let asks = world
             .execution(id)

@@ -326,7 +326,7 @@ impl Event {
 
 /// Violations that have happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_excessive_bools)] // Five facts, each on its own.
+#[allow(clippy::struct_excessive_bools)] // Six facts, each on its own.
 pub struct Wrongs {
     /// This system stopped a runner during a job.
     pub busy_stopped: bool,
@@ -338,6 +338,8 @@ pub struct Wrongs {
     pub abort_defied: bool,
     /// An execution continued after its job's day in the queue.
     pub day_outlived: bool,
+    /// After a runner's end, another attempt followed for a job that GitHub did not show as queued.
+    pub launched_unasked: bool,
 }
 
 /// How many faults and user actions may still happen.
@@ -365,6 +367,9 @@ pub struct World {
     pub events: Vec<Event>,
     /// Failed webhooks that the App may have redelivered.
     pub lost: Vec<Event>,
+    /// The notes that `verify` may have written: each job with each runner that it ended on, sorted. Any
+    /// of them, or none, is in the table, because webhooks are lost, late and repeated.
+    pub notes: Vec<(JobId, RunnerId)>,
     /// What may still happen.
     pub left: Left,
     /// Violations.
@@ -468,6 +473,13 @@ impl World {
     pub fn send(&mut self, event: Event) {
         let at = self.events.partition_point(|e| *e <= event);
         self.events.insert(at, event);
+    }
+
+    /// GitHub tells that a job ended on a runner.
+    pub fn note(&mut self, job: JobId, runner: RunnerId) {
+        if let Err(at) = self.notes.binary_search(&(job, runner)) {
+            self.notes.insert(at, (job, runner));
+        }
     }
 
     /// Removes one such event. Returns whether there was one.

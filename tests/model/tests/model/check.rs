@@ -20,6 +20,7 @@ pub(crate) const ONE_FAULT: Scope = Scope {
     holds: 0,
     days: 0,
     reconciles: false,
+    notes: false,
     reduced: true,
 };
 

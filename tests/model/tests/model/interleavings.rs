@@ -54,6 +54,22 @@ fn of_two_jobs_the_cancelled_one_leaves_nothing_and_the_other_is_served() {
 }
 
 #[test]
+fn jobs_whose_ends_are_noted_are_served_whatever_note_is_lost_late_or_repeated() {
+    explore(Scope {
+        name: "two like jobs, their ends noted, one fault",
+        notes: true,
+        ..ONE_FAULT
+    });
+    explore(Scope {
+        name: "one job, its end noted, one fault, one approval",
+        labels: &[1],
+        holds: 1,
+        notes: true,
+        ..ONE_FAULT
+    });
+}
+
+#[test]
 fn three_jobs_with_two_sets_of_labels_are_served() {
     explore(Scope {
         name: "three jobs, two sets of labels, no fault",

@@ -11,6 +11,7 @@ const LET_GO_FIRST: &str = "GitHub lets a runner go before its task is stopped";
 const NOT_TAKEN: &str = "an event takes nothing that a living execution's runner needs";
 const NOT_DEFIED: &str = "an aborted execution is never restarted";
 const NOT_OUTLIVED: &str = "an execution ends once its job's day in the queue is over";
+const NOT_UNASKED: &str = "another attempt follows only a job that GitHub shows as queued";
 const NOTHING_LEFT: &str = "nothing is left when nothing more happens";
 
 const ONE_JOB: Scope = Scope {
@@ -53,6 +54,25 @@ const ONE_JOB_THREE_PASSING: Scope = Scope {
     kinds: &[FaultKind::Transient],
     ..ONE_JOB
 };
+const ONE_JOB_NOTED: Scope = Scope {
+    name: "one job, its end noted, the job taken back from its runner",
+    kinds: &[FaultKind::TakenBack],
+    notes: true,
+    ..ONE_JOB
+};
+const ONE_JOB_NOTED_AND_QUEUED: Scope = Scope {
+    name: "one job, its end noted, a hanging task and the ended job queued again",
+    faults: 2,
+    kinds: &[FaultKind::Hangs, FaultKind::QueuedAfterTheEnd],
+    notes: true,
+    ..ONE_JOB
+};
+const TWO_JOBS_NOTED_AND_QUEUED: Scope = Scope {
+    name: "two like jobs, their ends noted, an ended one queued again",
+    kinds: &[FaultKind::QueuedAfterTheEnd],
+    notes: true,
+    ..ONE_FAULT
+};
 const ONE_JOB_HANGS: Scope = Scope {
     name: "one job, one thing hangs",
     kinds: &[FaultKind::Hangs],
@@ -72,6 +92,42 @@ fn is_needed(rule: Mutation, scope: Scope, properties: &[&str]) {
 #[test]
 fn rule_1_an_execution_asks_github_before_it_ends() {
     is_needed(Mutation::EndsWithoutAsking, ONE_JOB, &[ATTENDED, NOT_LEFT]);
+}
+
+#[test]
+fn rule_1_that_a_runner_began_a_job_is_not_noted() {
+    is_needed(
+        Mutation::NotesTheStart,
+        ONE_JOB_NOTED,
+        &[ATTENDED, NOT_LEFT],
+    );
+}
+
+#[test]
+fn rule_1_a_note_spares_the_question_only_after_the_runner_ran_a_job_to_its_end() {
+    is_needed(
+        Mutation::BelievesTheNoteAlone,
+        ONE_JOB_NOTED_AND_QUEUED,
+        &[ATTENDED, NOT_LEFT],
+    );
+}
+
+#[test]
+fn rule_1_a_note_of_another_runner_spares_no_question() {
+    is_needed(
+        Mutation::BelievesAnothersNote,
+        TWO_JOBS_NOTED_AND_QUEUED,
+        &[ATTENDED, NOT_LEFT],
+    );
+}
+
+#[test]
+fn rule_1_no_note_is_no_reason_to_launch() {
+    is_needed(
+        Mutation::LaunchesWithoutANote,
+        ONE_JOB_NOTED,
+        &[NOT_UNASKED],
+    );
 }
 
 #[test]
@@ -286,6 +342,7 @@ fn the_reductions_hide_nothing() {
         ONE_JOB_HIDDEN,
         ONE_JOB_THREE_PASSING,
         ONE_JOB_HANGS,
+        ONE_JOB_NOTED,
     ] {
         let reduced = explore(scope);
         let whole = explore(Scope {
@@ -306,6 +363,7 @@ fn the_reductions_hide_nothing() {
         (Mutation::TrustsARepeated404, ONE_JOB_HIDDEN),
         (Mutation::CountsWhatPasses, ONE_JOB_THREE_PASSING),
         (Mutation::LeavesTheHung, ONE_JOB_HANGS),
+        (Mutation::NotesTheStart, ONE_JOB_NOTED),
     ] {
         let whole = Scope {
             reduced: false,
