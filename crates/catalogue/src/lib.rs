@@ -21,5 +21,5 @@ pub use offer::{
     RUNNER_VERSION_TAG, WARM_TAG,
 };
 pub use published::{DecodeError, EncodeError, STANDARD_LIMIT, parameter};
-pub use read::read;
+pub use read::{TURNS, read, refresh};
 pub use trust::{TRUSTED_DEFINITIONS, Trust, Trusted};

@@ -43,6 +43,9 @@ pub struct Catalogue {
     /// What it answered, in the order of the families' names.
     #[serde(rename = "families")]
     pub offers: Vec<Offer>,
+    /// The number of the refresh that it comes from; zero where ECS was asked about all families.
+    #[serde(default)]
+    pub turn: u32,
 }
 
 /// The newest active revision of a family, as far as choosing among families needs it. In JSON its
@@ -64,8 +67,9 @@ pub struct Offer {
     /// The names of its containers.
     #[serde(default)]
     pub containers: Vec<String>,
-    /// What its tag tells of the runner's version; not published, because `match` needs none.
-    #[serde(skip)]
+    /// What its tag tells of the runner's version. Published for the next sweep, which may keep the offer;
+    /// `match` needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner_version: Option<String>,
 }
 

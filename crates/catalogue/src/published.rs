@@ -134,7 +134,7 @@ mod tests {
             repositories: Some(crate::Audience::parse("octo/hello")),
             labels: LabelSet::parse(labels),
             containers: vec!["runner".to_owned()],
-            runner_version: None,
+            runner_version: Some("2.338.0".to_owned()),
         }
     }
 
@@ -142,6 +142,7 @@ mod tests {
         Catalogue {
             read_at: OffsetDateTime::UNIX_EPOCH,
             offers,
+            turn: 0,
         }
     }
 
@@ -208,6 +209,7 @@ mod tests {
             let catalogue = Catalogue {
                 read_at: OffsetDateTime::from_unix_timestamp(seconds).unwrap(),
                 offers: names.iter().map(|name| offer(name, &labels)).collect(),
+                turn: 7,
             };
             prop_assert_eq!(Catalogue::decode(&catalogue.encode().unwrap()).unwrap(), catalogue);
         }

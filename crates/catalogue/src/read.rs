@@ -22,8 +22,54 @@ pub async fn read(
     family_prefix: &str,
     now: OffsetDateTime,
 ) -> Result<Catalogue, aws::Error> {
-    let families: Vec<String> = ecs
-        .list_task_definition_families()
+    let families = families(ecs, family_prefix).await?;
+    let offers = describe_all(ecs, families).await?;
+    Ok(Catalogue {
+        read_at: now,
+        offers,
+        turn: 0,
+    })
+}
+
+/// In how many turns [`refresh`] describes every family.
+pub const TURNS: u32 = 3;
+
+/// Reads the families' names, and describes those that `known` does not have and a third of the others.
+/// What it says of the rest stays, for two turns at most.
+///
+/// The names come in one call per hundred families, but each description is a call, and ECS throttles
+/// those.
+pub async fn refresh(
+    ecs: &Client,
+    family_prefix: &str,
+    now: OffsetDateTime,
+    known: &Catalogue,
+) -> Result<Catalogue, aws::Error> {
+    let turn = known.turn.wrapping_add(1);
+    let is_due = |family: &str| turn_of(family) == turn % TURNS;
+    let families = families(ecs, family_prefix).await?;
+    let (kept, described): (Vec<_>, Vec<_>) = families.into_iter().partition(|family| {
+        let is_known = |offer: &Offer| offer.definition.family == *family;
+        !is_due(family) && known.offers.iter().any(is_known)
+    });
+    let mut offers = describe_all(ecs, described).await?;
+    let stays = |offer: &&Offer| kept.contains(&offer.definition.family);
+    offers.extend(known.offers.iter().filter(stays).cloned());
+    offers.sort_by(|a, b| a.definition.family.cmp(&b.definition.family));
+    Ok(Catalogue {
+        read_at: now,
+        offers,
+        turn,
+    })
+}
+
+/// The turn in which a family is described: the same whatever other families there are.
+fn turn_of(family: &str) -> u32 {
+    family.bytes().map(u32::from).sum::<u32>() % TURNS
+}
+
+async fn families(ecs: &Client, family_prefix: &str) -> Result<Vec<String>, aws::Error> {
+    ecs.list_task_definition_families()
         .family_prefix(family_prefix)
         .status(TaskDefinitionFamilyStatus::Active)
         .into_paginator()
@@ -37,7 +83,11 @@ pub async fn read(
                 format!("family prefix {family_prefix:?}"),
                 &error,
             )
-        })?;
+        })
+}
+
+/// Describes the newest active revision of each family.
+async fn describe_all(ecs: &Client, families: Vec<String>) -> Result<Vec<Offer>, aws::Error> {
     let described = families.len();
     let mut offers: Vec<Offer> = stream::iter(families)
         .map(|family| async move { describe(ecs, &family).await })
@@ -51,10 +101,7 @@ pub async fn read(
         offers = offers.len(),
         "read the task definitions from ECS"
     );
-    Ok(Catalogue {
-        read_at: now,
-        offers,
-    })
+    Ok(offers)
 }
 
 /// Describes the newest active revision of a family.

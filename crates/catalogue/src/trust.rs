@@ -70,8 +70,12 @@ impl Trust {
             .offers
             .into_iter()
             .partition(|offer| self.admits(offer));
-        let read_at = catalogue.read_at;
-        (Catalogue { read_at, offers }, others)
+        let found = Catalogue {
+            offers,
+            read_at: catalogue.read_at,
+            turn: catalogue.turn,
+        };
+        (found, others)
     }
 }
 
@@ -133,7 +137,7 @@ mod tests {
             let trust = trust(if by_prefix { Trusted::Prefix } else { Trusted::Deployment });
             let offers: Vec<_> = tags.iter().map(|tag| tagged(tag.as_deref())).collect();
             let all = offers.len();
-            let catalogue = Catalogue { read_at: OffsetDateTime::UNIX_EPOCH, offers };
+            let catalogue = Catalogue { read_at: OffsetDateTime::UNIX_EPOCH, offers, turn: 0 };
             let (ours, others) = trust.sort(catalogue);
             prop_assert_eq!(ours.offers.len() + others.len(), all);
             for offer in &ours.offers {

@@ -194,6 +194,7 @@ async fn a_published_catalogue_spares_ecs() {
     spot.definition.cpu = Some(1024);
     let catalogue = Catalogue {
         read_at: NOW - Duration::minutes(14),
+        turn: 0,
         offers: vec![spot],
     };
     let ssm = published(&catalogue);
@@ -233,6 +234,7 @@ async fn a_definition_of_another_deployment_does_not_exist_here() {
         offers[0].deployment = Some("fargate-runners-dev".to_owned());
         let ssm = published(&Catalogue {
             read_at: NOW,
+            turn: 0,
             offers,
         });
         let found = deps_with(&variables, &ecs, &ssm);
@@ -246,6 +248,7 @@ async fn a_definition_without_a_deployment_serves_only_where_the_prefix_is_trust
     offers[1].deployment = None;
     let catalogue = Catalogue {
         read_at: NOW,
+        turn: 0,
         offers,
     };
     for (trusted, served) in [("deployment", "f-own"), ("prefix", "f-teams")] {
@@ -259,6 +262,7 @@ async fn a_definition_without_a_deployment_serves_only_where_the_prefix_is_trust
 async fn what_the_version_before_published_is_read_again_from_ecs() {
     let text = Catalogue {
         read_at: NOW,
+        turn: 0,
         offers: vec![offer("f-published", "linux")],
     }
     .encode()
@@ -275,6 +279,7 @@ async fn what_the_version_before_published_is_read_again_from_ecs() {
 async fn a_publication_too_old_or_unreadable_or_denied_is_passed_over() {
     let old = Catalogue {
         read_at: NOW - Duration::minutes(15),
+        turn: 0,
         offers: vec![offer("f-old", "linux")],
     };
     let denied = mock!(aws_sdk_ssm::Client::get_parameter)
@@ -337,6 +342,7 @@ async fn a_definition_registered_after_the_publication_is_found() {
     let ecs = ecs(&[("f-new", "linux new"), ("f-old", "linux")], "runner");
     let catalogue = Catalogue {
         read_at: NOW - Duration::minutes(1),
+        turn: 0,
         offers: vec![offer("f-old", "linux")],
     };
     let ssm = published(&catalogue);

@@ -92,8 +92,8 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
     let mut report = Report::default();
     // These do not need the snapshot, and matter most if it fails.
     match offers::read(deps, now).await {
-        Ok(found) => {
-            let published = offers::publish(deps, &found).await;
+        Ok((found, before)) => {
+            let published = offers::publish(deps, &found, before.as_ref()).await;
             note(&mut report, "offers", published, |r, n| r.new_families = n);
             let age = versions::check(deps, &found, now).await;
             note(&mut report, "versions", age, |r, days| {

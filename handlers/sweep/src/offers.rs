@@ -5,15 +5,31 @@ use std::collections::BTreeSet;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use catalogue::{Catalogue, PREFIX_TAG, STANDARD_LIMIT, Trust};
 use runtime::telemetry::Metric;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{Deps, parameter};
 
-/// Reads the catalogue's offers from ECS. Logs and counts task definitions that have the prefix but
+/// A published catalogue of this age is refreshed; of an older one, nothing is kept. Two sweeps may fail.
+const REFRESHED_AGE: Duration = Duration::minutes(16);
+
+/// Reads the catalogue's offers from ECS: all of the families that the published catalogue does not have,
+/// and a third of the others. Returns the published one as well, if there is one. Logs and counts task definitions that have the prefix but
 /// are no offers: one may need its team's tag, or someone may have registered it to receive our
 /// jobs.
-pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::Error> {
-    let found = catalogue::read(&deps.fleet.ecs, &deps.config.family_prefix, now).await?;
+pub async fn read(
+    deps: &Deps,
+    now: OffsetDateTime,
+) -> Result<(Catalogue, Option<Catalogue>), fleet::Error> {
+    let before = published(deps).await;
+    let (ecs, prefix) = (&deps.fleet.ecs, &deps.config.family_prefix);
+    let recent = before.as_ref().filter(|before| {
+        let age = now - before.read_at;
+        (Duration::ZERO..REFRESHED_AGE).contains(&age)
+    });
+    let found = match recent {
+        Some(known) => catalogue::refresh(ecs, prefix, now, known).await?,
+        None => catalogue::read(ecs, prefix, now).await?,
+    };
     let trust = Trust {
         prefix: deps.fleet.prefix.clone(),
         trusted: deps.config.trusted,
@@ -28,11 +44,15 @@ pub async fn read(deps: &Deps, now: OffsetDateTime) -> Result<Catalogue, fleet::
         );
     }
     count(deps, Metric::ForeignDefinitions, others.len());
-    Ok(offers)
+    Ok((offers, before))
 }
 
-/// Publishes the catalogue in one parameter. Returns how many families the last one did not have.
-pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Error> {
+/// Publishes the catalogue in one parameter. Returns how many families the one before did not have.
+pub async fn publish(
+    deps: &Deps,
+    found: &Catalogue,
+    before: Option<&Catalogue>,
+) -> Result<usize, fleet::Error> {
     let text = match found.encode() {
         Ok(text) => text,
         Err(error) => {
@@ -47,7 +67,7 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
         ParameterTier::Standard
     };
     let name = catalogue::parameter(&deps.fleet.prefix);
-    let before = published(deps, &name).await;
+    let before: Option<BTreeSet<_>> = before.map(|before| families(before).collect());
     deps.fleet
         .ssm
         .put_parameter()
@@ -61,13 +81,7 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
         .map_err(|error| aws::Error::new("ssm:PutParameter", name, &error))?;
     let new: Vec<_> = before
         .iter()
-        .flat_map(|before| {
-            let families = found
-                .offers
-                .iter()
-                .map(|offer| offer.definition.family.as_str());
-            families.filter(|family| !before.contains(*family))
-        })
+        .flat_map(|before| families(found).filter(|family| !before.contains(family)))
         .collect();
     for family in &new {
         tracing::warn!(family, "found a new family of task definitions");
@@ -76,24 +90,22 @@ pub async fn publish(deps: &Deps, found: &Catalogue) -> Result<usize, fleet::Err
     Ok(new.len())
 }
 
-/// The families of the published catalogue; `None` if unknown. A failure must not prevent the
-/// publication of the new one.
-async fn published(deps: &Deps, name: &str) -> Option<BTreeSet<String>> {
-    let text = match parameter::read(deps, name).await {
-        Ok(text) => text?,
+fn families(catalogue: &Catalogue) -> impl Iterator<Item = &str> {
+    let offers = catalogue.offers.iter();
+    offers.map(|offer| offer.definition.family.as_str())
+}
+
+/// The published catalogue; `None` if unknown. A failure must not prevent the publication of the new
+/// one.
+async fn published(deps: &Deps) -> Option<Catalogue> {
+    let name = catalogue::parameter(&deps.fleet.prefix);
+    match parameter::read(deps, &name).await {
+        Ok(text) => Catalogue::decode(&text?).ok(),
         Err(error) => {
             tracing::warn!(%error, "cannot read the published catalogue; not reporting new families");
-            return None;
+            None
         }
-    };
-    let catalogue = Catalogue::decode(&text).ok()?;
-    Some(
-        catalogue
-            .offers
-            .into_iter()
-            .map(|offer| offer.definition.family)
-            .collect(),
-    )
+    }
 }
 
 /// Emits a count unless it is zero, because a metric costs money as soon as it has a value.

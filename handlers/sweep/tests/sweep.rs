@@ -424,6 +424,92 @@ impl Snapshot {
 
 const RELEASES: [(&str, i64); 3] = [("2.338.0", 4), ("2.337.1", 23), ("2.337.0", 40)];
 
+/// The AWS calls of a sweep some minutes from now, and how many of them describe task definitions.
+async fn calls_in(snapshot: &Snapshot, minutes: i64) -> (usize, usize) {
+    let before = snapshot.aws.calls().len();
+    snapshot.sweep_in(minutes).await;
+    let calls = snapshot.aws.calls().split_off(before);
+    let describes = calls
+        .iter()
+        .filter(|call| call.starts_with("ecs:DescribeTaskDefinition"));
+    (calls.len(), describes.count())
+}
+
+#[tokio::test]
+async fn a_sweep_with_nothing_to_do_describes_a_third_of_fifty_families() {
+    let snapshot = Snapshot::new().await;
+    for number in 0..50 {
+        let tags = [
+            ("GH:labels", "self-hosted linux"),
+            ("fargate-runners:prefix", "fargate-runners"),
+        ];
+        let family = format!("fargate-runners-team-{number}");
+        snapshot.aws.add_family(&family, tags);
+    }
+    // Nothing is published: all are new.
+    assert_eq!(calls_in(&snapshot, 0).await.1, 50);
+    let mut sum = 0;
+    for minutes in [5, 10, 15] {
+        let (calls, describes) = calls_in(&snapshot, minutes).await;
+        assert!(describes <= 17, "{describes} descriptions");
+        // The list of the families and the one call to GitHub are not among them.
+        assert!(calls + 2 <= 31, "{calls} calls");
+        sum += describes;
+    }
+    assert_eq!(sum, 50, "every family once in three sweeps");
+    // Finished jobs cost nothing.
+    for _ in 0..20 {
+        let job = snapshot.job();
+        snapshot.server.cancel_job(job.id).unwrap();
+        snapshot.execution(&job, "SUCCEEDED", None);
+    }
+    let (calls, describes) = calls_in(&snapshot, 20).await;
+    assert!(
+        calls + 2 - describes <= 14,
+        "{calls} calls, {describes} descriptions"
+    );
+
+    // Two sweeps failed: what was published is too old to keep anything of it.
+    assert_eq!(calls_in(&snapshot, 45).await.1, 50);
+}
+
+#[tokio::test]
+async fn a_changed_family_is_published_within_three_sweeps_and_a_new_or_deleted_one_at_once() {
+    let snapshot = Snapshot::new().await;
+    let tags = |labels| {
+        [
+            ("GH:labels", labels),
+            ("fargate-runners:prefix", "fargate-runners"),
+        ]
+    };
+    for family in ["fargate-runners-a", "fargate-runners-b"] {
+        snapshot.aws.add_family(family, tags("self-hosted linux"));
+    }
+    snapshot.sweep_in(0).await;
+    snapshot.aws.state().families.remove("fargate-runners-b");
+    snapshot
+        .aws
+        .add_family("fargate-runners-a", tags("self-hosted gpu"));
+    snapshot
+        .aws
+        .add_family("fargate-runners-c", tags("self-hosted arm64"));
+    let published = || {
+        let state = snapshot.aws.state();
+        let (_, text) = &state.parameters["/fargate-runners/catalogue"];
+        let offers = catalogue::Catalogue::decode(text).unwrap().offers;
+        let told =
+            |offer: &catalogue::Offer| format!("{} {}", offer.definition.family, offer.labels);
+        offers.iter().map(told).collect::<Vec<_>>().join(", ")
+    };
+    snapshot.sweep_in(5).await;
+    let at_once = published();
+    assert!(at_once.contains("fargate-runners-c"), "{at_once}");
+    assert!(!at_once.contains("fargate-runners-b"), "{at_once}");
+    snapshot.sweep_in(10).await;
+    snapshot.sweep_in(15).await;
+    assert!(published().contains("gpu"), "{}", published());
+}
+
 #[tokio::test]
 async fn what_is_published_is_ours_and_what_is_new_in_it_is_told() {
     let snapshot = Snapshot::new().await;
@@ -493,6 +579,10 @@ async fn the_image_furthest_behind_githubs_releases_is_told() {
         "fargate-runners-old",
         "/fargate-runners/runner-versions/old",
     );
+    // A family's changed tag is read when it is its turn, in one of three sweeps.
+    for _ in 1..catalogue::TURNS {
+        snapshot.sweep().await;
+    }
     assert_eq!(snapshot.sweep().await.runner_version_age_days, Some(0));
     let written = (ago(0), "2.337.1".to_owned());
     snapshot
