@@ -452,6 +452,7 @@ const ITEMS = {
   share: "share#fargate-runners-ubuntu-x64#octo/hello#29000000",
   bell: "bell#0123456789abcdef0123456789abcdef",
   wait: "wait",
+  note: "job#octo/hello#4242",
 };
 
 /** Who may do what with which items, as `role: calls`. */
@@ -483,6 +484,14 @@ test("each item of the stock is open to those who write and read it, and to nobo
     Machine: "PutItem",
     Sweep: "GetItem Query UpdateItem DeleteItem",
   });
+  assert.deepEqual(calls(WARM, ITEMS.note), { Cleanup: "GetItem", Verify: "PutItem" });
+});
+
+test("without a table the webhook's function may call DynamoDB for nothing", () => {
+  const cold = template(() => ({ defaultRunner: { image: IMAGE } }));
+  for (const action of ["GetItem", "PutItem", "UpdateItem", "Query"]) {
+    assert.deepEqual(whoMay(cold, `dynamodb:${action}`, TABLE, ITEMS.note), [], action);
+  }
 });
 
 test("nobody lists the whole table or reads several items at once", () => {
@@ -518,7 +527,7 @@ test("a job under a role with dynamodb:* on everything lists no bells and reads 
     const synthesized = Template.fromStack(stack);
     const may = (action: string, key?: string) =>
       whoMay(synthesized, `dynamodb:${action}`, TABLE, key).filter((role) => /Own/.test(role));
-    for (const key of [ITEMS.ticket, ITEMS.share, ITEMS.wait]) {
+    for (const key of [ITEMS.ticket, ITEMS.share, ITEMS.wait, ITEMS.note]) {
       for (const action of ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]) {
         assert.deepEqual(may(action, key), [], `${action} ${key}`);
       }

@@ -132,7 +132,7 @@ test("the table is paid by request, forgets by itself and goes with the stack", 
       ],
     },
   });
-  for (const name of ["token", "cleanup", "sweep", "stock"]) {
+  for (const name of ["verify", "token", "cleanup", "sweep", "stock"]) {
     assert.equal(variablesOf(template, name).TABLE, "fargate-runners-stock");
   }
   assert.equal(variablesOf(template, "token").STOCK_FUNCTION, "fargate-runners-stock");

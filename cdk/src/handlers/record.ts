@@ -13,7 +13,7 @@ import {
 } from "./grants";
 import { Handler } from "./handler";
 import { HandlerContext, HandlerSpec } from "./handler-spec";
-import { claimTasks, endWaits, keepStock, repairStock } from "./stock-grants";
+import { claimTasks, endJobs, keepStock, noteJobs, repairStock } from "./stock-grants";
 
 /** What a function needs to act as the App. */
 const APP_KEY = ["app-id", "private-key"] as const;
@@ -56,6 +56,7 @@ export const HANDLERS = {
       describeExecutions(names),
       allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
     ],
+    warm: { environment: stockTable, permissions: noteJobs },
     alarms: [
       {
         id: "WebhookThrottled",
@@ -129,7 +130,7 @@ export const HANDLERS = {
     }),
     secrets: APP_KEY,
     permissions: ({ names }) => [...endRunners(names), ...followExecutions(names)],
-    warm: { environment: stockTable, permissions: endWaits },
+    warm: { environment: stockTable, permissions: endJobs },
   },
   sweep: {
     description: "Finds and repairs what events have missed",

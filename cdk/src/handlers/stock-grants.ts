@@ -4,7 +4,13 @@ import { runTasks } from "../run-tasks";
 import { HandlerContext } from "./handler-spec";
 
 /** What the first part of an item's key says about it; the handlers spell the keys alike. */
-const KINDS = { ticket: "stock#*", share: "share#*", bell: "bell#*", wait: "wait" } as const;
+const KINDS = {
+  ticket: "stock#*",
+  share: "share#*",
+  bell: "bell#*",
+  wait: "wait",
+  note: "job#*",
+} as const;
 
 const KEYS = "dynamodb:LeadingKeys";
 const TASKS = "ECS names tasks itself; all of this cluster's are runners.";
@@ -63,6 +69,16 @@ export function claimTasks({ names }: HandlerContext): Permission[] {
     }),
     allow(["lambda:InvokeFunction"], [names.functionArn("stock")]),
   ];
+}
+
+/** Lets `verify` note that a job has ended. */
+export function noteJobs({ names }: HandlerContext): Permission[] {
+  return [items(names, "note", ["PutItem"])];
+}
+
+/** Lets `cleanup` read such a note instead of asking GitHub, and do what `endWaits` allows. */
+export function endJobs(context: HandlerContext): Permission[] {
+  return [items(context.names, "note", ["GetItem"]), ...endWaits(context)];
 }
 
 /** Lets a function tell the state machine that an adopted task has ended. */

@@ -3,12 +3,14 @@
 //! A warm task is a task whose runner is not registered yet. Its *ticket* says that it is in stock;
 //! whoever deletes the ticket owns the task. Its *bell* tells it to take a registration, or to leave.
 //! An execution that adopted a task *waits* under the task's ARN. A *share* bounds what one repository
-//! takes in a minute.
+//! takes in a minute. A *job's note* says that the job ended,
+//! and on which runner.
 //!
 //! | item | `pk` | `sk` | module |
 //! |---|---|---|---|
 //! | ticket | `stock#<family>` | `slot#NN` | [`ticket`] |
 //! | the keeper's notes | `stock#<family>` | `keeper` | [`notes`]; [`stock`] reads both |
+//! | job's note | `job#<owner/name>#<job id>` | `note` | [`job_note`] |
 //! | share | `share#<family>#<owner/name>#<epoch minute>` | `share` | [`share`] |
 //! | bell | `bell#<key>` | `bell` | [`bell`], [`protocol::bell`] |
 //! | wait | `wait` | task ARN | [`wait`] |
@@ -22,6 +24,7 @@
 pub mod bell;
 mod error;
 mod item;
+pub mod job_note;
 pub mod notes;
 pub mod share;
 pub mod stock;
@@ -30,7 +33,7 @@ pub mod wait;
 
 use std::time::Duration;
 
-use aws::SdkConfig;
+use aws::{Late, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -38,6 +41,7 @@ use runtime::settings::{Settings, Variable};
 
 pub use bell::{BellSeen, Ring, Withdrawal};
 pub use error::{Error, Written};
+pub use job_note::JobNote;
 pub use notes::Notes;
 pub use stock::Stocked;
 pub use ticket::{Claim, Slot, Ticket, TicketKey};
@@ -46,7 +50,7 @@ pub use wait::{TaskToken, Wait};
 /// The table's variable.
 pub const TABLE: Variable = Variable::optional(
     "TABLE",
-    "DynamoDB table of the pool of warm tasks; without it there is no pool",
+    "DynamoDB table of warm tasks and of notes about jobs; without it there are neither",
 );
 
 /// Variables of [`Pool::from_settings`].
@@ -74,7 +78,7 @@ pub fn impatient(aws: &SdkConfig) -> SdkConfig {
 /// The table of one deployment's pool.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    client: Client,
+    client: Late<Client>,
     table: String,
 }
 
@@ -82,7 +86,8 @@ impl Pool {
     /// The pool of these settings; `None` without one.
     pub fn from_settings(settings: &Settings, aws: &SdkConfig) -> Option<Self> {
         let table = settings.maybe(&TABLE)?;
-        Some(Self::over(Client::new(&impatient(aws)), table))
+        let client = Late::new(&impatient(aws), Client::new);
+        Some(Self { client, table })
     }
 
     /// The pool of these settings, for a program that does nothing without one.
@@ -99,7 +104,7 @@ impl Pool {
     /// Uses an existing client, such as a test's.
     pub fn over(client: Client, table: impl Into<String>) -> Self {
         Self {
-            client,
+            client: client.into(),
             table: table.into(),
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use decisions::{
-    Attempt, Ended, ExecutionOutput, GiveUp, GivenUp, JobStatus, NextAttempt, Situation, Verdict,
-    judge,
+    Attempt, Ended, ExecutionOutput, GiveUp, GivenUp, JobStatus, NextAttempt, NoteSeen, OnNote,
+    Situation, Verdict, judge, on_note,
 };
 use fleet::{Status, retire};
 use github::{Access, Installation};
@@ -33,7 +33,11 @@ pub async fn end(
     {
         deps.fleet.delete_registration(&runner.parameter).await?;
     }
-    let state = if ended.asks_github() {
+    let state = if !ended.asks_github() {
+        None
+    } else if let Some(over) = noted(deps, over, &ended).await {
+        Some(over)
+    } else {
         let named = over
             .registration
             .as_ref()
@@ -45,8 +49,6 @@ pub async fn end(
             .await?;
         deregister(deps, over, &ended, &installation).await?;
         Some(installation.job(job).await?)
-    } else {
-        None
     };
 
     let verdict = verdict(deps, over, &attempt, &ended, state.as_ref(), now).await?;
@@ -79,6 +81,31 @@ pub async fn end(
             error: reason,
             cause,
         }))),
+    }
+}
+
+/// The job's status, if a note proves that it is over. Without a table, without a note or in doubt,
+/// GitHub is asked.
+async fn noted(deps: &Deps, over: &AttemptOver, ended: &Ended) -> Option<JobStatus> {
+    let (pool, own) = (deps.fleet.pool.as_ref()?, over.runner.as_ref()?);
+    // Most notes that prove nothing are not read.
+    if on_note(ended, Some(NoteSeen { own_runner: true })) == OnNote::Ask {
+        return None;
+    }
+    let job = &over.order.job;
+    let note = match pool.job_note(&job.repository, job.id).await {
+        Ok(note) => note?,
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the job's note; asking GitHub instead");
+            return None;
+        }
+    };
+    let seen = NoteSeen {
+        own_runner: note.runner == own.name,
+    };
+    match on_note(ended, Some(seen)) {
+        OnNote::Over => Some(note.over()),
+        OnNote::Ask => None,
     }
 }
 

@@ -234,3 +234,94 @@ async fn a_runner_that_nobody_gave_a_job_costs_no_fault_and_three_of_them_tell_w
         event["attempt"] = serde_json::to_value(&again.attempt).unwrap();
     }
 }
+
+/// A job that ran on its own runner, and a deployment with a table.
+async fn ran_with_a_table() -> (World, github_standin::Job, String, u64) {
+    let mut world = World::new().await;
+    world.deps.fleet.pool = Some(world.aws.pool());
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
+    let (id, mut runner) = world.listening(&name).await;
+    runner.take(PATIENCE).await.unwrap();
+    runner.finish("success");
+    world.server.clear_requests();
+    (world, job, name, id)
+}
+
+async fn note(world: &World, job: &github_standin::Job, runner: &str) {
+    let note = pool::JobNote {
+        runner: runner.parse().unwrap(),
+        started_at: None,
+        conclusion: Some("success".to_owned()),
+        completed_at: None,
+    };
+    let order = order(job);
+    let now = time::OffsetDateTime::now_utc();
+    let (pool, job) = (world.aws.pool(), order.job);
+    let noted = pool.note_completed(&job.repository, job.id, &note, now);
+    noted.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_noted_job_that_its_own_runner_ran_ends_well_without_a_github_call() {
+    let (world, job, name, id) = ran_with_a_table().await;
+    note(&world, &job, &name).await;
+    let event = attempt(&job, &parameter_of(&name), Some(id), exited(0));
+    let output = world.handle(event).await.unwrap();
+    assert_eq!(output["outcome"], "RanJob");
+    assert_eq!(output["job"], "completed: success");
+    assert_eq!(output["servedBy"], name);
+    assert_eq!(world.github_calls(), 0);
+    let requests = world.server.request_counts();
+    assert!(requests.is_empty(), "no token either: {requests:?}");
+}
+
+#[tokio::test]
+async fn github_is_asked_without_a_note_and_about_a_note_that_proves_nothing() {
+    // No note: the webhooks were lost, or are late.
+    let (world, job, name, id) = ran_with_a_table().await;
+    let event = attempt(&job, &parameter_of(&name), Some(id), exited(0));
+    world.handle(event).await.unwrap();
+    assert_eq!(world.github_calls(), 1);
+    // Another of the job's runners: this one ran another job.
+    let (world, job, name, id) = ran_with_a_table().await;
+    note(&world, &job, &format!("{name}-a2")).await;
+    let event = attempt(&job, &parameter_of(&name), Some(id), exited(0));
+    world.handle(event).await.unwrap();
+    assert_eq!(world.github_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_is_back_in_the_queue_is_launched_for_again_whatever_the_note_says() {
+    let mut world = World::new().await;
+    world.deps.fleet.pool = Some(world.aws.pool());
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
+    note(&world, &job, &name).await;
+    // The runner was lost during the job, and GitHub queued it again.
+    let lost = exited(i32::from(decisions::AgentExit::StoppedInJob.code()));
+    let event = attempt(&job, &parameter_of(&name), None, lost);
+    let error = world.handle(event).await.unwrap_err();
+    assert!(matches!(error, Error::StillQueued(_)), "{error}");
+}
+
+#[tokio::test]
+async fn github_is_asked_when_the_table_cannot_be_read() {
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    for code in ["ResourceNotFoundException", "ThrottlingException"] {
+        let (mut world, job, name, id) = ran_with_a_table().await;
+        let rule = mock!(aws_sdk_dynamodb::Client::get_item)
+            .then_error(move || GetItemError::generic(ErrorMetadata::builder().code(code).build()));
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&rule], |config| {
+            config.retry_config(aws::RetryConfig::disabled())
+        });
+        world.deps.fleet.pool = Some(pool::Pool::over(client, "fargate-runners-stock"));
+        let event = attempt(&job, &parameter_of(&name), Some(id), exited(0));
+        let output = world.handle(event).await.unwrap();
+        assert_eq!(output["job"], "completed: success", "{code}");
+        assert_eq!((world.github_calls(), rule.num_calls()), (1, 1), "{code}");
+    }
+}

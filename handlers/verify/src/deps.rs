@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::executions::Executions;
 use aws::{Late, RetryConfig, SdkConfig};
+use pool::Pool;
 use runtime::settings::Settings;
 use runtime::telemetry::Metrics;
 
@@ -23,6 +24,8 @@ pub struct Deps {
     pub executions: Executions,
     pub lambda: Late<aws_sdk_lambda::Client>,
     pub sqs: Late<aws_sdk_sqs::Client>,
+    /// The table for notes about jobs, if the deployment has it.
+    pub pool: Option<Pool>,
     /// What Step Functions granted and refused.
     pub throttle: Mutex<Throttle>,
 }
@@ -31,10 +34,14 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     pub fn from_settings(settings: &Settings) -> Result<Self, runtime::settings::Error> {
         let config = Config::from_settings(settings)?;
-        Ok(Self::new(config, &aws::sdk_config(settings, ATTEMPTS)?))
+        let aws = aws::sdk_config(settings, ATTEMPTS)?;
+        Ok(Self {
+            pool: Pool::from_settings(settings, &aws),
+            ..Self::new(config, &aws)
+        })
     }
 
-    /// Makes the clients.
+    /// Makes the clients, without a table.
     pub fn new(config: Config, aws: &SdkConfig) -> Self {
         let once = aws.to_builder().retry_config(RetryConfig::disabled());
         let executions = Executions::new(&once.build(), config.state_machine.clone());
@@ -49,6 +56,7 @@ impl Deps {
             executions,
             lambda: Late::new(aws, aws_sdk_lambda::Client::new),
             sqs: Late::new(aws, aws_sdk_sqs::Client::new),
+            pool: None,
             throttle: Mutex::default(),
             config,
         }

@@ -4,6 +4,7 @@
 //! request ─▶ source ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
 //!   403 ◀──────┘  413 ◀──┘         401 ◀──┘            422 ◀──┘         │      └ throttled ─▶ overflow queue
 //!                                                                       ├▶ cancelled, taken by another's runner ─▶ cleanup
+//!                                                                       ├▶ ended on its own runner, with a table ─▶ note
 //!                                                                       └▶ anything else ─▶ 202
 //! overflow queue ─▶ StartExecution
 //! ```
@@ -19,6 +20,7 @@
 //! | throttled: when a job is queued, and how fast the queue is read | [`throttle`] |
 //! | overflow queue | [`overflow`] |
 //! | events for `cleanup` | [`handoff`] |
+//! | notes for `cleanup` | [`note`] |
 //! | response | [`respond`] |
 //! | time limits | [`deadline`] |
 //!
@@ -30,6 +32,7 @@ pub mod deadline;
 mod deps;
 pub mod event;
 pub mod handoff;
+pub mod note;
 pub mod overflow;
 pub mod respond;
 pub mod secret;
@@ -42,6 +45,7 @@ pub mod throttle;
 pub mod webhook;
 
 use admission::{About, Refusal};
+use pool::JobNote;
 use protocol::{Handoff, Job, Order, RunnerName};
 use runtime::telemetry::Metric;
 use serde::Serialize;
@@ -155,6 +159,22 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
                 Err(refusal) => Ok(Done::NotServed(refusal)),
             }
         }
+        Webhook::Ended {
+            job,
+            about,
+            runner,
+            started_at,
+            conclusion,
+            completed_at,
+        } => {
+            let note = |runner| JobNote {
+                runner,
+                started_at,
+                conclusion,
+                completed_at,
+            };
+            Ok(note_completed(deps, &job, &about, &runner, note, now).await)
+        }
         Webhook::Started { job, about, runner } => match taken_from(deps, &job, &runner) {
             Some(runner) => {
                 record(&job);
@@ -170,6 +190,28 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
             None => Ok(Done::Ignored("a job in the hands of its runner".to_owned())),
         },
     }
+}
+
+/// Notes that the job ended on its own runner, if it did. Otherwise, and without a table, nothing
+/// depends on the event.
+async fn note_completed(
+    deps: &Deps,
+    job: &Job,
+    about: &About,
+    runner: &str,
+    note: impl FnOnce(RunnerName) -> JobNote,
+    now: OffsetDateTime,
+) -> Done {
+    if deps.pool.is_some()
+        && let Some(runner) = note::own_runner(deps, job, runner)
+        && deps.config.policy.admit_repository(job, about).is_ok()
+    {
+        record(job);
+        if note::write(deps, job, &note(runner), now).await {
+            return Done::Noted;
+        }
+    }
+    Done::Ignored("workflow_job completed".to_owned())
 }
 
 /// Reports why a queued job starts no execution, to explain why it waits.

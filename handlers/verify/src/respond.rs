@@ -38,6 +38,8 @@ pub enum Done {
     Kept,
     /// `cleanup` sees to it.
     HandedOn(&'static str),
+    /// The job ended on its own runner, which is noted.
+    Noted,
     /// GitHub's ping was heard.
     Pong,
     /// The event had no job.
@@ -153,6 +155,7 @@ impl Done {
             Self::Enough(_)
             | Self::Kept
             | Self::HandedOn(_)
+            | Self::Noted
             | Self::NotServed(_)
             | Self::Ignored(_) => 202,
         }
@@ -170,6 +173,7 @@ impl Done {
             }),
             Self::Kept => json!({ "result": "kept" }),
             Self::HandedOn(kind) => json!({ "result": "handed on", "kind": kind }),
+            Self::Noted => json!({ "result": "noted" }),
             Self::Pong => json!({ "result": "pong" }),
             Self::NoJob => json!({ "result": "ignored", "reason": "the event has no job" }),
             Self::NotServed(refusal) => {
@@ -247,6 +251,7 @@ mod tests {
                 202,
                 json!({"kind":"cancelled","result":"handed on"}),
             ),
+            (Done::Noted, 202, json!({"result":"noted"})),
             (Done::Pong, 200, json!({"result":"pong"})),
             (
                 Done::NoJob,

@@ -40,6 +40,7 @@ pub const VARIABLES: &[&[Variable]] = &[
         ALLOWED_SOURCES,
     ],
     admission::VARIABLES,
+    pool::VARIABLES,
     aws::VARIABLES,
     telemetry::VARIABLES,
 ];

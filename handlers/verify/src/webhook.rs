@@ -38,6 +38,21 @@ pub enum Webhook {
         /// The runner's name.
         runner: String,
     },
+    /// A job ended that a runner had.
+    Ended {
+        /// The job.
+        job: Job,
+        /// What its admission is decided by besides.
+        about: About,
+        /// The runner's name.
+        runner: String,
+        /// When the runner took it.
+        started_at: Option<OffsetDateTime>,
+        /// `success`, `failure` and so on.
+        conclusion: Option<String>,
+        /// When it ended.
+        completed_at: Option<OffsetDateTime>,
+    },
     /// A job ended that no runner had taken.
     Cancelled {
         /// The job.
@@ -106,6 +121,10 @@ struct RawJob {
     created_at: Lenient<String>,
     #[serde(default)]
     started_at: Lenient<String>,
+    #[serde(default)]
+    completed_at: Lenient<String>,
+    #[serde(default)]
+    conclusion: Lenient<String>,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +219,18 @@ impl Webhook {
                 job: payload.job(raw, now)?,
                 about: payload.about(raw),
                 runner: runner.to_owned(),
+            },
+            // Nothing depends on it, so a job that cannot be read is no error.
+            ("completed", Some(runner)) => match payload.job(raw, now) {
+                Ok(job) => Self::Ended {
+                    job,
+                    about: payload.about(raw),
+                    runner: runner.to_owned(),
+                    started_at: time(&raw.started_at),
+                    conclusion: raw.conclusion.0.as_deref().map(plain),
+                    completed_at: time(&raw.completed_at),
+                },
+                Err(_) => Self::Other(plain(&format!("{event} {action}"))),
             },
             ("completed", None) => Self::Cancelled {
                 job: payload.job(raw, now)?,

@@ -25,7 +25,7 @@ const KEEPER: (&str, f64) = ("stock", 3.0);
 /// How long `token` waits until the task has answered: assumed, at two looks a second.
 const ANSWER_SECONDS: f64 = 0.5;
 /// Write units of a job: what is written, and how many units of 1 KB that is.
-const WRITES: [(&str, f64); 10] = [
+const WRITES: [(&str, f64); 11] = [
     ("ticket reserved", 1.0),
     ("task started", 1.0),
     ("task ready", 1.0),
@@ -36,9 +36,11 @@ const WRITES: [(&str, f64); 10] = [
     ("end of the task noted", 2.0),
     ("end told", 2.0),
     ("wait deleted", 2.0),
+    ("end of the job noted", 1.0),
 ];
-/// Read units of a job: two consistent looks of `token` at the bell, a query for each call of the keeper.
-const READS: f64 = 2.0 + 3.0;
+/// Read units of a job: two consistent looks of `token` at the bell, a query for each call of the keeper,
+/// and `cleanup`'s look at the job's note, which may be old.
+const READS: f64 = 2.0 + 3.0 + 0.5;
 
 /// Spot's share of the list price. The price varies but has stayed near this.
 const SPOT_SHARE: f64 = 0.3;

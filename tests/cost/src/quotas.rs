@@ -57,7 +57,7 @@ fn quotas(counts: &Counts) -> Vec<Quota> {
             5_000.0 / 3_600.0,
             "a second (5,000 an hour)",
             2.0,
-            "grows to 12,500 an hour with repositories and users, 15,000 on Enterprise Cloud; beyond that, one App per organization",
+            "with warm tasks a job takes one call instead of two; grows to 12,500 an hour with repositories and users, 15,000 on Enterprise Cloud; beyond that, one App per organization",
             "https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api",
         ),
         quota(

@@ -204,6 +204,7 @@ fn deps() -> Deps {
         ),
         lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules).into(),
         sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules).into(),
+        pool: None,
         throttle: Mutex::default(),
         config,
     }

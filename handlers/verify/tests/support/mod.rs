@@ -63,6 +63,7 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
         ),
         lambda: mock_client!(aws_sdk_lambda, RuleMode::MatchAny, rules).into(),
         sqs: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules).into(),
+        pool: None,
         throttle: Mutex::default(),
         config,
     }
