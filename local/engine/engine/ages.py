@@ -24,14 +24,18 @@ def install(hooks: Hooks) -> None:
     hooks.require(dynamodb, "_tables")
 
 
-def age(match: str, seconds: float) -> int:
-    """Backdates what has a name that contains `match`; returns how many."""
-    found = [thing for names, thing in _things() if any(match in name for name in names)]
+def age(match: str, seconds: float, but: str = "") -> int:
+    """Backdates what has a name that contains `match`, and none that contains `but`; returns how many."""
+
+    def meant(names: list[str]) -> bool:
+        return any(match in name for name in names) and not (but and any(but in name for name in names))
+
+    found = [thing for names, thing in _things() if meant(names)]
     for thing in found:
         for field in _TIMES:
             if thing.get(field):
                 thing[field] = _earlier(thing[field], seconds)
-    items = [item for item in _items() if any(match in text for text in _texts(item))]
+    items = [item for item in _items() if meant(_texts(item))]
     for item in items:
         for value in item.values():
             if "N" in value and float(value["N"]) >= _FIRST_TIME:

@@ -200,7 +200,10 @@ def _age(body: Any) -> dict:
     seconds = _number(body, "seconds")
     if not isinstance(match, str) or not match or seconds is None:
         raise _Problem(HTTPStatus.BAD_REQUEST, "`match` (text) and `seconds` (number) are required")
-    return {"aged": age(match, seconds)}
+    but = body.get("but", "")
+    if not isinstance(but, str):
+        raise _Problem(HTTPStatus.BAD_REQUEST, "`but` must be a text")
+    return {"aged": age(match, seconds, but)}
 
 
 def _all_tasks() -> list[dict]:

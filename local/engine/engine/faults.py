@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -54,8 +55,11 @@ class Fault:
     stop_code: str = "TaskFailedToStart"
     seconds: float = 0.0
     """Seconds of delay for the effect `delay`."""
+    lasts: float = 0.0
+    """Seconds after which the fault is over, whatever is left of its times; 0 means never."""
     hits: int = 0
     """Number of affected calls."""
+    ordered_at: float = field(default_factory=time.monotonic)
 
     @classmethod
     def parse(cls, order: Any) -> "Fault":
@@ -65,7 +69,7 @@ class Fault:
         """
         if not isinstance(order, dict):
             raise ValueError("a fault must be a JSON object")
-        known = set(cls.__dataclass_fields__) - {"hits"}
+        known = set(cls.__dataclass_fields__) - {"hits", "ordered_at"}
         if unknown := set(order) - known:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
         for name in ("service", "operation"):
@@ -78,17 +82,23 @@ class Fault:
             raise ValueError(f"effect `{fault.effect}` is only for ecs RunTask")
         if not isinstance(fault.times, int) or fault.times < 1:
             raise ValueError("`times` must be a positive number")
+        if not isinstance(fault.lasts, int | float) or fault.lasts < 0:
+            raise ValueError("`lasts` must be a number of seconds")
         return fault
 
     def meets(self, service: str, operation: str, effects: Iterable[str], text: str) -> bool:
         """Whether the fault is for that call and has some of its times left."""
         return (
             self.hits < self.times
+            and not self._is_over()
             and self.service == service
             and self.operation in (operation, "*")
             and self.effect in effects
             and self.match in text
         )
+
+    def _is_over(self) -> bool:
+        return self.lasts > 0 and time.monotonic() - self.ordered_at >= self.lasts
 
 
 class FaultBook:

@@ -66,6 +66,12 @@ class FaultTest(EngineTestCase):
         self.assertEqual(self.error_code(lambda: self.ssm.get_parameter(Name="/f/late")), "ParameterNotFound")
         self.assertGreaterEqual(time.monotonic() - started, 0.3)
 
+    def test_a_fault_can_be_over_before_its_times_are(self):
+        self.order(service="ssm", operation="GetParameter", error="InternalServerError", times=100_000, lasts=0.5)
+        read = lambda: self.error_code(lambda: self.ssm.get_parameter(Name="/f/none"))
+        self.assertEqual(read(), "InternalServerError")
+        until("the end of the fault", lambda: read() == "ParameterNotFound")
+
     def test_faults_are_withdrawn_by_what_they_match(self):
         for match in ("/f/one", "/f/two"):
             self.order(service="ssm", operation="GetParameter", match=match, error="InternalServerError", times=9)
@@ -98,6 +104,8 @@ class FaultTest(EngineTestCase):
         after = written(name), written("/f/young"), started()
         seconds = [round((one - other).total_seconds()) for one, other in zip(before, after)]
         self.assertEqual(seconds, [900, 0, 900])
+        order = {"match": "aged-7", "but": "/aged-7/", "seconds": 900}
+        self.assertEqual(self.engine.control("POST", "/ages", order), {"aged": 1})
 
     def test_the_time_of_an_execution_can_be_over(self):
         arn = self.start(self.machine({"Wait": {"Type": "Wait", "Seconds": 1000, "End": True}}), name="late-7")
@@ -112,6 +120,7 @@ class FaultTest(EngineTestCase):
             ({"service": "ssm", "operation": "x", "tiems": 1}, "tiems"),
             ({"service": "ssm", "operation": "x", "effect": "failures"}, "RunTask"),
             ({"service": "ssm", "operation": "x", "times": 0}, "times"),
+            ({"service": "ssm", "operation": "x", "lasts": -1}, "lasts"),
         ):
             with self.assertRaisesRegex(AssertionError, f"400: .*{reason}"):
                 self.order(**order)
