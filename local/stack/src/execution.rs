@@ -49,6 +49,16 @@ impl Execution {
         self.visits.len()
     }
 
+    /// ARN of the warm task that it adopted, as it entered the wait for it.
+    pub fn adopted(&self) -> Option<String> {
+        self.events.iter().find_map(|event| {
+            let details = &event["stateEnteredEventDetails"];
+            let input: Value = serde_json::from_str(details["input"].as_str()?).ok()?;
+            let arn = input["warm"]["taskArn"].as_str()?;
+            (details["name"] == State::WarmRunner.as_str()).then(|| arn.to_owned())
+        })
+    }
+
     /// Parses a history.
     pub(crate) fn read(status: &str, events: Vec<Value>) -> Self {
         let mut execution = Self {

@@ -43,6 +43,8 @@ pub struct Task {
 /// A ticket: a warm task that waits for a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stocked {
+    /// Family and slot: `fargate-runners-ubuntu/07`.
+    pub name: String,
     /// `reserved`, `started` or `ready`.
     pub state: String,
     /// Its task, once ECS has accepted it.
@@ -212,6 +214,11 @@ impl Observer {
             items.filter(|item| text(item, "sk").is_some_and(|sort| sort.starts_with("slot#")));
         Ok(tickets
             .map(|item| Stocked {
+                name: format!(
+                    "{}/{}",
+                    text(item, "pk").unwrap_or_default().replace("stock#", ""),
+                    text(item, "sk").unwrap_or_default().replace("slot#", ""),
+                ),
                 state: text(item, "state").unwrap_or_default(),
                 task: text(item, "taskArn"),
             })
@@ -290,6 +297,35 @@ impl Observer {
             found.extend(own.filter_map(|task| task["taskArn"].as_str().map(str::to_owned)));
         }
         Ok(found)
+    }
+
+    /// Registers a family's newest task definition once more; returns the revision.
+    pub async fn register_again(&self, family: &str) -> anyhow::Result<u64> {
+        let input = json!({ "taskDefinition": family, "include": ["TAGS"] });
+        let found = self.aws.ecs("DescribeTaskDefinition", input).await?;
+        let mut definition = found["taskDefinition"].clone();
+        let fields = definition
+            .as_object_mut()
+            .with_context(|| format!("{family} has no task definition"))?;
+        // What ECS added.
+        for field in [
+            "taskDefinitionArn",
+            "revision",
+            "status",
+            "compatibilities",
+            "requiresAttributes",
+            "registeredAt",
+            "registeredBy",
+            "deregisteredAt",
+        ] {
+            fields.remove(field);
+        }
+        fields.retain(|_, value| !value.is_null());
+        fields.insert("tags".to_owned(), found["tags"].clone());
+        let registered = self.aws.ecs("RegisterTaskDefinition", definition).await?;
+        registered["taskDefinition"]["revision"]
+            .as_u64()
+            .context("ECS told no revision")
     }
 
     async fn running(&self) -> anyhow::Result<Vec<String>> {

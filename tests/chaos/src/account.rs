@@ -23,8 +23,12 @@ pub struct Facts {
     pub stops: Vec<Stop>,
     /// Calls for which their callers lack a permission.
     pub denied: BTreeSet<String>,
-    /// Number of tasks that RunTask created.
+    /// Number of tasks that executions started.
     pub started: usize,
+    /// Number of tasks that the keeper started.
+    pub stocked: usize,
+    /// The executions that waited for each warm task.
+    pub adopted: BTreeMap<String, Vec<String>>,
     /// Whether everything settled in time.
     pub settled: bool,
 }
@@ -118,6 +122,11 @@ impl Account {
         for line in &facts.denied {
             account.add(format!("not granted: {line}"), None);
         }
+        for (task, executions) in &facts.adopted {
+            if executions.len() > 1 {
+                account.add(format!("{task} served {}", executions.join(" and ")), None);
+            }
+        }
         if !facts.settled {
             account.add("it did not settle".to_owned(), None);
         }
@@ -125,7 +134,8 @@ impl Account {
             .filter_map(|job| job.runner.as_ref())
             .chain(&facts.ended_runners)
             .collect();
-        account.surplus = facts.started.saturating_sub(used.len());
+        let started = facts.started + facts.adopted.len();
+        account.surplus = started.saturating_sub(used.len());
         account
     }
 
@@ -296,6 +306,21 @@ mod tests {
         let mut deleted = facts(served());
         deleted.deleted.insert(9);
         assert_eq!(Account::of(&deleted).robbed, 1);
+    }
+
+    #[test]
+    fn a_warm_task_that_serves_two_executions_is_found() {
+        let mut facts = facts(served());
+        let executions = vec!["seed1-one-7".to_owned()];
+        facts.adopted.insert("arn".to_owned(), executions);
+        assert!(Account::of(&facts).is_well());
+        let executions = facts.adopted.get_mut("arn").unwrap();
+        executions.push("seed1-one-8".to_owned());
+        let account = Account::of(&facts);
+        assert_eq!(
+            account.problems[0].what,
+            "arn served seed1-one-7 and seed1-one-8"
+        );
     }
 
     #[test]

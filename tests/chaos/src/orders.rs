@@ -41,6 +41,14 @@ pub enum Deed {
     TimeOut,
     /// Consumes a listening runner's registration.
     Ghost,
+    /// Kills a task in stock.
+    KillWaiting,
+    /// Interrupts a task in stock as Spot does.
+    InterruptWaiting,
+    /// Stops the processes of a task in stock, and lets them go on after this time.
+    Hang(Duration),
+    /// Registers a runner's task definition once more.
+    Upgrade,
 }
 
 /// A temporary condition.
@@ -142,6 +150,55 @@ const CHANGES: [Call; 5] = [
     ("ssm", "DeleteParameter", "/runners/"),
     ("lambda", "Invoke", "functions/chaos-cleanup"),
 ];
+/// Calls about warm tasks that may be rejected: of `token`, the keeper, the agents, the state machine,
+/// `cleanup` and `sweep`.
+const POOL_CALLS: [Call; 12] = [
+    CLAIM,
+    RING,
+    ("dynamodb", "PutItem", "slot#"),
+    ("dynamodb", "PutItem", r#""leave""#),
+    ("dynamodb", "PutItem", r#""token""#),
+    ("dynamodb", "UpdateItem", ":taken"),
+    ("dynamodb", "UpdateItem", ":leave"),
+    ("dynamodb", "UpdateItem", ":task"),
+    ("dynamodb", "UpdateItem", "slot#"),
+    ("dynamodb", "DeleteItem", ":id"),
+    ("dynamodb", "GetItem", "ConsistentRead"),
+    ("dynamodb", "Query", ":pk"),
+];
+const CLAIM: Call = ("dynamodb", "DeleteItem", ":ready");
+const RING: Call = ("dynamodb", "PutItem", r#""ring""#);
+/// The modifying ones of these, and the token that tells an execution of its task's end.
+const POOL_CHANGES: [Call; 12] = [
+    CLAIM,
+    RING,
+    ("dynamodb", "PutItem", "slot#"),
+    ("dynamodb", "PutItem", r#""leave""#),
+    ("dynamodb", "PutItem", r#""token""#),
+    ("dynamodb", "UpdateItem", ":taken"),
+    ("dynamodb", "UpdateItem", ":leave"),
+    ("dynamodb", "UpdateItem", ":task"),
+    ("dynamodb", "UpdateItem", "slot#"),
+    ("dynamodb", "DeleteItem", ":id"),
+    ("states", "SendTaskSuccess", ""),
+    ("states", "SendTaskFailure", ""),
+];
+/// Each call for the table that has a key; the run itself only scans.
+const TABLE: Call = ("dynamodb", "*", r#"pk""#);
+/// `token`'s call of the keeper. The run calls it as its schedule does.
+const KEEPER: Call = ("lambda", "Invoke", r#"chaos-stock/invocations {"family"#);
+/// More calls than there are while a table is down.
+const EVERY_CALL: u32 = 1_000_000;
+/// Claims or rings that are refused in a row, times the number of the fault. More of them would leave no warm starts.
+const REFUSED: u32 = 2;
+/// How DynamoDB throttles a table on demand ([errors]).
+///
+/// [errors]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+const THROTTLES: [&str; 2] = [
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+];
+
 /// The functions that the state machine calls.
 const FUNCTIONS: [&str; 4] = ["match", "launch", "token", "cleanup"];
 /// Routes of GitHub's API: method, and a part of the path.
@@ -304,11 +361,50 @@ pub fn order(fault: &PlannedFault) -> Order {
             let message = one_of(&EC2_THROTTLES, whom);
             refused_task("InvalidParameterException", message, times)
         }
+        ChaosFault::TableThrottles => {
+            let throttled = json!({ "error": one_of(&THROTTLES, whom), "status": 400 });
+            refusal(
+                one_of(&POOL_CALLS, whom / THROTTLES.len()),
+                throttled,
+                times,
+            )
+        }
+        ChaosFault::TableFails => refusal(one_of(&POOL_CALLS, whom), fails(), times),
+        ChaosFault::TableAnswerLost => {
+            let lost = json!({ "effect": "lost", "error": "InternalServerError", "status": 500 });
+            refusal(one_of(&POOL_CHANGES, whom), lost, times)
+        }
+        ChaosFault::TableSlow => {
+            let late = json!({ "effect": "delay", "seconds": LATE });
+            refusal(one_of(&POOL_CALLS, whom), late, times)
+        }
+        ChaosFault::TableDown => {
+            let mut down = fails();
+            down["lasts"] = json!((SPELL * times).as_secs());
+            refusal(TABLE, down, EVERY_CALL)
+        }
+        ChaosFault::ClaimsRefused => refusal(CLAIM, fails(), REFUSED * times),
+        ChaosFault::RingsRefused => {
+            let call = one_of(&[RING, ("ecs", "TagResource", "")], whom);
+            refusal(call, json!({ "status": 400 }), REFUSED * times)
+        }
+        ChaosFault::KeeperRefused => {
+            let refused = json!({ "error": "TooManyRequestsException", "status": 429 });
+            refusal(KEEPER, refused, REFUSED * times)
+        }
+        ChaosFault::WaitingTaskKilled => Order::Deed(Deed::KillWaiting),
+        ChaosFault::WaitingTaskInterrupted => Order::Deed(Deed::InterruptWaiting),
+        ChaosFault::WaitingTaskHangs => Order::Deed(Deed::Hang(SPELL * times)),
+        ChaosFault::NewRevision => Order::Deed(Deed::Upgrade),
         ChaosFault::NoRoom => {
             let (error, message) = one_of(&NO_ROOM, whom);
             refused_task(error, message, times)
         }
     }
+}
+
+fn fails() -> Value {
+    json!({ "error": "InternalServerError", "status": 500 })
 }
 
 fn one_of<T: Copy>(items: &[T], whom: usize) -> T {
@@ -385,8 +481,8 @@ mod tests {
 
     #[test]
     fn no_fault_meets_the_run_itself() {
-        for kind in ChaosFault::ALL {
-            for whom in 0..CALLS.len() {
+        for kind in ChaosFault::ALL.into_iter().chain(ChaosFault::OF_POOL) {
+            for whom in 0..CALLS.len() * POOL_CALLS.len() {
                 let Order::Engine(order) = of(kind, whom) else {
                     continue;
                 };
@@ -403,9 +499,17 @@ mod tests {
                         r#"{"Path":"/chaos/runners","Recursive":true}"#,
                     ),
                     ("Invoke", "/2015-03-31/functions/chaos-sweep/invocations {}"),
+                    ("Invoke", "/2015-03-31/functions/chaos-stock/invocations {}"),
+                    ("Scan", r#"{"TableName":"chaos-stock"}"#),
+                    (
+                        "DescribeTaskDefinition",
+                        r#"{"taskDefinition":"chaos-small","include":["TAGS"]}"#,
+                    ),
+                    ("RegisterTaskDefinition", r#"{"family":"chaos-small"}"#),
                 ];
                 for (operation, request) in ours {
-                    let met = order["operation"] == operation && request.contains(text);
+                    let meant = order["operation"] == operation || order["operation"] == "*";
+                    let met = meant && request.contains(text);
                     assert!(!met, "{order} meets {request}");
                 }
             }

@@ -20,7 +20,7 @@ use tooling::Step;
 use crate::account::Facts;
 use crate::orders::{Deed, Order, Spell, order};
 use crate::schedule::{ChaosFault, LABELS, PlannedJob, REPOSITORIES, Schedule, Webhook};
-use crate::site::Site;
+use crate::site::{Site, WARM_GROUP};
 
 /// Interval between two looks for due actions.
 const TICK: Duration = Duration::from_millis(100);
@@ -46,8 +46,6 @@ const SPOT_GRACE: u32 = 2;
 const DELIVERIES: usize = 6;
 /// Age of a job whose `queued` event is late, as GitHub's webhooks were in August 2026.
 const LATE_BY: time::Duration = time::Duration::minutes(30);
-/// Maximum number of tasks in one `DescribeTasks` call.
-const TASKS: usize = 100;
 
 /// A finished run.
 #[derive(Debug)]
@@ -87,14 +85,25 @@ fn stem(seed: u64) -> String {
 
 /// Sweeps forever.
 async fn sweep(site: &Site, seed: u64, rounds: &mut (usize, usize)) -> anyhow::Result<()> {
-    let aged = json!({ "match": stem(seed), "seconds": ROUND.as_secs() * u64::from(SPEED) });
+    let seconds = ROUND.as_secs() * u64::from(SPEED);
+    let stem = stem(seed);
+    // What belongs to jobs; the stock with the keeper's notes, and its bells; tasks without a job.
+    let aged = [
+        json!({ "match": stem, "seconds": seconds }),
+        json!({ "match": "stock#", "seconds": seconds }),
+        json!({ "match": "bell#", "but": stem, "seconds": seconds }),
+        json!({ "match": WARM_GROUP, "but": stem, "seconds": seconds }),
+    ];
     let mut interval = tokio::time::interval(ROUND);
     interval.tick().await;
     loop {
         interval.tick().await;
-        site.control(Method::POST, "/ages", &aged).await?;
+        for order in &aged {
+            site.control(Method::POST, "/ages", order).await?;
+        }
         rounds.0 += 1;
         rounds.1 += usize::from(!site.sweep().await);
+        site.keep().await;
     }
 }
 
@@ -130,13 +139,6 @@ struct Pending {
     until: Duration,
 }
 
-/// A running task.
-#[derive(Clone, Debug)]
-struct Task {
-    id: String,
-    runner: String,
-}
-
 #[derive(Debug)]
 struct Player<'a> {
     site: &'a Site,
@@ -150,6 +152,10 @@ struct Player<'a> {
     done: BTreeMap<ChaosFault, u32>,
     /// Runners whose task the run stopped.
     ended: BTreeSet<String>,
+    /// Tasks of the stock that the run stopped. A runner may have come to them meanwhile.
+    ended_waiting: BTreeSet<String>,
+    /// Tasks whose processes are stopped, by id, and until when.
+    hanging: BTreeMap<String, Duration>,
     /// Executions that the run closed.
     closed: BTreeSet<String>,
     /// Those of them that were aborted, so that none may follow.
@@ -188,6 +194,8 @@ impl<'a> Player<'a> {
             ordered: Vec::new(),
             done: BTreeMap::new(),
             ended: BTreeSet::new(),
+            ended_waiting: BTreeSet::new(),
+            hanging: BTreeMap::new(),
             closed: BTreeSet::new(),
             aborted: BTreeSet::new(),
             abandoned: BTreeSet::new(),
@@ -235,9 +243,11 @@ impl<'a> Player<'a> {
             }
             self.do_pending(now).await?;
             self.end_spells(now).await?;
+            self.let_go_on(now).await;
             step.note(&format!("{} jobs queued", self.queued.len()));
             let waits = self.queued.iter().any(|job| job.cancel_at.is_some());
-            let pending = !self.pending.is_empty() || !self.spells.is_empty();
+            let pending =
+                !self.pending.is_empty() || !self.spells.is_empty() || !self.hanging.is_empty();
             if jobs.peek().is_none() && faults.peek().is_none() && !pending && !waits {
                 return Ok(());
             }
@@ -306,16 +316,6 @@ impl<'a> Player<'a> {
             .filter_map(|execution| execution["name"].as_str().map(str::to_owned))
             .collect())
     }
-}
-
-async fn describe(site: &Site, arns: &[String]) -> anyhow::Result<Vec<Value>> {
-    let mut found = Vec::new();
-    for some in arns.chunks(TASKS) {
-        let input = json!({ "cluster": site.observer.cluster, "tasks": some });
-        let answer = site.observer.aws.ecs("DescribeTasks", input).await?;
-        found.extend(answer["tasks"].as_array().cloned().unwrap_or_default());
-    }
-    Ok(found)
 }
 
 /// Names of a job's executions, oldest first.

@@ -81,7 +81,10 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
         ("registrations left", left("runner ")),
         ("tasks left", left("task ")),
         ("calls not granted", played.facts.denied.len()),
-        ("runners started", played.facts.started),
+        ("wrong with the stock", left("stock ")),
+        ("warm tasks started", played.facts.stocked),
+        ("runners on warm tasks", played.facts.adopted.len()),
+        ("runners on cold tasks", played.facts.started),
         ("surplus runners", account.surplus),
     ];
     let mut text = String::new();

@@ -157,9 +157,50 @@ pub enum ChaosFault {
     EventsTwice,
     /// Task events arrive out of order.
     EventsOutOfOrder,
+    /// The pool's table throttles calls.
+    TableThrottles,
+    /// The pool's table returns an internal error.
+    TableFails,
+    /// The pool's table carries out a write, and its response is lost.
+    TableAnswerLost,
+    /// The pool's table takes seconds to respond.
+    TableSlow,
+    /// The pool's table answers nobody for a while.
+    TableDown,
+    /// Claims of warm tasks are refused.
+    ClaimsRefused,
+    /// A claimed task's tag or bell is refused.
+    RingsRefused,
+    /// The keeper of the stock cannot be called.
+    KeeperRefused,
+    /// A task in stock is killed.
+    WaitingTaskKilled,
+    /// Spot takes a task in stock back.
+    WaitingTaskInterrupted,
+    /// A task in stock hangs for a while.
+    WaitingTaskHangs,
+    /// A task definition gets a new revision.
+    NewRevision,
 }
 
 impl ChaosFault {
+    /// Those that need a pool of warm tasks.
+    pub const OF_POOL: [Self; 12] = [
+        Self::TableThrottles,
+        Self::TableFails,
+        Self::TableAnswerLost,
+        Self::TableSlow,
+        Self::TableDown,
+        Self::ClaimsRefused,
+        Self::RingsRefused,
+        Self::KeeperRefused,
+        Self::WaitingTaskKilled,
+        Self::WaitingTaskInterrupted,
+        Self::WaitingTaskHangs,
+        Self::NewRevision,
+    ];
+
+    /// All others.
     pub const ALL: [Self; 38] = [
         Self::AwsThrottled,
         Self::AwsFails,
@@ -243,26 +284,44 @@ impl fmt::Display for ChaosFault {
             Self::EventsLate => "events late",
             Self::EventsTwice => "events twice",
             Self::EventsOutOfOrder => "events out of order",
+            Self::TableThrottles => "table throttles",
+            Self::TableFails => "table fails",
+            Self::TableAnswerLost => "table's answer lost",
+            Self::TableSlow => "table slow",
+            Self::TableDown => "table down",
+            Self::ClaimsRefused => "claims refused",
+            Self::RingsRefused => "rings refused",
+            Self::KeeperRefused => "keeper refused",
+            Self::WaitingTaskKilled => "waiting task killed",
+            Self::WaitingTaskInterrupted => "waiting task interrupted",
+            Self::WaitingTaskHangs => "waiting task hangs",
+            Self::NewRevision => "new revision",
         })
     }
 }
 
 impl Schedule {
-    /// The schedule of a seed for this many jobs.
-    pub fn new(seed: u64, jobs: usize) -> Self {
+    /// The schedule of a seed for this many jobs. A pool brings further faults; the rest is the same.
+    pub fn new(seed: u64, jobs: usize, pool: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let jobs = queue(&mut rng, jobs);
         let last = jobs.last().map_or(Duration::ZERO, |job| job.at);
         // One for every three jobs, and some for small runs.
         let count = jobs.len().div_ceil(3) + 2;
-        let mut faults: Vec<_> = (0..count)
-            .map(|_| PlannedFault {
-                at: within(&mut rng, last + LONGEST),
-                kind: ChaosFault::ALL[rng.usize(..ChaosFault::ALL.len())],
-                whom: rng.usize(..1 << 16),
-                times: rng.u32(1..=3),
-            })
-            .collect();
+        let mut draw = |kinds: &[ChaosFault]| -> Vec<_> {
+            (0..count)
+                .map(|_| PlannedFault {
+                    at: within(&mut rng, last + LONGEST),
+                    kind: kinds[rng.usize(..kinds.len())],
+                    whom: rng.usize(..1 << 16),
+                    times: rng.u32(1..=3),
+                })
+                .collect()
+        };
+        let mut faults = draw(&ChaosFault::ALL);
+        if pool {
+            faults.extend(draw(&ChaosFault::OF_POOL));
+        }
         faults.sort_by_key(|fault| fault.at);
         Self { seed, jobs, faults }
     }
@@ -311,22 +370,34 @@ mod tests {
 
     #[test]
     fn the_same_seed_makes_the_same_schedule() {
-        assert_eq!(Schedule::new(7, 100), Schedule::new(7, 100));
-        assert_ne!(Schedule::new(7, 100), Schedule::new(8, 100));
+        assert_eq!(Schedule::new(7, 100, true), Schedule::new(7, 100, true));
+        assert_ne!(Schedule::new(7, 100, true), Schedule::new(8, 100, true));
+    }
+
+    #[test]
+    fn a_pool_only_adds_faults() {
+        let without = Schedule::new(7, 100, false);
+        let mut with = Schedule::new(7, 100, true);
+        let all = with.faults.len();
+        let of_pool = |fault: &PlannedFault| ChaosFault::OF_POOL.contains(&fault.kind);
+        with.faults.retain(|fault| !of_pool(fault));
+        assert_eq!(with, without);
+        assert!(all > without.faults.len());
     }
 
     #[test]
     fn ten_seeds_hold_every_kind_of_fault() {
         let met: BTreeSet<_> = (1..=10)
-            .flat_map(|seed| Schedule::new(seed, 100).faults)
+            .flat_map(|seed| Schedule::new(seed, 100, true).faults)
             .map(|fault| fault.kind)
             .collect();
-        assert_eq!(met, BTreeSet::from(ChaosFault::ALL));
+        let all = ChaosFault::ALL.into_iter().chain(ChaosFault::OF_POOL);
+        assert_eq!(met, all.collect());
     }
 
     #[test]
     fn there_are_as_many_jobs_as_asked_for_in_order_over_everything_there_is() {
-        let schedule = Schedule::new(1, 100);
+        let schedule = Schedule::new(1, 100, false);
         assert_eq!(schedule.jobs.len(), 100);
         assert!(schedule.jobs.is_sorted_by_key(|job| job.at));
         assert!(schedule.faults.is_sorted_by_key(|fault| fault.at));
@@ -341,7 +412,7 @@ mod tests {
     #[test]
     fn jobs_are_cancelled_and_announcements_lost_doubled_late_and_refused() {
         let jobs: Vec<_> = (1..=3)
-            .flat_map(|seed| Schedule::new(seed, 100).jobs)
+            .flat_map(|seed| Schedule::new(seed, 100, false).jobs)
             .collect();
         assert!(jobs.iter().any(|job| job.cancelled_after.is_some()));
         let has =
@@ -354,7 +425,7 @@ mod tests {
 
     #[test]
     fn several_jobs_come_at_once() {
-        let jobs = Schedule::new(1, 100).jobs;
+        let jobs = Schedule::new(1, 100, false).jobs;
         assert!(jobs.windows(2).any(|pair| pair[0].at == pair[1].at));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use github_standin::{Config, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, synthesize};
+use protocol::RUNNER_TAG;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tooling::{Checkout, Progress};
@@ -15,6 +16,10 @@ use crate::schedule::LABELS;
 
 /// Prefix of the deployment's names.
 pub const PREFIX: &str = "chaos";
+/// Names of its runners, in the order of their label sets.
+pub const RUNNERS: [&str; 3] = ["small", "large", "gpu"];
+/// End of the group of warm tasks.
+pub const WARM_GROUP: &str = ":warm";
 /// Prefix of its runners' names.
 const ID: &str = "ch";
 /// Factor for waits and retry delays.
@@ -38,6 +43,8 @@ pub struct Site {
     pub observer: Observer,
     /// Directory in which jobs record that they run.
     pub runs: PathBuf,
+    /// Number of warm tasks of each runner.
+    pub warm: u8,
     engine: Engine,
     http: reqwest::Client,
 }
@@ -66,7 +73,7 @@ impl Site {
                 let plan = plan(warm);
                 engine.bootstrap(&checkout, &step)?;
                 let directory = synthesize(&checkout, &step, &plan, github.url())?;
-                shorten_limits(&directory.join(format!("{PREFIX}.template.json")))?;
+                shorten_limits(&directory.join(format!("{PREFIX}.template.json")), warm)?;
                 let deployment = Deployment::deploy(&checkout, &step, &engine, &plan, github)?;
                 step.done("");
                 anyhow::Ok((engine, deployment))
@@ -81,6 +88,7 @@ impl Site {
             observer: deployment.observer()?,
             deployment,
             runs,
+            warm,
             engine,
             http: reqwest::Client::builder().no_proxy().build()?,
         })
@@ -123,6 +131,21 @@ impl Site {
         swept.is_ok()
     }
 
+    /// Invokes the keeper of the stock, if there is one. It may fail: the next call tries again.
+    pub async fn keep(&self) {
+        if self.warm > 0 {
+            let function = format!("{PREFIX}-stock");
+            let _ = self.observer.aws.invoke(&function, json!({})).await;
+        }
+    }
+
+    /// All tasks that ECS still knows.
+    pub async fn tasks(&self) -> anyhow::Result<Vec<Task>> {
+        let found = self.control(Method::GET, "/tasks", &Value::Null).await?;
+        let tasks = found["tasks"].as_array().into_iter().flatten();
+        Ok(tasks.filter_map(Task::read).collect())
+    }
+
     /// Stops the stack and waits until it has ended.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.deployment.github.stop().await;
@@ -130,11 +153,36 @@ impl Site {
     }
 }
 
+/// A task in ECS.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub id: String,
+    pub arn: String,
+    /// Whether it runs, and is not to stop.
+    pub runs: bool,
+    /// Whether the keeper started it.
+    pub warm: bool,
+    pub runner: Option<String>,
+}
+
+impl Task {
+    fn read(task: &Value) -> Option<Self> {
+        let group = task["group"].as_str().unwrap_or_default();
+        Some(Self {
+            id: task["id"].as_str()?.to_owned(),
+            arn: task["arn"].as_str()?.to_owned(),
+            runs: task["lastStatus"] == "RUNNING" && task["desiredStatus"] == "RUNNING",
+            warm: group.ends_with(WARM_GROUP),
+            runner: task["tags"][RUNNER_TAG].as_str().map(str::to_owned),
+        })
+    }
+}
+
 /// One runner for each label set.
 fn plan(warm: u8) -> Plan {
     let runners: Vec<_> = LABELS
         .iter()
-        .zip(["small", "large", "gpu"])
+        .zip(RUNNERS)
         .map(|(labels, name)| {
             let mut runner = json!({ "name": name, "labels": labels });
             if warm > 0 {
@@ -147,7 +195,7 @@ fn plan(warm: u8) -> Plan {
 }
 
 /// Shortens the limits that neither the CDK app nor the engine can shorten.
-fn shorten_limits(template: &Path) -> anyhow::Result<()> {
+fn shorten_limits(template: &Path, warm: u8) -> anyhow::Result<()> {
     let text =
         fs::read_to_string(template).with_context(|| format!("reading {}", template.display()))?;
     let mut stack: Value = serde_json::from_str(&text)?;
@@ -161,6 +209,7 @@ fn shorten_limits(template: &Path) -> anyhow::Result<()> {
             for (handler, variable, value) in [
                 ("cleanup", "RELAUNCH_GRACE_SECONDS", GRACE),
                 ("launch", "IDLE_LIMIT_SECONDS", IDLE_LIMIT),
+                ("stock", "IDLE_LIMIT_SECONDS", IDLE_LIMIT),
             ] {
                 if function == format!("{PREFIX}-{handler}") {
                     variables[variable] = json!(value);
@@ -178,8 +227,9 @@ fn shorten_limits(template: &Path) -> anyhow::Result<()> {
             changed += 1;
         }
     }
+    let functions = if warm > 0 { 3 } else { 2 };
     ensure!(
-        changed == 2 + LABELS.len(),
+        changed == functions + LABELS.len(),
         "the template has other functions or containers than it had"
     );
     fs::write(template, stack.to_string())

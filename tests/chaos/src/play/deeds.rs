@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use github_standin::{JobStatus, Snapshot};
-use local_stack::runner_of;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Pending, Player, SPOT_GRACE, Task, describe};
+use super::{Pending, Player, SPOT_GRACE};
 use crate::orders::{Deed, Spell, Turn};
+use crate::site::{PREFIX, RUNNERS, Task};
 
 impl Player<'_> {
     pub(super) async fn do_pending(&mut self, now: Duration) -> anyhow::Result<()> {
@@ -67,6 +67,10 @@ impl Player<'_> {
                 self.end_task(pending, &snapshot).await
             }
             Deed::Abort | Deed::TimeOut => self.close_execution(pending).await,
+            Deed::KillWaiting | Deed::InterruptWaiting | Deed::Hang(_) => {
+                self.disturb_waiting(pending).await
+            }
+            Deed::Upgrade => self.upgrade(pending.whom).await,
             Deed::Ghost => {
                 let idle = snapshot
                     .runners
@@ -84,7 +88,7 @@ impl Player<'_> {
             let runner = snapshot
                 .runners
                 .iter()
-                .find(|one| one.name == task.runner)?;
+                .find(|one| Some(&one.name) == task.runner.as_ref())?;
             let job = runner.job.and_then(|job| snapshot.job(job));
             Some(job.is_some_and(|job| job.status == JobStatus::InProgress))
         };
@@ -93,8 +97,8 @@ impl Player<'_> {
             Deed::KillIdle => busy(task) == Some(false),
             _ => true,
         };
-        let mut tasks = self.tasks().await?;
-        tasks.retain(suits);
+        let mut tasks = self.site.tasks().await?;
+        tasks.retain(|task| task.runs && task.runner.is_some() && suits(task));
         let Some(task) = chosen(&tasks, pending.whom) else {
             return Ok(false);
         };
@@ -106,9 +110,57 @@ impl Player<'_> {
         // It may have ended meanwhile.
         let done = self.site.control(Method::POST, &path, &body).await.is_ok();
         if done {
-            self.ended.insert(task.runner.clone());
+            self.ended.extend(task.runner.clone());
         }
         Ok(done)
+    }
+
+    /// Ends or stops a task in stock.
+    async fn disturb_waiting(&mut self, pending: Pending) -> anyhow::Result<bool> {
+        let mut tasks = self.site.tasks().await?;
+        tasks.retain(|task| task.runs && task.warm && task.runner.is_none());
+        tasks.retain(|task| !self.hanging.contains_key(&task.id));
+        let Some(task) = chosen(&tasks, pending.whom) else {
+            return Ok(false);
+        };
+        let (how, body) = match pending.deed {
+            Deed::InterruptWaiting => ("spot-interruption", json!({ "grace": SPOT_GRACE })),
+            Deed::Hang(_) => ("pause", json!({})),
+            _ => ("kill", json!({})),
+        };
+        let path = format!("/tasks/{}/{how}", task.id);
+        // It may have ended meanwhile.
+        let done = self.site.control(Method::POST, &path, &body).await.is_ok();
+        match pending.deed {
+            Deed::Hang(length) if done => {
+                let until = self.begun.elapsed() + length;
+                self.hanging.insert(task.id.clone(), until);
+            }
+            _ if done => {
+                self.ended_waiting.insert(task.arn.clone());
+            }
+            _ => {}
+        }
+        Ok(done)
+    }
+
+    /// Lets the tasks whose time is over go on.
+    pub(super) async fn let_go_on(&mut self, now: Duration) {
+        let over = self.hanging.iter().filter(|(_, until)| **until <= now);
+        let over: Vec<String> = over.map(|(id, _)| id.clone()).collect();
+        for id in over {
+            let path = format!("/tasks/{id}/resume");
+            // It may have ended meanwhile.
+            let _ = self.site.control(Method::POST, &path, &json!({})).await;
+            self.hanging.remove(&id);
+        }
+    }
+
+    /// Registers a runner's task definition once more, as a deployment with a new image does.
+    async fn upgrade(&self, whom: usize) -> anyhow::Result<bool> {
+        let family = format!("{PREFIX}-{}", RUNNERS[whom % RUNNERS.len()]);
+        self.site.observer.register_again(&family).await?;
+        Ok(true)
     }
 
     async fn close_execution(&mut self, pending: Pending) -> anyhow::Result<bool> {
@@ -138,21 +190,6 @@ impl Player<'_> {
             }
         }
         Ok(done)
-    }
-
-    async fn tasks(&self) -> anyhow::Result<Vec<Task>> {
-        let arns = self.site.observer.tasks().await?;
-        let described = describe(self.site, &arns).await?;
-        Ok(described
-            .into_iter()
-            .filter(|task| task["lastStatus"] == "RUNNING")
-            .filter_map(|task| {
-                Some(Task {
-                    id: task["taskArn"].as_str()?.rsplit('/').next()?.to_owned(),
-                    runner: runner_of(&task)?,
-                })
-            })
-            .collect())
     }
 }
 

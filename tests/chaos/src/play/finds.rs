@@ -1,16 +1,15 @@
 //! Collects the facts at the end of a run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use github_standin::{DeliveryFault, Fault};
-use local_stack::runner_of;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Player, describe};
+use super::{Player, executions_of};
 use crate::account::{Facts, JobFacts, Stop};
 use crate::orders::{Order, order};
 use crate::schedule::ChaosFault;
@@ -82,6 +81,7 @@ impl Player<'_> {
 
     /// The facts at the end.
     pub(super) async fn facts(self) -> anyhow::Result<Facts> {
+        let wrong = self.stock().await?;
         let github = self.site.github();
         let snapshot = github.snapshot();
         let mut jobs = Vec::new();
@@ -103,25 +103,40 @@ impl Player<'_> {
                 .iter()
                 .filter(move |call| call["operation"] == *operation)
         };
-        let started = of("RunTask").filter(|call| call["status"] == 200).count();
+        let started_by = |kind: &str| {
+            let calls = of("RunTask").filter(|call| call["status"] == 200);
+            calls.filter(|call| call["caller"]["kind"] == kind).count()
+        };
+        let (started, stocked) = (started_by("state-machine"), started_by("function"));
+        let mut adopted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for job in &jobs {
+            for name in executions_of(&job.execution) {
+                let Some(execution) = self.site.observer.execution(&name).await? else {
+                    break;
+                };
+                if let Some(task) = execution.adopted() {
+                    adopted.entry(task).or_default().push(name);
+                }
+            }
+        }
         let stops: Vec<_> = of("StopTask")
             .filter(|call| call["caller"]["kind"] == "function" && call["status"] == 200)
             .collect();
-        let arns: BTreeSet<_> = stops
-            .iter()
-            .filter_map(|call| call["resource"].as_str())
+        let tasks = self.site.tasks().await?;
+        let runners: BTreeMap<_, _> = tasks
+            .into_iter()
+            .filter_map(|task| Some((task.arn, task.runner?)))
             .collect();
-        let arns: Vec<_> = arns.into_iter().map(str::to_owned).collect();
-        let runners: BTreeMap<String, String> = describe(self.site, &arns)
-            .await?
-            .iter()
-            .filter_map(|task| Some((task["taskArn"].as_str()?.to_owned(), runner_of(task)?)))
-            .collect();
+        let mut ended_runners = self.ended;
+        let ended = self.ended_waiting.iter();
+        ended_runners.extend(ended.filter_map(|arn| runners.get(arn).cloned()));
+        let mut left = self.site.observer.leftovers().await?;
+        left.extend(wrong);
         Ok(Facts {
             jobs,
-            ended_runners: self.ended,
+            ended_runners,
             closed_executions: self.closed,
-            left: self.site.observer.leftovers().await?,
+            left,
             deleted: github
                 .requests()
                 .iter()
@@ -139,6 +154,8 @@ impl Player<'_> {
                 .collect(),
             denied: calls.iter().filter_map(denied).collect(),
             started,
+            stocked,
+            adopted,
             settled: self.settled,
         })
     }

@@ -10,6 +10,8 @@ use protocol::ExecutionName;
 use tokio::time::Instant;
 use tooling::Step;
 
+use crate::stock;
+
 use super::{CALM, CHANCE, DELIVERIES, LIMIT, LIMIT_EACH, LOOK, Player, STANDSTILL};
 
 impl Player<'_> {
@@ -40,6 +42,7 @@ impl Player<'_> {
     async fn open(&mut self) -> anyhow::Result<Vec<String>> {
         let observer = &self.site.observer;
         let mut open = observer.leftovers().await?;
+        open.extend(self.stock().await?);
         let running = self.running().await?;
         let snapshot = self.site.github().snapshot();
         self.abandoned.clear();
@@ -60,6 +63,18 @@ impl Player<'_> {
             open.push("webhooks are under way".to_owned());
         }
         Ok(open)
+    }
+
+    /// What is wrong with the stock, one line each; nothing without a pool.
+    pub(super) async fn stock(&self) -> anyhow::Result<Vec<String>> {
+        let wanted = usize::from(self.site.warm);
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let stock = self.site.observer.stock().await?;
+        // Read after the tickets, so that the task of each is known by then.
+        let tasks = self.site.tasks().await?;
+        Ok(stock::problems(&stock, &tasks, wanted))
     }
 
     /// Withdraws all faults, and cancels the jobs that an abort left in the queue.
