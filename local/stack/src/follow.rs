@@ -29,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) execution: Option<(String, Execution)>,
     /// The task of the last runner.
     pub(crate) task: Option<Task>,
+    /// How the last runner started; `None` if none did.
+    pub(crate) start: Option<Start>,
 }
 
 /// How a runner started.
@@ -59,17 +61,6 @@ impl Report {
         succeeded && self.job.status == JobStatus::Completed
     }
 
-    /// How its last runner started; `None` if none did.
-    pub(crate) fn start(&self) -> Option<Start> {
-        let (_, execution) = self.execution.as_ref()?;
-        let mut states = execution.visits.iter().rev();
-        states.find_map(|visit| match visit.state.parse() {
-            Ok(State::WarmRunner) => Some(Start::Warm),
-            Ok(State::Runner) => Some(Start::Cold),
-            _ => None,
-        })
-    }
-
     /// Seconds from the job being queued, which sends its webhook, to a listener taking it.
     pub(crate) fn waited(&self) -> Option<f64> {
         let taken = self.job.started_at?;
@@ -83,6 +74,16 @@ impl Report {
             .as_deref()
             .unwrap_or(self.job.status.as_str())
     }
+}
+
+/// How an execution's last runner started; `None` if none did.
+fn start_of(execution: &Execution) -> Option<Start> {
+    let mut visits = execution.visits.iter().rev();
+    visits.find_map(|visit| match visit.state.parse() {
+        Ok(State::WarmRunner) => Some(Start::Warm),
+        Ok(State::Runner) => Some(Start::Cold),
+        _ => None,
+    })
 }
 
 /// The head of the table that [`follow`] fills.
@@ -107,12 +108,15 @@ pub(crate) async fn follow(
     let step = progress.step(format!("{name}: {}", job.labels.join(" ")));
     let mut shown = 0;
     let mut task = None;
+    // A successor that finds its job running starts none.
+    let mut start = None;
     let mut last = None;
     let mut patience = Instant::now() + START;
     loop {
         if let Some(execution) = observer.execution(&name.to_string()).await? {
             shown = show(progress, &step, &name.to_string(), &execution, shown);
             task = execution.visits.iter().rev().find_map(Visit::task).or(task);
+            start = start_of(&execution).or(start);
             let over = execution.is_over();
             if last.is_none() || !over {
                 patience = Instant::now() + SUCCESSOR;
@@ -138,6 +142,7 @@ pub(crate) async fn follow(
                 job: now,
                 execution: last,
                 task: task.map(|arn| observer.task(&arn)),
+                start,
             };
             close(observer, step, &report).await?;
             return Ok(report);
@@ -239,7 +244,7 @@ async fn close(observer: &Observer, step: Step, report: &Report) -> anyhow::Resu
         return Ok(());
     };
     if report.served() {
-        let start = report.start().map_or_else(String::new, |start| {
+        let start = report.start.map_or_else(String::new, |start| {
             let waited = report.waited().unwrap_or_default();
             format!("; {start} start, {waited:.1} s from webhook to listener")
         });
@@ -284,5 +289,28 @@ mod tests {
             ["an", "arn:aws:ecs:task"]
         );
         assert!(wrapped(" \n ", 10).is_empty());
+    }
+
+    fn execution(states: &[State]) -> Execution {
+        let visits = states.iter().map(|state| Visit {
+            state: state.to_string(),
+            ..Visit::default()
+        });
+        Execution {
+            visits: visits.collect(),
+            ..Execution::default()
+        }
+    }
+
+    #[test]
+    fn the_last_runner_says_how_a_job_started_and_without_one_nothing_does() {
+        use State::{Cleanup, Launch, Runner, Token, WarmRunner};
+        let retried = execution(&[Token, WarmRunner, Cleanup, Launch, Token, Runner, Cleanup]);
+        assert_eq!(start_of(&retried), Some(Start::Cold));
+        assert_eq!(
+            start_of(&execution(&[Token, WarmRunner])),
+            Some(Start::Warm)
+        );
+        assert_eq!(start_of(&execution(&[Token, Cleanup])), None);
     }
 }

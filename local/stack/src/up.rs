@@ -240,9 +240,7 @@ async fn summary(observer: &Observer, reports: &[Report], took: Duration) -> any
 
 /// How long the jobs of one kind of start waited.
 fn waits(reports: &[Report], start: Start) -> Option<String> {
-    let of_kind = reports
-        .iter()
-        .filter(|report| report.start() == Some(start));
+    let of_kind = reports.iter().filter(|report| report.start == Some(start));
     let mut waited: Vec<f64> = of_kind.filter_map(Report::waited).collect();
     waited.sort_by(f64::total_cmp);
     let (first, last) = (waited.first()?, waited.last()?);
