@@ -133,8 +133,16 @@ export class Dashboard extends Construct {
         by("WarmTasksLost", SUM, "lost"),
       ]),
     );
+    const start = (label: string, statistic: string) =>
+      metrics.split("StartSeconds", statistic, { label: `\${PROP('Dim.Start')} ${label}` });
     this.dashboard.addWidgets(
+      graph("Queued to started, warm and cold (seconds)", [
+        start("median", cloudwatch.Stats.p(50)),
+        start("p95", cloudwatch.Stats.p(95)),
+      ]),
       graph("Oldest warm task (seconds)", [metrics.split("StockOldestSeconds", MAXIMUM)]),
+    );
+    this.dashboard.addWidgets(
       graph("Warm tasks do not start (1: paused)", [metrics.split("StockPaused", MAXIMUM)]),
     );
   }

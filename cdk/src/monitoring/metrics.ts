@@ -40,6 +40,7 @@ export const METRICS = {
   WarmStarts: { unit: COUNT, dimension: "Family" },
   WarmMisses: { unit: COUNT, dimension: "Family" },
   WarmTasksLost: { unit: COUNT, dimension: "Family" },
+  StartSeconds: { unit: SECONDS, dimension: "Start" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;
 
 /** Name of a metric that the handlers emit. */

@@ -36,6 +36,16 @@ pub enum Start {
     Cold,
 }
 
+impl Start {
+    /// Its name in metrics and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::Cold => "cold",
+        }
+    }
+}
+
 /// What a family's tag `GH:warm` tells of its pool: the number of slots, then in any order `spot` if
 /// the pool's tasks run on Spot, and `max=N` for what one repository may take in a minute (`2`, `2 spot`,
 /// `5 spot max=3`). JSON fields are in camel case.

@@ -4,7 +4,7 @@ use decisions::{
     Attempt, Ended, EndedTask, ExecutionOutput, GiveUp, JobStatus, LogStream, Outcome,
     OutcomeClass, Verdict,
 };
-use protocol::Fault;
+use protocol::{Fault, Start};
 use runtime::telemetry::{Metric, Metrics};
 
 use crate::Deps;
@@ -71,10 +71,11 @@ impl AttemptReport<'_> {
     fn wait(self, metrics: &Metrics) {
         if let Some(started) = self.job.and_then(JobStatus::started_at) {
             let waited = started - self.over.order.job.queued_at;
-            metrics.emit(
-                Metric::QueuedToStartedSeconds,
-                waited.as_seconds_f64().max(0.0),
-            );
+            let seconds = waited.as_seconds_f64().max(0.0);
+            metrics.emit(Metric::QueuedToStartedSeconds, seconds);
+            if let Some(start) = start(self.over, self.job) {
+                metrics.split(Metric::StartSeconds, seconds, start.name());
+            }
         }
     }
 }
@@ -100,6 +101,17 @@ pub fn output(
         }),
         task,
     }
+}
+
+/// How the task that served the job started; `None` without a pool, or if another execution's runner
+/// served it, which says nothing of this start.
+fn start(over: &AttemptOver, job: Option<&JobStatus>) -> Option<Start> {
+    over.matched.as_ref()?.definition.warm?;
+    let own = over.runner.as_ref()?.name.to_string();
+    job.and_then(JobStatus::runner)
+        .filter(|runner| **runner == own)?;
+    let adopted = over.registration.as_ref()?.warm.is_some();
+    Some(if adopted { Start::Warm } else { Start::Cold })
 }
 
 fn describe(state: &JobStatus) -> String {
@@ -132,4 +144,57 @@ fn size(over: &AttemptOver, ended: &Ended) -> Option<Size> {
         arm: architecture == Some("ARM64"),
         spot: provider == Some("FARGATE_SPOT"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn over(changes: impl Fn(&mut Value)) -> AttemptOver {
+        let mut over = json!({
+            "order": { "job": {
+                "id": 42, "runId": 1, "runAttempt": 1, "name": "build", "repository": "octo/hello",
+                "ownerType": "Organization", "private": true, "labels": ["linux"],
+                "installationId": null, "queuedAt": "2026-01-01T00:00:00Z"
+            }},
+            "match": {
+                "family": "f", "offered": ["linux"], "cpu": null, "memory": null,
+                "architecture": null, "warm": { "slots": 2 }, "revision": 7
+            },
+            "runner": {
+                "name": "fr-hello-42", "labels": ["linux"],
+                "parameter": "/fargate-runners/runners/fr-hello-42/0123456789abcdef0123456789abcdef"
+            },
+            "registration": {
+                "runnerId": 9, "installationId": 1, "warm": { "taskArn": "arn:task" }
+            },
+            "execution": "hello-42"
+        });
+        changes(&mut over);
+        serde_json::from_value(over).unwrap()
+    }
+
+    #[test]
+    fn a_start_is_warm_or_cold_where_there_is_a_pool_and_the_own_runner_served() {
+        let taken_by = |runner: &str| JobStatus::InProgress {
+            runner: Some(runner.to_owned()),
+            started_at: None,
+        };
+        let own = taken_by("fr-hello-42");
+        let cold = |over: &mut Value| {
+            over["registration"].as_object_mut().unwrap().remove("warm");
+        };
+        let without_pool = |over: &mut Value| {
+            over["match"].as_object_mut().unwrap().remove("warm");
+        };
+        assert_eq!(start(&over(|_| {}), Some(&own)), Some(Start::Warm));
+        assert_eq!(start(&over(cold), Some(&own)), Some(Start::Cold));
+        assert_eq!(start(&over(without_pool), Some(&own)), None);
+        assert_eq!(start(&over(|_| {}), Some(&taken_by("fr-hello-43"))), None);
+        assert_eq!(start(&over(|_| {}), None), None);
+    }
 }

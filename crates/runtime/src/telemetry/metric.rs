@@ -97,6 +97,8 @@ metrics! {
     WarmMisses: Count by Family,
     /// Warm tasks that were claimed and did not take the registration.
     WarmTasksLost: Count by Family,
+    /// From the job being queued at GitHub to its own runner taking it, by how its task started.
+    StartSeconds: Seconds by Start,
 }
 
 /// The metrics of one deployment.
