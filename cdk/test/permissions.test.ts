@@ -448,6 +448,7 @@ const TABLE =
   "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/fargate-runners-stock";
 /** A key of each kind of item. */
 const ITEMS = {
+  family: "families",
   ticket: "stock#fargate-runners-ubuntu-x64",
   share: "share#fargate-runners-ubuntu-x64#octo/hello#29000000",
   bell: "bell#0123456789abcdef0123456789abcdef",
@@ -472,6 +473,7 @@ test("each item of the stock is open to those who write and read it, and to nobo
     Sweep: "GetItem Query",
     Token: "Query DeleteItem",
   });
+  assert.deepEqual(calls(WARM, ITEMS.family), { Stock: "Query PutItem DeleteItem" });
   assert.deepEqual(calls(WARM, ITEMS.share), { Token: "UpdateItem" });
   assert.deepEqual(calls(WARM, ITEMS.bell), {
     Stock: "PutItem",

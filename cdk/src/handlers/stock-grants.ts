@@ -5,6 +5,7 @@ import { HandlerContext } from "./handler-spec";
 
 /** What the first part of an item's key says about it; the handlers spell the keys alike. */
 const KINDS = {
+  family: "families",
   ticket: "stock#*",
   share: "share#*",
   bell: "bell#*",
@@ -106,6 +107,7 @@ export function keepStock(context: HandlerContext): Permission[] {
   const { run, tag, pass } = runTasks(context);
   return [
     items(names, "ticket", ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]),
+    items(names, "family", ["Query", "PutItem", "DeleteItem"]),
     items(names, "bell", ["PutItem"]),
     allow(["ecs:DescribeTasks"], [names.taskArns], {
       conditions: { ArnEquals: { "ecs:cluster": names.clusterArn } },

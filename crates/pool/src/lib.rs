@@ -11,6 +11,7 @@
 //! | ticket | `stock#<family>` | `slot#NN` | [`ticket`] |
 //! | the keeper's notes | `stock#<family>` | `keeper` | [`notes`]; [`stock`] reads both |
 //! | job's note | `job#<owner/name>#<job id>` | `note` | [`job_note`] |
+//! | a family that has or had a stock | `families` | family | [`families`] |
 //! | share | `share#<family>#<owner/name>#<epoch minute>` | `share` | [`share`] |
 //! | bell | `bell#<key>` | `bell` | [`bell`], [`protocol::bell`] |
 //! | wait | `wait` | task ARN | [`wait`] |
@@ -23,6 +24,7 @@
 
 pub mod bell;
 mod error;
+pub mod families;
 mod item;
 pub mod job_note;
 pub mod notes;

@@ -1,5 +1,8 @@
 //! Clients and configuration of the handler.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pool::Pool;
 use runtime::settings::{Error, Settings};
 use runtime::telemetry::Metrics;
@@ -14,6 +17,21 @@ pub struct Deps {
     pub config: Config,
     pub pool: Pool,
     pub ecs: aws_sdk_ecs::Client,
+    pub former: Former,
+}
+
+/// Whether this sandbox has seen that nothing is left of stocks that are kept no longer.
+#[derive(Clone, Debug, Default)]
+pub struct Former(Arc<AtomicBool>);
+
+impl Former {
+    pub(crate) fn are_gone(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_gone(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Deps {
@@ -25,6 +43,7 @@ impl Deps {
             config,
             pool: Pool::required(settings, &aws)?,
             ecs: aws_sdk_ecs::Client::new(&aws),
+            former: Former::default(),
         })
     }
 

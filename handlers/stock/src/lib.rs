@@ -20,6 +20,7 @@ mod deps;
 mod ecs;
 mod error;
 pub mod event;
+mod former;
 mod hours;
 pub mod pass;
 pub mod plan;
@@ -30,7 +31,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-pub use deps::Deps;
+pub use deps::{Deps, Former};
 pub use error::Error;
 pub use event::Event;
 pub use settings::Config;
@@ -59,6 +60,7 @@ pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<An
             for stock in stocks.iter() {
                 families.push(look_after(deps, stock, Trigger::Tick, &mut starts, now).await);
             }
+            families.extend(former::retire(deps, now).await);
         }
         Some(Event::Demanded(demanded)) => {
             let stock = stocks
@@ -72,7 +74,7 @@ pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<An
                 let trigger = Trigger::Task(task);
                 families.push(look_after(deps, stock, trigger, &mut starts, now).await);
             }
-            // Its pool was removed; the task ends by its own limit.
+            // Its pool was removed; the minute's call retires it.
             None => {
                 tracing::info!(ticket = %task.ticket, "skipping a task of a family without a stock");
             }

@@ -28,6 +28,8 @@ pub enum Trigger {
     /// A job took a warm task, or found none.
     Job,
     Task(TaskEvent),
+    /// Its pool was removed: retire everything.
+    Removed,
 }
 
 /// How many tasks an invocation may still start.
@@ -120,7 +122,12 @@ impl Pass<'_> {
         let stocked = self.deps.pool.stock(family).await?;
         self.notes = stocked.notes;
         let tick = matches!(trigger, Trigger::Tick);
-        let revision = self.revision(tick).await?;
+        let removed = matches!(trigger, Trigger::Removed);
+        let revision = if removed {
+            None
+        } else {
+            self.revision(tick).await?
+        };
         if let Trigger::Task(event) = trigger {
             let told = Told {
                 arn: event.arn,
@@ -129,7 +136,7 @@ impl Pass<'_> {
             };
             self.told.insert(event.id, told);
         }
-        if tick {
+        if tick || removed {
             self.describe(&stocked.tickets).await?;
         }
         let wanted = Wanted {
@@ -195,6 +202,10 @@ impl Pass<'_> {
         let newest = ecs::newest_revision(self.deps, family).await?;
         match newest {
             Some(revision) if noted != newest => {
+                if noted.is_none() {
+                    // Before its first ticket, so that what is left of it is found later.
+                    self.deps.pool.note_family(family).await?;
+                }
                 self.deps.pool.note_revision(family, revision).await?;
             }
             Some(_) => {}

@@ -72,6 +72,18 @@ impl Stocks {
 }
 
 impl Stock {
+    /// The stock of a family whose pool was removed.
+    pub(crate) fn none(family: String) -> Self {
+        Self {
+            family,
+            size: 0,
+            schedule: Vec::new(),
+            linger: None,
+            max_age: Duration::from_secs(SHORTEST_AGE),
+            spot: false,
+        }
+    }
+
     /// The most tasks that are ever wanted.
     pub fn slots(&self) -> usize {
         let scheduled = self.schedule.iter().map(|hours| hours.size);

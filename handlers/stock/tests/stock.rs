@@ -7,7 +7,7 @@ use pool::{Claim, Ticket};
 use protocol::bell::{AGENT_BELL, AGENT_TABLE, AGENT_TICKET, AGENT_WARM_LIMIT_SECONDS};
 use runtime::settings::Settings;
 use serde_json::{Value, json};
-use stock::{Answer, Config, Deps, Error, MOST_STARTS, handle};
+use stock::{Answer, Config, Deps, Error, Former, MOST_STARTS, handle};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -45,6 +45,7 @@ impl World {
                 config: Config::from_settings(&settings(&json!([entry]))).unwrap(),
                 pool: aws.pool(),
                 ecs: aws.ecs(),
+                former: Former::default(),
             },
             aws,
             now: NOW,
@@ -53,6 +54,12 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
+    }
+
+    /// Another deployment: other settings, and a new sandbox.
+    fn deploy(&mut self, stock: &Value) {
+        self.deps.config = Config::from_settings(&settings(stock)).unwrap();
+        self.deps.former = Former::default();
     }
 
     async fn call(&self, event: Value) -> Result<Answer, Error> {
@@ -612,4 +619,58 @@ fn a_wrong_setting_is_named_with_its_field() {
         error.contains("STOCK[0].size is 101; write a whole number from 0 to 100"),
         "{error}"
     );
+}
+
+/// What `STOCK` says of another family.
+fn other() -> Value {
+    json!([{ "family": "fargate-runners-large", "size": 0, "maxAgeSeconds": 21600, "spot": false }])
+}
+
+#[tokio::test]
+async fn the_stock_of_a_pool_that_was_removed_leaves_at_once_and_a_claimed_task_stays() {
+    let mut world = World::new(json!({ "size": 3 }));
+    world.tick().await;
+    world.come_up().await;
+    let tickets = world.tickets().await;
+    let claim = Claim {
+        revision: tickets[0].revision,
+        spot: false,
+    };
+    let claimed = world.deps.pool.claim(&tickets[0].key, claim).await;
+    assert!(claimed.unwrap().is_done());
+    let ended = tickets[2].task_arn.as_ref().unwrap();
+    world.set_status(ended, "STOPPED", "STOPPED");
+
+    world.deploy(&other());
+    let answer = world.tick().await;
+    let report = answer.families.last().unwrap();
+    assert_eq!(report.family, FAMILY);
+    assert_eq!((report.retired, report.forgotten), (1, 1));
+    assert_eq!(world.tickets().await, []);
+    assert_eq!(world.bell_of(&tickets[0]).await, None);
+    assert_eq!(world.bell_of(&tickets[1]).await, Some(Bell::Leave));
+    assert_eq!(world.tasks().len(), 3, "nothing was started");
+    let kept = ["fargate-runners-large"].map(str::to_owned);
+    assert_eq!(world.deps.pool.families().await.unwrap(), kept);
+
+    // Looked for once in each sandbox.
+    let looks = world.calls("dynamodb:Query families");
+    world.tick().await;
+    assert_eq!(world.calls("dynamodb:Query families"), looks);
+}
+
+#[tokio::test]
+async fn a_pool_that_comes_back_and_goes_again_leaves_again() {
+    let mut world = World::new(json!({ "size": 1 }));
+    let first = world.deps.config.clone();
+    for _ in 0..2 {
+        world.tick().await;
+        world.come_up().await;
+        assert_eq!(world.states().await, [Ready]);
+        world.deploy(&other());
+        world.tick().await;
+        assert_eq!(world.tickets().await, []);
+        world.deps.config = first.clone();
+        world.deps.former = Former::default();
+    }
 }

@@ -35,6 +35,8 @@ pub struct Scope {
     pub stocked: bool,
     /// Maximum number of deployments of another revision.
     pub revisions: u8,
+    /// Whether a deployment removes the pool at some time.
+    pub removed: bool,
     /// Maximum number of faults.
     pub faults: u8,
     /// Kinds of these faults.

@@ -72,6 +72,8 @@ pub enum Action {
     Recovers,
     /// A deployment activates another revision.
     Deploys,
+    /// A deployment removes the pool, and others stay.
+    Removes,
     /// A fault happens.
     Fails(Fault),
 }
@@ -162,7 +164,9 @@ impl Action {
         match self {
             Self::PauseEnds | Self::FindsOrphan(_) | Self::EndsWait(_) => Due::Later,
             Self::Finishes(_) | Self::Ages(_) | Self::WaitExpires(_) => Due::AtLast,
-            Self::Hears(..) | Self::GivesUp(_) | Self::Deploys | Self::Fails(_) => Due::Perhaps,
+            Self::Hears(..) | Self::GivesUp(_) | Self::Deploys | Self::Removes | Self::Fails(_) => {
+                Due::Perhaps
+            }
             _ => Due::Soon,
         }
     }
@@ -196,6 +200,9 @@ impl Pool {
         }
         if world.revisions_left > 0 {
             actions.push(Action::Deploys);
+        }
+        if world.removal_left {
+            actions.push(Action::Removes);
         }
         if world.faults_left > 0 {
             self.faults(world, actions);
@@ -419,6 +426,10 @@ impl Pool {
             Action::Deploys => {
                 world.revisions_left -= 1;
                 world.revision += 1;
+            }
+            Action::Removes => {
+                world.removal_left = false;
+                world.removed = true;
             }
             Action::Fails(fault) => self.fail(world, fault),
         }

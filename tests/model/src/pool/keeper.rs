@@ -18,12 +18,14 @@ const MAX_AGE: Duration = Duration::from_hours(6);
 impl Pool {
     /// What the keeper wants.
     fn wanted(&self, world: &World) -> Wanted {
+        let scheduled = if world.removed { 0 } else { self.scope.slots };
+        let revision = (!world.removed).then(|| world.revision.into());
         Wanted {
             tasks: wanted(Demand {
-                scheduled: self.scope.slots.into(),
+                scheduled: scheduled.into(),
                 ..Demand::default()
             }),
-            revision: Some(world.revision.into()),
+            revision,
             spot: false,
             max_age: MAX_AGE,
         }
@@ -110,6 +112,7 @@ impl Pool {
         );
         match decision {
             OnTicket::Keep => None,
+            _ if world.removed && self.without(Mutation::LeavesFormerStock) => None,
             OnTicket::StartAgain if self.without(Mutation::LeavesHalfStarted) => None,
             OnTicket::Forget if self.without(Mutation::KeepsDeadTickets) => None,
             decision => Some(decision),

@@ -19,6 +19,8 @@ pub enum Mutation {
     LeavesHalfStarted,
     /// A start that is repeated has a client token of its own.
     StartsWithANewToken,
+    /// The keeper does not look at a stock whose pool was removed.
+    LeavesFormerStock,
     /// A ticket outlives its task.
     KeepsDeadTickets,
     /// A task is tagged after it was rung.

@@ -84,6 +84,13 @@ pub(super) fn properties() -> Vec<Property<Pool>> {
             },
         ),
         Property::always(
+            "nothing waits for jobs in a pool that was removed",
+            |model: &Pool, world: &World| {
+                let stocked = world.warms.iter().any(|warm| warm.ticket.is_some());
+                !world.removed || !stocked || model.is_due(world, Due::Later)
+            },
+        ),
+        Property::always(
             "an adopted task ends with an aborted or timed-out execution",
             |model: &Pool, world: &World| {
                 let survives = |execution: &super::world::Execution| {

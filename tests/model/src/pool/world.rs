@@ -287,6 +287,10 @@ pub struct Wrongs {
 
 /// A state of the world.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a condition of its own"
+)]
 pub struct World {
     pub jobs: Vec<Job>,
     /// One per job.
@@ -306,6 +310,10 @@ pub struct World {
     pub revision: u8,
     pub faults_left: u8,
     pub revisions_left: u8,
+    /// A deployment will remove the pool.
+    pub removal_left: bool,
+    /// A deployment has removed the pool.
+    pub removed: bool,
     pub wrongs: Wrongs,
 }
 
@@ -339,6 +347,8 @@ impl World {
             revision: 0,
             faults_left: scope.faults,
             revisions_left: scope.revisions,
+            removal_left: scope.removed,
+            removed: false,
             wrongs: Wrongs::default(),
         }
     }

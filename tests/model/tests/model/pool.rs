@@ -17,6 +17,7 @@ const AT_ONCE: &str = "no queued job waits for a sweep after a lost answer";
 const ALL_END: &str = "an execution ends when nothing more happens";
 const NO_STRAYS: &str = "a task is in stock, has a runner or ends";
 const NO_DEAD_TICKETS: &str = "a ticket has a task when nothing more is due";
+const NO_FORMER_STOCK: &str = "nothing waits for jobs in a pool that was removed";
 const TAKEN_ALONG: &str = "an adopted task ends with an aborted or timed-out execution";
 
 /// One of each, and one thing of any kind goes wrong. The slot is filled once more.
@@ -27,6 +28,7 @@ const REFILLED: Scope = Scope {
     tasks: 2,
     stocked: true,
     revisions: 0,
+    removed: false,
     faults: 1,
     kinds: FaultKind::ALL,
     reduced: true,
@@ -47,6 +49,13 @@ const DEPLOYED: Scope = Scope {
     tasks: 1,
     faults: 2,
     revisions: 1,
+    ..REFILLED
+};
+const REMOVED: Scope = Scope {
+    name: "one job, one warm task, the pool is removed, two faults",
+    tasks: 1,
+    faults: 2,
+    removed: true,
     ..REFILLED
 };
 const TWO_JOBS: Scope = Scope {
@@ -111,6 +120,16 @@ fn a_job_is_served_whatever_fails_three_times() {
 #[test]
 fn a_job_is_served_by_its_own_revision_whatever_fails_twice() {
     explore(DEPLOYED);
+}
+
+#[test]
+fn a_job_is_served_and_the_stock_ends_when_its_pool_is_removed() {
+    explore(REMOVED);
+}
+
+#[test]
+fn a_stock_ends_with_its_pool() {
+    is_needed(Mutation::LeavesFormerStock, REMOVED, &[NO_FORMER_STOCK]);
 }
 
 #[test]
