@@ -43,7 +43,7 @@ export function warmWarnings(pool: Pool, facts: WarmFacts, names: Names): WarmWa
       id: "warm-unchangeable-task-role",
       message:
         `The task role of ${family} is imported and can't be changed here. Allow it dynamodb:GetItem ` +
-        `and dynamodb:DeleteItem on ${names.stockTable} with dynamodb:LeadingKeys 'bell#*', or no warm ` +
+        `and dynamodb:UpdateItem on ${names.stockTable} with dynamodb:LeadingKeys 'bell#*', or no warm ` +
         "task takes a job; and deny it everything else on this table.",
     });
   }
