@@ -9,7 +9,7 @@ use local_stack::{Execution, Visit};
 use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tooling::Checkout;
+use tooling::{Checkout, Tasks};
 
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
 
@@ -110,6 +110,18 @@ const TAKEN_BY: &[(State, &str, &str, &str)] = &[
         "faults::a_lack_of_capacity_is_waited_out",
     ),
     (
+        State::WarmRunner,
+        "Retry",
+        "DynamoDb.ProvisionedThroughputExceededException",
+        "warm::a_wait_that_cannot_be_written_leaves_the_running_job_alone",
+    ),
+    (
+        State::WarmRunner,
+        "Catch",
+        "States.ALL",
+        "warm::an_adopted_task_that_ends_before_the_wait_begins_is_judged_by_its_end",
+    ),
+    (
         State::Cleanup,
         "Retry",
         "Throttled",
@@ -145,7 +157,7 @@ const TAKEN_BY: &[(State, &str, &str, &str)] = &[
 fn every_retry_and_catch_has_a_test_that_takes_it() {
     let checkout = Checkout::here();
     let read = |path: &str| fs::read_to_string(checkout.root().join(path)).unwrap();
-    let machine: Value = serde_json::from_str(&read("statemachine/runner.asl.json")).unwrap();
+    let machine = checkout.definition(Tasks::Warm).unwrap();
     let mut clauses = BTreeSet::new();
     for (state, definition) in machine["States"].as_object().unwrap() {
         for kind in ["Retry", "Catch"] {

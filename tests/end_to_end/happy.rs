@@ -8,7 +8,7 @@ use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, LIMIT, assert_succeeded, labels, run, script};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, labels, run, script};
 
 #[test]
 fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
@@ -61,7 +61,7 @@ fn a_job_takes_five_states_two_calls_at_github_and_these_at_aws() {
         assert!(site.deployment.github.wait_for_deliveries(LIMIT).await);
         let task = execution.visits.iter().find_map(Visit::task).unwrap();
         assert_eq!(
-            aws_calls(harness, before, &task).await,
+            aws_calls(harness, site, before, &task).await,
             [
                 "1 agent ssm:DeleteParameter",
                 "1 agent ssm:GetParameter",
@@ -118,9 +118,15 @@ fn at(issued: &[IssuedToken], repository: &str) -> Vec<IssuedToken> {
     issued.iter().filter(opens).cloned().collect()
 }
 
-/// The AWS calls since one of them, by caller: the default deployment's functions and state
-/// machine, and one task.
-async fn aws_calls(harness: &Harness, since: u64, task: &str) -> Vec<String> {
+/// The AWS calls since one of them, by caller: a deployment's functions and state machine, and one
+/// task.
+pub(crate) async fn aws_calls(
+    harness: &Harness,
+    site: &Site,
+    since: u64,
+    task: &str,
+) -> Vec<String> {
+    let prefix = &site.observer.prefix;
     let path = format!("/calls?since={since}");
     let answer = harness.control(Method::GET, &path, json!({})).await;
     let mut counts = BTreeMap::<String, u32>::new();
@@ -129,9 +135,9 @@ async fn aws_calls(harness: &Harness, since: u64, task: &str) -> Vec<String> {
         let (kind, name) = (text(&call["caller"]["kind"]), text(&call["caller"]["name"]));
         let caller = if kind == "task" && task.ends_with(&name) {
             "agent"
-        } else if let Some(function) = name.strip_prefix("fargate-runners-") {
+        } else if let Some(function) = name.strip_prefix(&format!("{prefix}-")) {
             function
-        } else if name.starts_with("fargate-runners") {
+        } else if name.starts_with(prefix.as_str()) {
             "state machine"
         } else {
             continue;

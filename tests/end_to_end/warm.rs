@@ -9,17 +9,20 @@ use std::path::PathBuf;
 
 use decisions::AgentExit;
 use github_standin::{Job, JobStatus};
-use local_stack::{Execution, Visit};
+use local_stack::{Execution, Plan, Visit};
 use protocol::State;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::happy::latest_call;
-use crate::harness::{Harness, LIMIT, Site, assert_succeeded, run, script};
+use crate::happy::{aws_calls, latest_call};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 use crate::recovery::{end_task, sweep};
 
 /// Size of the stock.
 const WANTED: usize = 2;
+/// Jobs at once, and the size of the stock that they meet.
+const CROWD: usize = 40;
+const CROWD_STOCK: usize = 8;
 /// Older than a ticket may get, in seconds: the default is six hours.
 const TOO_OLD: u64 = 7 * 60 * 60;
 /// A throttled table. Every SDK repeats such a call, so there are enough of them for all attempts.
@@ -71,6 +74,10 @@ impl<'a> Stock<'a> {
 
     /// Waits until the stock is full, and returns its tickets.
     async fn is_full(&self) -> Vec<Ticket> {
+        self.is_full_of(WANTED).await
+    }
+
+    async fn is_full_of(&self, wanted: usize) -> Vec<Ticket> {
         let mut tickets = Vec::new();
         let full = self
             .site
@@ -78,7 +85,7 @@ impl<'a> Stock<'a> {
             .wait(LIMIT, async || {
                 tickets = self.tickets().await;
                 let ready = tickets.iter().filter(|ticket| ticket.state == "ready");
-                if ready.count() == WANTED {
+                if ready.count() == wanted {
                     return Ok(Some(()));
                 }
                 // Nothing is started for a while after a failed start; here many tasks fail.
@@ -271,20 +278,6 @@ fn visit(execution: &Execution, state: State) -> Option<&Visit> {
     visits.find(|visit| visit.state == state.as_str())
 }
 
-/// The task that an execution adopted, as it entered the wait for it.
-fn adopted_by(execution: &Execution) -> Option<String> {
-    let entered = |event: &Value| {
-        let details = &event["stateEnteredEventDetails"];
-        let input: Value = serde_json::from_str(details["input"].as_str()?).ok()?;
-        let ours = details["name"] == State::WarmRunner.as_str();
-        input["warm"]["taskArn"]
-            .as_str()
-            .filter(|_| ours)
-            .map(str::to_owned)
-    };
-    execution.events.iter().find_map(entered)
-}
-
 /// A job that ends when a file exists, so that a test decides when.
 struct Held {
     _directory: tempfile::TempDir,
@@ -347,7 +340,7 @@ fn a_job_takes_a_warm_task_in_six_states_with_one_call_at_github_and_the_stock_i
         }
         assert!(!output.contains("AGENT_"), "{output}");
 
-        let task = adopted_by(&execution).expect("an adopted task");
+        let task = execution.adopted().expect("an adopted task");
         let ticket = before.iter().find(|ticket| ticket.task == task).unwrap();
         assert_eq!(stock.bell(ticket).await.as_deref(), Some("taken"));
         assert_eq!(stock.exit(&task).await, AgentExit::RanJob);
@@ -357,6 +350,55 @@ fn a_job_takes_a_warm_task_in_six_states_with_one_call_at_github_and_the_stock_i
         stock.site.nothing_left_of(&job).await;
         assert!(github.runners().is_empty(), "{:?}", github.runners());
         is_granted(harness, since).await;
+    });
+}
+
+/// A waiting task looks at its bell twice a second whether a job comes or not, and `token` looks until
+/// the task has answered: one or several times. The keeper's calls are for the task that follows.
+#[test]
+fn a_warm_job_takes_these_calls_at_aws() {
+    run(async |harness| {
+        let stock = Stock::full(harness).await;
+        // Fills the caches.
+        stock.serves("octo/counted").await;
+        stock.is_full().await;
+        let deployment = &stock.site.deployment;
+        assert!(deployment.github.wait_for_deliveries(LIMIT).await);
+        let before = latest_call(harness).await;
+        // A job that is over before the execution waits for it takes a call more.
+        let held = Held::new();
+        let job = stock.site.queue(script("octo/counted", &held.script));
+        let task = adopted(&stock, &stock.site.name(&job)).await;
+        held.release();
+        let execution = stock.site.ended(&job).await;
+        assert_states(&execution, WARM);
+        stock.is_served(&job, &execution).await;
+        stock.site.task_is_gone(&task).await;
+        assert!(deployment.github.wait_for_deliveries(LIMIT).await);
+        let calls = aws_calls(harness, stock.site, before, &task).await;
+        let (looks, calls): (Vec<_>, Vec<_>) = calls
+            .into_iter()
+            .filter(|call| !call.contains(" stock "))
+            .partition(|call| call.ends_with("dynamodb:GetItem"));
+        assert_eq!(looks.len(), 2, "of the agent and of token: {looks:?}");
+        assert_eq!(
+            calls,
+            [
+                "1 agent dynamodb:UpdateItem",
+                "1 agent ssm:DeleteParameter",
+                "1 agent ssm:GetParameter",
+                "1 cleanup states:SendTaskSuccess",
+                "1 state machine dynamodb:PutItem",
+                "1 token dynamodb:DeleteItem",
+                "1 token dynamodb:PutItem",
+                "1 token ecs:TagResource",
+                "1 token lambda:Invoke",
+                "1 token ssm:PutParameter",
+                "1 verify states:StartExecution",
+                "2 cleanup dynamodb:UpdateItem",
+                "4 state machine lambda:Invoke",
+            ]
+        );
     });
 }
 
@@ -391,12 +433,73 @@ fn more_jobs_than_warm_tasks_are_served_at_once_and_none_twice() {
                 .filter(|visit| visit.state == State::WarmRunner.as_str())
                 .count();
             let cold = execution.visits.iter().filter_map(Visit::task);
-            tasks.extend(cold.chain(adopted_by(&execution)));
+            tasks.extend(cold.chain(execution.adopted()));
         }
         assert!(warm >= WANTED, "{warm} of {}", jobs.len());
         assert!(tasks.len() >= jobs.len(), "a task served two jobs");
         stock.site.retire_surplus_of(&jobs).await;
         stock.is_full().await;
+    });
+}
+
+/// Nothing here is about time: `cargo xtask bench warm` prints that, with a hundred jobs.
+#[test]
+fn of_forty_jobs_at_once_each_runs_once_and_the_whole_stock_is_taken() {
+    run(async |harness| {
+        let plan = Plan::new("crowd", "cr").with("warm", &CROWD_STOCK.to_string());
+        let site = &deployed(&harness.engine, plan).await;
+        let stock = Stock { harness, site };
+        let before = stock.is_full_of(CROWD_STOCK).await;
+        let github = &site.deployment.github;
+        assert!(github.runners().is_empty(), "a waiting task is registered");
+
+        let runs = tempfile::tempdir().unwrap();
+        let queue = |number| {
+            let file = runs.path().join(format!("{number}"));
+            site.queue(script(
+                "octo/crowd",
+                &format!("echo run >> {}", file.display()),
+            ))
+        };
+        let jobs: Vec<_> = (0..CROWD).map(queue).collect();
+        let over = github.wait_for(LIMIT, |seen| {
+            let job = |job: &Job| seen.job(job.id).map(|job| job.status);
+            let mut jobs = jobs.iter();
+            jobs.all(|one| job(one) == Some(JobStatus::Completed))
+        });
+        over.await.unwrap();
+        // Jobs get each other's runners, so some runners wait in vain.
+        site.retire_surplus_of(&jobs).await;
+        let mut served = BTreeSet::new();
+        let mut warm = BTreeSet::new();
+        for job in &jobs {
+            let execution = site.ended(job).await;
+            assert_succeeded(&execution);
+            assert_eq!(site.job(job).conclusion.as_deref(), Some("success"));
+            if let Some(task) = execution.adopted() {
+                assert!(warm.insert(task.clone()), "{task} was adopted twice");
+            }
+            served.extend(site.job(job).runner);
+        }
+        assert_eq!(served.len(), CROWD, "a runner served two jobs");
+        for number in 0..CROWD {
+            let text = fs::read_to_string(runs.path().join(format!("{number}"))).unwrap();
+            assert_eq!(text, "run\n", "job {number}");
+        }
+        for ticket in &before {
+            let bell = stock.bell(ticket).await.unwrap_or_default();
+            let taken = warm.contains(&ticket.task);
+            // A task that the busy machine kept from answering in time was told to leave.
+            assert_eq!(bell, if taken { "taken" } else { "leave" }, "{ticket:?}");
+        }
+        assert!(warm.len() >= CROWD_STOCK / 2, "{} warm starts", warm.len());
+        stock.is_full_of(CROWD_STOCK).await;
+        assert!(github.runners().is_empty(), "{:?}", github.runners());
+        // The engine has other tests.
+        let keeper = format!("{}-stock", site.observer.prefix);
+        let aws = &site.observer.aws;
+        aws.set_variable(&keeper, "STOCK", "[]").await.unwrap();
+        stock.tick().await;
     });
 }
 
@@ -457,7 +560,7 @@ fn a_ticket_is_claimed_or_retired_but_never_both() {
         let ((), execution) = tokio::join!(retires, claims);
         assert_states(&execution, WARM);
         stock.no_faults().await;
-        let task = adopted_by(&execution);
+        let task = execution.adopted();
         for ticket in &before {
             let served = Some(&ticket.task) == task.as_ref();
             let expected = if served {
@@ -606,9 +709,9 @@ fn a_wait_that_cannot_be_written_leaves_the_running_job_alone() {
         stock.site.reaches(&job, JobStatus::InProgress).await;
         let execution = stock.site.ended(&job).await;
         assert_succeeded(&execution);
-        let (error, _) = visit(&execution, State::WarmRunner)
-            .and_then(|visit| visit.failure.clone())
-            .expect("the table refuses the wait");
+        let wait = visit(&execution, State::WarmRunner).expect("a wait");
+        assert!(wait.tries > 1, "{wait:?}");
+        let (error, _) = wait.failure.clone().expect("the table refuses the wait");
         assert_eq!(error, "DynamoDb.ProvisionedThroughputExceededException");
         assert_eq!(stock.site.job(&job).status, JobStatus::InProgress);
         held.release();
@@ -724,7 +827,7 @@ fn a_new_revision_replaces_the_whole_stock() {
         let stock = Stock::full(harness).await;
         let before = stock.is_full().await;
         let family = family(&before[0], stock.site).await;
-        let revision = register_again(stock.site, &family).await;
+        let revision = stock.site.observer.register_again(&family).await.unwrap();
         assert!(revision > before[0].revision);
         stock.tick().await;
         for ticket in &before {
@@ -749,29 +852,36 @@ async fn family(ticket: &Ticket, site: &Site) -> String {
     definition.rsplit_once(':').unwrap().0.to_owned()
 }
 
-/// Registers a family's newest task definition once more; returns the revision.
-async fn register_again(site: &Site, family: &str) -> u64 {
-    let aws = &site.observer.aws;
-    let input = json!({ "taskDefinition": family, "include": ["TAGS"] });
-    let found = aws.ecs("DescribeTaskDefinition", input).await.unwrap();
-    let mut definition = found["taskDefinition"].clone();
-    let fields = definition.as_object_mut().unwrap();
-    for field in [
-        "taskDefinitionArn",
-        "revision",
-        "status",
-        "compatibilities",
-        "requiresAttributes",
-        "registeredAt",
-        "registeredBy",
-        "deregisteredAt",
-    ] {
-        fields.remove(field);
-    }
-    fields.retain(|_, value| !value.is_null());
-    fields.insert("tags".to_owned(), found["tags"].clone());
-    let registered = aws.ecs("RegisterTaskDefinition", definition).await.unwrap();
-    registered["taskDefinition"]["revision"].as_u64().unwrap()
+#[test]
+fn a_pool_that_is_removed_lets_its_tasks_go_and_the_one_with_a_job_finish() {
+    run(async |harness| {
+        let stock = Stock::full(harness).await;
+        let held = Held::new();
+        let job = stock.site.queue(script("octo/former", &held.script));
+        stock.site.reaches(&job, JobStatus::InProgress).await;
+        let busy = adopted(&stock, &stock.site.name(&job)).await;
+        let waiting = stock.is_full().await;
+
+        // What a deployment without the pool of this runner, and with that of another, does.
+        let keeper = format!("{}-stock", stock.site.observer.prefix);
+        let aws = &stock.site.observer.aws;
+        let before = aws.set_variable(&keeper, "STOCK", "[]").await.unwrap();
+        stock.tick().await;
+        for ticket in &waiting {
+            assert_ne!(ticket.task, busy);
+            assert_eq!(stock.exit(&ticket.task).await, AgentExit::Released);
+        }
+        assert_eq!(stock.tickets().await, []);
+        assert_eq!(stock.items("keeper").await, Vec::<Value>::new());
+        assert_eq!(stock.site.job(&job).status, JobStatus::InProgress);
+        held.release();
+        let execution = stock.site.ended(&job).await;
+        assert_states(&execution, WARM);
+        stock.is_served(&job, &execution).await;
+
+        aws.set_variable(&keeper, "STOCK", &before).await.unwrap();
+        stock.is_full().await;
+    });
 }
 
 #[test]

@@ -158,6 +158,42 @@ impl Aws {
         .into())
     }
 
+    /// Changes a variable of a function, as a deployment does; returns its value before.
+    pub async fn set_variable(
+        &self,
+        function: &str,
+        name: &str,
+        value: &str,
+    ) -> anyhow::Result<String> {
+        let url = format!(
+            "{}/2015-03-31/functions/{function}/configuration",
+            self.endpoint
+        );
+        let send = async |request: reqwest::RequestBuilder| -> anyhow::Result<Value> {
+            let request = request.header("authorization", authorization("lambda"));
+            let answer = request
+                .send()
+                .await
+                .with_context(|| format!("configuring {function}"))?;
+            let good = answer.status().is_success();
+            let body: Value = answer.json().await?;
+            anyhow::ensure!(good, "{function}: {body}");
+            Ok(body)
+        };
+        let before = send(self.http.get(&url)).await?;
+        let mut environment = before["Environment"].clone();
+        let variable = &mut environment["Variables"][name];
+        let was = variable.as_str().unwrap_or_default().to_owned();
+        *variable = json!(value);
+        send(
+            self.http
+                .put(&url)
+                .json(&json!({ "Environment": environment })),
+        )
+        .await?;
+        Ok(was)
+    }
+
     /// Whether there is a function of that name.
     pub async fn has_function(&self, function: &str) -> anyhow::Result<bool> {
         let url = format!("{}/2015-03-31/functions/{function}", self.endpoint);
