@@ -11,8 +11,11 @@ use crate::{local, prerequisites, zips};
 /// Builds and measures the functions, the agent and the empty function.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let (progress, checkout) = (Progress::new(), Checkout::here());
-    let asks_only = arguments.iter().any(|argument| argument == "--help");
-    if !asks_only {
+    let asks = |text: &str| arguments.iter().any(|argument| argument == text);
+    if asks("warm") {
+        // It runs on the local stack.
+        prepare::pieces(&progress, &checkout, &prepare::STACK)?;
+    } else if !asks("--help") {
         prepare::build_tools(&progress, &checkout, &prerequisites::python()?)?;
         let (here, directory) = (Architecture::here(), checkout.target().join("bench"));
         zips::build(&progress, &checkout, here, &directory)?;

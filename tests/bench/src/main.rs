@@ -22,6 +22,7 @@ mod size;
 mod spread;
 mod subject;
 mod tls;
+mod warm;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ const RATE: u64 = 100;
     about = "Measures functions and agent against an empty function"
 )]
 struct Cli {
-    /// What is measured; all of it where nothing is named
+    /// What is measured; all of it but `warm` where nothing is named
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Sandboxes of each function
@@ -70,6 +71,8 @@ enum Part {
     Instructions,
     /// Times under the processor's share of several memory sizes
     Memory,
+    /// Jobs on warm tasks, on the local stack; measured by itself
+    Warm,
 }
 
 #[tokio::main]
@@ -78,6 +81,10 @@ async fn main() -> std::process::ExitCode {
 }
 
 async fn measure(cli: Cli) -> anyhow::Result<()> {
+    // Another program, without the functions of the release.
+    if cli.parts.contains(&Part::Warm) {
+        return warm::measure(cli.runs).await;
+    }
     let rig = Arc::new(Rig::new(&Checkout::here()).await?);
     let mut measured = Report {
         machine: report::machine(),
