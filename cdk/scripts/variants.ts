@@ -12,6 +12,7 @@ import {
   FargateRunners,
   FargateRunnersProps,
   IsolatedVpc,
+  ManagedInstancesCapacity,
   NatVpc,
 } from "../src";
 
@@ -65,6 +66,16 @@ export const VARIANTS: Readonly<
   docker: (stack, base) => {
     const runners = new FargateRunners(stack, "Runners", { ...base, defaultRunner: false });
     const capacity = new Ec2Capacity(stack, "Capacity", { runners });
+    new Ec2Runner(stack, "Docker", { runners, capacity, image });
+  },
+  managed: (stack, base) => {
+    const network = new NatVpc(stack, "Network");
+    const runners = new FargateRunners(stack, "Runners", {
+      ...base,
+      defaultRunner: false,
+      network,
+    });
+    const capacity = new ManagedInstancesCapacity(stack, "Capacity", { runners, gpus: 1 });
     new Ec2Runner(stack, "Docker", { runners, capacity, image });
   },
   warm: (stack, base) => {

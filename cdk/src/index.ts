@@ -5,7 +5,12 @@ export type { GitHubProps } from "./github-props";
 // Runners.
 export { Capacity, CAPACITY_TAG } from "./runners/capacity";
 export { FargateRunner, type FargateRunnerProps } from "./runners/fargate-runner";
-export { Ec2Capacity, type Ec2CapacityProps, type Isolation } from "./runners/ec2-capacity";
+export { Ec2Capacity, type Ec2CapacityProps } from "./runners/ec2-capacity";
+export {
+  ManagedInstancesCapacity,
+  type ManagedInstancesCapacityProps,
+} from "./runners/managed-instances-capacity";
+export type { Isolation } from "./runners/instances";
 export { Ec2Runner, type Ec2RunnerProps } from "./runners/ec2-runner";
 export type { RunnerArchitecture } from "./runners/runner-architecture";
 export { Runner, RUNNER_CONTAINER, type RunnerProps } from "./runners/runner";

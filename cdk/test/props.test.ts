@@ -18,6 +18,8 @@ import {
   Ec2CapacityProps,
   Ec2Runner,
   Ec2RunnerProps,
+  ManagedInstancesCapacity,
+  ManagedInstancesCapacityProps,
   ExistingVpc,
   ExistingVpcProps,
   FargateRunner,
@@ -477,6 +479,34 @@ check<Omit<Ec2CapacityProps, "runners">>(
   },
   (stack, props) => {
     new Ec2Capacity(stack, "Capacity", { ...props, runners: withRunners(stack) });
+  },
+);
+
+const provider = "CapacityProvider.ManagedInstancesProvider";
+
+check<Omit<ManagedInstancesCapacityProps, "runners">>(
+  "ManagedInstancesCapacity",
+  {
+    name: {
+      value: () => "big",
+      changes: ["CapacityProvider.Name"],
+      replaces: ["CapacityProvider.Name"],
+    },
+    architecture: { value: () => "arm64", changes: [provider] },
+    vCpus: { value: () => 8, changes: [provider] },
+    memoryGiB: { value: () => 32, changes: [provider] },
+    gpus: { value: () => 1, changes: [provider] },
+    diskGiB: { value: () => 200, changes: [provider] },
+    spot: { value: () => true, changes: [provider] },
+    scaleInAfter: { value: () => Duration.minutes(5), changes: [provider] },
+    instanceRequirements: {
+      value: () => ({ burstablePerformance: ec2.BurstablePerformance.EXCLUDED }),
+      changes: [provider],
+    },
+  },
+  (stack, props) => {
+    const runners = withRunners(stack, { network: new NatVpc(stack, "Network") });
+    new ManagedInstancesCapacity(stack, "Capacity", { ...props, runners });
   },
 );
 

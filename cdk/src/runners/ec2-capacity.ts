@@ -4,11 +4,12 @@ import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
 import { acknowledge } from "../acknowledge";
-import { invalidProp } from "../invalid-prop";
-import { DEPLOYMENT_TAG, Names } from "../names";
-import { allow, give, Permission } from "../permission";
+import { invalidProp, oneOf } from "../invalid-prop";
+import { DEPLOYMENT_TAG } from "../names";
+import { give } from "../permission";
 import { Capacity } from "./capacity";
 import { RunnerHost } from "./host";
+import { instancePermissions, Isolation, takeName } from "./instances";
 import { Recycling } from "./recycling";
 import { RunnerArchitecture } from "./runner-architecture";
 
@@ -48,9 +49,6 @@ export interface Ec2CapacityProps {
   readonly diskGiB?: number;
 }
 
-/** Whether an instance runs one job in its life, or as many at a time as fit. */
-export type Isolation = "instance" | "shared";
-
 /**
  * An Auto Scaling group that scales out with waiting runners, and in by instances without one.
  *
@@ -83,11 +81,11 @@ export class Ec2Capacity extends Construct {
         throw invalidProp(prop, value, "a whole number");
       }
     }
-    this.architecture = props.architecture ?? "x64";
+    this.architecture = oneOf("architecture", props.architecture ?? "x64", ["x64", "arm64"]);
     const arm = this.architecture === "arm64";
-    const name = props.name ?? "docker";
+    const name = takeName(runners, "Ec2Capacity", props.name ?? "docker");
     this.name = name;
-    checkCapacity(props, name, arm);
+    checkCapacity(props, arm);
     const role = runners.roles.service(
       this,
       "Role",
@@ -172,21 +170,11 @@ export class Ec2Capacity extends Construct {
   }
 }
 
-/** What the names of capacity providers end with, by deployment. */
-const NAMES_OF = new WeakMap<RunnerHost, Set<string>>();
 /** The disk of the image that instances start from, in GiB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-ami-storage-config.html */
 const IMAGE_GIB = 30;
 
-function checkCapacity(props: Ec2CapacityProps, name: string, arm: boolean): void {
-  const { runners, instanceType, diskGiB } = props;
-  if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) {
-    throw invalidProp("name", name, "1 to 100 letters, digits, '-' and '_'");
-  }
-  const names = NAMES_OF.get(runners) ?? new Set();
-  if (names.has(name)) {
-    throw invalidProp("name", name, "a name that no other Ec2Capacity of this deployment has");
-  }
-  NAMES_OF.set(runners, names.add(name));
+function checkCapacity(props: Ec2CapacityProps, arm: boolean): void {
+  const { instanceType, diskGiB } = props;
   const wanted = arm ? ec2.InstanceArchitecture.ARM_64 : ec2.InstanceArchitecture.X86_64;
   if (
     instanceType !== undefined &&
@@ -200,27 +188,4 @@ function checkCapacity(props: Ec2CapacityProps, name: string, arm: boolean): voi
   if (diskGiB !== undefined && !(Number.isInteger(diskGiB) && diskGiB >= IMAGE_GIB)) {
     throw invalidProp("diskGiB", diskGiB, `a whole number from ${IMAGE_GIB} on, the image's size`);
   }
-}
-
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html, without what the
-// tasks' execution roles do: pulling images and writing logs.
-function instancePermissions(names: Names): Permission[] {
-  return [
-    allow(
-      [
-        "ecs:RegisterContainerInstance",
-        "ecs:DeregisterContainerInstance",
-        "ecs:SubmitAttachmentStateChanges",
-        "ecs:SubmitContainerStateChange",
-        "ecs:SubmitTaskStateChange",
-      ],
-      [names.clusterArn],
-    ),
-    allow(["ecs:Poll", "ecs:StartTelemetrySession"], [names.containerInstanceArns], {
-      wildcard: "ECS names instances itself; all of this cluster's are these.",
-    }),
-    allow(["ecs:DiscoverPollEndpoint"], ["*"], {
-      wildcard: "The call that finds ECS can't be limited to a resource.",
-    }),
-  ];
 }

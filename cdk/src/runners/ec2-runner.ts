@@ -3,7 +3,9 @@ import * as ecs from "aws-cdk-lib/aws-ecs";
 import { Construct } from "constructs";
 import { byDigest, PINNED } from "../images/pinned";
 import { invalidProp, oneOf } from "../invalid-prop";
-import { Ec2Capacity, Isolation } from "./ec2-capacity";
+import { Ec2Capacity } from "./ec2-capacity";
+import { Isolation } from "./instances";
+import { ManagedInstancesCapacity } from "./managed-instances-capacity";
 import { Runner, RunnerProps } from "./runner";
 
 /** The user that the agent and the job run as in our image, and its group. */
@@ -32,7 +34,17 @@ const TAKE_INSTANCE =
 /** A runner on EC2. */
 export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
   /** The instances that it runs on. */
-  readonly capacity: Ec2Capacity;
+  readonly capacity: Ec2Capacity | ManagedInstancesCapacity;
+  /**
+   * CPU units; 1024 is one vCPU.
+   * @default - 2048; on managed instances three quarters of one
+   */
+  readonly cpu?: number;
+  /**
+   * Memory in MiB.
+   * @default - 4096; on managed instances three quarters of one's
+   */
+  readonly memoryMiB?: number;
   /**
    * Whether the job has a Docker daemon of its own, in a privileged container beside the
    * runner's. The runner's image must bring a `docker` command.
@@ -40,8 +52,8 @@ export interface Ec2RunnerProps extends Omit<RunnerProps, "architecture"> {
    */
   readonly docker?: boolean;
   /**
-   * Whether an instance runs one job and is then replaced, or as many at a time as fit. A job with
-   * Docker can break out and see other jobs. All runners of a capacity have the same.
+   * Whether an instance runs one job and is then replaced (a managed one: one at a time), or as many
+   * as fit. A job with Docker can break out and see others. All runners of a capacity have the same.
    * @default - "instance" with Docker inside, else "shared"
    */
   readonly isolation?: Isolation;
@@ -77,41 +89,61 @@ export class Ec2Runner extends Runner {
     ]);
     const own = [
       ...(docker ? OWN_CONTAINERS.docker : []),
-      ...(isolation === "instance" ? OWN_CONTAINERS.instance : []),
+      ...(isolation === "instance" && props.capacity instanceof Ec2Capacity
+        ? OWN_CONTAINERS.instance
+        : []),
     ];
     const taken = own.find((name) => props.extraContainers?.[name]);
     if (taken !== undefined) {
       throw invalidProp("extraContainers", taken, `any name but ${own.join(", ")}`);
     }
+    const managed = props.capacity instanceof ManagedInstancesCapacity ? props.capacity : undefined;
+    const cpu = props.cpu ?? managed?.defaultCpu;
+    const memoryMiB = props.memoryMiB ?? managed?.defaultMemoryMiB;
     super(
       scope,
       id,
-      { ...props, architecture },
+      { ...props, architecture, cpu, memoryMiB },
       {
         flavour: docker ? "docker" : "ec2",
         capacity: props.capacity.capacity,
         container: {
+          ...(managed !== undefined && managed.gpus > 0 && { gpuCount: managed.gpus }),
           environment: {
             // Fargate tells a task its region; ECS on EC2 doesn't.
             AWS_REGION: Stack.of(scope).region,
             ...(docker && { DOCKER_HOST: SOCKET }),
           },
         },
-        // The instances decide about the platform; ECS rejects it here.
-        taskDefinition: (self, { runtimePlatform: _, ...basics }) =>
+        taskDefinition: (self, { runtimePlatform, ...basics }) =>
           new ecs.TaskDefinition(self, "TaskDefinition", {
             ...basics,
             cpu: String(basics.cpu),
             memoryMiB: String(basics.memoryMiB),
-            compatibility: ecs.Compatibility.EC2,
-            // A network interface of its own would have no public address, thus no way out of a
-            // public subnet, and an instance has few of them.
-            networkMode: ecs.NetworkMode.BRIDGE,
+            ...(managed !== undefined
+              ? {
+                  compatibility: ecs.Compatibility.MANAGED_INSTANCES,
+                  // Not the host's network, in which a job would reach the instance's credentials.
+                  networkMode: ecs.NetworkMode.AWS_VPC,
+                  runtimePlatform,
+                }
+              : {
+                  // The instances decide about the platform; ECS rejects it here.
+                  compatibility: ecs.Compatibility.EC2,
+                  // A network interface of its own would have no public address, thus no way out of
+                  // a public subnet, and an instance has few of them.
+                  networkMode: ecs.NetworkMode.BRIDGE,
+                }),
           }),
       },
     );
-    props.capacity.isolate(isolation);
-    const once = isolation === "instance" ? this.takeInstance() : undefined;
+    let once: ecs.ContainerDefinition | undefined;
+    if (managed !== undefined) {
+      managed.isolate(isolation, { cpu: cpu!, memoryMiB: memoryMiB! });
+    } else if (props.capacity instanceof Ec2Capacity) {
+      props.capacity.isolate(isolation);
+      once = isolation === "instance" ? this.takeInstance() : undefined;
+    }
     if (docker) {
       this.addDocker(
         props.dockerImage ?? ecs.ContainerImage.fromRegistry(byDigest(PINNED.docker)),
