@@ -1,9 +1,23 @@
 import { CfnOutput, Stack } from "aws-cdk-lib";
-import type { FargateRunners } from "./fargate-runners";
-import { HANDLER_NAMES } from "./handlers/record";
+import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as sfn from "aws-cdk-lib/aws-stepfunctions";
+import { Construct } from "constructs";
+import { DeployedHandlers, HANDLER_NAMES } from "./handlers/record";
+import { Monitoring } from "./monitoring/monitoring";
+import { Names } from "./names";
+
+/** What the outputs tell of a deployment. */
+interface Deployed extends Construct {
+  readonly names: Names;
+  readonly webhookUrl: string;
+  readonly stateMachine: sfn.StateMachine;
+  readonly cluster: ecs.Cluster;
+  readonly handlers: DeployedHandlers;
+  readonly monitoring: Monitoring;
+}
 
 /** The outputs of a deployment's stack. The command line finds the deployment by them. */
-export function outputs(runners: FargateRunners, githubApiUrl: string): void {
+export function outputs(runners: Deployed, githubApiUrl: string): void {
   const stack = Stack.of(runners);
   const { region } = stack;
   const output = (id: string, value: string, description: string) =>
