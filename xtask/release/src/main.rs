@@ -47,6 +47,8 @@ fn make(options: &Options) -> anyhow::Result<()> {
         fs::remove_dir_all(to).with_context(|| format!("emptying {}", to.display()))?;
     }
     fs::create_dir_all(to)?;
+    // Node.js runs in another directory.
+    let to = &fs::canonicalize(to)?;
 
     let step = progress.step("Zips and agents");
     let mut architectures = Vec::new();
