@@ -164,6 +164,29 @@ impl Executions {
         Ok(found)
     }
 
+    /// Lists the executions that started last, whatever their status, newest first, in one call. Skips
+    /// executions whose names have another form, which others started.
+    pub async fn newest(&self, limit: u16) -> Result<Vec<(Listed, Status)>, Error> {
+        let page = self
+            .client
+            .list_executions()
+            .state_machine_arn(self.machine.to_string())
+            .max_results(i32::from(limit.clamp(1, 1_000)))
+            .send()
+            .await
+            .map_err(|error| Error::new("states:ListExecutions", "newest", &error))?;
+        let listed = page.executions.into_iter().filter_map(|item| {
+            let status = Status::from_name(item.status.as_str());
+            let listed = Listed {
+                name: item.name.parse().ok()?,
+                started_at: instant(&item.start_date)?,
+                ended_at: item.stop_date.as_ref().and_then(instant),
+            };
+            Some((listed, status))
+        });
+        Ok(listed.collect())
+    }
+
     /// The names of a job's executions among the thousand started last, in one call. For whoever knows
     /// nothing but the job's id.
     pub async fn named_after(&self, job: JobId) -> Result<Vec<ExecutionName>, Error> {

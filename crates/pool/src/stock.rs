@@ -15,6 +15,21 @@ pub struct Stocked {
 }
 
 impl Pool {
+    /// All tickets, in one call, for an operator: a scan reads the whole table, eventually consistent,
+    /// up to a megabyte of it.
+    pub async fn tickets(&self) -> Result<Vec<Ticket>, Error> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("begins_with(pk, :stock)")
+            .expression_attribute_values(":stock", text(&family_partition("")))
+            .send()
+            .await
+            .map_err(|error| Error::of("dynamodb:Scan", &self.table, &error))?;
+        Ok(answer.items().iter().filter_map(Ticket::read).collect())
+    }
+
     /// Everything about a family's stock, read consistently. Skips items that are no tickets. A
     /// family's partition is far below the megabyte that one answer holds.
     pub async fn stock(&self, family: &str) -> Result<Stocked, Error> {

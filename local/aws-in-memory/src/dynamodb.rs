@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{
@@ -192,6 +193,20 @@ pub(crate) fn client(aws: &Aws) -> Client {
         QueryOutput::builder().set_items(Some(items)).build()
     });
     let here = aws.clone();
+    let scan = mock!(Client::scan).then_compute_output(move |request| {
+        assert_eq!(request.filter_expression(), Some("begins_with(pk, :stock)"));
+        let values = request.expression_attribute_values().unwrap();
+        let start = values[":stock"].as_s().unwrap();
+        here.note("dynamodb:Scan", start);
+        let state = here.state();
+        let of_stock = state
+            .items
+            .iter()
+            .filter(|(key, _)| key.0.starts_with(start));
+        let items = of_stock.map(|(_, item)| item.clone()).collect();
+        ScanOutput::builder().set_items(Some(items)).build()
+    });
+    let here = aws.clone();
     let put = mock!(Client::put_item).then_compute_response(move |request| {
         let item = request.item().unwrap().clone();
         let key = key(&item);
@@ -263,7 +278,7 @@ pub(crate) fn client(aws: &Aws) -> Client {
     mock_client!(
         aws_sdk_dynamodb,
         RuleMode::MatchAny,
-        [&get, &query, &put, &update, &delete],
+        [&get, &query, &scan, &put, &update, &delete],
         |config| config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
     )
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::ErrorMetadata;
+use aws_sdk_ecs::operation::describe_clusters::DescribeClustersOutput;
 use aws_sdk_ecs::operation::describe_task_definition::{
     DescribeTaskDefinitionError, DescribeTaskDefinitionOutput,
 };
@@ -168,6 +169,15 @@ pub(crate) fn client(aws: &Aws) -> Client {
             .build()
     });
     let here = aws.clone();
+    let clusters = mock!(Client::describe_clusters).then_compute_output(move |request| {
+        here.note("ecs:DescribeClusters", &request.clusters().join(" "));
+        let running = here.state().tasks.len();
+        let cluster = aws_sdk_ecs::types::Cluster::builder()
+            .running_tasks_count(i32::try_from(running).unwrap())
+            .build();
+        DescribeClustersOutput::builder().clusters(cluster).build()
+    });
+    let here = aws.clone();
     let stop = mock!(Client::stop_task).then_compute_output(move |request| {
         let arn = request.task().unwrap_or_default().to_owned();
         here.note("ecs:StopTask", &arn);
@@ -216,7 +226,15 @@ pub(crate) fn client(aws: &Aws) -> Client {
     mock_client!(
         aws_sdk_ecs,
         RuleMode::MatchAny,
-        [&list, &describe, &stop, &run, &families, &definition],
+        [
+            &list,
+            &describe,
+            &clusters,
+            &stop,
+            &run,
+            &families,
+            &definition,
+        ],
         // A second try finds no rule: the mocks lose a request on its way.
         |config| config.retry_config(aws_sdk_ecs::config::retry::RetryConfig::disabled())
     )
