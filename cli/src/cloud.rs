@@ -208,6 +208,50 @@ impl Cloud {
         Ok(found)
     }
 
+    /// The cluster's running and pending tasks; `None` if there is no such cluster.
+    pub async fn cluster_tasks(&self, cluster: &str) -> Result<Option<(i32, i32)>, aws::Error> {
+        let answer = self
+            .ecs
+            .describe_clusters()
+            .clusters(cluster)
+            .send()
+            .await
+            .map_err(|error| aws::Error::new("ecs:DescribeClusters", cluster, &error))?;
+        let found = answer.clusters().first();
+        Ok(found.map(|found| (found.running_tasks_count(), found.pending_tasks_count())))
+    }
+
+    /// A page of a function's log lines that match a pattern, oldest first, each with its time in
+    /// milliseconds, and the token of the next page. A function that was never called has no log.
+    pub async fn metric_lines(
+        &self,
+        function: &str,
+        pattern: &str,
+        since: OffsetDateTime,
+        token: Option<String>,
+    ) -> Result<(Vec<(i64, String)>, Option<String>), aws::Error> {
+        let group = format!("/aws/lambda/{function}");
+        let page = self
+            .logs
+            .filter_log_events()
+            .log_group_name(&group)
+            .filter_pattern(pattern)
+            .start_time(since.unix_timestamp() * 1_000)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| aws::Error::new("logs:FilterLogEvents", group, &error));
+        match page {
+            Ok(page) => {
+                let lines = page.events.into_iter().flatten();
+                let lines = lines.filter_map(|line| Some((line.timestamp?, line.message?)));
+                Ok((lines.collect(), page.next_token))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok((Vec::new(), None)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A page of a task's log, oldest line first, and the token of the next page.
     pub async fn log(
         &self,

@@ -9,6 +9,7 @@ use github::{GitHub, Patience};
 use time::OffsetDateTime;
 
 use crate::cloud::{self, Cloud};
+use crate::console::{self, Console, server::Server};
 use crate::find::Found;
 use crate::output::Output;
 use crate::{Calls, Connection, Deployment, Error, Exit, JobRef, Place, why};
@@ -89,6 +90,16 @@ enum Command {
         #[arg(long, value_name = "ID")]
         delivery: Option<u64>,
     },
+    /// Show the jobs in a browser as they travel: a page on 127.0.0.1
+    #[command(after_help = CONSOLE_EXAMPLES)]
+    Console {
+        /// Port of the page; 0 takes a free one
+        #[arg(long, default_value_t = console::PORT)]
+        port: u16,
+        /// Pause between two looks at AWS
+        #[arg(long, default_value_t = 2, value_name = "SECONDS", value_parser = clap::value_parser!(u8).range(1..=60))]
+        every: u8,
+    },
     /// Print a completion script for a shell
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion { shell: Shell },
@@ -131,6 +142,14 @@ Examples:
   fargate-runners redeliver 4242 --delivery 12345678901
 
 GitHub keeps deliveries for three days.";
+
+const CONSOLE_EXAMPLES: &str = "\
+Examples:
+  fargate-runners console
+  fargate-runners console --port 0 --every 10
+
+It only reads: at most 20 calls at AWS for each look, and none while no page is open.
+GitHub is not asked.";
 
 const COMPLETION_EXAMPLES: &str = "\
 Examples:
@@ -230,6 +249,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             );
             Ok(Exit::Done)
         }
+        Command::Console { port, every } => Box::pin(at.console(output, port, every.into())).await,
         Command::Completion { .. } => Ok(Exit::Done),
     }
 }
@@ -329,6 +349,26 @@ impl At {
 
     fn cloud(&self, calls: u32) -> Cloud {
         Cloud::new(&self.connection, &self.deployment, Calls::at_most(calls))
+    }
+
+    /// Serves the page until Ctrl-C.
+    async fn console(self, output: Output, port: u16, every: u64) -> Result<Exit, Error> {
+        let server = Server::bind(port).await?;
+        let url = format!("http://{}/", server.address);
+        output.said(
+            &serde_json::json!({ "url": url }),
+            &format!(
+                "The console of {} is at {url} until Ctrl-C.",
+                self.deployment.stack
+            ),
+        );
+        let console = Console::new(&self.connection, self.deployment, every);
+        tokio::select! {
+            () = console.serve(server) => Ok(Exit::Done),
+            signal = tokio::signal::ctrl_c() => {
+                signal.map(|()| Exit::Done).map_err(|error| Error::Other(error.to_string()))
+            }
+        }
     }
 
     /// The App at GitHub. Somebody is waiting, so nothing is asked twice.

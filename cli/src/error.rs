@@ -40,6 +40,10 @@ pub enum Error {
         output: &'static str,
         problem: String,
     },
+    #[error(
+        "cannot serve on port {port} of 127.0.0.1 ({problem}): choose another with --port, or --port 0 for any free one"
+    )]
+    Port { port: u16, problem: String },
     #[error(transparent)]
     Job(#[from] crate::job::JobError),
     #[error("{0}")]
@@ -78,7 +82,7 @@ impl Error {
             | Self::Several { .. }
             | Self::NoOutput { .. }
             | Self::BadOutput { .. } => Exit::NoDeployment,
-            Self::Job(_) => Exit::Usage,
+            Self::Job(_) | Self::Port { .. } => Exit::Usage,
             Self::NoJob(_) => Exit::NoJob,
             Self::Aws(_)
             | Self::GitHub(_)

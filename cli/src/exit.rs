@@ -24,7 +24,7 @@ impl Exit {
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Done, "done"),
         (Self::Failed, "AWS or GitHub refused or did not answer"),
-        (Self::Usage, "the command line cannot be used"),
+        (Self::Usage, "the command line cannot be used, or its port"),
         (
             Self::NotConnected,
             "no credentials, no region, or AWS is out of reach",

@@ -3,6 +3,7 @@
 pub mod cloud;
 pub mod command;
 mod connection;
+pub mod console;
 pub mod deployment;
 mod error;
 mod exit;
