@@ -14,7 +14,10 @@ pub(crate) fn run(options: &StackOptions) -> anyhow::Result<()> {
         cfg!(target_os = "linux"),
         "the local stack runs ECS tasks as Linux processes; run it on Linux, or in a Linux container"
     );
-    prerequisites::port(options.port)?;
+    prerequisites::port(options.port, "--port 4666")?;
+    if !options.once {
+        prerequisites::port(options.console_port, "--console-port 0")?;
+    }
     eprintln!("Preparing (the first time takes some minutes)");
     prepare::pieces(&Progress::new(), &Checkout::here(), &prepare::STACK)?;
     let mut stack = Command::new(Checkout::here().program("local-stack"));

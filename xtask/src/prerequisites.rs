@@ -140,8 +140,8 @@ pub(crate) fn rust_target(triple: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Checks that a port is free.
-pub(crate) fn port(port: u16) -> anyhow::Result<()> {
+/// Checks that a port is free. The option takes another one.
+pub(crate) fn port(port: u16, option: &str) -> anyhow::Result<()> {
     if port == 0 {
         return Ok(());
     }
@@ -150,7 +150,7 @@ pub(crate) fn port(port: u16) -> anyhow::Result<()> {
         Err(error) => bail!(
             "port {port} on 127.0.0.1 can't be used ({error}).\n\
              Is another local stack running? `ss -ltnp 'sport = :{port}'` shows who has it. Stop \
-             that, or take another port: cargo xtask local --port 4666"
+             that, or take another port: cargo xtask local {option}"
         ),
     }
 }
@@ -170,10 +170,10 @@ mod tests {
     fn a_taken_port_is_named_with_what_to_do() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let number = taken.local_addr().unwrap().port();
-        let error = port(number).unwrap_err().to_string();
+        let error = port(number, "--port 4666").unwrap_err().to_string();
         assert!(error.contains(&format!("port {number} ")), "{error}");
         assert!(error.contains("--port"), "{error}");
         drop(taken);
-        assert!(port(number).is_ok());
+        assert!(port(number, "--port 4666").is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! The program behind `cargo xtask local` and `cargo xtask job`.
 
+mod console;
 mod follow;
 mod job;
 mod state_file;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tooling::{Architecture, Checkout, Progress, StackOptions, seconds};
 
+use crate::console::Console;
 use crate::follow::{Report, Start, follow, heading};
 use crate::state_file::StateFile;
 
@@ -31,11 +32,22 @@ pub(crate) async fn run(options: &StackOptions) -> anyhow::Result<bool> {
         started = start(&progress, &checkout, options) => started?,
         signal = tokio::signal::ctrl_c() => { signal?; return Ok(false); }
     };
+    let console = if options.once {
+        None
+    } else {
+        let stack = &deployment.observer()?.prefix;
+        let step = progress.step("Console");
+        let console =
+            Console::start(&checkout, engine.endpoint(), stack, options.console_port).await?;
+        step.done(&console.url);
+        Some(console)
+    };
     let well = tokio::select! {
-        shown = show(&progress, &checkout, &deployment, options) => shown,
+        shown = show(&progress, &checkout, &deployment, console.as_ref(), options) => shown,
         signal = tokio::signal::ctrl_c() => signal.map(|()| !options.once).context("waiting for Ctrl-C"),
     };
     let step = progress.step("Stop everything");
+    drop(console);
     deployment.github.stop().await;
     engine.stop().await?;
     step.done("");
@@ -145,10 +157,18 @@ async fn show(
     progress: &Progress,
     checkout: &Checkout,
     deployment: &Deployment,
+    console: Option<&Console>,
     options: &StackOptions,
 ) -> anyhow::Result<bool> {
     let observer = deployment.observer()?;
     let _published = StateFile::publish(checkout, &observer)?;
+    // Long enough to be watched.
+    let work = if let Some(console) = console {
+        console.watched(progress).await;
+        "; sleep 5"
+    } else {
+        ""
+    };
     let begun = Instant::now();
     progress.say("\nJobs");
     heading(progress);
@@ -158,7 +178,7 @@ async fn show(
         let job = deployment.github.create_job(NewJob {
             repository: REPOSITORY.to_owned(),
             labels: labels(),
-            run: format!("echo hello from job {number}"),
+            run: format!("echo hello from job {number}{work}"),
             ..NewJob::default()
         })?;
         known.insert(job.id);
@@ -170,8 +190,8 @@ async fn show(
         reports.push(report??);
     }
     let well = summary(&observer, &reports, begun.elapsed()).await?;
-    if !options.once {
-        urls(checkout, &observer, deployment)?;
+    if let Some(console) = console {
+        urls(checkout, &observer, deployment, console)?;
         more(&observer, progress, known).await?;
     }
     Ok(well)
@@ -251,8 +271,14 @@ fn waits(reports: &[Report], start: Start) -> Option<String> {
     ))
 }
 
-fn urls(checkout: &Checkout, observer: &Observer, deployment: &Deployment) -> anyhow::Result<()> {
+fn urls(
+    checkout: &Checkout,
+    observer: &Observer,
+    deployment: &Deployment,
+    console: &Console,
+) -> anyhow::Result<()> {
     println!("\nThe stack runs until Ctrl-C.");
+    println!("  console   {}  (the jobs, live)", console.url);
     println!(
         "  AWS       {}  (region {REGION}, any credentials)",
         observer.aws.endpoint()
@@ -264,7 +290,7 @@ fn urls(checkout: &Checkout, observer: &Observer, deployment: &Deployment) -> an
     );
     println!("  logs      {}", observer.tasks.display());
     println!(
-        "\nQueue another job from a second terminal:\n  cargo xtask job --labels {} --run 'echo hello'",
+        "\nQueue another job from a second terminal:\n  cargo xtask job --labels {} --run 'echo hello; sleep 5'",
         labels().join(",")
     );
     println!(

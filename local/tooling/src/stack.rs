@@ -17,6 +17,9 @@ pub struct StackOptions {
     /// Port of the AWS engine; 0 takes a free one
     #[arg(long, default_value_t = 4566)]
     pub port: u16,
+    /// Port of the console, the page that shows the jobs; 0 takes a free one
+    #[arg(long, default_value_t = 4580)]
+    pub console_port: u16,
     /// Factor on the state machine's waits; at 1 the grace before another attempt takes 90 s
     #[arg(long, default_value_t = 0.2)]
     pub wait_scale: f64,
