@@ -6,6 +6,7 @@ mod assumptions;
 mod bad_input;
 mod boundaries;
 mod changes;
+mod console;
 mod ends;
 mod faults;
 mod happy;
