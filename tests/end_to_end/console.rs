@@ -145,6 +145,7 @@ fn a_job_appears_in_the_console_moves_and_ends_and_a_waiting_one_says_why() {
         for words in ["no capacity", "Next", "Change"] {
             assert!(why.as_str().unwrap().contains(words), "{words}: {why}");
         }
+        browser.value("scrollTo(0, 0)").unwrap();
         browser
             .screenshot(&photographs().join("light.png"))
             .unwrap();
@@ -196,6 +197,7 @@ fn a_job_appears_in_the_console_moves_and_ends_and_a_waiting_one_says_why() {
                     dark,
                 })
                 .unwrap();
+            browser.value("scrollTo(0, 0)").unwrap();
             let fits = browser.value("document.documentElement.scrollWidth <= innerWidth");
             assert_eq!(fits.unwrap(), true, "{name} is too wide");
             let file = photographs().join(format!("{name}.png"));

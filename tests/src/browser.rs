@@ -195,9 +195,14 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", features).map(drop)
     }
 
-    /// Writes what the screen shows to a PNG file.
+    /// Writes what the screen shows to a file: WebP if its name ends so, else PNG.
     pub fn screenshot(&mut self, file: &Path) -> anyhow::Result<()> {
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }))?;
+        let format = if file.extension().is_some_and(|end| end == "webp") {
+            json!({ "format": "webp", "quality": 90 })
+        } else {
+            json!({ "format": "png" })
+        };
+        let shot = self.call("Page.captureScreenshot", format)?;
         let data = shot["data"].as_str().context("the screenshot is empty")?;
         let png = base64::engine::general_purpose::STANDARD.decode(data)?;
         if let Some(directory) = file.parent() {

@@ -267,15 +267,26 @@ impl Watched {
         }
     }
 
-    /// The tasks of the executions that run.
+    /// The cluster, and the tasks of the executions that run.
     async fn look_at_tasks(&mut self, cloud: &Cloud, deployment: &Deployment) {
         let running = self.executions.values();
         let running = running.filter(|known| known.status == Status::Running);
+        let is_idle = running.clone().next().is_none();
         // One call describes a hundred.
         let arns: Vec<_> = running
             .filter_map(|known| known.course.task.clone())
             .take(100)
             .collect();
+        // Nothing changes while no execution runs, or slowly.
+        if (!is_idle || self.looks % SLOW == 1) && cloud.calls.take() {
+            self.problems.remove("cluster");
+            match cloud.cluster_tasks(&deployment.cluster).await {
+                Ok(tasks) => self.tasks = tasks,
+                Err(error) => {
+                    self.problems.insert("cluster", error.to_string());
+                }
+            }
+        }
         if arns.is_empty() || !cloud.calls.take() {
             return;
         }
@@ -302,7 +313,7 @@ impl Watched {
         deployment: &Deployment,
         now: OffsetDateTime,
     ) {
-        for part in ["stock", "cluster", "cost", "rate limit"] {
+        for part in ["stock", "cost", "rate limit"] {
             self.problems.remove(part);
         }
         if cloud.calls.take() {
@@ -322,14 +333,6 @@ impl Watched {
                 Err(error) if error.aws().kind() == aws::ErrorKind::NotFound => self.stock = None,
                 Err(error) => {
                     self.problems.insert("stock", error.to_string());
-                }
-            }
-        }
-        if cloud.calls.take() {
-            match cloud.cluster_tasks(&deployment.cluster).await {
-                Ok(tasks) => self.tasks = tasks,
-                Err(error) => {
-                    self.problems.insert("cluster", error.to_string());
                 }
             }
         }

@@ -70,16 +70,6 @@ impl Visit {
     }
 }
 
-/// How a job's runner came up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Kind {
-    /// A task that was ready took the registration.
-    Warm,
-    /// A task was started for it.
-    Cold,
-}
-
 impl Timeline {
     /// Reads events, newest first, as Step Functions returns them. `is_cut` says that there are older
     /// ones.
@@ -92,19 +82,6 @@ impl Timeline {
             timeline.take(event);
         }
         timeline
-    }
-
-    /// The last runner that came up, how, and when. A warm task is up already, so it counts from when
-    /// it took the registration.
-    pub fn came_up(&self) -> Option<(Kind, Millis)> {
-        self.visits.iter().rev().find_map(|visit| {
-            if visit.is(State::WarmRunner) {
-                return Some((Kind::Warm, visit.from));
-            }
-            let task = visit.task.as_ref().filter(|_| visit.is(State::Runner))?;
-            // ECS's clock is not Step Functions'.
-            Some((Kind::Cold, task.up?.max(visit.from)))
-        })
     }
 
     /// The newest task.
@@ -411,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_ran_has_one_attempt_and_a_cold_start() {
+    fn a_job_that_ran_has_one_attempt_and_a_task() {
         let timeline = read("a job that ran");
         assert_eq!(
             visits(&timeline),
@@ -425,11 +402,10 @@ mod tests {
         );
         assert_eq!(timeline.output.as_ref().unwrap().outcome, Outcome::RanJob);
         assert!(timeline.order.is_some());
-        let (kind, up) = timeline.came_up().unwrap();
-        assert_eq!(kind, Kind::Cold);
+        let task = timeline.task().unwrap();
         // The fixture keeps the times of the task.
-        assert!(up > 1_700_000_000_000, "{up}");
-        assert!(timeline.task().unwrap().cpu.is_some());
+        assert!(task.up > Some(1_700_000_000_000), "{task:?}");
+        assert!(task.stopped >= task.up && task.cpu.is_some(), "{task:?}");
         assert_eq!(timeline.ended, Some(12_000));
         assert_eq!(timeline.visits[4].to, Some(12_000));
     }
@@ -462,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_task_counts_from_when_it_took_the_registration() {
+    fn an_adopted_task_and_the_attempt_are_read_from_the_plan() {
         let input = json!({
             "runTask": { "Overrides": { "ContainerOverrides": [{
                 "Name": protocol::CONTAINER,
@@ -479,7 +455,6 @@ mod tests {
             entered("Token", &input),
             entered("WarmRunner", &input),
         ]);
-        assert_eq!(timeline.came_up(), Some((Kind::Warm, 3_000)));
         assert_eq!(timeline.task().unwrap().arn, "arn:warm");
         // The runner's name tells the attempt, also where earlier events were not read.
         assert_eq!(

@@ -1,13 +1,14 @@
 //! What the page is sent. Pure: a function of what was seen.
 
 use decisions::{NextAttempt, Status};
+use protocol::{Class, Fault, State};
 use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::links::Links;
 use super::look::{self, Known, Watched};
-use super::timeline::{Kind, Millis, Visit};
+use super::timeline::{Millis, Visit};
 use crate::Deployment;
 use crate::jobs::{self, Phase};
 use crate::why::{self, Evidence, ExecutionSeen, Seen, Situation, StepFailure};
@@ -47,6 +48,16 @@ pub struct JobView {
     /// Whether its history was read yet.
     pub is_read: bool,
     pub links: JobLinks,
+}
+
+/// How a runner came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// A task that was ready took the registration.
+    Warm,
+    /// A task was started for it.
+    Cold,
 }
 
 /// How its runner came up, and how long the job had been queued then.
@@ -101,7 +112,10 @@ impl JobView {
         let job = known.order.as_ref().map(|order| &order.job);
         let is_over = status != Status::Running;
         let queued_at = job.map(|job| millis(job.queued_at));
-        let start = timeline.and_then(super::timeline::Timeline::came_up);
+        let bars = timeline.map(|timeline| timeline.visits.iter());
+        let bars = bars.into_iter().flatten().map(|visit| bar(visit, known));
+        let bars: Vec<_> = bars.collect();
+        let start = bars.iter().rev().find_map(came_up);
         let start = start.zip(queued_at).map(|((kind, at), queued)| StartView {
             kind,
             seconds: seconds(at - queued),
@@ -116,13 +130,7 @@ impl JobView {
                 .map(|job| job.workflow.clone())
                 .filter(|workflow| !workflow.is_empty()),
             labels: job
-                .map(|job| {
-                    job.labels
-                        .to_string()
-                        .split(", ")
-                        .map(str::to_owned)
-                        .collect()
-                })
+                .map(|job| job.labels.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
             phase: match status {
                 Status::Running => row.phase.name(),
@@ -135,7 +143,7 @@ impl JobView {
             reason: if is_over || timeline.is_none() {
                 String::new()
             } else {
-                cut(&row.reason)
+                short(&row.reason)
             },
             situation: explanation.situation,
             summary: explanation.summary,
@@ -147,15 +155,7 @@ impl JobView {
             began,
             ended: ended.filter(|_| is_over),
             start,
-            bars: timeline
-                .map(|timeline| {
-                    timeline
-                        .visits
-                        .iter()
-                        .map(|visit| bar(visit, known))
-                        .collect()
-                })
-                .unwrap_or_default(),
+            bars,
             is_cut: timeline.is_some_and(|timeline| timeline.is_cut),
             is_read: timeline.is_some(),
             links: JobLinks {
@@ -263,6 +263,7 @@ fn evidence(
         job.queued_at = Some(order.job.queued_at);
     }
     let failure = timeline.and_then(|timeline| timeline.failure.clone());
+    evidence.github = Seen::Unknown("the console asks AWS only".to_owned());
     evidence.executions = Seen::Found(vec![ExecutionSeen {
         name: known.name.clone(),
         status,
@@ -326,9 +327,24 @@ fn bar(visit: &Visit, known: &Known) -> Bar {
             .filter(|_| visit.has_runner())
             .map(|up| up.clamp(visit.from, visit.to.unwrap_or(Millis::MAX))),
         tries: visit.tries,
-        failed: visit.failure.is_some(),
+        failed: visit.failure.as_ref().is_some_and(is_fault),
         said: visit.failure.as_ref().map(told).unwrap_or_default(),
     }
+}
+
+/// When a runner came up, and how. A warm task is up already, so it counts from when it took the
+/// registration.
+fn came_up(bar: &Bar) -> Option<(Kind, Millis)> {
+    match bar.state.parse() {
+        Ok(State::WarmRunner) => Some((Kind::Warm, bar.from)),
+        Ok(State::Runner) => Some((Kind::Cold, bar.up?)),
+        _ => None,
+    }
+}
+
+/// Whether a step failed; a verdict is an error by name only.
+fn is_fault(failure: &StepFailure) -> bool {
+    Fault::from_name(&failure.error).is_none_or(|fault| fault.class() != Class::Verdict)
 }
 
 /// A step's error in words: verdicts of `cleanup` are JSON.
@@ -337,13 +353,12 @@ fn told(failure: &StepFailure) -> String {
     match error.as_str() {
         "StillQueued" => {
             if let Ok(next) = serde_json::from_str::<NextAttempt>(message) {
-                return cut(&format!(
-                    "still queued; {}: {}; attempt {} in {} s",
+                return format!(
+                    "still queued after {}; attempt {} in {} s",
                     next.outcome.name(),
-                    next.detail,
                     next.attempt.number,
                     next.wait_seconds
-                ));
+                );
             }
         }
         "Deferred" => return format!("starts in {message} s, if the job is still queued"),
@@ -353,7 +368,16 @@ fn told(failure: &StepFailure) -> String {
     if message.is_empty() {
         return error.clone();
     }
-    cut(&format!("{error}: {message}"))
+    short(&format!("{error}: {message}"))
+}
+
+/// A text without what AWS's SDK for Java adds to an error, and not too long.
+fn short(text: &str) -> String {
+    let Some((start, rest)) = text.split_once(" (Service: ") else {
+        return cut(text);
+    };
+    let end = rest.split_once("Proxy: null)").map_or("", |(_, end)| end);
+    cut(&format!("{start}{end}"))
 }
 
 fn cut(text: &str) -> String {
@@ -376,4 +400,74 @@ pub fn millis(at: OffsetDateTime) -> Millis {
 )]
 fn seconds(millis: Millis) -> f64 {
     millis.max(0) as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told_of(error: &str, message: &str) -> String {
+        told(&StepFailure {
+            error: error.to_owned(),
+            message: message.to_owned(),
+        })
+    }
+
+    #[test]
+    fn an_error_is_told_without_what_an_sdk_adds() {
+        let message = "Capacity is unavailable at this time. (Service: AmazonECS; Status Code: 400; Error Code: \
+                       AmazonECSException; Request ID: 1; Proxy: null)";
+        assert_eq!(
+            told_of("ECS.AmazonECSException", message),
+            "ECS.AmazonECSException: Capacity is unavailable at this time."
+        );
+        assert_eq!(
+            short("a (Service: b; Proxy: null); goes on in 9 s"),
+            "a; goes on in 9 s"
+        );
+        assert_eq!(
+            told_of("Deferred", "75"),
+            "starts in 75 s, if the job is still queued"
+        );
+        assert_eq!(
+            told_of("StillQueued", "of a newer version"),
+            "StillQueued: of a newer version"
+        );
+        assert_eq!(told_of("Lambda.Unknown", ""), "Lambda.Unknown");
+    }
+
+    #[test]
+    fn a_verdict_is_no_fault() {
+        for (error, fault) in [
+            ("StillQueued", false),
+            ("Deferred", false),
+            ("NoCapacity", true),
+            ("States.TaskFailed", true),
+            ("AppNotInstalled", true),
+        ] {
+            let failure = StepFailure {
+                error: error.to_owned(),
+                message: String::new(),
+            };
+            assert_eq!(is_fault(&failure), fault, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_warm_start_counts_from_its_registration_and_a_cold_one_from_its_task() {
+        let bar = |state: &str, up| Bar {
+            state: state.to_owned(),
+            attempt: 1,
+            from: 100,
+            to: None,
+            up,
+            tries: 1,
+            failed: false,
+            said: String::new(),
+        };
+        assert_eq!(came_up(&bar("WarmRunner", None)), Some((Kind::Warm, 100)));
+        assert_eq!(came_up(&bar("Runner", Some(300))), Some((Kind::Cold, 300)));
+        assert_eq!(came_up(&bar("Runner", None)), None);
+        assert_eq!(came_up(&bar("Cleanup", Some(300))), None);
+    }
 }

@@ -65,7 +65,7 @@ const firstSentence = (text) => text.match(/^.*?[.!?](?=\s|$)/)?.[0] ?? text;
 function pieces(job) {
   const parts = [];
   if (job.queuedAt !== null && job.queuedAt < job.began) {
-    parts.push({ part: "queue", from: job.queuedAt, to: job.began, attempt: 1 });
+    parts.push({ part: "queue", from: job.queuedAt, to: job.bars[0]?.from ?? job.began, attempt: 1 });
   }
   for (const bar of job.bars) parts.push(...piecesOf(bar, job));
   return parts;
@@ -156,17 +156,17 @@ function states(entry) {
     const took = make("td", { class: "number" });
     if (bar.to === null && !job.isOver) entry.lasting.push({ cell: took, bar });
     else took.textContent = span(Math.max(0, (bar.to ?? job.ended ?? bar.from) - bar.from) / 1000);
-    return make("tr", {},
-      make("td", { text: bar.state }),
-      make("td", { class: "number nth", text: bar.attempt }),
-      make("td", { class: "lane" }, lane),
-      make("td", { class: "number at", text: span((bar.from - first) / 1000) }),
-      took,
-      make("td", { class: "said", text: saidOf(bar, job) }));
+    // Roles, because a narrow screen lays the rows out as grids.
+    const cell = (kind, content) => make("td", { role: "cell", class: kind }, content);
+    took.setAttribute("role", "cell");
+    return make("tr", { role: "row" },
+      cell("state", bar.state), cell("number nth", String(bar.attempt)), cell("lane", lane),
+      cell("number at", span((bar.from - first) / 1000)), took, cell("said", saidOf(bar, job)));
   });
-  return make("table", { class: "states" },
-    make("thead", {}, make("tr", {}, ...head.map((name, at) => make("th", { scope: "col", class: kinds[at], text: name })))),
-    make("tbody", {}, ...rows));
+  return make("table", { class: "states", role: "table" },
+    make("thead", { role: "rowgroup" }, make("tr", { role: "row" },
+      ...head.map((name, at) => make("th", { scope: "col", role: "columnheader", class: kinds[at], text: name })))),
+    make("tbody", { role: "rowgroup" }, ...rows));
 }
 
 function saidOf(bar, job) {
@@ -306,7 +306,7 @@ function sum() {
   } else say("t-rate-more", "not told in the last hour");
   big("t-cost", dollars(cost.dollars));
   const seconds = cost.repositories.reduce((all, one) => all + one.seconds, 0);
-  say("t-cost-more", cost.isRead ? `list price; ${span(seconds)} of runners` : "reading the log");
+  say("t-cost-more", !cost.isRead ? "reading the log" : seconds > 0 ? `list price; ${span(seconds)} of runners` : "no runner has ended");
   say("p-cost-more", `US dollars at list price and runners' billed time, last ${cost.hours} hours.`);
   const rows = cost.repositories.map((one) => ({ name: one.name, value: one.dollars, shown: dollars(one.dollars), more: span(one.seconds) }));
   bars(byId("p-cost"), rows, cost.isRead ? "No runner has ended yet." : "The log is being read.");
