@@ -23,6 +23,8 @@ pub struct Timeline {
     pub output: Option<ExecutionOutput>,
     /// If it did not.
     pub failure: Option<StepFailure>,
+    /// CPU units of the task definition that `match` chose; 1,024 are one vCPU.
+    pub cpu: Option<u32>,
     /// Whether older events were not read.
     pub is_cut: bool,
 }
@@ -131,10 +133,17 @@ impl Timeline {
                 self.failure = told.map(|told| failed(told.error(), told.cause()));
                 self.end(at);
             }
-            _ => {
-                if let Some(visit) = self.visits.last_mut() {
-                    visit.take(event, at);
+            kind => {
+                let Some(visit) = self.visits.last_mut() else {
+                    return;
+                };
+                if visit.is(State::Match) && *kind == HistoryEventType::TaskSucceeded {
+                    let output = event
+                        .task_succeeded_event_details()
+                        .and_then(|told| told.output());
+                    self.cpu = output.and_then(chosen_cpu);
                 }
+                visit.take(event, at);
             }
         }
     }
@@ -271,6 +280,12 @@ fn planned(input: &str) -> Option<(RunnerName, Option<String>)> {
     Some((runner, adopted))
 }
 
+/// The size in the result of `match`.
+fn chosen_cpu(output: &str) -> Option<u32> {
+    let output: Value = serde_json::from_str(output).ok()?;
+    output["Payload"]["cpu"].as_u64()?.try_into().ok()
+}
+
 /// The task in RunTask's answer.
 fn submitted(output: &str) -> Option<TaskTimes> {
     let answer: Value = serde_json::from_str(output).ok()?;
@@ -402,6 +417,7 @@ mod tests {
         );
         assert_eq!(timeline.output.as_ref().unwrap().outcome, Outcome::RanJob);
         assert!(timeline.order.is_some());
+        assert_eq!(timeline.cpu, Some(2_048));
         let task = timeline.task().unwrap();
         // The fixture keeps the times of the task.
         assert!(task.up > Some(1_700_000_000_000), "{task:?}");

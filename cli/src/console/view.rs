@@ -1,6 +1,6 @@
 //! What the page is sent. Pure: a function of what was seen.
 
-use decisions::{NextAttempt, Status};
+use decisions::{ExecutionOutput, JobStatus, NextAttempt, Status};
 use protocol::{Class, Fault, State};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -140,10 +140,18 @@ impl JobView {
                 Status::Aborted => "aborted",
             },
             is_over,
-            reason: if is_over || timeline.is_none() {
-                String::new()
-            } else {
-                short(&row.reason)
+            reason: match bars.last() {
+                _ if is_over || timeline.is_none() => String::new(),
+                // Its task has been up for longer.
+                Some(bar) if row.phase == Phase::Up && came_up(bar).is_some_and(is_warm) => {
+                    format!(
+                        "a warm task runs it, for {}",
+                        why::span(time::Duration::milliseconds(
+                            (millis(now) - bar.from).max(0)
+                        ))
+                    )
+                }
+                _ => short(&row.reason),
             },
             situation: explanation.situation,
             summary: explanation.summary,
@@ -180,7 +188,10 @@ pub fn summary(watched: &Watched, jobs: &[JobView], now: OffsetDateTime) -> Valu
         let state = known.timeline.as_ref().and_then(|it| it.visits.last());
         status(known) == Status::Running && state.is_some_and(Visit::has_runner)
     });
-    let cpus = tasks.filter_map(|known| known.timeline.as_ref()?.task()?.cpu);
+    let cpus = tasks.filter_map(|known| {
+        let timeline = known.timeline.as_ref()?;
+        timeline.task().and_then(|task| task.cpu).or(timeline.cpu)
+    });
     let cpus: u32 = cpus.sum();
     let (spent, all_read) = watched.spent();
     let dollars: f64 = spent.values().map(|spent| spent.dollars).sum();
@@ -263,7 +274,11 @@ fn evidence(
         job.queued_at = Some(order.job.queued_at);
     }
     let failure = timeline.and_then(|timeline| timeline.failure.clone());
-    evidence.github = Seen::Unknown("the console asks AWS only".to_owned());
+    let output = timeline.and_then(|timeline| timeline.output.as_ref());
+    evidence.github = match output.and_then(ended_with) {
+        Some(status) => Seen::Found(status),
+        None => Seen::Unknown("the console asks AWS only".to_owned()),
+    };
     evidence.executions = Seen::Found(vec![ExecutionSeen {
         name: known.name.clone(),
         status,
@@ -281,6 +296,17 @@ fn evidence(
         evidence.task = Seen::Found(task.clone());
     }
     evidence
+}
+
+/// What GitHub told `cleanup` of a job that had ended, which does not change any more.
+fn ended_with(output: &ExecutionOutput) -> Option<JobStatus> {
+    let conclusion = output.job.as_deref()?.strip_prefix("completed")?;
+    Some(JobStatus::Completed {
+        conclusion: conclusion.strip_prefix(": ").map(str::to_owned),
+        runner: output.served_by.clone(),
+        started_at: None,
+        completed_at: None,
+    })
 }
 
 /// What became of a job: GitHub's conclusion, or why the execution ended without one.
@@ -340,6 +366,10 @@ fn came_up(bar: &Bar) -> Option<(Kind, Millis)> {
         Ok(State::Runner) => Some((Kind::Cold, bar.up?)),
         _ => None,
     }
+}
+
+fn is_warm((kind, _): (Kind, Millis)) -> bool {
+    kind == Kind::Warm
 }
 
 /// Whether a step failed; a verdict is an error by name only.
