@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::peer::Peer;
 use crate::rig::Rig;
+use crate::sandbox::Sandbox;
 use crate::size;
 use crate::spread::{Spread, milliseconds};
 use crate::subject::Subject;
@@ -50,26 +52,72 @@ struct Readings {
     log_bytes: f64,
 }
 
-/// Measures `runs` sandboxes of each function that is built, with so many invocations after the first. The
-/// functions take turns, so that a machine that gets slower does so for all of them.
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+enum Function<'a> {
+    Own(Subject),
+    /// Another's, with the events of one of these.
+    Peer(&'a Peer),
+}
+
+impl Function<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::Own(subject) => subject.name().to_owned(),
+            Self::Peer(peer) => peer.name.clone(),
+        }
+    }
+
+    fn subject(self) -> Subject {
+        match self {
+            Self::Own(subject) => subject,
+            Self::Peer(peer) => peer.event,
+        }
+    }
+
+    async fn sandbox(self, rig: &Rig) -> anyhow::Result<Sandbox> {
+        match self {
+            Self::Own(subject) => rig.sandbox(subject, &[], None).await,
+            Self::Peer(peer) => peer.sandbox(rig).await,
+        }
+    }
+
+    async fn invoke(self, rig: &Rig, sandbox: &mut Sandbox, job: u64) -> anyhow::Result<()> {
+        match self {
+            Self::Own(subject) => rig.invoke(sandbox, subject, job).await.map(|_| ()),
+            Self::Peer(peer) => peer.invoke(rig, sandbox, job).await,
+        }
+    }
+
+    fn size(self, rig: &Rig) -> anyhow::Result<(u64, u64)> {
+        match self {
+            Self::Own(subject) => size::of(&rig.program(subject)),
+            Self::Peer(peer) => peer.size(),
+        }
+    }
+}
+
+/// Measures `runs` sandboxes of each of these functions and of each peer, with so many invocations after the
+/// first. They take turns, so that a machine that gets slower does so for all of them.
 pub(crate) async fn measure(
     rig: &Rig,
+    subjects: &[Subject],
+    peers: &[Peer],
     runs: u32,
     invocations: u32,
 ) -> anyhow::Result<Vec<Figures>> {
-    let built = Subject::ALL
-        .into_iter()
-        .filter(|subject| rig.program(*subject).is_file());
-    let mut readings: Vec<(Subject, Readings)> = built
-        .map(|subject| (subject, Readings::default()))
+    let own = subjects.iter().map(|subject| Function::Own(*subject));
+    let mut readings: Vec<(Function<'_>, Readings)> = own
+        .chain(peers.iter().map(Function::Peer))
+        .map(|function| (function, Readings::default()))
         .collect();
     for run in 1..=runs {
         eprintln!("  … round {run} of {runs}");
         let mut floor = None;
-        for (subject, readings) in &mut readings {
-            let (ready, together) = round(rig, *subject, invocations, readings)
+        for (function, readings) in &mut readings {
+            let (ready, together) = round(rig, *function, invocations, readings)
                 .await
-                .with_context(|| format!("measuring {}", subject.name()))?;
+                .with_context(|| format!("measuring {}", function.name()))?;
             let (least, least_together) = *floor.get_or_insert((ready, together));
             readings.ready_ratio.push(ready / least);
             readings.together_ratio.push(together / least_together);
@@ -77,10 +125,10 @@ pub(crate) async fn measure(
     }
     readings
         .into_iter()
-        .map(|(subject, readings)| {
-            let (program_bytes, zip_bytes) = size::of(&rig.program(subject))?;
+        .map(|(function, readings)| {
+            let (program_bytes, zip_bytes) = function.size(rig)?;
             Ok(Figures {
-                name: subject.name().to_owned(),
+                name: function.name(),
                 ready: Spread::of(readings.ready),
                 ready_ratio: Spread::of(readings.ready_ratio),
                 first: Spread::of(readings.first),
@@ -100,21 +148,23 @@ pub(crate) async fn measure(
 /// One sandbox; answers with the CPU time of its start, and of that and the first invocation.
 async fn round(
     rig: &Rig,
-    subject: Subject,
+    function: Function<'_>,
     invocations: u32,
     readings: &mut Readings,
 ) -> anyhow::Result<(f64, f64)> {
+    let subject = function.subject();
     rig.publish().await?;
     rig.aws.account().executions.clear();
     calls(rig);
-    let mut sandbox = rig.sandbox(subject, &[], None).await?;
+    let mut sandbox = function.sandbox(rig).await?;
     let ready = sandbox.ready().await.with_context(|| rig.log(subject))?.cpu;
-    rig.invoke(&mut sandbox, subject, 1).await?;
+    function.invoke(rig, &mut sandbox, 1).await?;
     let first = sandbox.cpu_at_rest().await?;
     readings.first_calls = calls(rig);
     let logged = rig.logged(subject);
     for job in 0..invocations {
-        rig.invoke(&mut sandbox, subject, u64::from(job) + 2)
+        function
+            .invoke(rig, &mut sandbox, u64::from(job) + 2)
             .await?;
     }
     let all = sandbox.cpu_at_rest().await?;

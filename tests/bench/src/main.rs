@@ -13,6 +13,7 @@ mod floor;
 mod github;
 mod instructions;
 mod memory;
+mod peer;
 mod report;
 mod rig;
 mod sandbox;
@@ -30,8 +31,10 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use tooling::Checkout;
 
+use peer::Peer;
 use report::Report;
 use rig::Rig;
+use subject::Subject;
 
 /// The burst: as many webhooks, so many a second.
 const WEBHOOKS: u64 = 1_000;
@@ -55,6 +58,30 @@ struct Cli {
     /// Write the figures here, as JSON; parts that are not measured stay as they are
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Directory with another's function, measured beside these in the same rounds: a program
+    /// `bootstrap`, or a file `handler` that names a handler of Node as Lambda does (`index.handler`)
+    #[arg(long, value_name = "DIR")]
+    peer: Vec<PathBuf>,
+    /// Whose events the peers get
+    #[arg(long, value_name = "FUNCTION", default_value = "verify", value_parser = subject, requires = "peer")]
+    peer_event: Subject,
+    /// A variable of the peers' environment, besides those of the function whose events they get
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "peer")]
+    peer_env: Vec<(String, String)>,
+}
+
+fn subject(name: &str) -> Result<Subject, String> {
+    let names = || Subject::ALL.map(Subject::name).join(", ");
+    let found = Subject::ALL.into_iter().find(|one| one.name() == name);
+    found.ok_or_else(|| format!("{name:?} is no function; write one of {}", names()))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| format!("{text:?} is no variable; write NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,6 +112,12 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
     if cli.parts.contains(&Part::Warm) {
         return warm::measure(cli.runs).await;
     }
+    // Before anything takes minutes.
+    let peers = cli
+        .peer
+        .iter()
+        .map(|directory| Peer::open(directory, cli.peer_event, &cli.peer_env))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let rig = Arc::new(Rig::new(&Checkout::here()).await?);
     let mut measured = Report {
         machine: report::machine(),
@@ -94,7 +127,7 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
         ..Report::default()
     };
     // What was measured is shown, whatever became of the rest.
-    let result = parts(&cli, &rig, &mut measured).await;
+    let result = parts(&cli, &peers, &rig, &mut measured).await;
     println!(
         "{}, {} authorities; median (least–most) of {} sandboxes, {} invocations each\n\n{}",
         measured.machine,
@@ -109,10 +142,16 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
     result
 }
 
-async fn parts(cli: &Cli, rig: &Arc<Rig>, measured: &mut Report) -> anyhow::Result<()> {
+async fn parts(
+    cli: &Cli,
+    peers: &[Peer],
+    rig: &Arc<Rig>,
+    measured: &mut Report,
+) -> anyhow::Result<()> {
     let wants = |part| cli.parts.is_empty() || cli.parts.contains(&part);
     if wants(Part::Floor) {
-        measured.functions = floor::measure(rig, cli.runs, cli.invocations).await?;
+        measured.functions =
+            floor::measure(rig, &rig.built(), peers, cli.runs, cli.invocations).await?;
     }
     if wants(Part::Agent) {
         measured.agent = Some(agent::measure(rig, cli.runs).await?);

@@ -86,6 +86,13 @@ impl Rig {
         Ok(())
     }
 
+    /// The functions that are built.
+    pub(crate) fn built(&self) -> Vec<Subject> {
+        let mut all = Subject::ALL.to_vec();
+        all.retain(|subject| self.program(*subject).is_file());
+        all
+    }
+
     pub(crate) fn program(&self, subject: Subject) -> PathBuf {
         self.programs.join(subject.name()).join("bootstrap")
     }
@@ -203,7 +210,8 @@ impl Rig {
         &self.programs
     }
 
-    fn log_file(&self, subject: Subject) -> PathBuf {
+    /// Where a function's newest sandbox logs; a peer's logs where the function whose events it gets would.
+    pub(crate) fn log_file(&self, subject: Subject) -> PathBuf {
         self.directory().join(format!("{}.log", subject.name()))
     }
 
