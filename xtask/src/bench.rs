@@ -1,5 +1,5 @@
-//! `cargo xtask bench` and `cargo xtask cost`: build what is measured, then run the measuring
-//! program.
+//! `cargo xtask bench`, `cargo xtask cost` and `cargo xtask simulate`: build what is measured, then run
+//! the measuring program.
 
 use std::process::Command;
 
@@ -29,6 +29,12 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
 pub(crate) fn cost() -> anyhow::Result<()> {
     program(&Progress::new(), "cost")?;
     local::become_program(&mut Command::new(Checkout::here().program("cost")))
+}
+
+/// Writes docs/scale.md.
+pub(crate) fn simulate(arguments: &[String]) -> anyhow::Result<()> {
+    program(&Progress::new(), "simulate")?;
+    local::become_program(Command::new(Checkout::here().program("simulate")).args(arguments))
 }
 
 fn program(progress: &Progress, package: &str) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! The repository's commands: `cargo xtask zips`, `local`, `job`, `test`, `bench`, `chaos`,
-//! `cost`, `fuzz`, `release`.
+//! `cost`, `simulate`, `fuzz`, `release`.
 
 mod bench;
 mod chaos;
@@ -59,6 +59,13 @@ enum Command {
     },
     /// Prints docs/cost.md, computed from counts and list prices
     Cost,
+    /// Simulates months of jobs and writes docs/scale.md
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// --jobs, --warm, --vcpus, --seed; --help explains them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Fuzzes the parsers of external input
     Fuzz(fuzz::Options),
     /// Makes the files of a release
@@ -80,6 +87,7 @@ fn main() -> std::process::ExitCode {
         Command::Bench { arguments } => bench::bench(&arguments),
         Command::Chaos { arguments } => chaos::chaos(&arguments),
         Command::Cost => bench::cost(),
+        Command::Simulate { arguments } => bench::simulate(&arguments),
         Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Release(options) => release::release(&options),
         Command::Test { fast } => test::run(fast),

@@ -208,8 +208,8 @@ export const handler = async (event) => {
 
     #[tokio::test]
     async fn a_peer_that_refuses_its_events_is_not_measured() {
-        let refuses = "exports.handler = async () => ({ statusCode: 401 });";
-        let bundle = bundle(&[("index.js", refuses), ("handler", "index.handler")]);
+        let unwilling = "exports.handler = async () => ({ statusCode: 401 });";
+        let bundle = bundle(&[("index.js", unwilling), ("handler", "index.handler")]);
         let peer = Peer::open(bundle.path(), Subject::Verify, &[]).unwrap();
         let rig = Rig::new(&Checkout::here()).await.unwrap();
         let mut sandbox = peer.sandbox(&rig).await.unwrap();
