@@ -38,7 +38,7 @@ const RANKS: [&[&str]; 5] = [
     &["clock", "config", "faults", "random"],
     &["state"],
     &["wire", "simulated"],
-    &["api", "control", "service"],
+    &["api", "control", "pages", "service"],
     &["server"],
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! # Who imports whom
 //!
-//! `server` → `control`, `api`, `service` → `wire` → `state` → `config`, `faults`, `clock`, `random`;
+//! `server` → `control`, `api`, `pages`, `service` → `wire` → `state` → `config`, `faults`, `clock`, `random`;
 //! never the other way, and never a module of the same rank. `tests/contracts/circles.rs` holds it.
 
 mod api;
@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod control;
 mod faults;
+mod pages;
 mod random;
 mod server;
 mod service;

@@ -117,7 +117,7 @@ fn installation_json(world: &World, installation: &Installation) -> Value {
         "target_id": installation.account_id,
         "target_type": installation.kind,
         "permissions": installation.permissions,
-        "events": ["workflow_job"],
+        "events": world.app.events,
         "created_at": CREATED,
         "updated_at": CREATED,
         "single_file_name": null,

@@ -9,6 +9,7 @@ use crate::state::shared::Shared;
 
 mod access_tokens;
 mod app;
+mod app_manifests;
 mod checks;
 mod deliveries;
 mod installations;
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .merge(access_tokens::routes())
         .merge(app::routes())
+        .merge(app_manifests::routes())
         .merge(checks::routes())
         .merge(deliveries::routes())
         .merge(installations::routes())

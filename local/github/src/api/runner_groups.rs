@@ -10,13 +10,19 @@ use serde_json::{Value, json};
 use crate::state::accounts::{DEFAULT_GROUP, RunnerGroup};
 use crate::state::installation::Access;
 use crate::state::refusal::Refusal;
+use crate::state::shapes::repository::repository_json;
 use crate::state::shared::Shared;
 use crate::state::token::Needs;
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/orgs/{org}/actions/runner-groups", get(list))
+    Router::new()
+        .route("/orgs/{org}/actions/runner-groups", get(list))
+        .route(
+            "/orgs/{org}/actions/runner-groups/{runner_group_id}/repositories",
+            get(repositories),
+        )
 }
 
 async fn list(call: Call, State(shared): State<Arc<Shared>>) -> Answer {
@@ -41,6 +47,27 @@ async fn list(call: Call, State(shared): State<Arc<Shared>>) -> Answer {
             .collect();
         Ok(call.list(world, "runner_groups", &all, |(id, group)| {
             group_json(group, **id, &world.base, &account.login)
+        }))
+    })
+}
+
+/// The repositories that a group with `selected` ones lists.
+async fn repositories(call: Call, State(shared): State<Arc<Shared>>) -> Answer {
+    shared.read(|world| {
+        let scope = call.scope(world, Needs::Runners(Access::Read))?;
+        let id = call.number("runner_group_id")?;
+        let account = world.directory.account(scope.login());
+        let group = account
+            .and_then(|account| account.groups.get(&id))
+            .ok_or_else(Refusal::not_found)?;
+        let listed: Vec<_> = group
+            .repositories
+            .iter()
+            .flatten()
+            .filter_map(|name| world.directory.repository(name))
+            .collect();
+        Ok(call.list(world, "repositories", &listed, |repository| {
+            repository_json(world, repository)
         }))
     })
 }

@@ -28,6 +28,14 @@ impl Server {
         self.shared.note(|world| world.webhook = target);
     }
 
+    /// Changes the App's webhook, as its settings page does.
+    pub fn set_hook(&self, url: &str, content_type: &str) {
+        self.shared.note(|world| {
+            world.app.hook.url = Some(url.to_owned());
+            content_type.clone_into(&mut world.app.hook.content_type);
+        });
+    }
+
     /// Where organizations' webhooks go from now on; where all go if nothing is given.
     pub fn set_organization_webhook(&self, target: Option<WebhookTarget>) {
         self.shared

@@ -17,7 +17,7 @@ use crate::state::shared::Shared;
 use crate::state::world::World;
 use crate::wire::meter::{ENTERPRISE_PREFIX, meter};
 use crate::wire::sender::send_all;
-use crate::{api, control, service};
+use crate::{api, control, pages, service};
 
 mod accounts;
 mod app;
@@ -128,5 +128,6 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(service::routes())
         .layer(from_fn_with_state(shared.clone(), meter))
         .merge(control::routes())
+        .merge(pages::routes())
         .with_state(shared)
 }

@@ -12,6 +12,8 @@ pub(crate) struct Directory {
     accounts: BTreeMap<String, Account>,
     repositories: BTreeMap<String, Repository>,
     installations: BTreeMap<u64, Installation>,
+    /// What an installation of the App is granted; all that this project needs if not set.
+    granted: Option<BTreeMap<String, Access>>,
     next: u64,
 }
 
@@ -115,13 +117,16 @@ impl Directory {
             (account.id, account.login.clone(), account.kind)
         };
         let id = self.id();
-        let mut permissions = BTreeMap::from([
-            ("actions".to_owned(), Access::Read),
-            ("administration".to_owned(), Access::Write),
-            ("metadata".to_owned(), Access::Read),
-        ]);
-        if kind == OwnerType::Organization {
-            permissions.insert("organization_self_hosted_runners".to_owned(), Access::Write);
+        let mut permissions = self.granted.clone().unwrap_or_else(|| {
+            BTreeMap::from([
+                ("actions".to_owned(), Access::Read),
+                ("administration".to_owned(), Access::Write),
+                ("metadata".to_owned(), Access::Read),
+                ("organization_self_hosted_runners".to_owned(), Access::Write),
+            ])
+        });
+        if kind == OwnerType::User {
+            permissions.remove("organization_self_hosted_runners");
         }
         let installation = Installation {
             id,
@@ -134,6 +139,16 @@ impl Directory {
         };
         self.installations.insert(id, installation);
         Some(id)
+    }
+
+    /// Another App takes the place of the one that was: it is installed nowhere yet.
+    pub(crate) fn change_app(&mut self, permissions: BTreeMap<String, Access>) {
+        self.installations.clear();
+        self.granted = Some(permissions);
+    }
+
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
     }
 
     pub(crate) fn uninstall(&mut self, login: &str) {

@@ -16,6 +16,8 @@ pub(crate) mod jit;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod limits;
+pub(crate) mod manifest;
+pub(crate) mod manifests;
 pub(crate) mod permissions;
 pub(crate) mod refusal;
 pub(crate) mod registration;

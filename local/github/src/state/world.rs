@@ -8,11 +8,12 @@ use crate::config::{Assignment, Config, Settings, WebhookTarget};
 use crate::faults::{DeliveryFault, Fault};
 use crate::random::Choices;
 use crate::state::accounts::Scope;
-use crate::state::app::{APP_PRIVATE_KEY, AppIdentity, public_half};
+use crate::state::app::AppIdentity;
 use crate::state::check_run::CheckRun;
 use crate::state::delivery::{Exchange, Outgoing};
 use crate::state::directory::Directory;
 use crate::state::job::JobEntry;
+use crate::state::manifest::Confirmed;
 use crate::state::runner::RunnerEntry;
 use crate::state::session::Session;
 use crate::state::token::Tokens;
@@ -29,6 +30,8 @@ pub(crate) struct World {
     pub(crate) base: String,
     pub(crate) settings: Settings,
     pub(crate) app: AppIdentity,
+    /// Manifests that were confirmed, by the code that makes an App of one.
+    pub(crate) manifests: BTreeMap<String, Confirmed>,
     pub(crate) webhook_secret: String,
     pub(crate) webhook: Option<WebhookTarget>,
     /// Where organizations' webhooks go, if not where all others do.
@@ -61,12 +64,8 @@ impl World {
         Self {
             base,
             settings: config.settings.clone(),
-            app: AppIdentity {
-                id: config.app_id,
-                client_id: config.client_id.clone(),
-                slug: config.app_slug.clone(),
-                keys: public_half(APP_PRIVATE_KEY).into_iter().collect(),
-            },
+            app: AppIdentity::new(config.app_id, &config.client_id, &config.app_slug),
+            manifests: BTreeMap::new(),
             webhook_secret: config.webhook_secret.clone(),
             webhook: config.webhook.clone(),
             organization_webhook: None,

@@ -71,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::state::app::{APP_PRIVATE_KEY, public_half};
+    use crate::state::app::APP_PRIVATE_KEY;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -99,12 +99,7 @@ mod tests {
     }
 
     fn app() -> AppIdentity {
-        AppIdentity {
-            id: 1234,
-            client_id: "Iv1.abc".to_owned(),
-            slug: "app".to_owned(),
-            keys: vec![public_half(APP_PRIVATE_KEY).unwrap()],
-        }
+        AppIdentity::new(1234, "Iv1.abc", "app")
     }
 
     fn check(claims: &Value) -> Result<(), (u16, String)> {
