@@ -50,6 +50,17 @@ pub struct Execution {
     pub ended: Option<(OffsetDateTime, String)>,
 }
 
+/// How a parameter was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The key that encrypts it.
+    pub key: Option<String>,
+    pub description: Option<String>,
+    pub version: i64,
+    /// In seconds since 1970.
+    pub at: i64,
+}
+
 /// A task in memory.
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -107,6 +118,14 @@ pub struct State {
     pub submitted: Vec<(String, String)>,
     /// By name: when it was written, and its value.
     pub parameters: BTreeMap<String, (OffsetDateTime, String)>,
+    /// By name: how a parameter is encrypted and described, and how often it was written.
+    pub written: BTreeMap<String, Written>,
+    /// The key that the deployment has for its secrets, as an alias; none is there if not set.
+    pub secrets_key: Option<String>,
+    /// Calls of SSM that are denied, each with the end of the parameter's name (all, if empty).
+    pub denied: BTreeSet<(String, String)>,
+    /// After so many writes, no parameter is written.
+    pub denied_after: Option<u32>,
     /// Task definitions: their families, each with its tags.
     pub families: BTreeMap<String, BTreeMap<String, String>>,
     /// Their newest active revisions, where that is not the first; `None` if there is none.

@@ -2,17 +2,20 @@
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::delete_parameter::{DeleteParameterError, DeleteParameterOutput};
-use aws_sdk_ssm::operation::describe_parameters::DescribeParametersOutput;
+use aws_sdk_ssm::operation::delete_parameters::DeleteParametersOutput;
+use aws_sdk_ssm::operation::describe_parameters::{
+    DescribeParametersError, DescribeParametersOutput,
+};
 use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
-use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
-use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
+use aws_sdk_ssm::operation::get_parameters::{GetParametersError, GetParametersOutput};
+use aws_sdk_ssm::operation::put_parameter::{PutParameterError, PutParameterOutput};
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types::error::ParameterNotFound;
-use aws_sdk_ssm::types::{Parameter, ParameterMetadata};
+use aws_sdk_ssm::types::{Parameter, ParameterMetadata, ParameterType};
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use time::OffsetDateTime;
 
-use crate::Aws;
+use crate::{Aws, Written};
 
 fn not_found() -> ParameterNotFound {
     ParameterNotFound::builder()
@@ -22,6 +25,20 @@ fn not_found() -> ParameterNotFound {
                 .build(),
         )
         .build()
+}
+
+fn denied() -> aws_sdk_ssm::error::ErrorMetadata {
+    aws_sdk_ssm::error::ErrorMetadata::builder()
+        .code("AccessDeniedException")
+        .message("User is not authorized")
+        .build()
+}
+
+/// Whether the operator may not make this call with this parameter.
+fn is_denied(aws: &Aws, call: &str, name: &str) -> bool {
+    let state = aws.state();
+    let mut denied = state.denied.iter();
+    denied.any(|(denied, end)| denied == call && name.ends_with(end))
 }
 
 pub(crate) fn client(aws: &Aws) -> Client {
@@ -35,7 +52,10 @@ pub(crate) fn client(aws: &Aws) -> Client {
         }
     });
     let here = aws.clone();
-    let describe = mock!(Client::describe_parameters).then_compute_output(move |request| {
+    let describe = mock!(Client::describe_parameters).then_compute_response(move |request| {
+        if is_denied(&here, "DescribeParameters", "") {
+            return MockResponse::Error(DescribeParametersError::generic(denied()));
+        }
         let prefix = request
             .parameter_filters()
             .first()
@@ -47,14 +67,20 @@ pub(crate) fn client(aws: &Aws) -> Client {
             .iter()
             .filter(|(name, _)| prefix.is_none_or(|prefix| name.starts_with(prefix)))
             .map(|(name, (at, _))| {
+                let written = state.written.get(name).cloned().unwrap_or_default();
                 ParameterMetadata::builder()
                     .name(name)
-                    .last_modified_date(DateTime::from_secs(at.unix_timestamp()))
+                    .set_key_id(written.key)
+                    .set_description(written.description)
+                    .version(written.version)
+                    .last_modified_date(DateTime::from_secs(at.unix_timestamp().max(written.at)))
                     .build()
             });
-        DescribeParametersOutput::builder()
-            .set_parameters(Some(found.collect()))
-            .build()
+        MockResponse::Output(
+            DescribeParametersOutput::builder()
+                .set_parameters(Some(found.collect()))
+                .build(),
+        )
     });
     let here = aws.clone();
     let get = mock!(Client::get_parameter).then_compute_response(move |request| {
@@ -70,35 +96,79 @@ pub(crate) fn client(aws: &Aws) -> Client {
         }
     });
     let here = aws.clone();
-    let several = mock!(Client::get_parameters).then_compute_output(move |request| {
+    let several = mock!(Client::get_parameters).then_compute_response(move |request| {
+        // The deployment's key decrypts for the functions alone.
+        let decrypting = request.with_decryption().unwrap_or_default();
+        if decrypting && is_denied(&here, "Decrypt", "") {
+            return MockResponse::Error(GetParametersError::generic(denied()));
+        }
         here.note("ssm:GetParameters", &request.names().join(" "));
         let (mut found, mut invalid) = (Vec::new(), Vec::new());
         for name in request.names() {
-            match here.state().parameters.get(name) {
+            let value = here.state().parameters.get(name).cloned();
+            match value {
                 Some((_, value)) => {
-                    found.push(Parameter::builder().name(name).value(value).build());
+                    let version = here.state().written.get(name).map(|one| one.version);
+                    let found_one = Parameter::builder().name(name).value(value);
+                    found.push(found_one.set_version(version).build());
                 }
                 None => invalid.push(name.clone()),
             }
         }
-        GetParametersOutput::builder()
-            .set_parameters(Some(found))
-            .set_invalid_parameters(Some(invalid))
-            .build()
+        MockResponse::Output(
+            GetParametersOutput::builder()
+                .set_parameters(Some(found))
+                .set_invalid_parameters(Some(invalid))
+                .build(),
+        )
     });
     let here = aws.clone();
-    let put = mock!(Client::put_parameter).then_compute_output(move |request| {
+    let put = mock!(Client::put_parameter).then_compute_response(move |request| {
         let name = request.name().unwrap_or_default().to_owned();
-        here.note("ssm:PutParameter", &name);
+        if is_denied(&here, "PutParameter", &name) {
+            return MockResponse::Error(PutParameterError::generic(denied()));
+        }
+        let key = request.key_id().map(str::to_owned);
+        let mut state = here.state();
+        if state.denied_after == Some(0) {
+            return MockResponse::Error(PutParameterError::generic(denied()));
+        }
+        let own = key
+            .as_ref()
+            .filter(|key| key.starts_with("alias/") && key.ends_with("-secrets"));
+        if own.is_some() && own != state.secrets_key.as_ref() {
+            let meta = aws_sdk_ssm::error::ErrorMetadata::builder().code("InvalidKeyId");
+            return MockResponse::Error(PutParameterError::generic(meta.build()));
+        }
+        state.calls.push(format!("ssm:PutParameter {name}"));
+        state.denied_after = state.denied_after.map(|left| left - 1);
+        let version = state.written.get(&name).map_or(0, |one| one.version) + 1;
+        let secure = request.r#type() == Some(&ParameterType::SecureString);
+        let written = Written {
+            key: key.or_else(|| secure.then(|| "alias/aws/ssm".to_owned())),
+            description: request.description().map(str::to_owned),
+            version,
+            at: OffsetDateTime::now_utc().unix_timestamp(),
+        };
+        state.written.insert(name.clone(), written);
         let value = request.value().unwrap_or_default().to_owned();
-        here.state()
+        state
             .parameters
             .insert(name, (OffsetDateTime::UNIX_EPOCH, value));
-        PutParameterOutput::builder().build()
+        MockResponse::Output(PutParameterOutput::builder().version(version).build())
+    });
+    let here = aws.clone();
+    let forget = mock!(Client::delete_parameters).then_compute_output(move |request| {
+        assert!(request.names().len() <= 10, "SSM deletes ten at a time");
+        here.note("ssm:DeleteParameters", &request.names().join(" "));
+        for name in request.names() {
+            here.state().parameters.remove(name);
+        }
+        DeleteParametersOutput::builder().build()
     });
     mock_client!(
         aws_sdk_ssm,
         RuleMode::MatchAny,
-        [&delete, &describe, &get, &several, &put]
+        [&delete, &describe, &forget, &get, &several, &put]
     )
 }
