@@ -23,6 +23,11 @@ impl Audience {
         Self(value.split_whitespace().map(str::to_owned).collect())
     }
 
+    /// The patterns: `owner/name`, or `owner/` for all of an owner's.
+    pub fn patterns(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether a repository is among them. GitHub compares names without case.
     pub fn includes(&self, repository: &Repository) -> bool {
         self.0.iter().any(|pattern| {

@@ -4,7 +4,7 @@ use protocol::Repository;
 use serde_json::{Value, json};
 
 use crate::Scope;
-use crate::permission::{ACTIONS, CHECKS, METADATA, Permission};
+use crate::permission::{ACTIONS, CHECKS, METADATA, Permission, RUNNER_GROUPS};
 
 /// What an installation token is asked for: one permission, at one repository or at the installation's
 /// account. A token that leaks opens no more than that ([narrowing]).
@@ -34,6 +34,14 @@ impl Access {
         Self {
             permission: scope.runner_permission(),
             repository: scope.repository().cloned(),
+        }
+    }
+
+    /// Reads an organization's runner groups.
+    pub(crate) const fn runner_groups() -> Self {
+        Self {
+            permission: RUNNER_GROUPS,
+            repository: None,
         }
     }
 

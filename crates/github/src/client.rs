@@ -140,6 +140,11 @@ impl GitHub {
         Ok(again)
     }
 
+    /// Makes a call as nobody: what GitHub shows to everybody.
+    pub(crate) async fn as_nobody(&self, call: &Call) -> Result<Answer, Error> {
+        self.0.transport.send_as(None, call).await
+    }
+
     async fn send(&self, app: &App, call: &Call) -> Result<Answer, Error> {
         self.0.transport.send(&sign(app)?, call).await
     }

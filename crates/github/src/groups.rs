@@ -19,6 +19,35 @@ struct Group {
     name: String,
 }
 
+/// A runner group of an organization, with what decides whose jobs its runners get ([fields]).
+///
+/// [fields]: https://docs.github.com/rest/actions/self-hosted-runner-groups#list-self-hosted-runner-groups-for-an-organization
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RunnerGroup {
+    pub id: u64,
+    pub name: String,
+    /// `all`, `private`, or `selected`: those that [`Installation::group_repositories`] lists.
+    pub visibility: String,
+    #[serde(default)]
+    pub allows_public_repositories: bool,
+    /// Whether it is an enterprise's, whose settings change it.
+    #[serde(default)]
+    pub inherited: bool,
+    #[serde(default)]
+    pub restricted_to_workflows: bool,
+    #[serde(default)]
+    pub selected_workflows: Vec<String>,
+}
+
+/// A repository that a runner group lists.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct GroupRepository {
+    pub full_name: String,
+    pub private: bool,
+    /// `public`, `private` or `internal`, if GitHub reports it.
+    pub visibility: Option<String>,
+}
+
 impl Installation {
     /// The id of a runner group by its name, ignoring case. A repository has one group and needs no
     /// call. An organization's groups are read ([endpoint]) and the id is cached.
@@ -63,6 +92,45 @@ impl Installation {
         };
         let key = (login.clone(), name.to_ascii_lowercase());
         self.github.groups().remove(&key).is_some()
+    }
+
+    /// A page, from 1, of an organization's runner groups. Its token may only look.
+    pub async fn runner_groups(
+        &self,
+        organization: &str,
+        page: u32,
+    ) -> Result<Page<RunnerGroup>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            runner_groups: Vec<RunnerGroup>,
+        }
+        let scope = Scope::Organization(organization.to_owned());
+        let call = Call::get(scope.actions("runner-groups"))
+            .page(page)
+            .needs(Access::runner_groups());
+        let list: List = self.call(&call).await?.json(&call)?;
+        Ok(Page::new(list.runner_groups))
+    }
+
+    /// A page, from 1, of the repositories that a group of selected ones lists ([endpoint]).
+    ///
+    /// [endpoint]: https://docs.github.com/rest/actions/self-hosted-runner-groups#list-repository-access-to-a-self-hosted-runner-group-in-an-organization
+    pub async fn group_repositories(
+        &self,
+        organization: &str,
+        group: u64,
+        page: u32,
+    ) -> Result<Page<GroupRepository>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            repositories: Vec<GroupRepository>,
+        }
+        let scope = Scope::Organization(organization.to_owned());
+        let call = Call::get(scope.actions(&format!("runner-groups/{group}/repositories")))
+            .page(page)
+            .needs(Access::runner_groups());
+        let list: List = self.call(&call).await?.json(&call)?;
+        Ok(Page::new(list.repositories))
     }
 
     async fn groups(&self, scope: &Scope, page: u32) -> Result<Page<Group>, Error> {

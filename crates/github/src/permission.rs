@@ -41,6 +41,13 @@ pub(crate) const SELF_HOSTED_RUNNERS: Permission = Permission {
     words: "the organization permission `Self-hosted runners: write`",
 };
 
+/// Runner groups of an organization, to look at.
+pub(crate) const RUNNER_GROUPS: Permission = Permission {
+    key: "organization_self_hosted_runners",
+    write: false,
+    words: "the organization permission `Self-hosted runners: read`",
+};
+
 /// Names and visibility of repositories. Every installation has it.
 pub(crate) const METADATA: Permission = Permission {
     key: "metadata",

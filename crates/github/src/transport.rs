@@ -282,6 +282,15 @@ impl Transport {
     ///
     /// An idempotent call without a usable response is retried on a new connection.
     pub(crate) async fn send(&self, token: &Secret, call: &Call) -> Result<Answer, Error> {
+        self.send_as(Some(token), call).await
+    }
+
+    /// The same; without a token as nobody.
+    pub(crate) async fn send_as(
+        &self,
+        token: Option<&Secret>,
+        call: &Call,
+    ) -> Result<Answer, Error> {
         let begun = Instant::now();
         let mut pause = self.patience.repeat;
         let mut attempt = 1;
@@ -337,12 +346,15 @@ impl Transport {
     async fn attempt(
         &self,
         octocrab: &Octocrab,
-        token: &Secret,
+        token: Option<&Secret>,
         call: &Call,
     ) -> Result<Answer, Failed> {
-        let bearer = octocrab
-            .user_access_token(token.expose().to_owned())
-            .map_err(|error| Failed::Final(Error::Client(chain(&error))))?;
+        let bearer = match token {
+            Some(token) => octocrab
+                .user_access_token(token.expose().to_owned())
+                .map_err(|error| Failed::Final(Error::Client(chain(&error))))?,
+            None => octocrab.clone(),
+        };
         let mut target = format!("{}{}{}", self.url.base_path(), call.path, call.query);
         for _ in 0..=REDIRECTS {
             let answer = tokio::time::timeout(CALL_TIMEOUT, exchange(&bearer, call, &target))

@@ -41,6 +41,16 @@ impl ApiUrl {
     }
 }
 
+/// github.com.
+impl Default for ApiUrl {
+    fn default() -> Self {
+        Self {
+            origin: "https://api.github.com".to_owned(),
+            base_path: String::new(),
+        }
+    }
+}
+
 impl FromStr for ApiUrl {
     type Err = UrlError;
 
