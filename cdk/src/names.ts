@@ -22,14 +22,16 @@ export const PREFIX_TAG = `${TAG_PREFIX}:prefix`;
  * machine): an ARN built from a name breaks the circle, a CloudFormation reference would close it.
  */
 export class Names {
-  /** SSM path of the secrets that the set-up script writes. */
+  /** SSM path of the secrets that `fargate-runners setup` writes. */
   readonly githubParameters: string;
   /** Alias of the key of the App's secrets, where the construct makes one. */
   readonly secretsKeyAlias: string;
   /** SSM path under which each runner finds its registration. */
   readonly runnerParameters: string;
-  /** SSM parameter that tells the set-up script whose jobs are run. */
+  /** SSM parameter that tells `fargate-runners setup` whose jobs are run. */
   readonly policyParameter: string;
+  /** SSM parameter that is there while `fargate-runners pause` holds. */
+  readonly pausedParameter: string;
   /** SSM parameter in which `sweep` publishes the catalogue of task definitions. */
   readonly catalogueParameter: string;
   /** SSM parameter in which `sweep` remembers how far back it has seen GitHub's deliveries. */
@@ -74,6 +76,7 @@ export class Names {
     this.secretsKeyAlias = `alias/${prefix}-secrets`;
     this.runnerParameters = `/${prefix}/runners`;
     this.policyParameter = `/${prefix}/policy`;
+    this.pausedParameter = `/${prefix}/paused`;
     this.catalogueParameter = `/${prefix}/catalogue`;
     this.sweepMark = `/${prefix}/sweep/deliveries-seen`;
     this.runnerVersions = `/${prefix}/runner-versions`;

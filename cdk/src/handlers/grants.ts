@@ -24,8 +24,8 @@ export function agentPermissions(context: KeyContext): Permission[] {
 
 /**
  * What no job may do, whatever its role is allowed besides: a task role with `ssm:*` on `*` must
- * not reach the App's key, find another runner's registration, or write what the functions and the
- * set-up script read.
+ * not reach the App's key, find another runner's registration, or write what the functions and
+ * `fargate-runners` read.
  */
 function jobDenials(names: Names): Permission[] {
   const { prefix, runnerParameters } = names;
@@ -36,6 +36,7 @@ function jobDenials(names: Names): Permission[] {
       [
         parameter(`${names.githubParameters}/*`),
         parameter(names.policyParameter),
+        parameter(names.pausedParameter),
         parameter(names.catalogueParameter),
         parameter(names.sweepMark),
         parameter(`${names.runnerVersions}/*`),

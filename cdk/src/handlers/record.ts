@@ -55,6 +55,8 @@ export const HANDLERS = {
       allow(["states:StartExecution"], [names.stateMachineArn]),
       describeExecutions(names),
       allow(["lambda:InvokeFunction"], [names.functionArn("cleanup")]),
+      // While the deployment is paused, jobs stay queued at GitHub.
+      allow(["ssm:GetParameter"], [names.parameterArn(names.pausedParameter)]),
     ],
     warm: { environment: stockTable, permissions: noteJobs },
     alarms: [
@@ -165,6 +167,8 @@ export const HANDLERS = {
           ["ssm:GetParameter", "ssm:PutParameter"],
           [names.parameterArn(names.catalogueParameter)],
         ),
+        // While the deployment is paused, it begins no job.
+        allow(["ssm:GetParameter"], [names.parameterArn(names.pausedParameter)]),
         // How far back it has looked through GitHub's deliveries.
         allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {

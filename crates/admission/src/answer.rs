@@ -16,6 +16,9 @@ pub const TOO_LARGE: u16 = 413;
 /// GitHub signed what cannot be used.
 pub const NOT_USABLE: u16 = 422;
 
+/// The deployment is paused. Lambda answers no 423 itself; the delivery is asked for again afterwards.
+pub const PAUSED: u16 = 423;
+
 /// Whether a status says that a webhook was refused on purpose, and need not be delivered again.
 pub const fn is_refusal(status: u16) -> bool {
     matches!(status, NOT_SIGNED | TOO_LARGE | NOT_USABLE)

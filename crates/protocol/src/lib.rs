@@ -50,3 +50,8 @@ pub const REPOSITORY_TAG: &str = "fargate-runners:repository";
 
 /// Tag with the name of the task's runner.
 pub const RUNNER_TAG: &str = "fargate-runners:runner";
+
+/// The parameter that is there while the deployment of this prefix is paused.
+pub fn paused_parameter(prefix: &str) -> String {
+    format!("/{}/paused", prefix.trim_matches('/'))
+}

@@ -70,6 +70,8 @@ pub struct Report {
     /// Days since the oldest runner version of an image was superseded; `None` if no image's
     /// version is known.
     pub runner_version_age_days: Option<i64>,
+    /// Whether the deployment is paused, so that no job was begun.
+    pub paused: bool,
     /// Failed duties, with their errors.
     pub failed: Vec<String>,
 }
@@ -102,24 +104,30 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
         }
         Err(error) => report.failed.push(format!("offers: {error}")),
     }
-    note(
-        &mut report,
-        "deliveries",
-        deliveries::redeliver(deps, now).await,
-        |r, n| r.redelivered = n,
-    );
-    note(
-        &mut report,
-        "closed",
-        closed::restart_all(deps, now).await,
-        |r, n| r.restarted = n,
-    );
-    note(
-        &mut report,
-        "unannounced",
-        unannounced::start_all(deps, now).await,
-        |r, n| r.unannounced = n,
-    );
+    // While the deployment is paused, jobs stay queued at GitHub: nothing here begins one.
+    let paused = parameter::read(deps, &protocol::paused_parameter(&deps.fleet.prefix)).await;
+    let paused = matches!(paused, Ok(Some(_)));
+    report.paused = paused;
+    if !paused {
+        note(
+            &mut report,
+            "deliveries",
+            deliveries::redeliver(deps, now).await,
+            |r, n| r.redelivered = n,
+        );
+        note(
+            &mut report,
+            "closed",
+            closed::restart_all(deps, now).await,
+            |r, n| r.restarted = n,
+        );
+        note(
+            &mut report,
+            "unannounced",
+            unannounced::start_all(deps, now).await,
+            |r, n| r.unannounced = n,
+        );
+    }
     match Snapshot::look(deps, now).await {
         Ok(snapshot) => {
             report.failed.extend(snapshot.unseen.iter().cloned());

@@ -598,6 +598,26 @@ async fn the_image_furthest_behind_githubs_releases_is_told() {
 }
 
 #[tokio::test]
+async fn while_the_deployment_is_paused_no_delivery_is_asked_for_again() {
+    let snapshot = Snapshot::new().await;
+    let written = (ago(0), "2026-01-01T00:00:00Z".to_owned());
+    let name = "/fargate-runners/paused".to_owned();
+    snapshot.aws.state().parameters.insert(name, written);
+    assert!(snapshot.sweep().await.paused);
+    let lists = |snapshot: &Snapshot| {
+        let requests = snapshot.server.requests();
+        let lists = requests
+            .iter()
+            .filter(|one| one.path.contains("/app/hook/deliveries"));
+        lists.count()
+    };
+    assert_eq!(lists(&snapshot), 0);
+    snapshot.aws.state().parameters.clear();
+    assert!(!snapshot.sweep().await.paused);
+    assert!(lists(&snapshot) > 0);
+}
+
+#[tokio::test]
 async fn where_nothing_is_known_of_versions_none_is_told() {
     let snapshot = Snapshot::new().await;
     snapshot

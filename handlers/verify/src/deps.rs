@@ -9,6 +9,7 @@ use runtime::settings::Settings;
 use runtime::telemetry::Metrics;
 
 use crate::Config;
+use crate::pause::Pause;
 use crate::secret::Secrets;
 use crate::throttle::Throttle;
 
@@ -21,6 +22,7 @@ const ATTEMPTS: u32 = 3;
 pub struct Deps {
     pub config: Config,
     pub secrets: Secrets,
+    pub pause: Pause,
     pub executions: Executions,
     pub lambda: Late<aws_sdk_lambda::Client>,
     pub sqs: Late<aws_sdk_sqs::Client>,
@@ -47,12 +49,14 @@ impl Deps {
         let executions = Executions::new(&once.build(), config.state_machine.clone());
         // While Lambda still runs it at full speed; the others are made for the first call.
         executions.prepare();
+        let ssm = aws_sdk_ssm::Client::new(aws);
         Self {
             secrets: Secrets::new(
-                aws_sdk_ssm::Client::new(aws),
+                ssm.clone(),
                 config.secret_parameter.clone(),
                 config.secret_ttl,
             ),
+            pause: Pause::new(ssm, config.paused_parameter.clone()),
             executions,
             lambda: Late::new(aws, aws_sdk_lambda::Client::new),
             sqs: Late::new(aws, aws_sdk_sqs::Client::new),

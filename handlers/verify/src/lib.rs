@@ -3,6 +3,7 @@
 //! ```text
 //! request ─▶ source ─▶ size ─▶ signature over the raw bytes ─▶ meaning ─┬▶ queued, served ─▶ StartExecution
 //!   403 ◀──────┘  413 ◀──┘         401 ◀──┘            422 ◀──┘         │      └ throttled ─▶ overflow queue
+//!                                                                       │      └ paused ─▶ 423
 //!                                                                       ├▶ cancelled, taken by another's runner ─▶ cleanup
 //!                                                                       ├▶ ended on its own runner, with a table ─▶ note
 //!                                                                       └▶ anything else ─▶ 202
@@ -16,6 +17,7 @@
 //! | signature and secrets | [`signature`], [`secret`] |
 //! | webhook body | [`webhook`] |
 //! | policy | [`admission`](::admission) |
+//! | paused by the operator | [`pause`] |
 //! | one execution per job | [`start`] |
 //! | throttled: when a job is queued, and how fast the queue is read | [`throttle`] |
 //! | overflow queue | [`overflow`] |
@@ -34,6 +36,7 @@ pub mod event;
 pub mod handoff;
 pub mod note;
 pub mod overflow;
+pub mod pause;
 pub mod respond;
 pub mod secret;
 pub mod settings;
@@ -145,6 +148,8 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
         Webhook::Queued { job, about } => {
             record(&job);
             match deps.config.policy.admit(&job, &about) {
+                // GitHub lists the delivery as failed, and `sweep` asks for it again after the pause.
+                Ok(()) if is_paused(deps, now, act_by).await => Ok(Done::Paused),
                 Ok(()) => start_or_keep(deps, job, now, act_by).await,
                 Err(refusal) => {
                     report_not_served(deps, &job, &about, &refusal);
@@ -212,6 +217,12 @@ async fn note_completed(
         }
     }
     Done::Ignored("workflow_job completed".to_owned())
+}
+
+/// Whether the operator has paused the deployment; not, if that takes too long to find out.
+async fn is_paused(deps: &Deps, now: OffsetDateTime, act_by: Instant) -> bool {
+    let asked = tokio::time::timeout_at(act_by.min(Instant::now() + ANSWER), deps.pause.is_on(now));
+    asked.await.unwrap_or_default()
 }
 
 /// Reports why a queued job starts no execution, to explain why it waits.

@@ -13,8 +13,9 @@ fn main() -> std::process::ExitCode {
             let answer = Box::pin(handle(deps, event, OffsetDateTime::now_utc())).await;
             Ok::<_, Infallible>(answer)
         });
-        // The secret is read while the first webhook is fetched, which waits for it if it has to.
+        // Both are read while the first webhook is fetched, which waits for them if it has to.
         let prefetch = deps.secrets.prefetch(OffsetDateTime::now_utc());
-        tokio::join!(serve, prefetch).0
+        let pause = deps.pause.is_on(OffsetDateTime::now_utc());
+        tokio::join!(serve, prefetch, pause).0
     })
 }

@@ -1,7 +1,7 @@
 //! Response to GitHub.
 //!
 //! GitHub lists deliveries with their status, and `sweep` asks for redelivery of failed ones. A 5xx
-//! means that nothing was started or queued. The three statuses in [`admission::answer`] mean a
+//! means that nothing was started or queued, a 423 that the deployment is paused. The three statuses in [`admission::answer`] mean a
 //! deliberate rejection, and a 2xx needs nothing more. A 403 is as Lambda's own: a request from an
 //! address that is not allowed. GitHub's are redelivered, because its addresses change. Any other
 //! status does not come from `verify`.
@@ -46,6 +46,8 @@ pub enum Done {
     NoJob,
     /// The job is not for this deployment.
     NotServed(Refusal),
+    /// The deployment is paused; the job stays queued at GitHub.
+    Paused,
     /// Nothing depends on the event.
     Ignored(String),
 }
@@ -158,6 +160,7 @@ impl Done {
             | Self::Noted
             | Self::NotServed(_)
             | Self::Ignored(_) => 202,
+            Self::Paused => answer::PAUSED,
         }
     }
 
@@ -175,6 +178,10 @@ impl Done {
             Self::HandedOn(kind) => json!({ "result": "handed on", "kind": kind }),
             Self::Noted => json!({ "result": "noted" }),
             Self::Pong => json!({ "result": "pong" }),
+            Self::Paused => json!({
+                "result": "paused",
+                "reason": "the deployment is paused (`fargate-runners resume`); sweep asks for this delivery again",
+            }),
             Self::NoJob => json!({ "result": "ignored", "reason": "the event has no job" }),
             Self::NotServed(refusal) => {
                 json!({ "result": "ignored", "reason": refusal.to_string() })

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::seconds(4);
 pub enum SecretError {
     /// There is no such parameter.
     #[error(
-        "SSM parameter {0} does not exist: run scripts/setup, or create it as a SecureString with the webhook secret"
+        "SSM parameter {0} does not exist: run `fargate-runners setup`, or create it as a SecureString with the webhook secret"
     )]
     Missing(String),
     /// The parameter holds nothing.

@@ -51,6 +51,8 @@ pub struct Config {
     pub deployment: DeploymentId,
     /// The parameter with the webhook's secrets.
     pub secret_parameter: String,
+    /// The parameter that is there while the deployment is paused.
+    pub paused_parameter: String,
     /// How long secrets are used before they are read again.
     pub secret_ttl: Duration,
     pub policy: Policy,
@@ -68,6 +70,7 @@ impl Config {
         Ok(Self {
             deployment: settings.parsed(&shared::DEPLOYMENT)?,
             secret_parameter: format!("/{}/github/webhook-secret", prefix.trim_matches('/')),
+            paused_parameter: protocol::paused_parameter(&prefix),
             secret_ttl: secret_ttl.try_into().unwrap_or(Duration::MAX),
             policy: Policy::from_settings(settings)?,
             state_machine: settings.parsed(&shared::STATE_MACHINE_ARN)?,

@@ -50,6 +50,31 @@ async fn a_queued_job_starts_the_execution_of_its_name() {
 }
 
 #[tokio::test]
+async fn while_the_deployment_is_paused_jobs_stay_queued_and_few_reads_tell_so() {
+    let (start, describe, asked) = machine(&[]);
+    let mut deps = deps(&[], &[&secret(), &start, &describe]);
+    let (paused, reads) = support::pause(true);
+    deps.pause = paused;
+    let payload = workflow_job("queued", 4242, None);
+    for _ in 0..3 {
+        let (status, body) = deliver(&deps, &payload, NOW).await;
+        assert_eq!((status, &body["result"]), (423, &json!("paused")));
+    }
+    assert!(asked.lock().unwrap().is_empty());
+    assert_eq!(reads.num_calls(), 1);
+    // The end of a pause is known at once, and its beginning within half a minute.
+    deliver(&deps, &payload, NOW + Duration::seconds(3)).await;
+    assert_eq!(reads.num_calls(), 2);
+    let (running, reads) = support::pause(false);
+    deps.pause = running;
+    for seconds in [0, 10, 29, 31] {
+        let now = NOW + Duration::seconds(seconds);
+        assert_eq!(deliver(&deps, &payload, now).await.0, 200);
+    }
+    assert_eq!(reads.num_calls(), 2);
+}
+
+#[tokio::test]
 async fn a_webhook_of_a_repository_names_no_installation() {
     let (start, describe, asked) = machine(&[]);
     let deps = deps(&[], &[&secret(), &start, &describe]);

@@ -9,8 +9,9 @@ use aws::executions::Executions;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
-use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
 use aws_sdk_ssm::types::Parameter;
+use aws_sdk_ssm::types::error::ParameterNotFound;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +20,7 @@ use runtime::settings::Settings;
 use time::OffsetDateTime;
 use tokio::runtime::{Builder, Runtime};
 use verify::event::Message;
+use verify::pause::Pause;
 use verify::secret::Secrets;
 use verify::{Answer, Config, Deps, Event, Request, handle};
 
@@ -198,6 +200,10 @@ fn deps() -> Deps {
             config.secret_parameter.clone(),
             config.secret_ttl,
         ),
+        pause: Pause::new(
+            mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&absent()]),
+            config.paused_parameter.clone(),
+        ),
         executions: Executions::over(
             mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules),
             config.state_machine.clone(),
@@ -215,6 +221,12 @@ fn secret() -> Rule {
         let parameter = Parameter::builder().value(SECRET).build();
         GetParameterOutput::builder().parameter(parameter).build()
     })
+}
+
+/// The deployment is not paused.
+fn absent() -> Rule {
+    mock!(aws_sdk_ssm::Client::get_parameter)
+        .then_error(|| GetParameterError::ParameterNotFound(ParameterNotFound::builder().build()))
 }
 
 fn start() -> Rule {

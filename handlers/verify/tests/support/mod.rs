@@ -19,12 +19,14 @@ use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutio
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sfn::types::error::ExecutionAlreadyExists;
-use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
 use aws_sdk_ssm::types::Parameter;
+use aws_sdk_ssm::types::error::ParameterNotFound;
 use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use runtime::settings::Settings;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use verify::pause::Pause;
 use verify::secret::Secrets;
 use verify::{Answer, Config, Deps, Event, Request, Response, handle};
 
@@ -55,6 +57,7 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
             config.secret_parameter.clone(),
             config.secret_ttl,
         ),
+        pause: pause(false).0,
         executions: Executions::over(
             mock_client!(aws_sdk_sfn, RuleMode::MatchAny, rules, |config| {
                 config.retry_config(RetryConfig::disabled())
@@ -67,6 +70,24 @@ pub(crate) fn deps(variables: &[(&str, &str)], rules: &[&Rule]) -> Deps {
         throttle: Mutex::default(),
         config,
     }
+}
+
+/// SSM with or without the parameter that pauses the deployment, and its rule, which counts the reads.
+pub(crate) fn pause(paused: bool) -> (Pause, Rule) {
+    let parameter = "/fargate-runners/paused";
+    let read = mock!(aws_sdk_ssm::Client::get_parameter)
+        .match_requests(move |request| request.name() == Some(parameter))
+        .then_compute_response(move |_| {
+            if paused {
+                let since = Parameter::builder().value("2026-01-01T00:00:00Z");
+                let output = GetParameterOutput::builder().parameter(since.build());
+                return MockResponse::Output(output.build());
+            }
+            let absent = ParameterNotFound::builder().meta(code("ParameterNotFound"));
+            MockResponse::Error(GetParameterError::ParameterNotFound(absent.build()))
+        });
+    let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&read]);
+    (Pause::new(ssm, parameter.to_owned()), read)
 }
 
 /// SSM with the secret.
