@@ -29,6 +29,7 @@ export function outputs(runners: Deployed, githubApiUrl: string): void {
   output("ParameterPath", runners.names.githubParameters, "Path of the secrets in Parameter Store");
   output("DeploymentId", runners.names.deployment, "First part of every runner's name");
   output("TaskLogGroup", runners.names.runnerLogGroup, "Log group of the runners' tasks");
+  output("DeadLetterQueue", runners.deadLetters.queueUrl, "Events that failed for good");
   output("GitHubApiUrl", githubApiUrl, "REST API of GitHub");
   for (const name of HANDLER_NAMES) {
     const handler = runners.handlers[name];

@@ -48,6 +48,7 @@ test("the outputs name what an operator needs first", () => {
     "CleanupFunction",
     "ClusterName",
     "DashboardLink",
+    "DeadLetterQueue",
     "DeploymentId",
     "ExecutionsLink",
     "GitHubApiUrl",

@@ -1,11 +1,12 @@
 //! The command line.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use github::secrets::AppSecrets;
-use github::{GitHub, Patience};
+use github::{ApiUrl, GitHub, Patience};
 use time::OffsetDateTime;
 
 use crate::cloud::{self, Cloud};
@@ -13,7 +14,7 @@ use crate::console::{self, Console, server::Server};
 use crate::find::Found;
 use crate::output::Output;
 use crate::{Calls, Connection, Deployment, Error, Exit, JobRef, Place, why};
-use crate::{jobs, steer};
+use crate::{cost, doctor, jobs, pause, setup, steer};
 
 /// Explains and steers a deployment of Fargate Runners
 #[derive(Debug, Parser)]
@@ -100,10 +101,153 @@ enum Command {
         #[arg(long, default_value_t = 2, value_name = "SECONDS", value_parser = clap::value_parser!(u8).range(1..=60))]
         every: u8,
     },
+    /// Check everything that a deployment needs, each finding with what mends it
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor,
+    /// Print what runners cost, by repository, at list price
+    #[command(after_help = COST_EXAMPLES)]
+    Cost {
+        /// How far back, such as 7d, 12h or 30m
+        #[arg(long, default_value = "7d", value_name = "SPAN", value_parser = cost::since)]
+        since: time::Duration,
+        /// What rows are
+        #[arg(long, default_value = "repository", value_parser = ["repository"])]
+        by: String,
+    },
+    /// Take no new jobs: they stay queued at GitHub
+    #[command(after_help = PAUSE_EXAMPLES)]
+    Pause,
+    /// Take jobs again, those that were queued meanwhile too
+    #[command(after_help = RESUME_EXAMPLES)]
+    Resume,
+    /// Pause, and wait until no execution is running
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain {
+        /// Give up waiting after so long; the deployment stays paused
+        #[arg(long, default_value_t = 21_600, value_name = "SECONDS")]
+        timeout: u64,
+    },
+    /// Make the GitHub App, store its secrets in Parameter Store, and check GitHub's settings
+    #[command(after_help = SETUP_EXAMPLES)]
+    Setup(Box<SetupOptions>),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion { shell: Shell },
 }
+
+// Help is for a terminal, where backticks are noise.
+#[allow(clippy::doc_markdown, clippy::struct_excessive_bools)]
+#[derive(Debug, Args)]
+struct SetupOptions {
+    /// Check what is there, and write nothing
+    #[arg(long, group = "task")]
+    check: bool,
+    /// Make a new webhook secret, keep accepting the old one, and set it at GitHub
+    #[arg(long, group = "task")]
+    rotate_webhook_secret: bool,
+    /// Delete the deployment's parameters, after its stack
+    #[arg(long, group = "task")]
+    remove: bool,
+    /// Organization that a new App belongs to, instead of the one whose jobs are run
+    #[arg(long, value_name = "LOGIN", conflicts_with = "app_id")]
+    organization: Option<String>,
+    /// Name of a new App, unique at GitHub
+    #[arg(long, conflicts_with = "app_id")]
+    name: Option<String>,
+    /// Let a new App write check runs (checkRuns)
+    #[arg(long, conflicts_with = "app_id")]
+    check_runs: bool,
+    /// Open no browser: print the address, and take the code from standard input
+    #[arg(long)]
+    no_browser: bool,
+    /// Port of the page on 127.0.0.1, instead of a free one
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Wait so long for a new App's installation
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    install_wait: u64,
+    /// Use an existing App: its id (App settings, About)
+    #[arg(long, value_name = "ID")]
+    app_id: Option<String>,
+    /// Its private key, a .pem file; - for standard input
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+    /// The webhook's secret, instead of a random one; when rotating, the current one
+    #[arg(long, value_name = "FILE")]
+    webhook_secret_file: Option<PathBuf>,
+    /// Set URL and secret of the webhook at GitHub, even if the secret is not new
+    #[arg(long, conflicts_with = "no_webhook")]
+    configure_webhook: bool,
+    /// Leave the webhook at GitHub as it is
+    #[arg(long)]
+    no_webhook: bool,
+    /// URL of the webhook, instead of the stack's output
+    #[arg(long, value_name = "URL")]
+    webhook_url: Option<String>,
+    /// Where runners are registered, instead of where the deployment says
+    #[arg(long)]
+    scope: Option<setup::policy::Scope>,
+    /// Prefix of the deployment, for when there is no stack
+    #[arg(long)]
+    prefix: Option<String>,
+    /// REST API of GitHub, instead of the deployment's (https://HOST/api/v3, https://api.NAME.ghe.com)
+    #[arg(long, value_name = "URL")]
+    github_api_url: Option<ApiUrl>,
+    /// KMS key of the secrets (parameterKey), instead of the deployment's own
+    #[arg(long, value_name = "KEY")]
+    kms_key_id: Option<String>,
+}
+
+const SETUP_EXAMPLES: &str = "\
+Examples:
+  fargate-runners setup
+  fargate-runners setup --no-browser --organization octo
+  fargate-runners setup --app-id 12345 --private-key key.pem
+  fargate-runners setup --check
+  fargate-runners setup --rotate-webhook-secret
+  fargate-runners setup --remove --prefix fargate-runners
+
+Without an App in Parameter Store, it makes one with your browser's help: GitHub asks
+you to confirm, and the key never touches this machine's disk. Run again, it changes
+nothing that is there. An interrupted rotation goes on where it was.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  fargate-runners doctor
+  fargate-runners doctor --json --stack staging
+
+It makes at most 15 calls at AWS and 4 at GitHub. GitHub is asked only if the
+credentials may read the App's secrets. It ends with 6 if something is to be mended.";
+
+const COST_EXAMPLES: &str = "\
+Examples:
+  fargate-runners cost
+  fargate-runners cost --since 30d --by repository --json
+
+It adds up the metrics EstimatedCost and RunnerSeconds in the log of cleanup, as far back
+as the log reaches, and what docs/cost.md says of the control plane. Region, savings plans
+and storage above 20 GiB are left out.";
+
+const PAUSE_EXAMPLES: &str = "\
+Example:
+  fargate-runners pause
+
+The functions know it within half a minute. Running jobs go on. GitHub keeps a job in its
+queue for a day.";
+
+const RESUME_EXAMPLES: &str = "\
+Example:
+  fargate-runners resume
+
+The sweep, which runs every five minutes, has GitHub deliver the webhooks again that came
+during the pause.";
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  fargate-runners drain
+  fargate-runners drain --timeout 3600 && npx cdk deploy && fargate-runners resume
+
+It ends with 1 if executions are still running after the timeout.";
 
 const WHY_EXAMPLES: &str = "\
 Examples:
@@ -195,6 +339,9 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
         output.raw(&String::from_utf8_lossy(&script));
         return Ok(Exit::Done);
     }
+    if let Command::Setup(wanted) = command {
+        return Box::pin(set_up(&options, *wanted, output)).await;
+    }
     let at = At::open(&options).await?;
     match command {
         Command::Why { job } => {
@@ -250,8 +397,159 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             Ok(Exit::Done)
         }
         Command::Console { port, every } => Box::pin(at.console(output, port, every.into())).await,
-        Command::Completion { .. } => Ok(Exit::Done),
+        Command::Doctor => {
+            let clients = doctor::Clients::new(&at.connection, &at.deployment);
+            let now = OffsetDateTime::now_utc();
+            let report = Box::pin(doctor::examine(&clients, &at.deployment, now)).await;
+            output.examined(&at.deployment.stack, &report);
+            Ok(if report.well() {
+                Exit::Done
+            } else {
+                Exit::Findings
+            })
+        }
+        Command::Cost { since, by: _ } => {
+            let cloud = at.cloud(0);
+            let now = OffsetDateTime::now_utc();
+            let costs = cost::read(&cloud.logs, &at.deployment.cleanup, since, now).await?;
+            output.costs(&costs);
+            Ok(Exit::Done)
+        }
+        Command::Pause => {
+            let since = at.paused().pause(OffsetDateTime::now_utc()).await?;
+            let sentence = format!(
+                "{} is paused since {since}. Within half a minute, new jobs stay queued at GitHub. Running ones go on. To take jobs again: fargate-runners resume",
+                at.deployment.stack
+            );
+            output.said(&serde_json::json!({ "pausedSince": since }), &sentence);
+            Ok(Exit::Done)
+        }
+        Command::Resume => {
+            let was = at.paused().resume().await?;
+            let sentence = if was {
+                format!(
+                    "{} takes jobs again. The sweep begins those that were queued meanwhile within minutes.",
+                    at.deployment.stack
+                )
+            } else {
+                format!("{} was not paused.", at.deployment.stack)
+            };
+            output.said(&serde_json::json!({ "wasPaused": was }), &sentence);
+            Ok(Exit::Done)
+        }
+        Command::Drain { timeout } => Box::pin(drain(&at, output, timeout)).await,
+        Command::Completion { .. } | Command::Setup(_) => Ok(Exit::Done),
     }
+}
+
+/// Pauses, and waits until nothing runs.
+async fn drain(at: &At, output: Output, timeout: u64) -> Result<Exit, Error> {
+    at.paused().pause(OffsetDateTime::now_utc()).await?;
+    let cloud = at.cloud(u32::MAX);
+    let limit = std::time::Duration::from_secs(timeout);
+    let drained = pause::drained(&cloud.executions, limit, |left| {
+        eprintln!("{left} executions are running");
+    });
+    let left = tokio::select! {
+        left = drained => left?,
+        signal = tokio::signal::ctrl_c() => {
+            signal.map_err(|error| Error::Other(error.to_string()))?;
+            return Err(Error::Other(format!(
+                "stopped waiting; {} stays paused (fargate-runners resume)",
+                at.deployment.stack
+            )));
+        }
+    };
+    if left > 0 {
+        return Err(Error::Other(format!(
+            "{left} executions are still running after {timeout} s; {} stays paused. Look at them: fargate-runners jobs",
+            at.deployment.stack
+        )));
+    }
+    let sentence = format!(
+        "{} is paused, and nothing is running. To take jobs again: fargate-runners resume",
+        at.deployment.stack
+    );
+    output.said(&serde_json::json!({ "running": left }), &sentence);
+    Ok(Exit::Done)
+}
+
+/// `setup`: works before there is a stack, and after it is gone.
+async fn set_up(options: &Options, wanted: SetupOptions, output: Output) -> Result<Exit, Error> {
+    let connection = Connection::open(&options.place()).await?;
+    let stack = options.stack.as_deref().or(wanted.prefix.as_deref());
+    let deployment = match Deployment::find(&connection, stack).await {
+        Ok(deployment) => Some(deployment),
+        Err(Error::NoStack { .. } | Error::NoDeployment { .. })
+            if wanted.prefix.is_some() && options.stack.is_none() =>
+        {
+            None
+        }
+        Err(Error::NoDeployment { region }) => return Err(Error::NothingToSetUp { region }),
+        Err(error) => return Err(error),
+    };
+    let at = deployment.as_ref();
+    let environment = std::env::var("GITHUB_API_URL").ok();
+    let github = match (wanted.github_api_url, at, environment) {
+        (Some(url), ..) => url,
+        (None, Some(deployment), _) => deployment.github.clone(),
+        (None, None, Some(url)) => url.parse().map_err(|error| {
+            Error::Other(format!(
+                "environment variable GITHUB_API_URL is {url:?}: {error}"
+            ))
+        })?,
+        (None, None, None) => ApiUrl::default(),
+    };
+    let prefix = at
+        .map(|deployment| deployment.prefix.clone())
+        .or(wanted.prefix);
+    let place = setup::Place {
+        prefix: prefix.unwrap_or_default(),
+        ssm: aws_sdk_ssm::Client::new(&connection.config),
+        kms_key: wanted.kms_key_id,
+        github,
+        webhook_url: wanted
+            .webhook_url
+            .or_else(|| at.map(|deployment| deployment.webhook_url.clone())),
+        patience: Patience::default(),
+    };
+    let task = match (wanted.check, wanted.rotate_webhook_secret, wanted.remove) {
+        (true, ..) => setup::Task::Check,
+        (_, true, _) => setup::Task::RotateWebhookSecret,
+        (.., true) => setup::Task::Remove,
+        _ => setup::Task::SetUp,
+    };
+    let webhook = match (wanted.configure_webhook, wanted.no_webhook) {
+        (true, _) => setup::Webhook::Always,
+        (_, true) => setup::Webhook::Never,
+        _ => setup::Webhook::IfNew,
+    };
+    let terminal = setup::Console {
+        json: output.is_json(),
+        browser: !wanted.no_browser,
+    };
+    let options = setup::Options {
+        app_id: wanted.app_id,
+        private_key: wanted.private_key,
+        webhook_secret_file: wanted.webhook_secret_file,
+        scope: wanted.scope,
+        organization: wanted.organization,
+        name: wanted.name,
+        check_runs: wanted.check_runs,
+        port: wanted.port,
+        install_wait: std::time::Duration::from_secs(wanted.install_wait),
+        webhook,
+        task,
+    };
+    let report = Box::pin(setup::run(&options, &place, &terminal)).await?;
+    if output.is_json() {
+        output.json(&serde_json::json!(report));
+    }
+    Ok(if report.well() {
+        Exit::Done
+    } else {
+        Exit::Findings
+    })
 }
 
 async fn jobs(at: &At, output: Output, watch: bool, limit: usize) -> Result<Exit, Error> {
@@ -319,6 +617,15 @@ async fn logs(at: &At, output: Output, job: &JobRef) -> Result<Exit, Error> {
 /// Interval of `--watch`.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
+impl Options {
+    fn place(&self) -> Place {
+        Place {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+        }
+    }
+}
+
 /// The deployment that a command is about.
 struct At {
     connection: Connection,
@@ -327,16 +634,17 @@ struct At {
 
 impl At {
     async fn open(options: &Options) -> Result<Self, Error> {
-        let place = Place {
-            region: options.region.clone(),
-            profile: options.profile.clone(),
-        };
-        let connection = Connection::open(&place).await?;
+        let connection = Connection::open(&options.place()).await?;
         let deployment = Deployment::find(&connection, options.stack.as_deref()).await?;
         Ok(Self {
             connection,
             deployment,
         })
+    }
+
+    fn paused(&self) -> pause::Paused {
+        let ssm = aws_sdk_ssm::Client::new(&self.connection.config);
+        pause::Paused::new(ssm, &self.deployment.prefix)
     }
 
     /// What AWS knows of a job, with calls left for what follows.

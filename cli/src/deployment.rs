@@ -32,6 +32,8 @@ pub struct Deployment {
     /// The name of the function `verify`.
     pub verify: String,
     pub cleanup: String,
+    /// URL of the queue of events that failed for good; nothing in a stack of an earlier version.
+    pub dead_letters: Option<String>,
 }
 
 /// The outputs of a stack, by their names.
@@ -117,6 +119,7 @@ impl Deployment {
             task_logs: text("TaskLogGroup")?,
             verify: text("VerifyFunction")?,
             cleanup: text("CleanupFunction")?,
+            dead_letters: outputs.get("DeadLetterQueue").cloned(),
         })
     }
 }

@@ -28,6 +28,10 @@ pub enum Error {
         "no deployment of Fargate Runners is in region {region}: give --region, or deploy one there (README, Deploy to AWS)"
     )]
     NoDeployment { region: String },
+    #[error(
+        "no deployment of Fargate Runners is in region {region}: give --region, deploy one there first (cdk deploy), or give --prefix PREFIX to work without a stack"
+    )]
+    NothingToSetUp { region: String },
     #[error("region {region} has {} deployments: choose one with --stack ({})", .names.len(), .names.join(", "))]
     Several { region: String, names: Vec<String> },
     #[error(
@@ -79,6 +83,7 @@ impl Error {
             | Self::Unreachable { .. } => Exit::NotConnected,
             Self::NoStack { .. }
             | Self::NoDeployment { .. }
+            | Self::NothingToSetUp { .. }
             | Self::Several { .. }
             | Self::NoOutput { .. }
             | Self::BadOutput { .. } => Exit::NoDeployment,

@@ -16,7 +16,7 @@ pub enum Exit {
     NoDeployment = 4,
     /// Nothing is known of the job.
     NoJob = 5,
-    /// `doctor` found something to mend.
+    /// `doctor` or `setup` found something to mend.
     Findings = 6,
 }
 
@@ -34,7 +34,7 @@ impl Exit {
             "no deployment there, or several to choose from",
         ),
         (Self::NoJob, "nothing is known of the job"),
-        (Self::Findings, "doctor found something to mend"),
+        (Self::Findings, "doctor or setup found something to mend"),
     ];
 
     pub const fn code(self) -> u8 {

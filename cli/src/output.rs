@@ -7,6 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::cost::{Costs, Row};
+use crate::doctor::Report;
+use crate::finding::Mark;
 use crate::jobs::Jobs;
 use crate::why::{Evidence, Explanation, span};
 
@@ -21,6 +24,10 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) const fn new(json: bool) -> Self {
         Self { json }
+    }
+
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
     }
 
     /// Prints a text as it is. A reader that went away, such as `head`, is no error.
@@ -82,6 +89,73 @@ impl Output {
             self.raw("\x1b[H\x1b[2J");
         }
         self.raw(&table(jobs));
+    }
+
+    /// Costs by repository, with their sum.
+    pub(crate) fn costs(self, costs: &Costs) {
+        if self.json {
+            self.json(&json!(costs));
+            return;
+        }
+        let rows = &costs.repositories;
+        if rows.is_empty() {
+            self.raw("The log of cleanup has no costs of that time.\n");
+            return;
+        }
+        let names = rows.iter().map(|row| row.repository.chars().count());
+        let width = names.max().unwrap_or_default().max("repository".len());
+        let mut text = format!(
+            "{:<width$}  {:>6}  {:>8}  {:>9}  {:>13}  {:>9}\n",
+            "repository", "tasks", "minutes", "runners", "control plane", "total"
+        );
+        let mut line = |name: &str, row: &Row| {
+            let (tasks, minutes) = (row.tasks, row.runner_minutes);
+            let (runners, control, total) = (row.runners, row.control_plane, row.total());
+            let _ = writeln!(
+                text,
+                "{name:<width$}  {tasks:>6}  {minutes:>8.1}  {runners:>9.4}  {control:>13.4}  {total:>9.4}"
+            );
+        };
+        let mut sum = Row::default();
+        for row in rows {
+            line(&printable(&row.repository), row);
+            sum.tasks += row.tasks;
+            sum.runner_minutes += row.runner_minutes;
+            sum.runners += row.runners;
+            sum.control_plane += row.control_plane;
+        }
+        line("all", &sum);
+        text.push_str("US dollars at list price\n");
+        self.raw(&text);
+    }
+
+    /// Findings by part, those to be mended with what mends them.
+    pub(crate) fn examined(self, stack: &str, report: &Report) {
+        if self.json {
+            self.json(&json!({ "stack": stack, "well": report.well(), "parts": report.parts }));
+            return;
+        }
+        let mut text = String::new();
+        for part in &report.parts {
+            let _ = writeln!(text, "{}", part.name);
+            for line in part
+                .findings
+                .iter()
+                .flat_map(crate::finding::Finding::lines)
+            {
+                let _ = writeln!(text, "  {}", printable(&line));
+            }
+        }
+        let bad = report
+            .findings()
+            .filter(|one| one.mark == Mark::Bad)
+            .count();
+        let _ = match bad {
+            0 => writeln!(text, "{stack} has nothing to mend."),
+            1 => writeln!(text, "{stack} has 1 thing to mend."),
+            bad => writeln!(text, "{stack} has {bad} things to mend."),
+        };
+        self.raw(&text);
     }
 
     pub(crate) fn explanation(self, evidence: &Evidence, explanation: &Explanation) {

@@ -103,6 +103,8 @@ pub enum Answer {
     Enough,
     /// The job is in the overflow queue.
     Kept,
+    /// Left at GitHub, because the deployment was paused.
+    Paused,
     /// `cleanup` was told.
     HandedOn,
     /// It is not served, or nothing depends on the event: the reason.

@@ -47,6 +47,8 @@ pub enum Situation {
     Ended,
     /// It waits in the overflow queue for Step Functions.
     Overflow,
+    /// The deployment was paused when its webhook came.
+    Paused,
     /// This deployment does not serve it.
     NotServed,
     /// It asks for GitHub's own runners.
@@ -62,7 +64,7 @@ pub enum Situation {
 }
 
 impl Situation {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Completed,
         Self::Cancelled,
         Self::Running,
@@ -78,6 +80,7 @@ impl Situation {
         Self::EndedEarly,
         Self::Ended,
         Self::Overflow,
+        Self::Paused,
         Self::NotServed,
         Self::GitHubsRunners,
         Self::WebhookFailed,
@@ -590,7 +593,7 @@ const fn change_for_failure(failure: Failure) -> Option<&'static str> {
                 }
                 Fault::ContainerMissing => "Name the task definition's container `runner`",
                 Fault::SecretMissing | Fault::AppKeyInvalid => {
-                    "Write the App's id and key anew (scripts/setup)"
+                    "Write the App's id and key anew (`fargate-runners setup --app-id ID --private-key FILE`)"
                 }
                 Fault::AppNotInstalled => "Install the App on the repository",
                 Fault::GitHubRefused => {
@@ -723,7 +726,8 @@ fn without_execution(evidence: &Evidence) -> Account {
                 "The next sweep asks GitHub to deliver it again, then after 10 and 30 minutes, one hour and four hours",
             )
             .but(match failed.status {
-                401 => "The webhook secret differs from the one in Parameter Store: `scripts/setup --rotate-webhook-secret`".to_owned(),
+                423 => "The deployment is paused: `fargate-runners resume`".to_owned(),
+                401 => "The webhook secret differs from the one in Parameter Store: `fargate-runners setup --rotate-webhook-secret`".to_owned(),
                 _ => format!("To try at once: `fargate-runners redeliver {}`", evidence.job.id),
             });
         }
@@ -782,6 +786,12 @@ fn by_webhook(evidence: &Evidence) -> Option<Account> {
             ),
             "The queue starts its execution within seconds of the burst's end",
         ),
+        Answer::Paused => Account::new(
+            Situation::Paused,
+            format!("{name} stays queued at GitHub: its webhook came{when} while the deployment was paused"),
+            "After the pause, the next sweep has GitHub deliver the webhook again",
+        )
+        .but("To take jobs again: `fargate-runners resume`".to_owned()),
         Answer::Error(error) => Account::new(
             Situation::WebhookFailed,
             format!("{name}'s webhook was not taken{when}: {error}"),

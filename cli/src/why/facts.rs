@@ -164,6 +164,7 @@ fn answer(answer: &Answer) -> String {
         Answer::Running => "an execution was at work".to_owned(),
         Answer::Enough => "no more executions of this job".to_owned(),
         Answer::Kept => "kept in the overflow queue".to_owned(),
+        Answer::Paused => "paused".to_owned(),
         Answer::HandedOn => "handed on to cleanup".to_owned(),
         Answer::Ignored(reason) => format!("ignored: {reason}"),
         Answer::Error(error) => format!("not taken: {error}"),

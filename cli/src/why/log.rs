@@ -74,6 +74,7 @@ fn answer(body: Option<&str>) -> Answer {
         ("started", _) => Answer::Started,
         ("running", _) => Answer::Running,
         ("kept", _) => Answer::Kept,
+        ("paused", _) => Answer::Paused,
         ("handed on", _) => Answer::HandedOn,
         ("ignored", Some(reason)) if reason.contains("executions") => Answer::Enough,
         ("ignored", Some(reason)) => Answer::Ignored(reason),
@@ -130,6 +131,7 @@ mod tests {
                 Answer::Started,
             ),
             (json!({ "result": "kept" }), Answer::Kept),
+            (json!({ "result": "paused" }), Answer::Paused),
             (
                 json!({ "result": "handed on", "kind": "cancelled" }),
                 Answer::HandedOn,

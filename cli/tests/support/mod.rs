@@ -63,6 +63,7 @@ impl World {
             task_logs: "/ecs/fargate-runners".to_owned(),
             verify: "fargate-runners-verify".to_owned(),
             cleanup: "fargate-runners-cleanup".to_owned(),
+            dead_letters: Some("https://sqs.us-east-1.amazonaws.com/1/dead".to_owned()),
         };
         Self {
             aws,

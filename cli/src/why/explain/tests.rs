@@ -381,6 +381,13 @@ fn table() -> Vec<Row> {
             "",
         ),
         (
+            answered(Answer::Paused),
+            S::Paused,
+            "while the deployment was paused",
+            "deliver the webhook again",
+            "fargate-runners resume",
+        ),
+        (
             answered(Answer::Ignored("another reason".to_owned())),
             S::NotServed,
             "another reason",
@@ -676,6 +683,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
     let answers = prop::option::of(select(vec![
         Answer::Started,
         Answer::Kept,
+        Answer::Paused,
         Answer::HandedOn,
         Answer::Ignored("no action depends on it".to_owned()),
         Answer::Error("e".to_owned()),

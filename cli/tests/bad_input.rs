@@ -1,0 +1,83 @@
+//! What the program says where it cannot begin: one sentence with the next step, and an exit code.
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+
+/// Runs the program with these variables and nothing else; its exit code and what it said.
+fn ran(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fargate-runners"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    assert!(output.stdout.is_empty(), "{output:?}");
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
+const KEY: (&str, &str) = ("AWS_ACCESS_KEY_ID", "test");
+const SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "test");
+/// Nothing listens there.
+const NOWHERE: (&str, &str) = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+
+#[test]
+fn every_command_says_what_it_lacks() {
+    for command in [
+        &["doctor"][..],
+        &["jobs"],
+        &["why", "1"],
+        &["setup"],
+        &["pause"],
+        &["drain"],
+        &["cost"],
+    ] {
+        for (variables, code, told) in [
+            (&[][..], 3, "give --region, or set AWS_REGION"),
+            (&[REGION], 3, "found no AWS credentials"),
+            (
+                &[REGION, KEY, SECRET, NOWHERE],
+                3,
+                "cannot reach AWS in region eu-west-1",
+            ),
+        ] {
+            let (exit, said) = ran(command, variables);
+            assert_eq!(exit, Some(code), "{command:?}: {said}");
+            assert!(
+                said.starts_with("error: ") && said.contains(told),
+                "{command:?}: {said}"
+            );
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_option_is_named_with_what_is_possible() {
+    for (arguments, told) in [
+        (
+            &["setup", "--scope", "enterprise"][..],
+            "repository, organization",
+        ),
+        (&["setup", "--check", "--remove"], "cannot be used with"),
+        (
+            &["setup", "--app-id", "1", "--organization", "octo"],
+            "cannot be used with",
+        ),
+        (
+            &["setup", "--github-api-url", "http://github.example"],
+            "plain HTTP",
+        ),
+        (&["cost", "--since", "week"], "such as 7d, 12h or 30m"),
+    ] {
+        let (exit, said) = ran(arguments, &[REGION, KEY, SECRET, NOWHERE]);
+        assert_eq!(exit, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+}
