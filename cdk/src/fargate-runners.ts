@@ -160,7 +160,7 @@ export interface FargateRunnersProps {
    */
   readonly secretsKey?: boolean;
   /**
-   * Who else may decrypt the App's secrets: the principals that run `scripts/setup --check` or
+   * Who else may decrypt the App's secrets: the principals that run `fargate-runners setup --check` or
    * `--rotate-webhook-secret`.
    * @default - nobody
    */

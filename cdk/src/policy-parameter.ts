@@ -17,7 +17,7 @@ export interface PublishedPolicy {
 }
 
 /**
- * The parameter by which `scripts/setup` learns whose jobs the deployment runs, to compare that with
+ * The parameter by which `fargate-runners setup` learns whose jobs the deployment runs, to compare that with
  * GitHub's settings. It is no secret, and no function reads it.
  */
 export class PolicyParameter extends ssm.StringParameter {
@@ -32,7 +32,7 @@ export class PolicyParameter extends ssm.StringParameter {
     };
     super(scope, id, {
       parameterName: names.policyParameter,
-      description: "Whose jobs are run, for scripts/setup to compare with GitHub",
+      description: "Whose jobs are run, for fargate-runners setup to compare with GitHub",
       stringValue: JSON.stringify(policy),
     });
   }

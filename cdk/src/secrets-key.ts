@@ -25,7 +25,7 @@ export interface SecretsKeyProps {
  * nobody can manage can't be repaired.
  */
 export class SecretsKey extends Construct {
-  /** The key; the set-up script finds it by its alias. */
+  /** The key; `fargate-runners setup` finds it by its alias. */
   readonly key: kms.Key;
 
   constructor(scope: Construct, id: string, props: SecretsKeyProps) {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use catalogue::Catalogue;
 use decisions::{Ended, ExecutionOutput, GivenUp, NextAttempt, Planned, StepError};
 use protocol::{Fault, Matched, Order, Registered, State};
 use serde::Serialize;
@@ -105,30 +104,4 @@ fn what_a_history_carries_reads_back_from_its_own_json() {
             "no history carries {shape}: {seen:?}"
         );
     }
-}
-
-/// What `sweep` publishes is read by `match`, and by the set-up script in another language.
-#[test]
-fn the_published_catalogue_that_the_set_up_script_is_tested_with_reads_here() {
-    let catalogue = Catalogue::decode(&read("cdk/test/fixtures/catalogue.txt")).unwrap();
-    let again = Catalogue::decode(&catalogue.encode().unwrap()).unwrap();
-    assert_eq!(again, catalogue);
-    let shown = serde_json::to_value(&catalogue).unwrap();
-    let audiences: Vec<_> = shown["families"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|offer| json!([offer["family"], offer["runnerGroup"], offer["repositories"]]))
-        .collect();
-    assert_eq!(
-        audiences,
-        [
-            json!([
-                "fargate-runners-deploy",
-                "deployers",
-                ["octo/infra", "octo/"]
-            ]),
-            json!(["fargate-runners-ubuntu-x64", null, null]),
-        ]
-    );
 }

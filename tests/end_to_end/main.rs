@@ -11,6 +11,7 @@ mod ends;
 mod faults;
 mod happy;
 mod harness;
+mod operate;
 mod overload;
 mod package;
 mod recovery;

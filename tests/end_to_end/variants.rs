@@ -88,7 +88,7 @@ async fn goes_without_a_trace(harness: &Harness, site: &Site, aws: &Aws, vpc: &s
         .unwrap();
     assert_eq!(inventory(aws, "spot", vpc).await, Vec::<String>::new());
 
-    // The set-up script removes what it and the functions wrote.
+    // The command line removes what it and the functions wrote.
     let secrets = parameters(aws, "spot").await;
     assert!(secrets.contains(&"/spot/github/private-key".to_owned()));
     let said = site

@@ -12,7 +12,7 @@ use tooling::Checkout;
 use crate::harness::{Harness, LIMIT, run, script, untaken};
 
 /// Runs `fargate-runners` as an operator would, who sets nothing but the endpoint.
-async fn command(harness: &Harness, arguments: &[&str]) -> Output {
+pub(crate) async fn command(harness: &Harness, arguments: &[&str]) -> Output {
     let program = Checkout::here().program("fargate-runners");
     let endpoint = harness.engine.endpoint().to_owned();
     let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();

@@ -124,7 +124,7 @@ export class Alarms extends Construct {
       }),
       threshold: props.webhooksUnsigned ?? 10,
       description:
-        "Requests arrive, but no webhook of GitHub's: its secret differs from that in Parameter Store (run scripts/setup --configure-webhook), or allowedSources lacks its addresses (deploy again).",
+        "Requests arrive, but no webhook of GitHub's: its secret differs from that in Parameter Store (run fargate-runners setup --configure-webhook), or allowedSources lacks its addresses (deploy again).",
     });
     this.alarm("RunnersTakenByStrangers", {
       metric: sum("RunnersTakenByStrangers"),

@@ -270,7 +270,7 @@ impl Deployment {
         run(step, &mut destroy).map(drop)
     }
 
-    /// Runs `scripts/setup` for the deployment.
+    /// Runs `fargate-runners setup` for the deployment, by its prefix: its stack may be gone.
     pub fn setup(
         &self,
         checkout: &Checkout,
@@ -278,10 +278,10 @@ impl Deployment {
         engine: &Engine,
         arguments: &[&str],
     ) -> anyhow::Result<String> {
-        let mut setup = Command::new(checkout.path("scripts/setup"));
+        let mut setup = Command::new(checkout.program("fargate-runners"));
         credentials(&mut setup, engine.endpoint());
         setup
-            .args(["--prefix", &self.prefix, "--github-api-url"])
+            .args(["setup", "--prefix", &self.prefix, "--github-api-url"])
             .arg(self.github.url())
             .args(arguments);
         run(step, &mut setup)

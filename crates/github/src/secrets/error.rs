@@ -12,7 +12,7 @@ pub enum Error {
     #[error("cannot read the GitHub App's credentials: {0}")]
     Read(aws::Error),
     #[error(
-        "SSM parameter {0} is missing or empty: run scripts/setup, which writes it as a SecureString"
+        "SSM parameter {0} is missing or empty: run `fargate-runners setup`, which writes it as a SecureString"
     )]
     Missing(String),
     /// The value is not an App id or private key.

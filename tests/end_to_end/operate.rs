@@ -1,0 +1,118 @@
+//! The command line steers a deployed system: set-up, checks, pause.
+
+use std::process::Output;
+use std::time::Instant;
+
+use github_standin::JobStatus;
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, LIMIT, run, script};
+use crate::why::command;
+
+/// What a command printed, and that it ended with this code.
+fn ended(output: &Output, code: i32) -> String {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}\n{error}");
+    format!("{said}{error}")
+}
+
+const STACK: [&str; 2] = ["--stack", "fargate-runners"];
+
+async fn said(harness: &Harness, arguments: &[&str], code: i32) -> String {
+    let arguments = [arguments, &STACK].concat();
+    ended(&command(harness, &arguments).await, code)
+}
+
+#[test]
+fn a_paused_deployment_leaves_jobs_at_github_and_begins_them_afterwards() {
+    run(async |harness| {
+        let site = &harness.repository;
+        let github = &site.deployment.github;
+        let told = said(harness, &["pause"], 0).await;
+        assert!(told.contains("fargate-runners resume"), "{told}");
+        let job = site.queue(script("octo/paused", "true"));
+        assert!(github.wait_for_deliveries(LIMIT).await);
+        let answered: Vec<_> = github
+            .deliveries()
+            .iter()
+            .map(|one| one.status_code)
+            .collect();
+        assert_eq!(answered, [423]);
+        let why = said(harness, &["why", &job.id.to_string(), "--json"], 0).await;
+        let why: Value = serde_json::from_str(&why).unwrap();
+        assert_eq!(why["explanation"]["situation"], "paused", "{why:#}");
+        let swept = site.deployment.invoke("sweep", &json!({})).await.unwrap();
+        assert_eq!(
+            (&swept["paused"], &swept["redelivered"]),
+            (&json!(true), &json!(0)),
+            "{swept:#}"
+        );
+        let doctor = said(harness, &["doctor"], 6).await;
+        assert!(doctor.contains("is paused"), "{doctor}");
+        let told = said(harness, &["drain", "--timeout", "1"], 0).await;
+        assert!(told.contains("nothing is running"), "{told}");
+
+        said(harness, &["resume"], 0).await;
+        // A delivery settles for half a minute before it is asked for again.
+        let taken = site.observer.wait(LIMIT, async || {
+            site.deployment.invoke("sweep", &json!({})).await?;
+            let mut deliveries = github.deliveries().into_iter();
+            Ok(deliveries.find(|one| one.redelivery && one.status_code == 200))
+        });
+        assert!(taken.await.unwrap().is_some(), "{:#?}", github.deliveries());
+        site.reaches(&job, JobStatus::Completed).await;
+        site.ended(&job).await;
+        site.nothing_left_of(&job).await;
+    });
+}
+
+#[test]
+fn the_doctor_looks_at_a_deployment_and_setup_checks_it() {
+    run(async |harness| {
+        let site = &harness.repository;
+        let job = site.queue(script("octo/healthy", "true"));
+        site.ended(&job).await;
+        site.deployment.invoke("sweep", &json!({})).await.unwrap();
+        let begun = Instant::now();
+        let arguments = [&["doctor", "--json"][..], &STACK].concat();
+        let output = command(harness, &arguments).await;
+        println!("doctor answered in {} ms", begun.elapsed().as_millis());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let parts = report["parts"].as_array().unwrap();
+        let names: Vec<_> = parts
+            .iter()
+            .filter_map(|part| part["name"].as_str())
+            .collect();
+        assert_eq!(
+            names,
+            ["secrets", "GitHub", "runners", "jobs", "images and stock"],
+            "{report:#}"
+        );
+        let bad: Vec<_> = parts
+            .iter()
+            .flat_map(|part| part["findings"].as_array().unwrap())
+            .filter(|finding| finding["mark"] == "bad")
+            .collect();
+        // The stand-in's account is on no list of the deployment's owners but `*`.
+        assert!(
+            bad.iter().all(|finding| finding["fix"].is_string()),
+            "{bad:#?}"
+        );
+        println!("{bad:#?}");
+
+        let check = command(harness, &[&["setup", "--check"][..], &STACK].concat()).await;
+        let check = format!(
+            "{}{}",
+            String::from_utf8_lossy(&check.stdout),
+            String::from_utf8_lossy(&check.stderr)
+        );
+        println!("{check}");
+        assert!(check.contains("✓ App fargate-runners"), "{check}");
+        assert!(
+            check.contains("✓ permission administration: write"),
+            "{check}"
+        );
+        assert!(check.contains("✓ webhook URL: "), "{check}");
+    });
+}
