@@ -306,19 +306,19 @@ impl Viewer {
 mod tests {
     use super::*;
 
-    fn asked(method: Method, headers: &[(&str, &str)]) -> Option<StatusCode> {
+    fn asked(method: &Method, headers: &[(&str, &str)]) -> Option<StatusCode> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: header::HeaderName = name.parse().unwrap();
             map.insert(name, HeaderValue::from_str(value).unwrap());
         }
-        refusal(&method, &map).map(|(status, _)| status)
+        refusal(method, &map).map(|(status, _)| status)
     }
 
     #[test]
     fn only_this_machines_own_page_is_answered() {
         for host in ["127.0.0.1:4580", "localhost:1", "localhost", "LOCALHOST:80"] {
-            assert_eq!(asked(Method::GET, &[("host", host)]), None, "{host}");
+            assert_eq!(asked(&Method::GET, &[("host", host)]), None, "{host}");
         }
         for host in [
             "evil.example",
@@ -330,20 +330,20 @@ mod tests {
             "0.0.0.0:4580",
             "",
         ] {
-            let refused = asked(Method::GET, &[("host", host)]);
+            let refused = asked(&Method::GET, &[("host", host)]);
             assert_eq!(refused, Some(StatusCode::MISDIRECTED_REQUEST), "{host}");
         }
         assert_eq!(
-            asked(Method::GET, &[]),
+            asked(&Method::GET, &[]),
             Some(StatusCode::MISDIRECTED_REQUEST)
         );
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-            let refused = asked(method, &[("host", "localhost")]);
+            let refused = asked(&method, &[("host", "localhost")]);
             assert_eq!(refused, Some(StatusCode::METHOD_NOT_ALLOWED));
         }
         let of = |site, mode| {
             asked(
-                Method::GET,
+                &Method::GET,
                 &[
                     ("host", "localhost"),
                     ("sec-fetch-site", site),
