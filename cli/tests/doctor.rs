@@ -37,6 +37,7 @@ impl Deployed {
         let catalogue = catalogue::Catalogue {
             read_at: OffsetDateTime::now_utc(),
             offers: Vec::new(),
+            turn: 0,
         };
         let policy = include_str!("../../cdk/test/fixtures/policy.json");
         for (name, value) in [
