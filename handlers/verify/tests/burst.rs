@@ -143,6 +143,10 @@ impl Account {
 
     fn answer(&mut self, operation: &str, body: &Value) -> HttpResponse {
         match operation {
+            // The deployment is not paused.
+            "GetParameter" if body["Name"].as_str().unwrap().ends_with("/paused") => {
+                error(400, "ParameterNotFound")
+            }
             "GetParameter" => reply(200, &json!({ "Parameter": { "Value": SECRET } })),
             "StartExecution" if !self.grants() => error(400, "ThrottlingException"),
             "StartExecution" => {
