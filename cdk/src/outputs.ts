@@ -1,5 +1,6 @@
 import { CfnOutput, Stack } from "aws-cdk-lib";
 import * as ecs from "aws-cdk-lib/aws-ecs";
+import * as sqs from "aws-cdk-lib/aws-sqs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { DeployedHandlers, HANDLER_NAMES } from "./handlers/record";
@@ -14,6 +15,7 @@ interface Deployed extends Construct {
   readonly cluster: ecs.Cluster;
   readonly handlers: DeployedHandlers;
   readonly monitoring: Monitoring;
+  readonly deadLetters: sqs.IQueue;
 }
 
 /** The outputs of a deployment's stack. The command line finds the deployment by them. */
