@@ -49,6 +49,8 @@ export const WARM_CHANGES = [
   "+MonitoringAlarmsStock*",
   "MonitoringDashboard.DashboardBody",
   "MonitoringSavedQueries*.LogGroupNames",
+  "VerifyFunction.Environment",
+  "VerifyRoleDefaultPolicy.PolicyDocument",
   "TokenFunction.Environment",
   "TokenRoleDefaultPolicy.PolicyDocument",
   "CleanupFunction.Environment",
