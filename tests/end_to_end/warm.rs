@@ -380,7 +380,11 @@ fn a_warm_job_takes_these_calls_at_aws() {
             .into_iter()
             .filter(|call| !call.contains(" stock "))
             .partition(|call| call.ends_with("dynamodb:GetItem"));
-        assert_eq!(looks.len(), 2, "of the agent and of token: {looks:?}");
+        assert_eq!(
+            looks.len(),
+            3,
+            "of the agent's and token's bell, and cleanup's note: {looks:?}"
+        );
         assert_eq!(
             calls,
             [
@@ -394,6 +398,7 @@ fn a_warm_job_takes_these_calls_at_aws() {
                 "1 token ecs:TagResource",
                 "1 token lambda:Invoke",
                 "1 token ssm:PutParameter",
+                "1 verify dynamodb:PutItem",
                 "1 verify states:StartExecution",
                 "2 cleanup dynamodb:UpdateItem",
                 "4 state machine lambda:Invoke",

@@ -165,11 +165,12 @@ class TaskTest(EngineTestCase):
         self.define("lost")
         order = {"service": "ecs", "operation": "RunTask", "effect": "lost", "error": "ServerException", "status": 500}
         self.engine.control("POST", "/faults", order)
-        run = lambda: self.run_task("lost", "exit 0", clientToken="lost-1")
+        # It runs for longer than the test, so that it is in one list only.
+        run = lambda: self.run_task("lost", "sleep 60", clientToken="lost-1")
         self.assertEqual(self.error_code(run), "ServerException")
-        started = self.ecs.list_tasks(cluster="c", family="lost", desiredStatus="STOPPED")["taskArns"]
-        started += self.ecs.list_tasks(cluster="c", family="lost")["taskArns"]
-        self.assertEqual(run()["taskArn"], started[0])
+        started = self.ecs.list_tasks(cluster="c", family="lost")["taskArns"]
+        self.assertEqual([run()["taskArn"]], started)
+        self.ecs.stop_task(cluster="c", task=started[0])
 
     def test_rules_tell_a_groups_beginnings_and_ends(self):
         for status in ("RUNNING", "STOPPED"):
