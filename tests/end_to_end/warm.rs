@@ -391,8 +391,10 @@ fn a_warm_job_takes_these_calls_at_aws() {
                 "1 agent dynamodb:UpdateItem",
                 "1 agent ssm:DeleteParameter",
                 "1 agent ssm:GetParameter",
+                "2 cleanup dynamodb:UpdateItem",
                 "1 cleanup states:SendTaskSuccess",
                 "1 state machine dynamodb:PutItem",
+                "4 state machine lambda:Invoke",
                 "1 token dynamodb:DeleteItem",
                 "1 token dynamodb:PutItem",
                 "1 token ecs:TagResource",
@@ -400,8 +402,6 @@ fn a_warm_job_takes_these_calls_at_aws() {
                 "1 token ssm:PutParameter",
                 "1 verify dynamodb:PutItem",
                 "1 verify states:StartExecution",
-                "2 cleanup dynamodb:UpdateItem",
-                "4 state machine lambda:Invoke",
             ]
         );
     });
