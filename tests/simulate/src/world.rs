@@ -132,6 +132,8 @@ struct Job {
     task: Option<TaskId>,
     /// The limit that refused it last, until it gets on.
     refused: Option<Limit>,
+    /// From when on the table says that it ended on its own runner.
+    noted: Option<Time>,
 }
 
 /// How an attempt ended. [`Ending::told`] is what Step Functions tells of it.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use decisions::{
-    Attempt, Ended, EndedContainer, EndedTask, Failure, JobStatus, Restart, Situation, StepError,
-    Verdict, counts_as_failure, judge, restart,
+    Attempt, Ended, EndedContainer, EndedTask, Failure, JobStatus, NoteSeen, OnNote, Restart,
+    Situation, StepError, Verdict, counts_as_failure, judge, on_note, restart,
 };
 use protocol::State;
 
@@ -211,8 +211,13 @@ impl World<'_> {
             Status::Running => JobStatus::IN_PROGRESS,
             Status::Completed => JobStatus::COMPLETED,
         };
+        let now = self.now;
+        let noted = self.job(job).noted.is_some_and(|since| since <= now);
+        let note = noted.then_some(NoteSeen { own_runner: true });
         let mut known = None;
-        if ended.asks_github() {
+        if on_note(&ended, note) == OnNote::Over {
+            known = Some(&JobStatus::COMPLETED);
+        } else if ended.asks_github() {
             let deleted = if ended.leaves_a_runner() {
                 self.ask(job, Call::DeleteRunner)
             } else {

@@ -107,6 +107,7 @@ impl World<'_> {
             failures: 0,
             task: None,
             refused: None,
+            noted: None,
         });
         let job = JobId::try_from(next).unwrap_or(JobId::MAX);
         self.figures.open += 1;

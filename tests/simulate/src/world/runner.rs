@@ -130,8 +130,23 @@ impl World<'_> {
         let Some(job) = it.job.filter(|_| !it.ended) else {
             return;
         };
+        let own = it.owner == Some(job);
         self.job(job).status = Status::Completed;
+        if own {
+            self.note_completed(job);
+        }
         self.end(task, Ending::RanJob);
+    }
+
+    /// `verify` notes in the table that a job has ended, when GitHub's webhook arrives. Without a
+    /// pool there is no table, and a webhook that is lost leaves no note.
+    fn note_completed(&mut self, job: JobId) {
+        let lost = self.setup.faults.is_broken(Broken::Webhooks, self.now);
+        if self.pool.is_none() || lost || !self.buckets.table.take(self.now, 1) {
+            return;
+        }
+        let delay = self.setup.timings.webhook.draw(&mut self.rng);
+        self.job(job).noted = Some(self.now + delay);
     }
 
     /// Spot takes a task back.
