@@ -46,13 +46,14 @@ pub(crate) async fn measure(runs: u32) -> anyhow::Result<()> {
         }
     }
     step.done("");
+    println!("\n{}", budget(&paths));
     stack.stop().await?;
     let stack = Stack::start(&progress, &checkout, MANY).await?;
     let step = progress.step("A hundred jobs at once");
     let crowd = stack.crowd().await?;
     step.done("");
     stack.stop().await?;
-    println!("\n{}\n{crowd}", budget(&paths));
+    println!("\n{crowd}");
     Ok(())
 }
 
