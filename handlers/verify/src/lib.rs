@@ -149,7 +149,7 @@ async fn take(deps: &Deps, request: &Request, now: OffsetDateTime) -> Result<Don
             record(&job);
             match deps.config.policy.admit(&job, &about) {
                 // GitHub lists the delivery as failed, and `sweep` asks for it again after the pause.
-                Ok(()) if is_paused(deps, now, act_by).await => Ok(Done::Paused),
+                Ok(()) if deps.pause.is_on(now).await => Ok(Done::Paused),
                 Ok(()) => start_or_keep(deps, job, now, act_by).await,
                 Err(refusal) => {
                     report_not_served(deps, &job, &about, &refusal);
@@ -217,12 +217,6 @@ async fn note_completed(
         }
     }
     Done::Ignored("workflow_job completed".to_owned())
-}
-
-/// Whether the operator has paused the deployment; not, if that takes too long to find out.
-async fn is_paused(deps: &Deps, now: OffsetDateTime, act_by: Instant) -> bool {
-    let asked = tokio::time::timeout_at(act_by.min(Instant::now() + ANSWER), deps.pause.is_on(now));
-    asked.await.unwrap_or_default()
 }
 
 /// Reports why a queued job starts no execution, to explain why it waits.

@@ -1,13 +1,16 @@
 //! Whether the operator has paused the deployment.
 //!
 //! The parameter `/<prefix>/paused` is there while it is. Its absence is remembered for half a minute, so a
-//! webhook costs no call. A read that fails counts as not paused: a deployment that cannot read must not
-//! leave jobs behind.
+//! webhook costs no call. A read that fails or is not answered counts as not paused, for as long: a
+//! deployment that cannot read must not leave jobs behind, nor wait for each of them.
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::deadline::ANSWER;
 
 /// How long the parameter's absence is remembered.
 pub const TTL: Duration = Duration::seconds(30);
@@ -42,7 +45,13 @@ impl Pause {
                 return paused;
             }
         }
-        let paused = self.read().await;
+        let paused = timeout(ANSWER, self.read()).await.unwrap_or_else(|_| {
+            tracing::warn!(
+                parameter = self.parameter,
+                "no answer whether the deployment is paused; going on"
+            );
+            false
+        });
         *known = Some((paused, now));
         paused
     }

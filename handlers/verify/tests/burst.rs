@@ -65,6 +65,8 @@ struct Account {
     bucket: (f64, f64, f64, Instant),
     step_functions: Option<Times>,
     sqs: Option<Times>,
+    /// Of the parameter that is there while the deployment is paused.
+    pause: Option<Times>,
     executions: BTreeSet<String>,
     started: Instant,
     starts: usize,
@@ -91,19 +93,25 @@ fn error(status: u16, code: &str) -> HttpResponse {
     reply(status, &json!({ "__type": code, "message": "no" }))
 }
 
+fn is_pause(body: &Value) -> bool {
+    let name = body["Name"].as_str();
+    name.is_some_and(|name| name.ends_with("/paused"))
+}
+
 impl HttpConnector for Cloud {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let cloud = self.clone();
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap().to_owned();
             let (service, operation) = target.split_once('.').unwrap();
-            let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
             let (took, trouble) = match service {
                 "AWSStepFunctions" => (
                     STEP_FUNCTIONS,
                     cloud.account().trouble(|a| &a.step_functions),
                 ),
                 "AmazonSQS" => (OTHERS, cloud.account().trouble(|a| &a.sqs)),
+                _ if is_pause(&body) => (OTHERS, cloud.account().trouble(|a| &a.pause)),
                 _ => (OTHERS, None),
             };
             sleep(took / 2).await;
@@ -144,9 +152,7 @@ impl Account {
     fn answer(&mut self, operation: &str, body: &Value) -> HttpResponse {
         match operation {
             // The deployment is not paused.
-            "GetParameter" if body["Name"].as_str().unwrap().ends_with("/paused") => {
-                error(400, "ParameterNotFound")
-            }
+            "GetParameter" if is_pause(body) => error(400, "ParameterNotFound"),
             "GetParameter" => reply(200, &json!({ "Parameter": { "Value": SECRET } })),
             "StartExecution" if !self.grants() => error(400, "ThrottlingException"),
             "StartExecution" => {
@@ -263,6 +269,7 @@ impl Cloud {
             bucket: (size.into(), per_second.into(), size.into(), now),
             step_functions: None,
             sqs: None,
+            pause: None,
             executions: BTreeSet::new(),
             started: now,
             starts: 0,
@@ -421,6 +428,16 @@ async fn without_an_answer_of_step_functions_each_job_is_kept_within_two_seconds
         assert!(figures.calls <= 2 * 500, "{figures:?}");
         assert!(figures.drained <= Duration::from_mins(3), "{figures:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_whether_it_is_paused_a_sandbox_waits_once() {
+    let cloud = Cloud::new(800, 150);
+    cloud.account().pause = Some((Trouble::IsSilent, 0..60));
+    let figures = cloud.burst(1_000, 100).await;
+    assert_eq!((figures.lost, figures.refused, figures.dead), (0, 0, 0));
+    assert!(figures.p50 <= 100, "{figures:?}");
+    assert!(figures.slowest <= 2_000, "{figures:?}");
 }
 
 #[tokio::test(start_paused = true)]
