@@ -150,9 +150,9 @@ const CHANGES: [Call; 5] = [
     ("ssm", "DeleteParameter", "/runners/"),
     ("lambda", "Invoke", "functions/chaos-cleanup"),
 ];
-/// Calls about warm tasks that may be rejected: of `token`, the keeper, the agents, the state machine,
-/// `cleanup` and `sweep`.
-const POOL_CALLS: [Call; 12] = [
+/// Modifying calls about warm tasks: of `token`, the keeper, the agents, the state machine, `cleanup` and
+/// `sweep`.
+const POOL_WRITES: [Call; 10] = [
     CLAIM,
     RING,
     ("dynamodb", "PutItem", "slot#"),
@@ -163,23 +163,16 @@ const POOL_CALLS: [Call; 12] = [
     ("dynamodb", "UpdateItem", ":task"),
     ("dynamodb", "UpdateItem", "slot#"),
     ("dynamodb", "DeleteItem", ":id"),
-    ("dynamodb", "GetItem", "ConsistentRead"),
-    ("dynamodb", "Query", ":pk"),
 ];
 const CLAIM: Call = ("dynamodb", "DeleteItem", ":ready");
 const RING: Call = ("dynamodb", "PutItem", r#""ring""#);
-/// The modifying ones of these, and the token that tells an execution of its task's end.
-const POOL_CHANGES: [Call; 12] = [
-    CLAIM,
-    RING,
-    ("dynamodb", "PutItem", "slot#"),
-    ("dynamodb", "PutItem", r#""leave""#),
-    ("dynamodb", "PutItem", r#""token""#),
-    ("dynamodb", "UpdateItem", ":taken"),
-    ("dynamodb", "UpdateItem", ":leave"),
-    ("dynamodb", "UpdateItem", ":task"),
-    ("dynamodb", "UpdateItem", "slot#"),
-    ("dynamodb", "DeleteItem", ":id"),
+/// The other calls of the table.
+const POOL_READS: [Call; 2] = [
+    ("dynamodb", "GetItem", "ConsistentRead"),
+    ("dynamodb", "Query", ":pk"),
+];
+/// What tells an execution of its warm task's end.
+const TOLD: [Call; 2] = [
     ("states", "SendTaskSuccess", ""),
     ("states", "SendTaskFailure", ""),
 ];
@@ -364,19 +357,23 @@ pub fn order(fault: &PlannedFault) -> Order {
         ChaosFault::TableThrottles => {
             let throttled = json!({ "error": one_of(&THROTTLES, whom), "status": 400 });
             refusal(
-                one_of(&POOL_CALLS, whom / THROTTLES.len()),
+                one_of(&pool_calls(), whom / THROTTLES.len()),
                 throttled,
                 times,
             )
         }
-        ChaosFault::TableFails => refusal(one_of(&POOL_CALLS, whom), fails(), times),
+        ChaosFault::TableFails => refusal(one_of(&pool_calls(), whom), fails(), times),
         ChaosFault::TableAnswerLost => {
             let lost = json!({ "effect": "lost", "error": "InternalServerError", "status": 500 });
-            refusal(one_of(&POOL_CHANGES, whom), lost, times)
+            refusal(
+                one_of(&[&POOL_WRITES[..], &TOLD].concat(), whom),
+                lost,
+                times,
+            )
         }
         ChaosFault::TableSlow => {
             let late = json!({ "effect": "delay", "seconds": LATE });
-            refusal(one_of(&POOL_CALLS, whom), late, times)
+            refusal(one_of(&pool_calls(), whom), late, times)
         }
         ChaosFault::TableDown => {
             let mut down = fails();
@@ -405,6 +402,11 @@ pub fn order(fault: &PlannedFault) -> Order {
 
 fn fails() -> Value {
     json!({ "error": "InternalServerError", "status": 500 })
+}
+
+/// Every call of the table that may be rejected.
+fn pool_calls() -> Vec<Call> {
+    [&POOL_WRITES[..], &POOL_READS].concat()
 }
 
 fn one_of<T: Copy>(items: &[T], whom: usize) -> T {
@@ -482,7 +484,7 @@ mod tests {
     #[test]
     fn no_fault_meets_the_run_itself() {
         for kind in ChaosFault::ALL.into_iter().chain(ChaosFault::OF_POOL) {
-            for whom in 0..CALLS.len() * POOL_CALLS.len() {
+            for whom in 0..CALLS.len() * pool_calls().len() {
                 let Order::Engine(order) = of(kind, whom) else {
                     continue;
                 };
