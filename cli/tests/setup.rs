@@ -113,7 +113,7 @@ async fn an_unreachable_github_is_a_sentence_and_nothing_is_written() {
 #[tokio::test]
 async fn a_check_writes_nothing_and_names_the_command_that_makes_what_is_missing() {
     let world = World::new().await;
-    let error = world.run(&check()).await.unwrap_err().to_string();
+    let error = world.refused(&check()).await;
     assert!(
         error.contains("app-id") && error.contains("webhook-secret"),
         "{error}"
@@ -138,17 +138,13 @@ async fn a_check_writes_nothing_and_names_the_command_that_makes_what_is_missing
 async fn half_written_secrets_are_named_with_the_command() {
     let world = set_up().await;
     world.remove("private-key");
-    let error = world.run(&check()).await.unwrap_err().to_string();
+    let error = world.refused(&check()).await;
     assert!(
         error.contains("/private-key not in Parameter Store (the others are there)"),
         "{error}"
     );
     world.remove("app-id");
-    let error = world
-        .run(&Options::default())
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = world.refused(&Options::default()).await;
     assert!(
         error.contains("webhook-secret is in Parameter Store, but neither"),
         "{error}"
@@ -322,7 +318,7 @@ async fn a_rotation_by_an_operator_who_may_not_decrypt_takes_the_secret_from_a_f
     let world = set_up().await;
     let old = world.value("webhook-secret");
     world.deny("Decrypt", "");
-    let error = world.run(&rotate()).await.unwrap_err().to_string();
+    let error = world.refused(&rotate()).await;
     assert!(error.contains("--app-id ID --private-key FILE"), "{error}");
     let app = existing(&world);
     let error = world
@@ -348,7 +344,7 @@ async fn a_rotation_by_an_operator_who_may_not_decrypt_takes_the_secret_from_a_f
     world.interrupt_wait(true);
     world.run_until_wait(&options).await;
     world.interrupt_wait(false);
-    let error = world.run(&options).await.unwrap_err().to_string();
+    let error = world.refused(&options).await;
     assert!(error.contains("secretsReaders"), "{error}");
     assert!(world.value("webhook-secret").contains(&old));
 }
@@ -480,11 +476,7 @@ async fn an_app_whose_secrets_cannot_be_written_leaves_none() {
     world.allow();
     // Found out between two of them.
     world.deny("PutParameter", "webhook-secret");
-    let error = world
-        .run(&Options::default())
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = world.refused(&Options::default()).await;
     assert!(
         error.contains("Nothing is left in Parameter Store"),
         "{error}"
@@ -517,11 +509,7 @@ async fn a_port_in_use_is_named_with_what_to_do() {
 async fn a_new_app_needs_the_webhooks_address() {
     let mut world = World::new().await;
     world.place.webhook_url = None;
-    let error = world
-        .run(&Options::default())
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = world.refused(&Options::default()).await;
     assert!(error.contains("cdk deploy"), "{error}");
     // An existing App's secrets may be stored before; that GitHub has no secret is said.
     let report = world.run(&existing(&world)).await.unwrap();

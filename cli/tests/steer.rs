@@ -161,19 +161,7 @@ async fn the_running_executions_are_listed_with_where_they_are() {
 #[tokio::test]
 async fn a_delivery_that_failed_is_delivered_again() {
     let world = World::new().await;
-    world
-        .server
-        .set_webhook(Some(github_standin::WebhookTarget {
-            url: "http://127.0.0.1:9/".to_owned(),
-            host: None,
-        }));
-    let job = world.job(&["self-hosted"]);
-    assert!(
-        world
-            .server
-            .wait_for_deliveries(std::time::Duration::from_secs(20))
-            .await
-    );
+    let job = world.undelivered_job().await;
     let failed = world.server.deliveries().last().unwrap().clone();
     let address = format!(
         "https://github.com/octo/hello/actions/runs/1/job/{}",
@@ -188,11 +176,6 @@ async fn a_delivery_that_failed_is_delivered_again() {
         .await
         .unwrap();
     assert_eq!(redelivered.delivery, failed.id);
-    assert!(
-        world
-            .server
-            .wait_for_deliveries(std::time::Duration::from_secs(20))
-            .await
-    );
+    world.deliveries_are_sent().await;
     assert!(world.server.deliveries().iter().any(|one| one.redelivery));
 }

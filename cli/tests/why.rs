@@ -124,20 +124,7 @@ async fn without_a_trace_the_policy_and_githubs_deliveries_tell() {
         Situation::NoWebhook,
         "{explanation:#?}"
     );
-    // Nobody listens there.
-    world
-        .server
-        .set_webhook(Some(github_standin::WebhookTarget {
-            url: "http://127.0.0.1:9/".to_owned(),
-            host: None,
-        }));
-    let job = world.job(&["self-hosted"]);
-    assert!(
-        world
-            .server
-            .wait_for_deliveries(std::time::Duration::from_secs(20))
-            .await
-    );
+    let job = world.undelivered_job().await;
     let (evidence, explanation) = world.why(&address(&job)).await;
     assert_eq!(
         explanation.situation,

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, dead_code)]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_in_memory::Aws;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
@@ -16,7 +17,7 @@ use cli::why::{self, AWS_CALLS, Evidence, Explanation, GITHUB_CALLS};
 use cli::{Calls, Deployment, JobRef};
 use github::secrets::AppSecrets;
 use github::{App, GitHub, Patience};
-use github_standin::{APP_PRIVATE_KEY, Job, NewJob, Server};
+use github_standin::{APP_PRIVATE_KEY, Job, NewJob, Server, WebhookTarget};
 use protocol::{JobId, LabelSet, Order, OwnerType};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -83,6 +84,25 @@ impl World {
             ..NewJob::default()
         };
         self.server.create_job(job).unwrap()
+    }
+
+    /// A job whose webhook does not arrive, because nobody listens at its address.
+    pub async fn undelivered_job(&self) -> Job {
+        self.server.set_webhook(Some(WebhookTarget {
+            url: "http://127.0.0.1:9/".to_owned(),
+            host: None,
+        }));
+        let job = self.job(&["self-hosted"]);
+        self.deliveries_are_sent().await;
+        job
+    }
+
+    pub async fn deliveries_are_sent(&self) {
+        assert!(
+            self.server
+                .wait_for_deliveries(Duration::from_secs(20))
+                .await
+        );
     }
 
     /// Has `verify` logged what it did with a job's webhook.

@@ -99,6 +99,11 @@ impl World {
         result
     }
 
+    /// Why it is refused.
+    pub async fn refused(&self, options: &Options) -> String {
+        self.run(options).await.unwrap_err().to_string()
+    }
+
     /// Runs until somebody waits, and is then ended as by Ctrl-C.
     pub async fn run_until_wait(&self, options: &Options) {
         tokio::select! {
