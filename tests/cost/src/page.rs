@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use tooling::thousands;
+
 use crate::alternatives;
 use crate::bill::{Bill, INVOKED, idle_month, job};
 use crate::counts::{COLD, Counts};
@@ -158,7 +160,7 @@ fn volumes(counts: &Counts) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} |",
-            thousands(jobs),
+            thousands(jobs.into()),
             cents(control),
             cents(f64::from(jobs) * task(5.0))
         );
@@ -227,12 +229,4 @@ pub(crate) fn dollars(amount: f64) -> String {
 
 pub(crate) fn cents(amount: f64) -> String {
     format!("${amount:.2}")
-}
-
-pub(crate) fn thousands(number: u32) -> String {
-    match number {
-        1_000_000.. => format!("{},000,000", number / 1_000_000),
-        1_000.. => format!("{},000", number / 1_000),
-        _ => number.to_string(),
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use tooling::thousands;
+
 use crate::counts::Counts;
-use crate::page::thousands;
 
 /// Jobs of a month.
 pub(crate) const VOLUMES: [u32; 3] = [1_000, 100_000, 1_000_000];
@@ -125,13 +126,13 @@ pub(crate) fn section(counts: &Counts) -> String {
             .zip(rates)
             .map(|(jobs, rate)| format!(
                 "{rate:.2} jobs a second at {} jobs a month",
-                thousands(*jobs)
+                thousands((*jobs).into())
             ))
             .collect::<Vec<_>>()
             .join(", ")
     );
     let heads = VOLUMES
-        .map(|jobs| format!("{} |", thousands(jobs)))
+        .map(|jobs| format!("{} |", thousands(jobs.into())))
         .join(" ");
     let _ = writeln!(
         text,
@@ -165,7 +166,11 @@ pub(crate) fn section(counts: &Counts) -> String {
         } else {
             format!("raise {}", names.join(", then "))
         };
-        let _ = writeln!(text, "- {} jobs a month: {verdict}.", thousands(*jobs));
+        let _ = writeln!(
+            text,
+            "- {} jobs a month: {verdict}.",
+            thousands((*jobs).into())
+        );
     }
     text
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use fastrand::Rng;
+use tooling::thousands;
 
 use crate::faults::{Broken, Faults};
 use crate::figures::Figures;
@@ -447,19 +448,6 @@ fn hours(hours: f64) -> String {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         _ => format!("{} h", thousands(hours.round() as u64)),
     }
-}
-
-/// A number with commas.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn number(number: f64) -> String {
     if whole >= 1_000_000 && whole % 100_000 == 0 {
         format!("{} million", number / 1e6)
     } else if whole >= 1_000 {
-        crate::page::thousands(u64::try_from(whole).unwrap_or_default())
+        tooling::thousands(u64::try_from(whole).unwrap_or_default())
     } else {
         format!("{number:.3}")
             .trim_end_matches('0')

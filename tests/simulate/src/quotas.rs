@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::page::thousands;
+use tooling::thousands;
 
 /// What can say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
