@@ -4,16 +4,22 @@ use time::OffsetDateTime;
 
 use crate::Pool;
 use crate::error::Error;
-use crate::item::{Item, family_partition, get_instant, get_number, instant, key, number};
+use crate::item::{
+    Item, family_partition, get_instant, get_number, get_text, instant, key, number, text,
+};
 
 pub(crate) const SORT: &str = "keeper";
 const LAST_JOB: &str = "lastJob";
 const PAUSED_UNTIL: &str = "pausedUntil";
 const PAUSES: &str = "pauses";
+const PAUSED_FOR: &str = "pausedFor";
 const REVISION: &str = "revision";
 
+/// Maximum length of a pause's reason. ECS's longest are of this size.
+const REASON_LIMIT: usize = 500;
+
 /// What the keeper remembers about a family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
     /// When a job of the family last came.
     pub last_job: Option<OffsetDateTime>,
@@ -21,6 +27,8 @@ pub struct Notes {
     pub paused_until: Option<OffsetDateTime>,
     /// Consecutive pauses; each is longer than the one before.
     pub pauses: u32,
+    /// Why it pauses, in ECS's words.
+    pub paused_for: Option<String>,
     /// The newest revision that was seen.
     pub revision: Option<u64>,
 }
@@ -31,6 +39,7 @@ impl Notes {
             last_job: get_instant(item, LAST_JOB),
             paused_until: get_instant(item, PAUSED_UNTIL),
             pauses: get_number(item, PAUSES).unwrap_or(0),
+            paused_for: get_text(item, PAUSED_FOR).map(str::to_owned),
             revision: get_number(item, REVISION),
         }
     }
@@ -55,15 +64,26 @@ impl Pool {
         family: &str,
         until: OffsetDateTime,
         pauses: u32,
+        reason: &str,
     ) -> Result<(), Error> {
-        let values = [(":a", instant(until)), (":b", number(u64::from(pauses)))];
-        self.note(family, "SET pausedUntil = :a, pauses = :b", &values)
-            .await
+        let reason: String = reason.chars().take(REASON_LIMIT).collect();
+        let values = [
+            (":a", instant(until)),
+            (":b", number(u64::from(pauses))),
+            (":c", text(&reason)),
+        ];
+        self.note(
+            family,
+            "SET pausedUntil = :a, pauses = :b, pausedFor = :c",
+            &values,
+        )
+        .await
     }
 
     /// Ends a pause: a task was started.
     pub async fn end_pause(&self, family: &str) -> Result<(), Error> {
-        self.note(family, "REMOVE pausedUntil, pauses", &[]).await
+        self.note(family, "REMOVE pausedUntil, pauses, pausedFor", &[])
+            .await
     }
 
     async fn note(

@@ -52,6 +52,9 @@ pub struct Report {
     pub forgotten: usize,
     /// Whether nothing is started for a while.
     pub paused: bool,
+    /// Why, in ECS's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_for: Option<String>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
@@ -158,6 +161,9 @@ impl Pass<'_> {
             .notes
             .paused_until
             .is_some_and(|until| until > self.now);
+        if self.report.paused {
+            self.report.paused_for.clone_from(&self.notes.paused_for);
+        }
         for decided in &plan.tickets {
             self.carry_out(decided, starts).await?;
         }
@@ -339,6 +345,7 @@ impl Pass<'_> {
             return Ok(());
         }
         self.report.paused = true;
+        self.report.paused_for = Some(reason.to_owned());
         let over = self.notes.paused_until.map(|until| self.now - until);
         let over = over.map(|over| over.try_into().unwrap_or_default());
         let failures = Failures {
@@ -356,7 +363,8 @@ impl Pass<'_> {
         );
         let until = self.now + pause;
         let pool = &self.deps.pool;
-        pool.pause(&self.stock.family, until, failures).await?;
+        pool.pause(&self.stock.family, until, failures, reason)
+            .await?;
         Ok(())
     }
 

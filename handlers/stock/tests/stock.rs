@@ -11,6 +11,7 @@ use stock::{Answer, Config, Deps, Error, Former, MOST_STARTS, handle};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
+const STOPPED: &str = "Essential container in task exited";
 const FAMILY: &str = "fargate-runners-ubuntu";
 /// A Monday.
 const NOW: OffsetDateTime = datetime!(2026-01-05 12:00 UTC);
@@ -137,7 +138,7 @@ fn changed(task: &WarmTask) -> Value {
         "source": "aws.ecs", "detail-type": "ECS Task State Change",
         "detail": {
             "taskArn": task.arn, "lastStatus": task.last_status,
-            "desiredStatus": task.desired_status, "stoppedReason": "Essential container in task exited",
+            "desiredStatus": task.desired_status, "stoppedReason": STOPPED,
             "containers": [{ "name": "runner" }],
             "overrides": { "containerOverrides": [
                 { "name": "runner", "environment": [told(AGENT_BELL), told(AGENT_TICKET)] },
@@ -570,6 +571,33 @@ async fn tasks_that_end_while_they_start_are_not_replaced_without_end() {
     world.pass(Duration::seconds(30));
     world.tick().await;
     assert_eq!(world.tasks().len(), 6);
+}
+
+/// An image without the processor of its runner. The words are of ECS ([issue]).
+///
+/// [issue]: https://github.com/aws/containers-roadmap/issues/1302
+#[tokio::test]
+async fn a_pool_whose_image_lacks_the_architecture_pauses_and_says_why() {
+    const LACKS: &str = "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/arm64'";
+    let mut world = World::new(json!({ "size": 2 }));
+    world.tick().await;
+    for task in world.tasks() {
+        world.set_status(&task.arn, "STOPPED", "STOPPED");
+        let mut event = changed(&world.task(&task.arn));
+        event["detail"]["stoppedReason"] = json!(LACKS);
+        let answer = world.call(event).await.unwrap();
+        assert_eq!(answer.families[0].paused_for.as_deref(), Some(LACKS));
+    }
+    // The reason stays for as long as the pause does, and no call is made.
+    let before = world.calls("ecs:RunTask");
+    world.pass(Duration::seconds(29));
+    let answer = world.tick().await;
+    assert_eq!(answer.families[0].paused_for.as_deref(), Some(LACKS));
+    assert_eq!(world.calls("ecs:RunTask"), before);
+    world.pass(Duration::seconds(1));
+    let answer = world.tick().await;
+    assert_eq!(answer.families[0].paused_for, None);
+    assert_eq!(world.tasks().len(), 4);
 }
 
 #[tokio::test]

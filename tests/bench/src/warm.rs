@@ -141,6 +141,25 @@ impl Stack {
         full.await?.context("the stock is not full in time")
     }
 
+    /// Waits until the executions of these jobs have ended. The stack has no schedule, so `sweep` is
+    /// called here: a crowd makes the engine so slow that `cleanup` gives up on some events.
+    async fn are_over(&self, jobs: &[Job]) -> anyhow::Result<()> {
+        let sweep = format!("{PREFIX}-sweep");
+        let over = self.observer.wait(LIMIT, async || {
+            for job in jobs {
+                let name = self.observer.execution_name(job)?.to_string();
+                let seen = self.observer.execution(&name).await?;
+                if !seen.is_some_and(|execution| execution.is_over()) {
+                    // It may fail: the next call tries again.
+                    let _ = self.observer.aws.invoke(&sweep, json!({})).await;
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        });
+        over.await?.context("the executions do not end")
+    }
+
     async fn control(&self, method: Method, path: &str) -> anyhow::Result<Value> {
         let control = self.engine.control().context("no control endpoint")?;
         let url = format!("{control}{path}");
@@ -253,6 +272,7 @@ impl Stack {
             Ok(seen.jobs.iter().all(done).then_some(()))
         });
         over.await?.context("the jobs do not end")?;
+        self.are_over(&jobs).await?;
         let mut tasks = BTreeMap::<String, usize>::new();
         let (mut warm, mut cold) = (Vec::new(), Vec::new());
         let mut succeeded = 0;
