@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tooling::{Progress, Step};
 
 const LOOK: Duration = Duration::from_millis(100);
-/// Limit for the start of the execution: a webhook is answered within a second.
-const START: Duration = Duration::from_secs(20);
+/// Limit for the start of the execution: a webhook is answered within a second, and one that was not is
+/// delivered again by one of the next sweeps, which are a minute apart here.
+const START: Duration = Duration::from_secs(150);
 /// Limit for the start of a failed execution's successor, which an event triggers.
 const SUCCESSOR: Duration = Duration::from_secs(3);
 /// Width of an outcome. A longer one is wrapped below its row.

@@ -19,6 +19,9 @@ use crate::state_file::StateFile;
 const REPOSITORY: &str = "octo/hello";
 /// Limit for what events do after a job's end, such as stopping a cancelled runner's task.
 const SETTLE: Duration = Duration::from_secs(15);
+/// Interval of the schedules, which the engine does not play. On AWS `stock` is called each minute, and
+/// `sweep` every five: a webhook that this machine was too slow to answer waits for less here.
+const SCHEDULE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(200);
 /// Limit for the start of all warm tasks. Here they are processes, and start within seconds.
 const STOCKED: Duration = Duration::from_mins(2);
@@ -44,6 +47,7 @@ pub(crate) async fn run(options: &StackOptions) -> anyhow::Result<bool> {
     };
     let well = tokio::select! {
         shown = show(&progress, &checkout, &deployment, console.as_ref(), options) => shown,
+        failed = schedules(&deployment, options) => Err(failed),
         signal = tokio::signal::ctrl_c() => signal.map(|()| !options.once).context("waiting for Ctrl-C"),
     };
     let step = progress.step("Stop everything");
@@ -121,6 +125,29 @@ async fn start(
         step.done(&format!("{} ready in {}", options.warm, seconds(took)));
     }
     Ok((engine, deployment))
+}
+
+/// Calls `sweep`, and `stock` where there are warm tasks, as their schedules do. Returns only if it cannot
+/// begin.
+async fn schedules(deployment: &Deployment, options: &StackOptions) -> anyhow::Error {
+    let observer = match deployment.observer() {
+        Ok(observer) => observer,
+        Err(error) => return error,
+    };
+    let scheduled: &[&str] = if options.warm > 0 {
+        &["stock", "sweep"]
+    } else {
+        &["sweep"]
+    };
+    loop {
+        tokio::time::sleep(SCHEDULE).await;
+        for name in scheduled {
+            let function = format!("{}-{name}", observer.prefix);
+            let tick = json!({ "source": "aws.events" });
+            // One that fails logs why; the next call tries again.
+            let _ = observer.aws.invoke(&function, tick).await;
+        }
+    }
 }
 
 /// Calls the keeper as its schedule does every minute, and waits until the tasks are ready.
