@@ -167,10 +167,13 @@ export const HANDLERS = {
           ["ssm:GetParameter", "ssm:PutParameter"],
           [names.parameterArn(names.catalogueParameter)],
         ),
-        // While the deployment is paused, it begins no job.
-        allow(["ssm:GetParameter"], [names.parameterArn(names.pausedParameter)]),
-        // How far back it has looked through GitHub's deliveries.
-        allow(["ssm:GetParameter", "ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
+        // While the deployment is paused, it begins no job. The other says how far back it has looked
+        // through GitHub's deliveries.
+        allow(
+          ["ssm:GetParameters"],
+          [names.parameterArn(names.pausedParameter), names.parameterArn(names.sweepMark)],
+        ),
+        allow(["ssm:PutParameter"], [names.parameterArn(names.sweepMark)]),
         allow(["ssm:GetParameter"], [names.parameterArn(`${names.runnerVersions}/*`)], {
           wildcard: "Each rebuilt image writes its runner's version to a parameter there.",
         }),

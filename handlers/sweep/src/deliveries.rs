@@ -23,7 +23,7 @@ use aws_sdk_ssm::types::ParameterType;
 use github::Delivery;
 use time::{Duration, OffsetDateTime};
 
-use crate::{Deps, parameter};
+use crate::Deps;
 use seen::{SETTLED, earliest};
 use state::{Pass, State};
 
@@ -41,15 +41,22 @@ const PAGES: usize = 20;
 /// [limits]: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#calculating-points-for-the-secondary-rate-limit
 const REPEATS: usize = 180;
 
-/// Requests a redelivery of what GitHub failed to deliver since the last sweep.
-pub async fn redeliver(deps: &Deps, now: OffsetDateTime) -> Result<usize, fleet::Error> {
-    let name = format!("/{}/sweep/deliveries-seen", deps.fleet.prefix);
-    let text = parameter::read(deps, &name).await?;
-    let mut state = State::read(text.as_deref().unwrap_or_default(), now - KEPT);
+/// The parameter that holds how far this has looked.
+pub(crate) fn mark(deps: &Deps) -> String {
+    format!("/{}/sweep/deliveries-seen", deps.fleet.prefix)
+}
+
+/// Requests a redelivery of what GitHub failed to deliver since the last sweep, whose [`mark`] is `text`.
+pub async fn redeliver(
+    deps: &Deps,
+    text: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<usize, fleet::Error> {
+    let mut state = State::read(text.unwrap_or_default(), now - KEPT);
     let result = go_on(deps, &mut state, now).await;
     // Store the progress even if the rest failed: redeliveries that are not counted would never
     // end.
-    write(deps, &name, &state).await?;
+    write(deps, &mark(deps), &state).await?;
     result
 }
 

@@ -105,16 +105,22 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
         Err(error) => report.failed.push(format!("offers: {error}")),
     }
     // While the deployment is paused, jobs stay queued at GitHub: nothing here begins one.
-    let paused = parameter::read(deps, &protocol::paused_parameter(&deps.fleet.prefix)).await;
-    let paused = matches!(paused, Ok(Some(_)));
+    let paused = protocol::paused_parameter(&deps.fleet.prefix);
+    let mark = deliveries::mark(deps);
+    let (paused, mark) = match parameter::read_all(deps, [&paused, &mark]).await {
+        Ok([paused, mark]) => (paused.is_some(), Ok(mark)),
+        // What begins jobs goes on, as a webhook does.
+        Err(error) => (false, Err(error)),
+    };
     report.paused = paused;
     if !paused {
-        note(
-            &mut report,
-            "deliveries",
-            deliveries::redeliver(deps, now).await,
-            |r, n| r.redelivered = n,
-        );
+        let redelivered = match mark {
+            Ok(mark) => deliveries::redeliver(deps, mark.as_deref(), now).await,
+            Err(error) => Err(error),
+        };
+        note(&mut report, "deliveries", redelivered, |r, n| {
+            r.redelivered = n;
+        });
         note(
             &mut report,
             "closed",

@@ -13,9 +13,12 @@ fn main() -> std::process::ExitCode {
             let answer = Box::pin(handle(deps, event, OffsetDateTime::now_utc())).await;
             Ok::<_, Infallible>(answer)
         });
-        // Both are read while the first webhook is fetched, which waits for them if it has to.
-        let prefetch = deps.secrets.prefetch(OffsetDateTime::now_utc());
-        let pause = deps.pause.is_on(OffsetDateTime::now_utc());
-        tokio::join!(serve, prefetch, pause).0
+        // Both are read while the first webhook is fetched, which waits for them if it has to. One after the
+        // other, because two at once would open two connections, each with a TLS handshake.
+        let prefetch = async {
+            deps.secrets.prefetch(OffsetDateTime::now_utc()).await;
+            deps.pause.is_on(OffsetDateTime::now_utc()).await;
+        };
+        tokio::join!(serve, prefetch).0
     })
 }
