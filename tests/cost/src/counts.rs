@@ -38,14 +38,6 @@ struct Function {
     log_bytes: f64,
 }
 
-/// A function that was not measured: assumed to wait for four calls of AWS, and to send five metrics.
-const ASSUMED: Function = Function {
-    mib: 0.0,
-    warm_ms: 65.0,
-    cold_ms: 250.0,
-    log_bytes: 1_800.0,
-};
-
 #[derive(Deserialize)]
 struct Bench {
     functions: Vec<Floor>,
@@ -175,10 +167,6 @@ fn functions(sizes: &str, bench: &str) -> anyhow::Result<BTreeMap<String, Functi
         } else if let Some(mib) = line.strip_prefix("memorySize: ") {
             let name = name.take().context("a memorySize of no function")?;
             let mib: f64 = mib.trim_end_matches(',').parse()?;
-            if !bench.memory.iter().any(|m| m.name == name) {
-                functions.insert(name, Function { mib, ..ASSUMED });
-                continue;
-            }
             let at = bench
                 .memory
                 .iter()

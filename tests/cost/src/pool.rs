@@ -125,8 +125,8 @@ pub(crate) fn section(counts: &Counts) -> String {
         text,
         "\nIn public subnets add {} a month for the address of an always ready task. `linger` costs nothing while nobody \
          builds.\n\n### An idle slot's control plane\n\n\
-         A month of one task that waits. The keeper's part is paid once, however many tasks wait; it is assumed to wait for \
-         four calls of AWS and to log 1.8 KB each minute.\n",
+         A month of one task that waits. The keeper's part is paid once, however many tasks wait: a call each \
+         minute, with the time and the log that were measured.\n",
         cents(HOURS * ADDRESS_HOUR.dollars)
     );
     text.push_str(&table(&idle_slot(counts), false));
