@@ -4,7 +4,7 @@
 //! Everything runs as a debug build on one machine, with an AWS engine in Python, so the times are
 //! upper bounds of what this system's own parts take. Nothing here is a test: times are only printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,29 +141,40 @@ impl Stack {
         full.await?.context("the stock is not full in time")
     }
 
-    /// Waits until the executions of these jobs have ended. The stack has no schedule, so `sweep` is
-    /// called here: a crowd makes the engine so slow that `cleanup` gives up on some events.
+    /// Waits until the executions of these jobs have ended. A crowd makes the engine so slow that `cleanup`
+    /// gives up on some events; `sweep` tells those ends after five minutes, which the engine lets pass.
     async fn are_over(&self, jobs: &[Job]) -> anyhow::Result<()> {
         let sweep = format!("{PREFIX}-sweep");
+        let mut aged = BTreeSet::new();
         let over = self.observer.wait(LIMIT, async || {
+            let mut open = 0;
             for job in jobs {
                 let name = self.observer.execution_name(job)?.to_string();
                 let seen = self.observer.execution(&name).await?;
-                if !seen.is_some_and(|execution| execution.is_over()) {
-                    // It may fail: the next call tries again.
-                    let _ = self.observer.aws.invoke(&sweep, json!({})).await;
-                    return Ok(None);
+                if seen.as_ref().is_some_and(Execution::is_over) {
+                    continue;
+                }
+                open += 1;
+                if let Some(task) = seen.and_then(|execution| execution.adopted())
+                    && aged.insert(task.clone())
+                {
+                    let age = json!({ "match": task, "seconds": 360 });
+                    self.control(Method::POST, "/ages", &age).await?;
                 }
             }
-            Ok(Some(()))
+            if open > 0 {
+                // It may fail: the next call tries again.
+                let _ = self.observer.aws.invoke(&sweep, json!({})).await;
+            }
+            Ok((open == 0).then_some(()))
         });
         over.await?.context("the executions do not end")
     }
 
-    async fn control(&self, method: Method, path: &str) -> anyhow::Result<Value> {
+    async fn control(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
         let control = self.engine.control().context("no control endpoint")?;
         let url = format!("{control}{path}");
-        let answer = self.http.request(method, &url).send().await?;
+        let answer = self.http.request(method, &url).json(body).send().await?;
         Ok(answer.json().await?)
     }
 
@@ -179,7 +190,7 @@ impl Stack {
     }
 
     async fn calls(&self) -> anyhow::Result<Vec<Call>> {
-        let found = self.control(Method::GET, "/calls").await?;
+        let found = self.control(Method::GET, "/calls", &json!({})).await?;
         let calls = found["calls"].as_array().into_iter().flatten();
         Ok(calls
             .filter_map(|call| {
@@ -196,7 +207,7 @@ impl Stack {
     /// Runs one job on a full stock.
     async fn one(&self) -> anyhow::Result<Path> {
         self.is_full().await?;
-        self.control(Method::DELETE, "/calls").await?;
+        self.control(Method::DELETE, "/calls", &json!({})).await?;
         let job = self.queue()?;
         let execution = self.observer.first_execution(&job, LIMIT).await?;
         let task = execution.adopted().context("the job started cold")?;
@@ -254,7 +265,7 @@ impl Stack {
     /// Runs a hundred jobs at once.
     async fn crowd(&self) -> anyhow::Result<String> {
         self.is_full().await?;
-        self.control(Method::DELETE, "/calls").await?;
+        self.control(Method::DELETE, "/calls", &json!({})).await?;
         let jobs: Vec<_> = (0..CROWD)
             .map(|_| self.queue())
             .collect::<anyhow::Result<_>>()?;
