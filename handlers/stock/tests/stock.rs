@@ -579,6 +579,7 @@ async fn tasks_that_end_while_they_start_are_not_replaced_without_end() {
 #[tokio::test]
 async fn a_pool_whose_image_lacks_the_architecture_pauses_and_says_why() {
     const LACKS: &str = "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/arm64'";
+    let reason = format!("ImageRefused; {LACKS}");
     let mut world = World::new(json!({ "size": 2 }));
     world.tick().await;
     for task in world.tasks() {
@@ -586,13 +587,13 @@ async fn a_pool_whose_image_lacks_the_architecture_pauses_and_says_why() {
         let mut event = changed(&world.task(&task.arn));
         event["detail"]["stoppedReason"] = json!(LACKS);
         let answer = world.call(event).await.unwrap();
-        assert_eq!(answer.families[0].paused_for.as_deref(), Some(LACKS));
+        assert_eq!(answer.families[0].paused_for.as_ref(), Some(&reason));
     }
     // The reason stays for as long as the pause does, and no call is made.
     let before = world.calls("ecs:RunTask");
     world.pass(Duration::seconds(29));
     let answer = world.tick().await;
-    assert_eq!(answer.families[0].paused_for.as_deref(), Some(LACKS));
+    assert_eq!(answer.families[0].paused_for.as_ref(), Some(&reason));
     assert_eq!(world.calls("ecs:RunTask"), before);
     world.pass(Duration::seconds(1));
     let answer = world.tick().await;
