@@ -12,7 +12,7 @@
 //! - [`may_claim`], [`on_answer`], [`on_withdrawn`], [`on_bell`], [`on_ticket`], [`wanted`](wanted()),
 //!   [`pause_after`], [`on_warm_task_end`], [`on_wait`], [`on_orphan`] and [`stops_adopted`] decide
 //!   about warm tasks.
-//! - [`cost`] estimates what a task costs.
+//! - [`cost`] estimates what a task costs, [`size`] decides which size it gets.
 //! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
 //!
 //! The handlers collect the facts and carry out the decisions. `tests/model` explores the decisions
@@ -32,6 +32,7 @@ mod outcome;
 mod outcomes;
 mod ownership;
 mod rules;
+pub mod size;
 mod stock;
 mod task;
 

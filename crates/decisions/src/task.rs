@@ -56,6 +56,12 @@ pub struct EndedContainer {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overrides {
+    /// CPU units, as text, if they are not the definition's.
+    #[serde(alias = "Cpu", default)]
+    pub cpu: Option<String>,
+    /// Memory in MiB, as text, likewise.
+    #[serde(alias = "Memory", default)]
+    pub memory: Option<String>,
     #[serde(alias = "ContainerOverrides", default)]
     pub container_overrides: Vec<ContainerOverride>,
 }
@@ -96,6 +102,18 @@ impl EndedTask {
         self.containers
             .iter()
             .find(|container| container.name == protocol::CONTAINER)
+    }
+
+    /// CPU units and MiB that the task had. ECS does not document whether its own fields show what was
+    /// overridden, so the overrides go first.
+    pub fn size(&self) -> Option<(f64, f64)> {
+        let number = |first: &Option<String>, other: &Option<String>| {
+            first.as_ref().or(other.as_ref())?.parse().ok()
+        };
+        Some((
+            number(&self.overrides.cpu, &self.cpu)?,
+            number(&self.overrides.memory, &self.memory)?,
+        ))
     }
 
     /// Billed seconds: from the start of the image pull to the stop.
@@ -151,6 +169,18 @@ mod tests {
             let task: EndedTask = serde_json::from_value(task).unwrap();
             assert_eq!(task.has_failed(), failed, "{containers}");
         }
+    }
+
+    #[test]
+    fn the_size_is_what_was_overridden() {
+        let task = |overrides: serde_json::Value| -> EndedTask {
+            let task = json!({ "Cpu": "2048", "Memory": "4096", "Overrides": overrides });
+            serde_json::from_value(task).unwrap()
+        };
+        assert_eq!(task(json!({})).size(), Some((2_048.0, 4_096.0)));
+        let larger = task(json!({ "Cpu": "8192", "Memory": "16384" }));
+        assert_eq!(larger.size(), Some((8_192.0, 16_384.0)));
+        assert_eq!(EndedTask::default().size(), None);
     }
 
     #[test]

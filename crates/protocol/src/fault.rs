@@ -86,6 +86,8 @@ faults! {
     NotAdmitted => Permanent,
     /// The matched task definition has no container with the runner's name.
     ContainerMissing => Permanent,
+    /// The job asks for a size that its runner cannot have.
+    SizeRefused => Permanent,
 }
 
 impl fmt::Display for Fault {

@@ -95,6 +95,13 @@ impl LabelSet {
         Self(wanted.0.difference(&self.0).cloned().collect())
     }
 
+    /// The labels for which `belongs` holds, and the others.
+    #[must_use]
+    pub fn partition(&self, belongs: impl Fn(&Label) -> bool) -> (Self, Self) {
+        let (these, others) = self.0.iter().cloned().partition(|label| belongs(label));
+        (Self(these), Self(others))
+    }
+
     /// Whether the set selects a kind of runner: more than `self-hosted`.
     pub fn is_specific(&self) -> bool {
         self.0.iter().any(|label| label.as_str() != SELF_HOSTED)

@@ -31,7 +31,7 @@ pub use bell::{BellKey, BellKeyError};
 pub use fault::{Class, Fault};
 pub use handoff::Handoff;
 pub use labels::{EmptyLabel, Label, LabelSet, SELF_HOSTED};
-pub use matched::{CONTAINER, Definition, Matched};
+pub use matched::{CONTAINER, Definition, Matched, SizeOverride};
 pub use name::{DeploymentId, ExecutionName, NameError, RunnerName};
 pub use order::{Job, JobId, Order, OwnerType, queued_since};
 pub use registration::{

@@ -15,9 +15,9 @@ pub struct Definition {
     /// Capacity providers in order of preference; empty means the deployment's.
     #[serde(default)]
     pub capacity: Vec<String>,
-    /// CPU units of the task (1,024 are one vCPU), if set.
+    /// CPU units of the task (1,024 are one vCPU), if set. In a [`Matched`], what the job's task has.
     pub cpu: Option<u32>,
-    /// Memory of the task in MiB, if set.
+    /// Memory of the task in MiB, if set; likewise.
     pub memory: Option<u32>,
     /// `X86_64` or `ARM64`, if set.
     pub architecture: Option<String>,
@@ -44,6 +44,28 @@ pub struct Matched {
     #[serde(flatten)]
     pub definition: Definition,
     pub offered: LabelSet,
+    /// What the task has instead of the definition's own size, because the job asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<SizeOverride>,
+}
+
+/// What RunTask overrides of a task definition's size; what is not set stays as the definition says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeOverride {
+    /// CPU units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// Memory in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u32>,
+    /// Disk in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u32>,
+    /// Memory of the runner's container in MiB, where the definition limits it: the limit would be
+    /// smaller than the task, or larger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_memory: Option<u32>,
 }
 
 #[cfg(test)]
@@ -69,7 +91,8 @@ mod tests {
             "family": "fargate-runners-ubuntu", "offered": ["linux", "self-hosted"],
             "capacity": ["FARGATE_SPOT", "FARGATE"], "cpu": 1024, "memory": 2048,
             "architecture": "ARM64", "networkMode": "awsvpc",
-            "warm": { "slots": 3, "spot": true, "maxPerRepository": 2 }, "revision": 7
+            "warm": { "slots": 3, "spot": true, "maxPerRepository": 2 }, "revision": 7,
+            "size": { "cpu": 1024, "memory": 2048, "disk": 100, "containerMemory": 1024 }
         });
         let matched: Matched = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&matched).unwrap(), json);

@@ -24,6 +24,10 @@ use world::{Ticket, Warm, WarmId};
 
 /// The size of a pool and what happens in it.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a condition of its own"
+)]
 pub struct Scope {
     pub name: &'static str,
     /// Jobs, all with the same labels.
@@ -41,6 +45,8 @@ pub struct Scope {
     pub faults: u8,
     /// Kinds of these faults.
     pub kinds: &'static [FaultKind],
+    /// Whether the last job's task has another size or role than warm tasks have.
+    pub differs: bool,
     /// Whether states that differ only in which of two jobs is which are explored once.
     pub reduced: bool,
 }

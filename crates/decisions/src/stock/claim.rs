@@ -65,6 +65,9 @@ pub struct ClaimSeen {
     pub revision: u64,
     /// Whether the attempt would run on Spot.
     pub spot: bool,
+    /// Whether the attempt's task has another size or another role than its definition's, which all
+    /// warm tasks have.
+    pub differs: bool,
     /// The ticket; `None` before the first look, whose conditional deletion has the same conditions.
     pub ticket: Option<Ticket>,
 }
@@ -73,14 +76,15 @@ pub struct ClaimSeen {
 ///
 /// Only the first attempt does: whatever was wrong with a warm task, the next attempt runs without
 /// the stock. An older revision than the job's would be the wrong image, and a job whose offer is
-/// not on Spot must not be put there.
+/// not on Spot must not be put there. A job that asked for a size gets that size, and a job never gets a
+/// role that is not its own.
 pub fn may_claim(seen: &ClaimSeen) -> bool {
     let serves = seen.ticket.is_none_or(|ticket| {
         ticket.state == TicketState::Ready
             && ticket.revision >= seen.revision
             && (seen.spot || !ticket.spot)
     });
-    seen.attempt == 1 && serves
+    seen.attempt == 1 && !seen.differs && serves
 }
 
 /// What a consistent read of the bell says after `token` rang, whatever its put was answered.
@@ -186,6 +190,7 @@ mod tests {
             attempt: 1,
             revision: 7,
             spot: true,
+            differs: false,
             ticket: Some(ticket),
         };
         let with = |ticket| ClaimSeen {
@@ -228,6 +233,14 @@ mod tests {
                 ClaimSeen {
                     attempt: 2,
                     ticket: None,
+                    ..seen
+                },
+                false,
+            ),
+            (
+                "a task of another size or role",
+                ClaimSeen {
+                    differs: true,
                     ..seen
                 },
                 false,

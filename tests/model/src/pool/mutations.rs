@@ -13,6 +13,8 @@ pub enum Mutation {
     StopsWhatItSees,
     /// A claim takes an older revision.
     ClaimsOlderRevisions,
+    /// A claim takes a task of another size or role than its own.
+    ClaimsOtherSizes,
     /// Every attempt claims.
     ClaimsAgain,
     /// A start that was not answered is not repeated.

@@ -40,6 +40,10 @@ pub(super) fn properties() -> Vec<Property<Pool>> {
             "no job gets a task of an older revision",
             |_, world: &World| !world.wrongs.outdated,
         ),
+        Property::always(
+            "no job gets a task of another size or role",
+            |_, world: &World| !world.wrongs.misfit,
+        ),
         Property::always("a failing pool spends no fault", |_, world: &World| {
             world
                 .executions

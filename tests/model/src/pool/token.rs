@@ -37,6 +37,7 @@ impl Pool {
         let execution = world.execution(job);
         let any_revision = self.without(Mutation::ClaimsOlderRevisions);
         let any_attempt = self.without(Mutation::ClaimsAgain);
+        let any_size = self.without(Mutation::ClaimsOtherSizes);
         may_claim(&ClaimSeen {
             attempt: if any_attempt {
                 1
@@ -49,6 +50,7 @@ impl Pool {
                 execution.revision.into()
             },
             spot: false,
+            differs: execution.differs && !any_size,
             ticket,
         })
     }
@@ -189,6 +191,7 @@ impl Pool {
         let silent = decided && warm.bell.is_some_and(|bell| bell != Bell::Taken);
         let unrung = decided && warm.offer.is_none();
         world.wrongs.outdated |= outdated;
+        world.wrongs.misfit |= world.execution(job).differs;
         world.wrongs.unanswered |= silent || unrung;
         let execution = world.execution_mut(job);
         execution.token = None;

@@ -101,6 +101,10 @@ pub enum Stage {
 
 /// An execution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a condition of its own"
+)]
 pub struct Execution {
     pub stage: Stage,
     /// The claim of its `token`, which goes on if the execution is aborted.
@@ -111,6 +115,8 @@ pub struct Execution {
     pub claims: u8,
     /// Revision that `Match` selected.
     pub revision: u8,
+    /// Its task has another size or role than warm tasks have.
+    pub differs: bool,
     /// An operator aborted it.
     pub aborted: bool,
     /// `token` crashed, or its runner exceeded the time limit: a fault with or without a pool.
@@ -283,6 +289,8 @@ pub struct Wrongs {
     pub unanswered: bool,
     /// A job was given a task of an older revision.
     pub outdated: bool,
+    /// A job was given a task of another size or role than its own.
+    pub misfit: bool,
 }
 
 /// A state of the world.
@@ -330,14 +338,19 @@ impl World {
             faults: 0,
             claims: 0,
             revision: 0,
+            differs: false,
             aborted: false,
             faulted: false,
             wait_lost: false,
             takes_along: None,
         };
+        let mut executions = vec![execution; usize::from(scope.jobs)];
+        if let Some(last) = executions.last_mut() {
+            last.differs = scope.differs;
+        }
         Self {
             jobs: vec![job; usize::from(scope.jobs)],
-            executions: vec![execution; usize::from(scope.jobs)],
+            executions,
             warms: Vec::new(),
             events: Vec::new(),
             hands: Vec::new(),

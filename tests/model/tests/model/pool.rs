@@ -12,6 +12,7 @@ const ONE_TAKER: &str = "a registration has one taker";
 const NOT_ENDED: &str = "no execution waits for a task whose end was handled";
 const ANSWERED: &str = "an execution waits for a task that answered";
 const UP_TO_DATE: &str = "no job gets a task of an older revision";
+const OWN_SIZE: &str = "no job gets a task of another size or role";
 const ONE_CLAIM: &str = "an execution claims at most once";
 const AT_ONCE: &str = "no queued job waits for a sweep after a lost answer";
 const ALL_END: &str = "an execution ends when nothing more happens";
@@ -31,6 +32,7 @@ const REFILLED: Scope = Scope {
     removed: false,
     faults: 1,
     kinds: FaultKind::ALL,
+    differs: false,
     reduced: true,
 };
 const EMPTY: Scope = Scope {
@@ -69,6 +71,14 @@ const TWO_JOBS_TWO_FAULTS: Scope = Scope {
     jobs: 2,
     tasks: 1,
     faults: 2,
+    ..REFILLED
+};
+const ONE_DIFFERS: Scope = Scope {
+    name: "two jobs, one of another size, one warm task, one fault",
+    jobs: 2,
+    tasks: 1,
+    faults: 1,
+    differs: true,
     ..REFILLED
 };
 const TWO_SLOTS: Scope = Scope {
@@ -170,6 +180,16 @@ fn the_keeper_stops_no_task() {
 #[test]
 fn a_claim_takes_no_older_revision() {
     is_needed(Mutation::ClaimsOlderRevisions, DEPLOYED, &[UP_TO_DATE]);
+}
+
+#[test]
+fn a_job_of_another_size_leaves_the_warm_task_to_the_other_whatever_fails_once() {
+    explore(ONE_DIFFERS);
+}
+
+#[test]
+fn a_claim_takes_no_task_of_another_size_or_role() {
+    is_needed(Mutation::ClaimsOtherSizes, ONE_DIFFERS, &[OWN_SIZE]);
 }
 
 #[test]

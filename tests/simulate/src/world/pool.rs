@@ -211,6 +211,7 @@ impl World<'_> {
                 attempt,
                 revision: REVISION,
                 spot: false,
+                differs: false,
                 ticket: Some(state),
             })
         };

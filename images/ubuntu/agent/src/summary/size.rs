@@ -1,20 +1,8 @@
-//! Fargate's sizes, and which of them a job would have fitted.
+//! Which of Fargate's sizes a job would have fitted.
 
 use decisions::cost::{Size, estimate};
+use decisions::size::TaskSize;
 
-/// CPU units, and the memory in MiB that Fargate offers with them: first, last, step
-/// ([documentation](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html)).
-const SIZES: [(u32, u32, u32, u32); 7] = [
-    (256, 512, 2_048, 512),
-    (512, 1_024, 4_096, 1_024),
-    (1_024, 2_048, 8_192, 1_024),
-    (2_048, 4_096, 16_384, 1_024),
-    (4_096, 8_192, 30_720, 1_024),
-    (8_192, 16_384, 61_440, 4_096),
-    (16_384, 32_768, 122_880, 8_192),
-];
-/// Fargate offers it nowhere, although it is a multiple.
-const NOT_OFFERED: (u32, u32) = (256, 1_536);
 /// Room above the peaks: a peak is a mean over seconds, and the next job is another one.
 const ROOM: f64 = 1.25;
 /// A minute: shorter jobs cost a minute anyway, and say little.
@@ -35,16 +23,11 @@ pub(super) fn smaller(size: Size, cpu: f64, memory: f64, samples: u32) -> Option
         };
         estimate(other, 3_600.0)
     };
-    let fitting = SIZES
-        .into_iter()
-        .filter(|(units, ..)| f64::from(*units) >= cpu * ROOM * 1_024.0)
-        .filter_map(|(units, first, last, step)| {
-            let mut offered = (first..=last).step_by(usize::try_from(step).ok()?);
-            let fits = |mebibytes: &u32| {
-                f64::from(*mebibytes) >= memory * ROOM && (units, *mebibytes) != NOT_OFFERED
-            };
-            offered.find(fits).map(|mebibytes| (units, mebibytes))
-        });
+    let fitting = TaskSize::all()
+        .filter(|size| {
+            f64::from(size.cpu) >= cpu * ROOM * 1_024.0 && f64::from(size.memory) >= memory * ROOM
+        })
+        .map(|size| (size.cpu, size.memory));
     let (units, mebibytes) =
         fitting.min_by(|a, b| hourly(a.0, a.1).total_cmp(&hourly(b.0, b.1)))?;
     let saves = 1.0 - hourly(units, mebibytes) / estimate(size, 3_600.0);
