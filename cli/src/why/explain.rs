@@ -591,6 +591,9 @@ const fn change_for_failure(failure: Failure) -> Option<&'static str> {
                 Fault::Unmatched => {
                     "Change the job's runs-on, or add the labels to a runner (tag GH:labels)"
                 }
+                Fault::SizeRefused => {
+                    "Ask for the size that the cause names, or raise the runner's limit (tags GH:max-cpu, GH:max-memory, GH:max-disk)"
+                }
                 Fault::ContainerMissing => "Name the task definition's container `runner`",
                 Fault::SecretMissing | Fault::AppKeyInvalid => {
                     "Write the App's id and key anew (`fargate-runners setup --app-id ID --private-key FILE`)"

@@ -1,7 +1,7 @@
 //! One family's offer, and all of them.
 
 use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
-use protocol::{Definition, LabelSet, Matched, Repository, Warm};
+use protocol::{CONTAINER, Definition, LabelSet, Repository, Warm};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -33,6 +33,12 @@ pub const RUNNER_VERSION_TAG: &str = "GH:runner-version";
 /// The tag by which a task definition tells of its pool of warm tasks ([`protocol::Warm`] has its form).
 /// Without it there is none.
 pub const WARM_TAG: &str = "GH:warm";
+
+/// The tags by which a task definition says how large a job may make its task: vCPU, GiB of memory and
+/// GiB of disk, as numbers. Without one, it is as large as the definition says.
+pub const MAX_CPU_TAG: &str = "GH:max-cpu";
+pub const MAX_MEMORY_TAG: &str = "GH:max-memory";
+pub const MAX_DISK_TAG: &str = "GH:max-disk";
 
 /// Everything that was offered under a family prefix at one time. In JSON its fields are `publishedAt` and `families`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +77,74 @@ pub struct Offer {
     /// `match` needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner_version: Option<String>,
+    /// How large a job may make its task.
+    #[serde(default, skip_serializing_if = "Limits::are_none")]
+    pub limits: Limits,
+    /// Its own disk in GiB, if it is more than every task on Fargate has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u32>,
+    /// Memory in MiB of its other containers, if the runner's own container has a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<u32>,
+}
+
+/// How large a job may make its task; what is not set is as large as the definition says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// CPU units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// Memory in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u32>,
+    /// Disk in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u32>,
+}
+
+impl Limits {
+    fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Reads the tags. An unreadable one allows nothing more.
+    fn of<'a>(family: &str, named: impl Fn(&'a str) -> Option<String>) -> Self {
+        let limit = |tag: &'a str, scale: f64| {
+            let text = named(tag)?;
+            let number = text.parse::<f64>().ok();
+            let scaled = number.map(|number| number * scale);
+            let whole = scaled.filter(|scaled| (0.0..=f64::from(u32::MAX)).contains(scaled));
+            if whole.is_none() {
+                tracing::warn!(family, tag, text, "ignoring a tag: it is no number");
+            }
+            // In range, as just looked.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            whole.map(|whole| whole as u32)
+        };
+        Self {
+            cpu: limit(MAX_CPU_TAG, 1_024.0),
+            memory: limit(MAX_MEMORY_TAG, 1_024.0),
+            disk: limit(MAX_DISK_TAG, 1.0),
+        }
+    }
+}
+
+/// Memory in MiB of the other containers, if the runner's has a limit of its own, which would not grow
+/// with the task.
+fn beside(definition: &TaskDefinition) -> Option<u32> {
+    let containers = definition.container_definitions();
+    let (own, others): (Vec<_>, Vec<_>) = containers
+        .iter()
+        .partition(|container| container.name() == Some(CONTAINER));
+    own.first()?.memory()?;
+    let taken = others.iter().map(|container| {
+        let memory = container.memory().or(container.memory_reservation());
+        memory
+            .and_then(|memory| u32::try_from(memory).ok())
+            .unwrap_or_default()
+    });
+    Some(taken.sum())
 }
 
 impl Offer {
@@ -130,6 +204,11 @@ impl Offer {
                 .filter_map(|container| container.name().map(str::to_owned))
                 .collect(),
             runner_version: named(RUNNER_VERSION_TAG),
+            limits: Limits::of(family, named),
+            disk: definition
+                .ephemeral_storage()
+                .and_then(|disk| u32::try_from(disk.size_in_gib()).ok()),
+            beside: beside(definition),
         })
     }
 
@@ -140,18 +219,24 @@ impl Offer {
             .is_none_or(|repositories| repositories.includes(repository))
     }
 
-    /// What the state machine goes on with.
-    pub fn matched(&self) -> Matched {
-        Matched {
-            definition: self.definition.clone(),
-            offered: self.labels.clone(),
-        }
+    /// Whether its tasks run on Fargate. They do unless it names capacity of its own, or has no network
+    /// interface of its own, which every task on Fargate has.
+    pub fn is_on_fargate(&self) -> bool {
+        let definition = &self.definition;
+        let mode = definition.network_mode.as_deref();
+        mode.is_none_or(|mode| mode == "awsvpc")
+            && definition
+                .capacity
+                .iter()
+                .all(|provider| provider.starts_with("FARGATE"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::types::{ContainerDefinition, CpuArchitecture, RuntimePlatform};
+    use aws_sdk_ecs::types::{
+        ContainerDefinition, CpuArchitecture, EphemeralStorage, RuntimePlatform,
+    };
 
     use super::*;
 
@@ -171,6 +256,7 @@ mod tests {
                     .build(),
             )
             .container_definitions(ContainerDefinition::builder().name("runner").build())
+            .ephemeral_storage(EphemeralStorage::builder().size_in_gib(50).build())
             .build();
         let tags = [
             tag("GH:capacity", "FARGATE_SPOT FARGATE"),
@@ -179,6 +265,9 @@ mod tests {
             tag("GH:runner-group", "Deployers"),
             tag("fargate-runners:prefix", "fargate-runners"),
             tag("GH:runner-version", "2.338.0"),
+            tag("GH:max-cpu", "0.5"),
+            tag("GH:max-memory", " 64 "),
+            tag("GH:max-disk", "much"),
         ];
         assert_eq!(
             Offer::of("fargate-runners-arm", &definition, &tags),
@@ -199,8 +288,49 @@ mod tests {
                 labels: LabelSet::parse("arm64 linux self-hosted"),
                 containers: vec!["runner".to_owned()],
                 runner_version: Some("2.338.0".to_owned()),
+                limits: Limits {
+                    cpu: Some(512),
+                    memory: Some(65_536),
+                    disk: None,
+                },
+                disk: Some(50),
+                beside: None,
             })
         );
+    }
+
+    #[test]
+    fn a_limit_of_the_runners_container_shows_what_the_others_need() {
+        let container = |name: &str| ContainerDefinition::builder().name(name);
+        let beside = |containers: Vec<ContainerDefinition>| {
+            let definition = TaskDefinition::builder()
+                .set_container_definitions(Some(containers))
+                .build();
+            Offer::of("f", &definition, &[tag("GH:labels", "linux")])
+                .unwrap()
+                .beside
+        };
+        let proxy = container("proxy").memory(256).build();
+        let cache = container("cache").memory_reservation(128).build();
+        let limited = container("runner").memory(3_000).build();
+        assert_eq!(beside(vec![limited.clone()]), Some(0));
+        assert_eq!(beside(vec![proxy.clone(), cache, limited]), Some(384));
+        assert_eq!(beside(vec![container("runner").build(), proxy]), None);
+    }
+
+    #[test]
+    fn only_what_is_on_fargate_can_have_another_size() {
+        let offer = |mode, capacity: &str| {
+            let definition = TaskDefinition::builder().network_mode(mode).build();
+            let tags = [tag("GH:labels", "linux"), tag("GH:capacity", capacity)];
+            Offer::of("f", &definition, &tags).unwrap().is_on_fargate()
+        };
+        assert!(offer(NetworkMode::Awsvpc, ""));
+        assert!(offer(NetworkMode::Awsvpc, "FARGATE_SPOT FARGATE"));
+        // Managed instances, and instances of one's own.
+        assert!(!offer(NetworkMode::Awsvpc, "machines"));
+        assert!(!offer(NetworkMode::Bridge, "instances"));
+        assert!(!offer(NetworkMode::Bridge, ""));
     }
 
     #[test]

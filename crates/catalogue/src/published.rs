@@ -1,4 +1,4 @@
-//! The catalogue as one parameter: `v2:` and base64 of deflated JSON.
+//! The catalogue as one parameter: `v3:` and base64 of deflated JSON.
 //!
 //! ```text
 //! {"publishedAt":"2026-01-01T00:00:00Z","families":[{"family":"fargate-runners-ubuntu","labels":[…],…}]}
@@ -27,9 +27,10 @@ const ADVANCED_LIMIT: usize = 8_192;
 /// Far beyond any catalogue that fits a parameter; what inflates further is not one of ours.
 const INFLATED_LIMIT: u64 = 1024 * 1024;
 
-/// What the text begins with. Version 1 did not tell whose a definition is nor whom it is for, so it
-/// cannot be trusted: `match` reads ECS itself until `sweep` has published anew.
-const VERSION: &str = "v2:";
+/// What the text begins with. Version 1 did not tell whose a definition is nor whom it is for, and
+/// version 2 not how large a job may make its task. So neither can be trusted: `match` reads ECS itself
+/// until `sweep` has published anew.
+const VERSION: &str = "v3:";
 
 /// A catalogue that cannot be published.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +136,13 @@ mod tests {
             labels: LabelSet::parse(labels),
             containers: vec!["runner".to_owned()],
             runner_version: Some("2.338.0".to_owned()),
+            limits: crate::Limits {
+                cpu: Some(4_096),
+                memory: None,
+                disk: Some(100),
+            },
+            disk: None,
+            beside: None,
         }
     }
 
@@ -180,7 +188,7 @@ mod tests {
 
     #[test]
     fn other_parameters_are_refused() {
-        for text in ["", "v1:AAAA", "v3:AAAA", "v2:!", "v2:AAAA", "v2:"] {
+        for text in ["", "v2:AAAA", "v4:AAAA", "v3:!", "v3:AAAA", "v3:"] {
             assert!(Catalogue::decode(text).is_err(), "{text}");
         }
     }
@@ -190,7 +198,7 @@ mod tests {
         let text = catalogue(vec![offer("fargate-runners-ubuntu", "linux")])
             .encode()
             .unwrap();
-        let before = text.replacen("v2:", "v1:", 1);
+        let before = text.replacen("v3:", "v2:", 1);
         assert!(matches!(
             Catalogue::decode(&before),
             Err(DecodeError::Version)
@@ -216,7 +224,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
-            let _ = Catalogue::decode(&format!("v2:{text}"));
+            let _ = Catalogue::decode(&format!("v3:{text}"));
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A task definition offers labels in its tag `GH:labels`; a job requests labels in `runs-on`. Of
 //! the offers that are for the job's repository (tag `GH:repositories`) and have every requested
-//! label, the most specific one serves the job ([`select`]).
+//! label, the most specific one serves the job ([`select`]). A label that none offers may ask for a size
+//! instead ([`size`]).
 //!
 //! The catalogue is rarely read from ECS: a sandbox caches it for a minute, then reads the one that
 //! `sweep` publishes in SSM, and reads ECS only if none is published ([`cache`]). A job that the
@@ -12,18 +13,20 @@
 //! | error | when |
 //! |---|---|
 //! | `Unmatched` | no offer has all of the job's labels |
+//! | `SizeRefused` | the selected definition cannot have the size that the job asks for |
 //! | `ContainerMissing` | the selected definition has no container `runner` |
 //! | `BadInput` | the execution's input is not an order |
 //! | `Throttled`, `AwsUnavailable` | ECS or SSM was throttled or failed; the state machine retries |
 //! | `AwsRefused` | a role lacks a permission |
 
 pub mod cache;
+mod error;
 pub mod select;
 pub mod settings;
+pub mod size;
 
 use catalogue::{Catalogue, Offer, Trust};
-use lambda_runtime::Diagnostic;
-use protocol::{CONTAINER, DeploymentId, Fault, Job, Matched, Order};
+use protocol::{DeploymentId, Fault, Job, Matched, Order};
 use runtime::settings::Settings;
 use runtime::telemetry::{Metric, Metrics};
 use serde_json::Value;
@@ -31,60 +34,13 @@ use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
 
 pub use cache::CatalogueCache;
+pub use error::Error;
 pub use select::{Unmatched, names_a_kind, select};
 pub use settings::Config;
 
 /// Attempts per AWS call. Five attempts, with back-offs of at most one, two, four and eight
 /// seconds, fit into the state's timeout; after that the state machine retries.
 const ATTEMPTS: u32 = 5;
-
-/// Why no task definition was found.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The input is not an order.
-    #[error(
-        "the execution's input is not an order ({0}); start it with the input of an execution that \
-         `verify` started"
-    )]
-    Input(#[from] serde_json::Error),
-    /// An ECS or SSM call failed.
-    #[error(transparent)]
-    Aws(#[from] aws::Error),
-    /// No offer has all of the job's labels.
-    #[error(transparent)]
-    Unmatched(#[from] Unmatched),
-    /// The selected offer cannot run the agent.
-    #[error(
-        "task definition {family} would serve the job but has no container `{CONTAINER}`; it has \
-         [{}]. Rename the one that runs the agent",
-        containers.join(" ")
-    )]
-    ContainerMissing {
-        family: String,
-        containers: Vec<String>,
-    },
-}
-
-impl Error {
-    /// The fault name for the state machine.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Input(_) => Fault::BadInput,
-            Self::Aws(error) => error.fault(),
-            Self::Unmatched(_) => Fault::Unmatched,
-            Self::ContainerMissing { .. } => Fault::ContainerMissing,
-        }
-    }
-}
-
-impl From<Error> for Diagnostic {
-    fn from(error: Error) -> Self {
-        Self {
-            error_type: error.fault().name().to_owned(),
-            error_message: error.to_string(),
-        }
-    }
-}
 
 /// Clients and configuration, created once per sandbox.
 #[derive(Debug)]
@@ -125,11 +81,11 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
         let found = find(deps, &job, now).await;
         match &found {
             Ok(matched) => {
-                tracing::info!(family = matched.definition.family, labels = %job.labels, "matched");
+                tracing::info!(family = matched.definition.family, labels = %job.labels, size = ?matched.size, "matched");
             }
             Err(error) => {
                 tracing::warn!(fault = %error.fault(), %error, "not matched");
-                if error.fault() == Fault::Unmatched {
+                if matches!(error.fault(), Fault::Unmatched | Fault::SizeRefused) {
                     deps.metrics().emit(Metric::Unmatched, 1.0);
                 }
             }
@@ -144,7 +100,7 @@ pub async fn handle(deps: &Deps, input: Value, now: OffsetDateTime) -> Result<Ma
 async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Error> {
     let catalogue = deps.cache.catalogue(now).await?;
     let failure = match look_up(deps, &catalogue, job) {
-        Ok(offer) => return Ok(offer.matched()),
+        Ok(matched) => return Ok(matched),
         Err(failure) => failure,
     };
     // No catalogue serves a job that requests no kind of runner.
@@ -152,20 +108,12 @@ async fn find(deps: &Deps, job: &Job, now: OffsetDateTime) -> Result<Matched, Er
         return Err(failure);
     }
     match deps.cache.newer(&catalogue, now).await? {
-        Some(newer) => Ok(look_up(deps, &newer, job)?.matched()),
+        Some(newer) => look_up(deps, &newer, job),
         None => Err(failure),
     }
 }
 
-fn look_up<'a>(deps: &Deps, catalogue: &'a Catalogue, job: &Job) -> Result<&'a Offer, Error> {
+fn look_up(deps: &Deps, catalogue: &Catalogue, job: &Job) -> Result<Matched, Error> {
     let ours = |offer: &Offer| deps.trust.is_ours(offer);
-    let offer = select(&catalogue.offers, &job.labels, &job.repository, ours)?;
-    if offer.containers.iter().any(|name| name == CONTAINER) {
-        Ok(offer)
-    } else {
-        Err(Error::ContainerMissing {
-            family: offer.definition.family.clone(),
-            containers: offer.containers.clone(),
-        })
-    }
+    size::choose(&catalogue.offers, job, ours)
 }

@@ -23,19 +23,34 @@ pub fn select<'a>(
     repository: &Repository,
     own: impl Fn(&Offer) -> bool,
 ) -> Result<&'a Offer, Unmatched> {
-    let offers: Vec<_> = offers
-        .iter()
-        .filter(|offer| offer.is_for(repository))
-        .collect();
+    let offers = visible(offers, repository);
+    if !names_a_kind(wanted) {
+        return Err(Unmatched::new(&offers, wanted));
+    }
+    most_specific(&offers, wanted, own)
+}
+
+/// The offers that are for a repository.
+pub(crate) fn visible<'a>(offers: &'a [Offer], repository: &Repository) -> Vec<&'a Offer> {
+    let is_for = |offer: &&Offer| offer.is_for(repository);
+    offers.iter().filter(is_for).collect()
+}
+
+/// The offer that [`select`] chooses, also for a job that names no kind of runner.
+pub(crate) fn most_specific<'a>(
+    offers: &[&'a Offer],
+    wanted: &LabelSet,
+    own: impl Fn(&Offer) -> bool,
+) -> Result<&'a Offer, Unmatched> {
     offers
         .iter()
         .copied()
-        .filter(|offer| names_a_kind(wanted) && offer.labels.carries(wanted))
+        .filter(|offer| offer.labels.carries(wanted))
         .min_by_key(|&offer| {
             let surplus = wanted.lacking(&offer.labels).len();
             (surplus, !own(offer), &offer.definition.family)
         })
-        .ok_or_else(|| Unmatched::new(&offers, wanted))
+        .ok_or_else(|| Unmatched::new(offers, wanted))
 }
 
 /// Whether labels name a kind of runner: any label except `self-hosted`, or no labels at all.

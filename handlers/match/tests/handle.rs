@@ -12,10 +12,10 @@ use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutpu
 use aws_sdk_ssm::types::Parameter;
 use aws_sdk_ssm::types::error::ParameterNotFound;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use catalogue::{Catalogue, Offer};
+use catalogue::{Catalogue, Limits, Offer};
 use lambda_runtime::Diagnostic;
 use matching::{CatalogueCache, Config, Deps, Error, handle};
-use protocol::{Definition, LabelSet, Matched};
+use protocol::{Definition, LabelSet, Matched, SizeOverride};
 use runtime::settings::Settings;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -211,6 +211,7 @@ async fn a_published_catalogue_spares_ecs() {
                 ..Definition::default()
             },
             offered: LabelSet::parse("linux"),
+            size: None,
         }
     );
     assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));
@@ -269,7 +270,7 @@ async fn what_the_version_before_published_is_read_again_from_ecs() {
     .unwrap();
     let (ecs, ssm) = (
         ecs(&[("f-now", "linux")], "runner"),
-        holds(text.replacen("v2:", "v1:", 1)),
+        holds(text.replacen("v3:", "v2:", 1)),
     );
     let found = family(&deps(&ecs, &ssm), &["linux"], NOW).await.unwrap();
     assert_eq!((found.as_str(), ecs.calls()), ("f-now", (1, 1)));
@@ -415,4 +416,184 @@ async fn an_input_that_is_no_order_is_told_so() {
         assert_eq!(Diagnostic::from(error).error_type, "BadInput");
     }
     assert_eq!(ssm.num_calls(), 0);
+}
+
+/// A catalogue with the default runner, which may grow, one that may not, and one on instances.
+fn sized() -> Catalogue {
+    let on_fargate = |family: &str, labels: &str| {
+        let mut offer = offer(family, labels);
+        offer.definition.cpu = Some(2_048);
+        offer.definition.memory = Some(4_096);
+        offer.definition.network_mode = Some("awsvpc".to_owned());
+        offer
+    };
+    let mut large = on_fargate("f-large", "self-hosted linux x64");
+    large.limits = Limits {
+        cpu: Some(16_384),
+        memory: Some(65_536),
+        disk: Some(200),
+    };
+    let fixed = on_fargate("f-fixed", "self-hosted linux x64 fixed cpu-8");
+    let mut docker = on_fargate("f-docker", "self-hosted linux x64 docker");
+    docker.definition.capacity = vec!["machines".to_owned()];
+    let mut limited = on_fargate("f-limited", "self-hosted linux arm64 limited");
+    (limited.limits, limited.beside) = (large.limits, Some(512));
+    Catalogue {
+        read_at: NOW,
+        turn: 0,
+        offers: vec![large, fixed, docker, limited],
+    }
+}
+
+#[tokio::test]
+async fn a_label_that_none_offers_asks_for_a_size_and_the_rest_selects() {
+    let (ecs, ssm) = (ecs(&[], "runner"), published(&sized()));
+    let deps = deps(&ecs, &ssm);
+    let run_label = "fargate=99/cpu=4/ram=16/disk=100/spot";
+    let size = |cpu, memory, disk| {
+        Some(SizeOverride {
+            cpu: Some(cpu),
+            memory: Some(memory),
+            disk,
+            container_memory: None,
+        })
+    };
+    let disk = SizeOverride {
+        disk: Some(50),
+        ..SizeOverride::default()
+    };
+    let limited = SizeOverride {
+        container_memory: Some(15_872),
+        ..size(4_096, 16_384, None).unwrap()
+    };
+    let cases: &[(&[&str], &str, Option<SizeOverride>, &str)] = &[
+        (&["self-hosted", "linux", "x64"], "f-large", None, ""),
+        (
+            &["self-hosted", "linux", "CPU-4"],
+            "f-large",
+            size(4_096, 8_192, None),
+            "",
+        ),
+        (
+            &["self-hosted", run_label],
+            "f-large",
+            size(4_096, 16_384, Some(100)),
+            "FARGATE_SPOT FARGATE",
+        ),
+        (
+            &[run_label],
+            "f-large",
+            size(4_096, 16_384, Some(100)),
+            "FARGATE_SPOT FARGATE",
+        ),
+        (
+            &["x64", "disk-50", "on-demand"],
+            "f-large",
+            Some(disk),
+            "FARGATE",
+        ),
+        // Its own size needs no override.
+        (&["x64", "cpu-2", "ram-4", "disk-20"], "f-large", None, ""),
+        (&["x64", "fargate=99"], "f-large", None, ""),
+        (
+            &["self-hosted", "fargate=99/x64/fixed"],
+            "f-fixed",
+            None,
+            "",
+        ),
+        // One of them offers this as a label.
+        (&["x64", "cpu-8"], "f-fixed", None, ""),
+        (&["docker", "cpu-2"], "f-docker", None, "machines"),
+        // The container's own limit grows with the task.
+        (
+            &["arm64", "cpu-4", "ram-16"],
+            "f-limited",
+            Some(limited),
+            "",
+        ),
+    ];
+    for (labels, family, size, capacity) in cases {
+        let found = handle(&deps, order(labels), NOW).await.unwrap();
+        assert_eq!(found.definition.family, *family, "{labels:?}");
+        assert_eq!(found.size, *size, "{labels:?}");
+        assert_eq!(found.definition.capacity.join(" "), *capacity, "{labels:?}");
+        if let Some(cpu) = size.and_then(|size| size.cpu) {
+            assert_eq!(found.definition.cpu, Some(cpu), "{labels:?}");
+        }
+    }
+    assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_size_that_a_runner_cannot_have_is_refused_with_one_that_it_can() {
+    let (ecs, ssm) = (ecs(&[], "runner"), published(&sized()));
+    let deps = deps(&ecs, &ssm);
+    let long = format!("cpu-{}", "1".repeat(196));
+    let cases: &[(&[&str], &str, &[&str])] = &[
+        (
+            &["x64", "cpu-3"],
+            "SizeRefused",
+            &["cpu-3", "nearest is cpu-4"],
+        ),
+        (&["x64", "cpu-0"], "SizeRefused", &["nearest is cpu-0.25"]),
+        (
+            &["x64", "ram-1", "cpu-16"],
+            "SizeRefused",
+            &["f-large", "cpu-16 ram-32"],
+        ),
+        (&["x64", "disk-10"], "SizeRefused", &["nearest is disk-20"]),
+        (&["x64", "cpu-4", "cpu-16"], "SizeRefused", &["contradict"]),
+        (
+            &["x64", "fargate=/cpu=4"],
+            "SizeRefused",
+            &["github.run_id"],
+        ),
+        (&["x64", "fargate=98/cpu=4"], "SizeRefused", &["99"]),
+        (
+            &["x64", "cpu-32"],
+            "SizeRefused",
+            &["f-large", "GH:max-cpu", "cpu-16 ram-32"],
+        ),
+        (
+            &["fixed", "cpu-4"],
+            "SizeRefused",
+            &["f-fixed", "cpu-2 ram-4"],
+        ),
+        (
+            &["docker", "cpu-4"],
+            "SizeRefused",
+            &["f-docker", "machines", "Fargate"],
+        ),
+        (
+            &["docker", "spot"],
+            "SizeRefused",
+            &["f-docker", "purchase option"],
+        ),
+        (&["gpu", "cpu-4"], "Unmatched", &["f-docker lacks [gpu]"]),
+        (
+            &["fargate=99/gpu/x64"],
+            "Unmatched",
+            &["labels [gpu x64]", "f-docker lacks [gpu]"],
+        ),
+        (&["x64", &long], "SizeRefused", &["nearest is cpu-32", "…"]),
+        (&["x64", &long[..4]], "Unmatched", &["cpu-"]),
+    ];
+    for (labels, error, parts) in cases {
+        let refused = handle(&deps, order(labels), NOW).await.unwrap_err();
+        let told = Diagnostic::from(refused);
+        assert_eq!(
+            told.error_type, *error,
+            "{labels:?}: {}",
+            told.error_message
+        );
+        for part in *parts {
+            assert!(
+                told.error_message.contains(part),
+                "{labels:?}: {}",
+                told.error_message
+            );
+        }
+    }
+    // The catalogue is fresh, so none of them reads ECS again.
+    assert_eq!((ssm.num_calls(), ecs.calls()), (1, (0, 0)));
 }
