@@ -298,7 +298,12 @@ fn task(text: &str) -> Option<TaskTimes> {
 }
 
 fn read(task: &Value) -> Option<TaskTimes> {
-    let number = |name: &str| task[name].as_str()?.parse().ok();
+    // What was overridden goes first: ECS's own field may show the definition's.
+    let overrides = &task["Overrides"];
+    let number = |name: &str| {
+        let told = overrides[name].as_str().or(task[name].as_str());
+        told?.parse().ok()
+    };
     // Epoch milliseconds; an engine that writes seconds is read too.
     let instant = |name: &str| {
         let at = task[name].as_f64()?;

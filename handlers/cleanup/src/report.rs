@@ -138,9 +138,10 @@ fn size(over: &AttemptOver, ended: &Ended) -> Option<Size> {
         .matched
         .as_ref()
         .and_then(|matched| matched.definition.architecture.as_deref());
+    let (cpu, memory) = task.size()?;
     Some(Size {
-        cpu: task.cpu.as_deref()?.parse().ok()?,
-        memory: task.memory.as_deref()?.parse().ok()?,
+        cpu,
+        memory,
         arm: architecture == Some("ARM64"),
         spot: provider == Some("FARGATE_SPOT"),
     })

@@ -1,5 +1,6 @@
 //! Having GitHub issue a runner's registration.
 
+use decisions::size::is_for_a_run;
 use github::{Deleted, Error as GitHubError, Installation, JitRequest, JitRunner, Scope};
 use protocol::{LabelSet, PlannedRunner, Registration, SELF_HOSTED, TokenRegistration};
 
@@ -117,10 +118,15 @@ async fn free(installation: &Installation, scope: &Scope, name: &str) -> Result<
 }
 
 /// The job's labels and `self-hosted`: GitHub adds no label to a just-in-time runner, and many
-/// workflows ask for that one.
+/// workflows ask for that one. A job with a label for its run alone gets a runner without it, which no
+/// other run's job can be given.
 fn labels(wanted: &LabelSet) -> Vec<String> {
     let own = LabelSet::new([SELF_HOSTED]);
-    let missing = wanted.lacking(&own);
+    let missing = if wanted.iter().any(|label| is_for_a_run(label.as_str())) {
+        LabelSet::default()
+    } else {
+        wanted.lacking(&own)
+    };
     missing
         .iter()
         .chain(wanted.iter())
@@ -141,6 +147,16 @@ mod tests {
         assert_eq!(
             labels(&LabelSet::parse("x64 Self-Hosted")),
             ["self-hosted", "x64"]
+        );
+    }
+
+    #[test]
+    fn a_runner_for_a_run_has_no_label_that_other_runs_ask_for() {
+        let labels = |text| labels(&LabelSet::parse(text));
+        assert_eq!(labels("fargate=99/cpu=4"), ["fargate=99/cpu=4"]);
+        assert_eq!(
+            labels("fargate=99 self-hosted"),
+            ["fargate=99", "self-hosted"]
         );
     }
 }

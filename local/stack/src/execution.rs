@@ -152,7 +152,7 @@ impl Visit {
         let payload = &result["Payload"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match self.state.parse() {
-            Ok(State::Match) => text(&payload["family"]),
+            Ok(State::Match) => text(&payload["family"]) + &resized(&payload["size"]),
             Ok(State::Launch) => text(&payload["runner"]["name"]),
             Ok(State::Token) => payload["runnerId"].as_u64().map_or_else(
                 || "registration token".to_owned(),
@@ -177,6 +177,17 @@ impl Visit {
         let task = self.result.as_ref().or(failed.as_ref())?;
         task["TaskArn"].as_str().map(str::to_owned)
     }
+}
+
+/// What a job's task has of another size than its definition.
+fn resized(size: &Value) -> String {
+    let part = |name: &str, scale: f64, unit: &str| {
+        let amount = size[name].as_f64();
+        amount.map_or_else(String::new, |amount| format!(", {}{unit}", amount / scale))
+    };
+    part("cpu", 1_024.0, " vCPU")
+        + &part("memory", 1_024.0, " GiB")
+        + &part("disk", 1.0, " GiB of disk")
 }
 
 fn failure(error: &str, cause: &str) -> String {

@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub revision: u64,
     /// Whether its first task would run on Spot.
     pub spot: bool,
+    /// Whether its task has another size or role than the definition's.
+    pub differs: bool,
     /// Number of the attempt.
     pub attempt: u32,
     /// The cluster of its tasks.
@@ -79,9 +81,16 @@ impl<'a> Request<'a> {
             warm: definition.warm?,
             revision: definition.revision?,
             spot: spot(&input.run_task),
+            differs: differs(&input.run_task),
             attempt: input.attempt.as_ref().unwrap_or(&first).number,
             cluster: input.run_task["Cluster"].as_str()?,
         };
+        if request.differs {
+            tracing::info!(
+                family = request.family,
+                "the job starts cold: its task has another size or role than warm tasks have"
+            );
+        }
         may_claim(&request.seen(None)).then_some(request)
     }
 
@@ -90,6 +99,7 @@ impl<'a> Request<'a> {
             attempt: self.attempt,
             revision: self.revision,
             spot: self.spot,
+            differs: self.differs,
             ticket: ticket.map(|ticket| decisions::Ticket {
                 state: ticket.state,
                 revision: ticket.revision,
@@ -102,6 +112,15 @@ impl<'a> Request<'a> {
 /// Whether a RunTask request is for Spot.
 fn spot(run_task: &Value) -> bool {
     run_task["CapacityProviderStrategy"][0]["CapacityProvider"] == "FARGATE_SPOT"
+}
+
+/// What a RunTask request overrides of a task definition beside its containers.
+const OVERRIDES: [&str; 4] = ["Cpu", "Memory", "EphemeralStorage", "TaskRoleArn"];
+
+/// Whether a RunTask request is for a task unlike those that the definition describes.
+fn differs(run_task: &Value) -> bool {
+    let overrides = &run_task["Overrides"];
+    OVERRIDES.iter().any(|name| !overrides[*name].is_null())
 }
 
 #[cfg(test)]
@@ -159,6 +178,21 @@ mod tests {
                 input(|input| input["match"] = json!(null)),
             ),
             ("no request", input(|input| input["runTask"] = json!(null))),
+            (
+                "another size",
+                input(|input| input["runTask"]["Overrides"] = json!({ "Cpu": "4096" })),
+            ),
+            (
+                "another disk",
+                input(|input| {
+                    input["runTask"]["Overrides"] =
+                        json!({ "EphemeralStorage": { "SizeInGiB": 50 } });
+                }),
+            ),
+            (
+                "another role",
+                input(|input| input["runTask"]["Overrides"] = json!({ "TaskRoleArn": "arn:role" })),
+            ),
             (
                 "a second attempt",
                 input(|input| {

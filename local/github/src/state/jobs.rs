@@ -10,6 +10,15 @@ const OUTPUT_LIMIT: usize = 1 << 20;
 /// The largest summary of one step, in bytes.
 const SUMMARY_LIMIT: usize = 1024 * 1024;
 
+/// Labels as GitHub tells of them: with the one expression evaluated that labels for a run need.
+fn evaluated(labels: Vec<String>, run_id: u64) -> Vec<String> {
+    let id = run_id.to_string();
+    let labels = labels.into_iter();
+    labels
+        .map(|label| label.replace("${{ github.run_id }}", &id))
+        .collect()
+}
+
 impl World {
     /// Queues a job and tells about it.
     pub(crate) fn create_job(&mut self, new: NewJob) -> Result<Job, Rejected> {
@@ -44,7 +53,7 @@ impl World {
             name: text(new.name, "build"),
             workflow: text(new.workflow, "CI"),
             repository,
-            labels: new.labels,
+            labels: evaluated(new.labels, run_id),
             run: new.run,
             env: new.env,
             via: new.via,
