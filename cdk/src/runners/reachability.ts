@@ -30,7 +30,9 @@ export function reachabilityWarnings<O extends Reachable>(
   const warnings: ReachabilityWarning<O>[] = [];
   const offered = labelSet(added);
   const missing = required.map((one) =>
-    "labels" in one ? one.labels.filter((label) => !offered.has(label.toLowerCase())) : [],
+    "labels" in one
+      ? one.labels.filter((label) => !isPrefix(label) && !offered.has(label.toLowerCase()))
+      : [],
   );
   if (missing.every((labels) => labels.length > 0)) {
     const labels = missing.map((one) => one.join(", ")).join(", or ");
@@ -92,6 +94,11 @@ function between<O extends Reachable>(
         `otherwise, give the one that shouldn't take such jobs one label more.`,
     },
   ];
+}
+
+/** Whether a required label stands for all that begin with it, as `fargate=`. */
+function isPrefix(label: string): boolean {
+  return label.endsWith("=");
 }
 
 function labelSet(offer: Reachable): Set<string> {

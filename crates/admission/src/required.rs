@@ -15,7 +15,7 @@ pub struct Required(Vec<Alternative>);
 /// One way to ask for a runner of this deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Alternative {
-    /// Every one of these labels.
+    /// Every one of these labels; one that ends in `=` stands for any label that begins with it.
     Labels(LabelSet),
     /// No label, only a runner group of this name (`runs-on: {group: NAME}`).
     Group(String),
@@ -100,7 +100,10 @@ impl Required {
     /// [peer]: https://github.com/actions/actions-runner-controller/pull/922
     pub fn met(&self, labels: &LabelSet, group: Option<&str>) -> bool {
         self.0.iter().any(|alternative| match alternative {
-            Alternative::Labels(required) => labels.carries(required),
+            Alternative::Labels(required) => labels.lacking(required).iter().all(|missing| {
+                let start = missing.as_str();
+                start.ends_with('=') && labels.iter().any(|label| label.as_str().starts_with(start))
+            }),
             Alternative::Group(name) => {
                 labels.is_empty()
                     && group.is_none_or(|group| group.to_lowercase() == name.to_lowercase())
@@ -165,6 +168,25 @@ mod tests {
             assert!(!required(text).met(&LabelSet::default(), None), "{text}");
         }
         assert_eq!(required("Self-Hosted"), Required::default());
+    }
+
+    #[test]
+    fn a_label_that_ends_in_an_equals_sign_stands_for_all_that_begin_with_it() {
+        let required = required("self-hosted | Fargate=");
+        for (labels, met) in [
+            ("fargate=99/cpu=4", true),
+            ("FARGATE=99 linux", true),
+            ("fargate=", true),
+            ("fargate", false),
+            ("linux", false),
+            ("self-hosted fargate=99", true),
+        ] {
+            assert_eq!(
+                required.met(&LabelSet::parse(labels), None),
+                met,
+                "{labels}"
+            );
+        }
     }
 
     #[test]
