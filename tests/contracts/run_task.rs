@@ -134,6 +134,11 @@ fn request(capacity: &str, repository: &str, workflow: &str, attempt: &Value) ->
         ("SECURITY_GROUPS", "sg-1"),
         ("ASSIGN_PUBLIC_IP", "true"),
         ("CAPACITY", capacity),
+        ("REPOSITORY_ROLES", r#"{ "octo/*": "deploy" }"#),
+        (
+            "TASK_ROLES",
+            "arn:aws:iam::111111111111:role/fargate-runners/tasks/",
+        ),
     ]);
     let input: Input = serde_json::from_value(json!({
         "order": { "job": {
@@ -143,7 +148,8 @@ fn request(capacity: &str, repository: &str, workflow: &str, attempt: &Value) ->
         }},
         "match": {
             "family": "fargate-runners-ubuntu-x64", "offered": ["linux", "self-hosted", "x64"],
-            "capacity": [], "cpu": 1024, "memory": 2048, "architecture": "X86_64"
+            "capacity": [], "cpu": 4096, "memory": 16384, "architecture": "X86_64",
+            "size": { "cpu": 4096, "memory": 16384, "disk": 100, "containerMemory": 15872 }
         },
         "attempt": attempt,
         "execution": "hello-4242"
@@ -165,6 +171,9 @@ fn every_runtask_request_fits_awss_own_model() {
                 for attempt in [&Value::Null, &later] {
                     let request = request(capacity, repository, workflow, attempt);
                     assert_eq!(problems(&request), Vec::<String>::new(), "{request:#}");
+                    assert_eq!(request["Overrides"]["Cpu"], "4096");
+                    let role = request["Overrides"].get("TaskRoleArn");
+                    assert_eq!(role.is_some(), repository == "octo/hello");
                 }
             }
         }

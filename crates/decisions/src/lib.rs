@@ -12,7 +12,8 @@
 //! - [`may_claim`], [`on_answer`], [`on_withdrawn`], [`on_bell`], [`on_ticket`], [`wanted`](wanted()),
 //!   [`pause_after`], [`on_warm_task_end`], [`on_wait`], [`on_orphan`] and [`stops_adopted`] decide
 //!   about warm tasks.
-//! - [`cost`] estimates what a task costs, [`size`] decides which size it gets.
+//! - [`cost`] estimates what a task costs, [`size`] decides which size it gets, and
+//!   [`RepositoryRoles`] under which role it runs.
 //! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
 //!
 //! The handlers collect the facts and carry out the decisions. `tests/model` explores the decisions
@@ -31,6 +32,7 @@ mod note;
 mod outcome;
 mod outcomes;
 mod ownership;
+mod role;
 mod rules;
 pub mod size;
 mod stock;
@@ -53,6 +55,7 @@ pub use ownership::{
     Attend, OnQueued, OnQueuedAgain, OnUnannounced, Restart, Status, attend, checks_displaced,
     counts_as_failure, on_queued, on_queued_again, on_unannounced, restart,
 };
+pub use role::{Exposed, RepositoryRoles, RoleSeen, RolesError};
 pub use rules::{Budget, Situation, Verdict, judge};
 pub use stock::{
     Answer, Bell, ClaimSeen, Demand, Failures, OnAnswer, OnBell, OnOrphan, OnTicket, OnWait,

@@ -11,8 +11,8 @@ mod settings;
 mod tags;
 
 pub use request::{
-    AwsvpcConfiguration, Capacity, ContainerOverride, NetworkConfiguration, Overrides, Step,
-    TaskRequest, Variable,
+    AwsvpcConfiguration, Capacity, ContainerOverride, EphemeralStorage, NetworkConfiguration,
+    Overrides, Step, TaskRequest, Variable,
 };
 pub use settings::{Placement, VARIABLES};
 pub use tags::{Tag, group, job_tags, warm_group};

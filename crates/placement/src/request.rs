@@ -3,7 +3,7 @@
 //!
 //! [shape]: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 
-use protocol::{CONTAINER, Definition};
+use protocol::{CONTAINER, Definition, SizeOverride};
 use serde::Serialize;
 
 use crate::settings::Placement;
@@ -48,6 +48,22 @@ pub struct Capacity {
 #[serde(rename_all = "PascalCase")]
 pub struct Overrides {
     pub container_overrides: Vec<ContainerOverride>,
+    /// CPU units of the task, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Memory of the task in MiB, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<EphemeralStorage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_role_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EphemeralStorage {
+    #[serde(rename = "SizeInGiB")]
+    pub size_in_gib: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +71,9 @@ pub struct Overrides {
 pub struct ContainerOverride {
     pub name: &'static str,
     pub environment: Vec<Variable>,
+    /// Limit of the container's memory in MiB, if the definition has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u32>,
 }
 
 /// An environment variable of the agent.
@@ -147,7 +166,12 @@ impl Placement {
                 container_overrides: vec![ContainerOverride {
                     name: CONTAINER,
                     environment,
+                    memory: None,
                 }],
+                cpu: None,
+                memory: None,
+                ephemeral_storage: None,
+                task_role_arn: None,
             },
             group: group(&self.deployment),
             enable_ecs_managed_tags: true,
@@ -165,5 +189,20 @@ impl Placement {
         }
         let index = usize::try_from(step.subnet).unwrap_or(0) % all.len();
         vec![all[index].clone()]
+    }
+}
+
+impl TaskRequest {
+    /// Overrides the task definition's size.
+    pub fn resize(&mut self, size: SizeOverride) {
+        let overrides = &mut self.overrides;
+        overrides.cpu = size.cpu.map(|units| units.to_string());
+        overrides.memory = size.memory.map(|mebibytes| mebibytes.to_string());
+        overrides.ephemeral_storage = size
+            .disk
+            .map(|size_in_gib| EphemeralStorage { size_in_gib });
+        for container in &mut overrides.container_overrides {
+            container.memory = size.container_memory;
+        }
     }
 }

@@ -6,9 +6,12 @@
 pub mod request;
 pub mod settings;
 
-use decisions::{Attempt, Planned};
+use decisions::{Attempt, Exposed, Planned, RoleSeen};
 use lambda_runtime::Diagnostic;
-use protocol::{ExecutionName, Fault, Matched, Order, ParameterPath, PlannedRunner, RunnerName};
+use protocol::{
+    ExecutionName, Fault, Job, Matched, Order, OwnerType, ParameterPath, PlannedRunner, Repository,
+    RunnerName,
+};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tracing::info_span;
@@ -38,6 +41,17 @@ pub enum Error {
     /// No random numbers from the operating system.
     #[error("cannot generate a random parameter path: {0}")]
     Random(#[from] getrandom::Error),
+    /// The repository's role would be within reach of other repositories' jobs.
+    #[error(
+        "{repository} has a role of its own (REPOSITORY_ROLES), and a runner of {family} registers at \
+         the organization in the deployment's runner group, where GitHub could give it a job of another \
+         repository. Give {family} a runner group that admits only {repository} (tag \
+         `GH:runner-group`), or register runners at repositories"
+    )]
+    RoleExposed {
+        repository: Repository,
+        family: String,
+    },
     /// The request is no JSON.
     #[error("cannot serialize the RunTask request: {0}")]
     Request(#[from] serde_json::Error),
@@ -48,6 +62,7 @@ impl From<Error> for Diagnostic {
         let fault = match error {
             Error::Deferred(_) => Fault::Deferred,
             Error::Random(_) => Fault::AwsUnavailable,
+            Error::RoleExposed { .. } => Fault::BadConfiguration,
             Error::Request(_) => Fault::BadInput,
         };
         Self {
@@ -91,11 +106,28 @@ fn plan(config: &Config, input: Input, now: OffsetDateTime) -> Result<Planned, E
         labels: order.job.labels.clone(),
         group: matched.definition.runner_group.clone(),
     };
-    let run_task = request::run_task(&config.placement, &order, &matched, &runner, &attempt);
+    let role = role(config, &order.job, &matched)?;
+    let run_task = request::run_task(&config.placement, &order, &matched, &runner, &attempt, role);
     tracing::info!(runner = %runner.name, family = matched.definition.family, attempt = attempt.number, "planned a runner");
     Ok(Planned {
         run_task: serde_json::to_value(run_task)?,
         runner,
         attempt,
     })
+}
+
+/// ARN of the role that a job's task has instead of its definition's.
+fn role(config: &Config, job: &Job, matched: &Matched) -> Result<Option<String>, Error> {
+    let seen = RoleSeen {
+        // A user account has no organization to register at.
+        at_repository: !config.at_organization || job.owner_type == OwnerType::User,
+        own_group: matched.definition.runner_group.is_some(),
+    };
+    match config.roles.at(&job.repository, seen) {
+        Ok(name) => Ok(name.map(|name| format!("{}{name}", config.task_roles))),
+        Err(Exposed) => Err(Error::RoleExposed {
+            repository: job.repository.clone(),
+            family: matched.definition.family.clone(),
+        }),
+    }
 }

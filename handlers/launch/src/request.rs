@@ -6,13 +6,14 @@ use protocol::{Matched, Order, PlannedRunner};
 use time::format_description::well_known::Rfc3339;
 
 /// Builds the request. It contains no secret: the agent gets the path of its registration, and only
-/// the task role may read it.
+/// the task role may read it. `role` is the ARN of the task role, if it is not the definition's.
 pub fn run_task(
     placement: &Placement,
     order: &Order,
     matched: &Matched,
     runner: &PlannedRunner,
     attempt: &Attempt,
+    role: Option<String>,
 ) -> TaskRequest {
     let told = |name, value: String| Variable { name, value };
     let definition = &matched.definition;
@@ -38,5 +39,10 @@ pub fn run_task(
         environment.push(told("AGENT_QUEUED_AT", queued));
     }
     let tags = job_tags(&order.job, &runner.name);
-    placement.request(definition, provider, step, environment, tags)
+    let mut request = placement.request(definition, provider, step, environment, tags);
+    if let Some(size) = matched.size {
+        request.resize(size);
+    }
+    request.overrides.task_role_arn = role;
+    request
 }

@@ -12,15 +12,23 @@ use time::macros::datetime;
 const NOW: OffsetDateTime = datetime!(2026-01-01 00:00:30 UTC);
 
 fn config() -> Config {
-    let settings = Settings::from_pairs([
+    config_with(&[])
+}
+
+fn config_with(variables: &[(&str, &str)]) -> Config {
+    Config::from_settings(&settings(variables)).unwrap()
+}
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
+    let ours = [
         ("DEPLOYMENT", "fr"),
         ("PREFIX", "fargate-runners"),
         ("CLUSTER", "runners"),
         ("SUBNETS", "subnet-a,subnet-b"),
         ("SECURITY_GROUPS", "sg-1"),
         ("CAPACITY", "FARGATE_SPOT FARGATE"),
-    ]);
-    Config::from_settings(&settings).unwrap()
+    ];
+    Settings::from_pairs(ours.into_iter().chain(variables.iter().copied()))
 }
 
 fn input(attempt: impl serde::Serialize) -> Input {
@@ -48,6 +56,100 @@ fn the_first_attempt_has_the_jobs_own_labels_and_all_subnets() {
         output.run_task["CapacityProviderStrategy"][0]["CapacityProvider"],
         "FARGATE_SPOT"
     );
+}
+
+#[test]
+fn a_job_that_asks_for_a_size_gets_it_by_overrides() {
+    let mut input = input(Value::Null);
+    input.matched.definition.capacity = vec!["FARGATE".to_owned()];
+    input.matched.size = Some(protocol::SizeOverride {
+        cpu: Some(4_096),
+        memory: Some(16_384),
+        disk: Some(100),
+        container_memory: Some(15_872),
+    });
+    let planned = handle(&config(), input, NOW).unwrap();
+    let overrides = &planned.run_task["Overrides"];
+    assert_eq!(overrides["Cpu"], "4096");
+    assert_eq!(overrides["Memory"], "16384");
+    assert_eq!(overrides["EphemeralStorage"], json!({ "SizeInGiB": 100 }));
+    assert_eq!(overrides["ContainerOverrides"][0]["Memory"], 15_872);
+    let strategy = &planned.run_task["CapacityProviderStrategy"];
+    assert_eq!(strategy[0]["CapacityProvider"], "FARGATE");
+}
+
+#[test]
+fn a_repository_with_a_role_of_its_own_runs_under_it_where_no_other_can_take_its_runner() {
+    let roles = r#"{ "octo/hello": "greeter", "octo/*": "anybody" }"#;
+    let path = "arn:aws:iam::111111111111:role/fargate-runners/tasks/";
+    for (scope, owner, group, repository, expected) in [
+        (
+            "repository",
+            "Organization",
+            None,
+            "octo/hello",
+            Some("greeter"),
+        ),
+        (
+            "repository",
+            "Organization",
+            None,
+            "octo/other",
+            Some("anybody"),
+        ),
+        ("repository", "Organization", None, "acme/hello", None),
+        ("organization", "User", None, "octo/hello", Some("greeter")),
+        (
+            "organization",
+            "Organization",
+            Some("Own"),
+            "octo/hello",
+            Some("greeter"),
+        ),
+        ("organization", "Organization", None, "acme/hello", None),
+    ] {
+        let variables = [
+            ("REPOSITORY_ROLES", roles),
+            ("TASK_ROLES", path),
+            ("RUNNER_SCOPE", scope),
+        ];
+        let input = input_of(repository, owner, group);
+        let planned = handle(&config_with(&variables), input, NOW).unwrap();
+        let arn = expected.map(|name| json!(format!("{path}{name}")));
+        let given = planned.run_task["Overrides"].get("TaskRoleArn");
+        assert_eq!(given, arn.as_ref(), "{scope} {repository}");
+    }
+    let variables = [
+        ("REPOSITORY_ROLES", roles),
+        ("TASK_ROLES", path),
+        ("RUNNER_SCOPE", "organization"),
+    ];
+    let input = input_of("octo/hello", "Organization", None);
+    let refused = handle(&config_with(&variables), input, NOW).unwrap_err();
+    let told = lambda_runtime::Diagnostic::from(refused);
+    assert_eq!(told.error_type, "BadConfiguration");
+    for part in [
+        "octo/hello",
+        "fargate-runners-ubuntu-x64",
+        "GH:runner-group",
+    ] {
+        assert!(told.error_message.contains(part), "{}", told.error_message);
+    }
+}
+
+#[test]
+fn roles_without_their_path_are_refused_at_the_start() {
+    let settings = settings(&[("REPOSITORY_ROLES", r#"{ "octo/hello": "greeter" }"#)]);
+    let error = Config::from_settings(&settings).unwrap_err().to_string();
+    assert!(error.contains("TASK_ROLES"), "{error}");
+}
+
+fn input_of(repository: &str, owner: &str, group: Option<&str>) -> Input {
+    let mut input = input(Value::Null);
+    input.order.job.repository = repository.parse().unwrap();
+    input.order.job.owner_type = serde_json::from_value(json!(owner)).unwrap();
+    input.matched.definition.runner_group = group.map(str::to_owned);
+    input
 }
 
 #[test]

@@ -57,12 +57,13 @@ def install(hooks: Hooks) -> None:
     def register_metadata(original, task_arn, cluster_arn, td, cdef, launch_type, env, *rest):
         """Records the owner of each credentials path, and adds the other variables that Fargate sets."""
         token = original(task_arn, cluster_arn, td, cdef, launch_type, env, *rest)
+        overrides = (ecs._tasks.get(task_arn) or {}).get("overrides") or {}
         env["AWS_REGION"] = env["AWS_DEFAULT_REGION"] = get_region()
         env["AWS_EXECUTION_ENV"] = "AWS_ECS_FARGATE"
         tasks[urlsplit(env["AWS_CONTAINER_CREDENTIALS_FULL_URI"]).path] = {
             "authorization": env["AWS_CONTAINER_AUTHORIZATION_TOKEN"],
             "task": task_arn.rsplit("/", 1)[-1],
-            "role": td.get("taskRoleArn"),
+            "role": overrides.get("taskRoleArn") or td.get("taskRoleArn"),
         }
         return token
 

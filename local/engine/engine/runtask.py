@@ -36,6 +36,7 @@ _FARGATE_MEMORY = {
     4096: set(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
     8192: set(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
     16384: set(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
+    32768: {60 * _GIB, 120 * _GIB, 244 * _GIB},
 }
 """MiB that Fargate allows for each number of CPU units.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size

@@ -205,6 +205,21 @@ class TaskTest(EngineTestCase):
         self.assertEqual(json.loads(given)["RoleArn"], "arn:aws:iam::000000000000:role/runner")
         self.assertIn("401", refused)
 
+    def test_a_task_has_the_role_that_runtask_overrides(self):
+        self.define("other-role", role="arn:aws:iam::000000000000:role/runner")
+        code = (
+            "import os, urllib.request as u\n"
+            "token = os.environ['AWS_CONTAINER_AUTHORIZATION_TOKEN']\n"
+            "request = u.Request(os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI'], headers={'Authorization': token})\n"
+            "print(u.urlopen(request).read().decode())\n"
+        )
+        request = self.run_task_request("other-role", f'{sys.executable} -c "{code}"')
+        request["overrides"]["taskRoleArn"] = "arn:aws:iam::000000000000:role/deploy"
+        arn = self.ecs.run_task(**request)["tasks"][0]["taskArn"]
+        self.task_is(arn, "STOPPED")
+        given = json.loads(self.engine.task_log(arn))
+        self.assertEqual(given["RoleArn"], "arn:aws:iam::000000000000:role/deploy")
+
 
 class RefusalTest(EngineTestCase):
     def refused(self, **more):
