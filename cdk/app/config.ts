@@ -3,12 +3,13 @@ import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { WarmHours, WarmLinger } from "../src";
 import { placeOf, within } from "./failure";
 import { Keys, ownKeys, unknownKey, unknownNestedKey, unknownRunnerKey } from "./keys";
-import { boolean, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
+import { boolean, decimal, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
 import {
   fargateCapacity,
   keyArn,
   policyArn,
   principalArns,
+  rolesByRepository,
   securityGroupIds,
   subnetIds,
   topicArn,
@@ -107,6 +108,21 @@ export interface RunnerConfig {
    * @default 20
    */
   readonly ephemeralStorageGiB?: number;
+  /**
+   * The most vCPUs that a job may ask for by a label such as `cpu-4`.
+   * @default - the runner's own
+   */
+  readonly maxCpu?: number;
+  /**
+   * The most memory in GiB that a job may ask for by a label such as `ram-16`.
+   * @default - the runner's own
+   */
+  readonly maxMemory?: number;
+  /**
+   * The most disk in GiB that a job may ask for by a label such as `disk-100`.
+   * @default - the runner's own
+   */
+  readonly maxDisk?: number;
   /**
    * Fargate's capacity providers in order of preference.
    * @default - the capacity above
@@ -229,6 +245,21 @@ export interface Config {
    */
   readonly labels?: string[];
   /**
+   * The most vCPUs that a job may ask the default runner for by a label such as `cpu-4`.
+   * @default - its own, 2
+   */
+  readonly maxCpu?: number;
+  /**
+   * The most memory in GiB that a job may ask the default runner for by a label such as `ram-16`.
+   * @default - its own, 4
+   */
+  readonly maxMemory?: number;
+  /**
+   * The most disk in GiB that a job may ask the default runner for by a label such as `disk-100`.
+   * @default - its own, 20
+   */
+  readonly maxDisk?: number;
+  /**
    * Processor of the default runner.
    * @default "x64"
    */
@@ -254,6 +285,12 @@ export interface Config {
    * @default "deployment"
    */
   readonly trustedDefinitions?: "deployment" | "prefix";
+  /**
+   * ARNs of roles that the jobs of single repositories run under: an object by `owner/name` or `owner/*`.
+   * Their path is `rolePath` and `tasks/`.
+   * @default - none
+   */
+  readonly repositoryRoles?: Record<string, string>;
 
   /**
    * Where the runners are; an existing VPC follows from `vpcId`.
@@ -450,6 +487,9 @@ const RUNNER: Parsers<RunnerConfig> = {
   repositories: list,
   runnerGroup: text,
   ephemeralStorageGiB: int,
+  maxCpu: decimal,
+  maxMemory: decimal,
+  maxDisk: int,
   capacity: fargateCapacity,
   warm,
 };
@@ -475,11 +515,15 @@ const CONFIG: Parsers<Config> = {
   runnerVersion: text,
   rebuildWeekly: boolean,
   labels: list,
+  maxCpu: decimal,
+  maxMemory: decimal,
+  maxDisk: int,
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: fargateCapacity,
   warm,
   maxJobDurationMinutes: int,
   trustedDefinitions: oneOf("deployment", "prefix"),
+  repositoryRoles: rolesByRepository,
   network: oneOf("public", "nat", "isolated"),
   cidr: text,
   maxAzs: int,
@@ -595,6 +639,9 @@ function refuseContradictions(config: Config): void {
     ["rebuildWeekly", "no runners, which say it themselves", config.runners === undefined],
     ["runnerArchitecture", "no runners, which say it themselves", config.runners === undefined],
     ["warm", "no runners, which say it themselves", config.runners === undefined],
+    ["maxCpu", "no runners, which say it themselves", config.runners === undefined],
+    ["maxMemory", "no runners, which say it themselves", config.runners === undefined],
+    ["maxDisk", "no runners, which say it themselves", config.runners === undefined],
     ["requestsPerSecond", "frontDoor=http-api", config.frontDoor === "http-api"],
     ["alarmTopicArn", "alarms", config.alarms !== false],
   ];

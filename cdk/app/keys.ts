@@ -149,9 +149,14 @@ function meantBy(
   const [best] = names
     .map(([name, shown]) => {
       const known = letters(name);
-      const isPart = written.length >= 3 && (known.startsWith(written) || known.endsWith(written));
-      const cost = mistakes(key, name);
-      return { shown, cost: isPart ? Math.min(cost, 1) : cost };
+      const isLong = written.length >= 3;
+      const costs = [
+        mistakes(key, name),
+        // More often the end is left out than the beginning.
+        ...(isLong && known.startsWith(written) ? [1] : []),
+        ...(isLong && known.endsWith(written) ? [1.5] : []),
+      ];
+      return { shown, cost: Math.min(...costs) };
     })
     .sort((a, b) => a.cost - b.cost);
   return best !== undefined && best.cost <= Math.ceil(written.length * 0.4)

@@ -34,6 +34,15 @@ export const int: Parser<number> = (value, where) => {
   return number;
 };
 
+/** A number that isn't negative, such as 0.5. */
+export const decimal: Parser<number> = (value, where) => {
+  const number = typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  if (typeof number !== "number" || !Number.isFinite(number) || number < 0) {
+    throw wrong(where, value, "a number");
+  }
+  return number;
+};
+
 /** Several words: a JSON array, or one text separated by commas or spaces. */
 export const list: Parser<string[]> = (value, where) => {
   const given = typeof value === "string" && value.startsWith("[") ? fromJson(value) : value;

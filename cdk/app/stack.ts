@@ -51,6 +51,9 @@ export class FargateRunnersStack extends Stack {
         config.runners === undefined &&
         this.runnerProps("Ubuntu", {
           labels: config.labels,
+          maxCpu: config.maxCpu,
+          maxMemory: config.maxMemory,
+          maxDisk: config.maxDisk,
           architecture: config.runnerArchitecture,
           image: config.image,
           runnerVersion: config.runnerVersion,
@@ -63,6 +66,7 @@ export class FargateRunnersStack extends Stack {
           ? undefined
           : Duration.minutes(config.maxJobDurationMinutes),
       trustedDefinitions: config.trustedDefinitions,
+      repositoryRoles: this.rolesOf(config.repositoryRoles),
       network: networkOf(this, config),
       frontDoor: config.frontDoor,
       requestsPerSecond: config.requestsPerSecond,
@@ -103,6 +107,21 @@ export class FargateRunnersStack extends Stack {
       within(placeOf(index, runner), () => this.addRunner(index, runner, config));
     }
     this.runners.addOutputs();
+  }
+
+  private rolesOf(arns: Config["repositoryRoles"]): Record<string, iam.IRole> | undefined {
+    const imported = new Map<string, iam.IRole>();
+    return (
+      arns &&
+      Object.fromEntries(
+        Object.entries(arns).map(([repository, arn]) => {
+          const id = `RepositoryRole${imported.size}`;
+          const role = imported.get(arn) ?? iam.Role.fromRoleArn(this, id, arn);
+          imported.set(arn, role);
+          return [repository, role];
+        }),
+      )
+    );
   }
 
   private addRunner(index: number, runner: RunnerConfig, config: Config): void {

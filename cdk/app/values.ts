@@ -1,5 +1,5 @@
 import { FARGATE } from "../src/runners/capacity";
-import { list, Parser, text, wrong } from "./parsers";
+import { list, nested, Parser, text, wrong } from "./parsers";
 
 /** The ARN of a key of KMS; not of an alias, which a policy can't name. */
 export const keyArn = arn(
@@ -30,6 +30,14 @@ export const principalArns = several(
     /^iam::\d{12}:(role|user)\/[\w+=,.@/-]+$/,
   ),
 );
+
+/** ARNs of roles by repository; the construct checks the patterns and the roles' path. */
+export const rolesByRepository: Parser<Record<string, string>> = nested((value, where) => {
+  const role = arn("role", "iam::ACCOUNT:role/PATH/NAME", /^iam::\d{12}:role\/[\w+=,.@/-]+$/);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, one]) => [key, role(one, `${where}.${key}`)]),
+  );
+});
 
 /** The id of a VPC. */
 export const vpcId = id("vpc");

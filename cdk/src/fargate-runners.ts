@@ -34,6 +34,7 @@ import { audienceWarnings } from "./runners/audience-warnings";
 import { Capacity } from "./runners/capacity";
 import { FargateRunner, FargateRunnerProps } from "./runners/fargate-runner";
 import { Offer, RunnerHost, WarmRunner } from "./runners/host";
+import { checkRolesOf, RepositoryRoles, repositoryRoles } from "./runners/repository-roles";
 import { reachabilityWarnings } from "./runners/reachability";
 import { SecretsKey } from "./secrets-key";
 import { Triggers } from "./triggers";
@@ -71,6 +72,12 @@ export interface FargateRunnersProps {
    * @default "deployment"
    */
   readonly trustedDefinitions?: "deployment" | "prefix";
+  /**
+   * Roles of single repositories' jobs, whatever runner they choose, by `owner/name` or `owner/*`; the most
+   * specific wins. Their path is `rolePath` and `tasks/`.
+   * @default - none: jobs run under their runner's task role
+   */
+  readonly repositoryRoles?: RepositoryRoles;
   /**
    * How long a runner may run, from 10 minutes to GitHub's 5 days; an hour is added for its start. A
    * job that takes longer is ended.
@@ -233,6 +240,7 @@ export class FargateRunners extends Construct implements RunnerHost {
   private readonly machine: RunnerMachine;
   private readonly key: KeyContext;
   private readonly github: Required<GitHubProps>;
+  private readonly repositoryRoles: RepositoryRoles;
   private readonly offers: Offer[] = [];
   private readonly taskRoles: iam.IRole[] = [];
   private warmTasks?: WarmTasks;
@@ -284,6 +292,11 @@ export class FargateRunners extends Construct implements RunnerHost {
     const sources = allowedSources(props.allowedSources, this.github.apiUrl);
     checkLists(this.github, sources);
     this.capacity = props.capacity ?? Capacity.ON_DEMAND;
+    this.repositoryRoles = props.repositoryRoles ?? {};
+    for (const role of new Set(Object.values(this.repositoryRoles))) {
+      // The state machine may pass whatever is under the path.
+      this.giveTaskRole(role);
+    }
     this.functions = new Handlers(this, {
       context: {
         ...this.key,
@@ -292,6 +305,14 @@ export class FargateRunners extends Construct implements RunnerHost {
         capacity: this.capacity,
         trustedDefinitions,
         taskRolePath: this.roles.taskPath,
+        repositoryRoles: props.repositoryRoles && {
+          names: repositoryRoles(this, props.repositoryRoles, {
+            ...this.github,
+            names,
+            taskPath: this.roles.taskPath,
+          }),
+          path: names.roleArns(this.roles.taskPath).slice(0, -1),
+        },
         allowedSources: sources,
         logLevel: props.logLevel ?? "info",
         waitingLimit: props.monitoring?.waitingLimit,
@@ -363,10 +384,14 @@ export class FargateRunners extends Construct implements RunnerHost {
   }
 
   addTaskRole(role: iam.IRole, own: boolean): void {
-    give(role, agentPermissions(this.key));
+    this.giveTaskRole(role);
     if (own) {
       this.machine.allowPassing(role);
     }
+  }
+
+  private giveTaskRole(role: iam.IRole): void {
+    give(role, agentPermissions(this.key));
     this.taskRoles.push(role);
     if (this.warmTasks !== undefined) {
       give(role, stockDenials(this.names));
@@ -389,6 +414,7 @@ export class FargateRunners extends Construct implements RunnerHost {
     for (const { id, message } of audienceWarnings(offer, this.github)) {
       Annotations.of(offer.construct).addWarningV2(`fargate-runners:${id}`, message);
     }
+    checkRolesOf(offer, this.repositoryRoles, this.github.scope);
     this.offers.push(offer);
   }
 

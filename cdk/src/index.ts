@@ -16,6 +16,8 @@ export type { RunnerArchitecture } from "./runners/runner-architecture";
 export { Runner, RUNNER_CONTAINER, type RunnerProps } from "./runners/runner";
 export { REPOSITORIES_TAG, RUNNER_GROUP_TAG } from "./runners/audience";
 export { LABELS_TAG } from "./runners/labels";
+export type { RepositoryRoles } from "./runners/repository-roles";
+export { LIMIT_TAGS } from "./runners/fargate-size";
 export { RUNNER_VERSION_TAG } from "./runners/runner-version";
 
 // Warm tasks.

@@ -62,6 +62,13 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   // The image that these tests name speaks against it: it got where it should.
   rebuildWeekly: [true, /Invalid rebuildWeekly: true\. Allowed: false, or no image/],
   labels: [["self-hosted", "other"], ["UbuntuTaskDefinition.Tags"]],
+  maxCpu: [4, ["UbuntuTaskDefinition.Tags"], { maxMemory: 8 }],
+  maxMemory: [8, ["UbuntuTaskDefinition.Tags"]],
+  maxDisk: [100, ["UbuntuTaskDefinition.Tags"]],
+  repositoryRoles: [
+    { "octo/infra": `arn:aws:iam::${ACCOUNT}:role/fargate-runners/tasks/infra` },
+    ["LaunchFunction.Environment", "+RepositoryRole0*"],
+  ],
   runnerArchitecture: ["arm64", ["UbuntuTaskDefinition.*"]],
   capacity: [["FARGATE_SPOT"], ["LaunchFunction.Environment"]],
   warm: [2, [...WARM_CHANGES, "Ubuntu*"]],

@@ -169,6 +169,15 @@ check<FargateRunnersProps>(
         "MachineRoleDefaultPolicy.PolicyDocument",
       ],
     },
+    repositoryRoles: {
+      value: (stack) => ({
+        "octo/infra": new iam.Role(stack, "Own", {
+          assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+          path: "/fargate-runners/tasks/",
+        }),
+      }),
+      changes: ["LaunchFunction.Environment", "+Own*"],
+    },
     capacity: { value: () => Capacity.SPOT, changes: ["LaunchFunction.Environment"] },
     network: {
       value: (stack) => new NatVpc(stack, "Other"),
@@ -358,6 +367,9 @@ check<Omit<FargateRunnerProps, "runners">>(
     cpu: { value: () => 1024, changes: [`${task}.Cpu`] },
     memoryMiB: { value: () => 8192, changes: [`${task}.Memory`] },
     ephemeralStorageGiB: { value: () => 100, changes: [`${task}.EphemeralStorage`] },
+    maxCpu: { value: () => 4, beside: { maxMemory: 8 }, changes: [`${task}.Tags`] },
+    maxMemory: { value: () => 16, changes: [`${task}.Tags`] },
+    maxDisk: { value: () => 100, changes: [`${task}.Tags`] },
     capacity: { value: () => Capacity.SPOT_WITH_FALLBACK, changes: [`${task}.Tags`] },
     warm: {
       value: () => ({ size: 2 }),

@@ -36,6 +36,41 @@ const REFUSED_RUNNERS: [string, Omit<FargateRunnerProps, "runners">, RegExp][] =
     { ephemeralStorageGiB: 300 },
     /Invalid ephemeralStorageGiB: 300\. Allowed: 20 to 200/,
   ],
+  [
+    "32 vCPU with 64 GiB",
+    { cpu: 32768, memoryMiB: 65536 },
+    /Invalid memoryMiB: 65536\. Allowed: 61440, 122880 or 249856 with cpu 32768/,
+  ],
+  [
+    "CPU units instead of vCPUs as a limit",
+    { maxCpu: 4096 },
+    /Invalid maxCpu: 4096\. Allowed: 2, 4, 8, 16, 32: vCPUs, not CPU units/,
+  ],
+  [
+    "a limit below the runner's own size",
+    { maxCpu: 1 },
+    /Invalid maxCpu: 1\. Allowed: 2, 4, 8, 16, 32/,
+  ],
+  [
+    "a limit of vCPUs that comes with more memory than is allowed",
+    { maxCpu: 16 },
+    /Invalid maxMemory: undefined\. Allowed: 32 to 120 with maxCpu 16, in GiB/,
+  ],
+  [
+    "a limit of memory that no size within the limit of vCPUs has",
+    { maxCpu: 4, maxMemory: 64 },
+    /Invalid maxMemory: 64\. Allowed: 8 to 30 with maxCpu 4, in GiB/,
+  ],
+  [
+    "MiB instead of GiB as a limit",
+    { maxMemory: 8192 },
+    /Invalid maxMemory: 8192\. Allowed: 4 to 16 with the runner's 2 vCPU, in GiB/,
+  ],
+  [
+    "a limit of disk below the runner's own",
+    { ephemeralStorageGiB: 100, maxDisk: 50 },
+    /Invalid maxDisk: 50\. Allowed: 100 to 200, whole GiB/,
+  ],
   ["no labels", { labels: [] }, /Invalid labels: \[\]\. Allowed: at least one label/],
   ["a label with a space", { labels: ["big runner"] }, /Invalid labels: "big runner"/],
   ["an empty label", { labels: ["linux", ""] }, /Invalid labels: ""/],

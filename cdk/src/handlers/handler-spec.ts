@@ -26,6 +26,11 @@ export interface HandlerContext {
   readonly trustedDefinitions: "deployment" | "prefix";
   /** Path of the roles that tasks run under. */
   readonly taskRolePath: string;
+  /**
+   * Roles of repositories: which name belongs to which pattern, as JSON, and what their ARNs begin with.
+   * @default - there are none
+   */
+  readonly repositoryRoles?: { readonly names: string; readonly path: string };
   /** Ranges of addresses that webhooks may come from; none for anywhere. */
   readonly allowedSources: readonly string[];
   /** How much the functions log. */

@@ -90,6 +90,11 @@ export const HANDLERS = {
     environment: (context) => ({
       ...placement(context),
       CAPACITY: context.capacity.toString(),
+      ...(context.repositoryRoles && {
+        REPOSITORY_ROLES: context.repositoryRoles.names,
+        TASK_ROLES: context.repositoryRoles.path,
+        RUNNER_SCOPE: context.github.scope,
+      }),
     }),
     permissions: () => [],
   },

@@ -4,6 +4,7 @@ import { Construct } from "constructs";
 import { byDigest, PINNED } from "../images/pinned";
 import { invalidProp, oneOf } from "../invalid-prop";
 import { Ec2Capacity } from "./ec2-capacity";
+import { LIMIT_TAGS } from "./fargate-size";
 import { Isolation } from "./instances";
 import { ManagedInstancesCapacity } from "./managed-instances-capacity";
 import { Runner, RunnerProps } from "./runner";
@@ -82,6 +83,7 @@ export class Ec2Runner extends Runner {
         "nothing on EC2: warm tasks run on Fargate; minInstances of the capacity keeps instances ready",
       );
     }
+    refuseLimits(props);
     checkSize(props);
     const isolation = oneOf("isolation", props.isolation ?? (docker ? "instance" : "shared"), [
       "instance",
@@ -242,6 +244,19 @@ export class Ec2Runner extends Runner {
       container: daemon,
       condition: ecs.ContainerDependencyCondition.HEALTHY,
     });
+  }
+}
+
+/** Refuses limits of sizes that jobs ask for: on instances a task is as large as its definition. */
+function refuseLimits(props: object): void {
+  for (const [prop, value] of Object.entries(props)) {
+    if (prop in LIMIT_TAGS && value !== undefined) {
+      throw invalidProp(
+        prop,
+        value,
+        "nothing on EC2: there a task has the size of its definition, whatever a job asks for",
+      );
+    }
   }
 }
 

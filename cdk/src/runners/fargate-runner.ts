@@ -6,7 +6,7 @@ import { poolOf, WARM_TAG, warmTag } from "../warm/pool";
 import { WarmProps } from "../warm/warm-props";
 import { warmWarnings } from "../warm/warnings";
 import { Capacity, checkFargateCapacity } from "./capacity";
-import { checkFargateSize, FREE_GIB } from "./fargate-size";
+import { checkFargateLimits, checkFargateSize, FREE_GIB, LIMIT_TAGS } from "./fargate-size";
 import { Runner, RunnerProps } from "./runner";
 import { changed } from "./runner-roles";
 
@@ -17,6 +17,21 @@ export interface FargateRunnerProps extends RunnerProps {
    * @default 20
    */
   readonly ephemeralStorageGiB?: number;
+  /**
+   * The most vCPUs that a job may ask for by a label such as `cpu-4`.
+   * @default - the runner's own
+   */
+  readonly maxCpu?: number;
+  /**
+   * The most memory in GiB that a job may ask for by a label such as `ram-16`.
+   * @default - the runner's own
+   */
+  readonly maxMemory?: number;
+  /**
+   * The most disk in GiB that a job may ask for by a label such as `disk-100`.
+   * @default - the runner's own
+   */
+  readonly maxDisk?: number;
   /**
    * Fargate on demand, Spot, or Spot with on demand where there is none.
    * @default - the deployment's default
@@ -38,6 +53,7 @@ export class FargateRunner extends Runner {
       taskDefinition: (self, basics) => {
         const { ephemeralStorageGiB } = props;
         checkFargateSize({ ...basics, ephemeralStorageGiB });
+        checkFargateLimits(props, { ...basics, ephemeralStorageGiB });
         return new ecs.FargateTaskDefinition(self, "TaskDefinition", {
           ...basics,
           memoryLimitMiB: basics.memoryMiB,
@@ -46,6 +62,14 @@ export class FargateRunner extends Runner {
         });
       },
     });
+    for (const [prop, tag] of Object.entries(LIMIT_TAGS)) {
+      const limit = props[prop as keyof typeof LIMIT_TAGS];
+      if (limit !== undefined) {
+        Tags.of(this.taskDefinition).add(tag, String(limit), {
+          includeResourceTypes: ["AWS::ECS::TaskDefinition"],
+        });
+      }
+    }
     if (props.warm !== undefined) {
       this.addWarmTasks(props, props.warm);
     }

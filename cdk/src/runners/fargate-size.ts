@@ -1,59 +1,95 @@
+import table from "../fargate-sizes.json";
 import { invalidProp } from "../invalid-prop";
 
-/** Memory in MiB that Fargate offers with each CPU value (1024 = 1 vCPU), as [first, last, step].
- *
- * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
- */
-const SIZES: ReadonlyMap<number, readonly [number, number, number]> = new Map([
-  [256, [512, 2048, 512]],
-  [512, [1024, 4096, 1024]],
-  [1024, [2048, 8192, 1024]],
-  [2048, [4096, 16384, 1024]],
-  [4096, [8192, 30720, 1024]],
-  [8192, [16384, 61440, 4096]],
-  [16384, [32768, 122880, 8192]],
-]);
+/** Memory in MiB that Fargate offers with each CPU value (1024 = 1 vCPU); the file names AWS's page. */
+const SIZES: ReadonlyMap<number, readonly number[]> = new Map(
+  table.sizes.map(({ cpu, memoryMiB }) => [cpu, memoryMiB]),
+);
 
 /** The disk that each task has without charge, in GiB. */
-export const FREE_GIB = 20;
-const LARGEST_GIB = 200;
+export const FREE_GIB = table.disk.free;
+const LARGEST_GIB = table.disk.most;
+
+/** The size of a task. */
+export interface FargateSize {
+  /** CPU units. */
+  readonly cpu: number;
+  /** Memory in MiB. */
+  readonly memoryMiB: number;
+  /** Disk in GiB, if it is more than Fargate gives. */
+  readonly ephemeralStorageGiB?: number;
+}
+
+/** How large a job may make its task. */
+export interface FargateLimits {
+  /** vCPUs. */
+  readonly maxCpu?: number;
+  /** Memory in GiB. */
+  readonly maxMemory?: number;
+  /** Disk in GiB. */
+  readonly maxDisk?: number;
+}
+
+/** Tags of a task definition: how large a job may make its task, in vCPU and GiB. */
+export const LIMIT_TAGS: Readonly<Record<keyof FargateLimits, string>> = {
+  maxCpu: "GH:max-cpu",
+  maxMemory: "GH:max-memory",
+  maxDisk: "GH:max-disk",
+};
 
 /** Refuses what Fargate would refuse at the deployment, or only when the first task starts. */
-export function checkFargateSize(size: {
-  cpu: number;
-  memoryMiB: number;
-  ephemeralStorageGiB?: number;
-}): void {
-  const memory = SIZES.get(size.cpu);
-  if (memory === undefined) {
+export function checkFargateSize(size: FargateSize): void {
+  const offered = SIZES.get(size.cpu);
+  if (offered === undefined) {
     throw invalidProp("cpu", size.cpu, `${[...SIZES.keys()].join(", ")} (1024 is one vCPU)`);
   }
-  const [first, last, step] = memory;
-  const offered =
-    size.memoryMiB >= first &&
-    size.memoryMiB <= last &&
-    // The smallest size has 512, 1024 and 2048, but not 1536.
-    (size.cpu === 256
-      ? [512, 1024, 2048].includes(size.memoryMiB)
-      : (size.memoryMiB - first) % step === 0);
-  if (!offered) {
-    throw invalidProp(
-      "memoryMiB",
-      size.memoryMiB,
-      size.cpu === 256
-        ? "512, 1024 or 2048 with cpu 256"
-        : `${first} to ${last} in steps of ${step} with cpu ${size.cpu}`,
-    );
+  if (!offered.includes(size.memoryMiB)) {
+    throw invalidProp("memoryMiB", size.memoryMiB, `${named(offered)} with cpu ${size.cpu}`);
   }
   const storage = size.ephemeralStorageGiB;
-  if (
-    storage !== undefined &&
-    !(Number.isInteger(storage) && storage >= FREE_GIB && storage <= LARGEST_GIB)
-  ) {
+  if (storage !== undefined && !isDisk(storage)) {
     throw invalidProp(
       "ephemeralStorageGiB",
       storage,
       `${FREE_GIB} to ${LARGEST_GIB}, a whole number`,
     );
   }
+}
+
+/** Refuses limits that no job could use, or that are below the runner's own size. */
+export function checkFargateLimits(limits: FargateLimits, own: FargateSize): void {
+  const { maxCpu, maxMemory, maxDisk } = limits;
+  const ownCpu = own.cpu / 1024;
+  const ownMemory = own.memoryMiB / 1024;
+  const ownDisk = own.ephemeralStorageGiB ?? FREE_GIB;
+  if (maxCpu !== undefined) {
+    const allowed = [...SIZES.keys()].map((cpu) => cpu / 1024).filter((cpu) => cpu >= ownCpu);
+    if (!allowed.includes(maxCpu)) {
+      throw invalidProp("maxCpu", maxCpu, `${allowed.join(", ")}: vCPUs, not CPU units`);
+    }
+  }
+  const memories = SIZES.get((maxCpu ?? ownCpu) * 1024)!.map((memory) => memory / 1024);
+  // A larger CPU comes with more memory, so a limit for the CPU alone would allow nothing.
+  const least = Math.max(ownMemory, memories[0]!);
+  const most = memories.at(-1)!;
+  if (maxMemory === undefined ? least > ownMemory : !(maxMemory >= least && maxMemory <= most)) {
+    const cpus = maxCpu === undefined ? `the runner's ${ownCpu} vCPU` : `maxCpu ${maxCpu}`;
+    throw invalidProp("maxMemory", maxMemory, `${least} to ${most} with ${cpus}, in GiB`);
+  }
+  if (maxDisk !== undefined && !(isDisk(maxDisk) && maxDisk >= ownDisk)) {
+    throw invalidProp("maxDisk", maxDisk, `${ownDisk} to ${LARGEST_GIB}, whole GiB`);
+  }
+}
+
+function isDisk(gib: number): boolean {
+  return Number.isInteger(gib) && gib >= FREE_GIB && gib <= LARGEST_GIB;
+}
+
+/** `512, 1024 or 2048`, or `4096 to 16384 in steps of 1024`. */
+function named(memories: readonly number[]): string {
+  const steps = new Set(memories.slice(1).map((memory, index) => memory - memories[index]!));
+  if (steps.size === 1) {
+    return `${memories[0]} to ${memories.at(-1)} in steps of ${[...steps][0]}`;
+  }
+  return `${memories.slice(0, -1).join(", ")} or ${memories.at(-1)}`;
 }

@@ -2,6 +2,7 @@ import { Annotations } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import { Construct } from "constructs";
 import { acknowledgeWildcard } from "../acknowledge";
+import { Names } from "../names";
 import { RunnerHost } from "./host";
 
 /** The two roles of a task: one for ECS to start it, one for what runs inside. */
@@ -23,19 +24,24 @@ export class RunnerRoles extends Construct {
       taskRole ??
       runners.roles.task(this, "Task", "What the agent and the job in a runner task may call");
     runners.addTaskRole(this.taskRole, taskRole !== undefined);
-    if (!changed(this.taskRole)) {
-      Annotations.of(this).addWarningV2(
-        "fargate-runners:unchangeable-task-role",
-        `The task role ${this.taskRole.roleName} is imported and can't be changed here. Allow it ` +
-          `ssm:GetParameter and ssm:DeleteParameter on ${runners.names.runnerParameters}/*, or no ` +
-          `runner starts; and deny it ssm:* on ${runners.names.githubParameters}/* and ` +
-          `ssm:DescribeParameters and ssm:GetParametersByPath, or its jobs may read the App's key.`,
-      );
-    }
+    warnIfUnchangeable(this, this.taskRole, runners.names);
     acknowledgeWildcard(
       this.executionRole,
       "*",
       "ecr:GetAuthorizationToken, with which a pull begins, can't be limited to a repository.",
+    );
+  }
+}
+
+/** Warns of a task role that keeps the permissions that it has. Call it after it has got those of the agent. */
+export function warnIfUnchangeable(scope: Construct, role: iam.IRole, names: Names): void {
+  if (!changed(role)) {
+    Annotations.of(scope).addWarningV2(
+      "fargate-runners:unchangeable-task-role",
+      `The task role ${role.roleName} is imported and can't be changed here. Allow it ` +
+        `ssm:GetParameter and ssm:DeleteParameter on ${names.runnerParameters}/*, or no ` +
+        `runner starts; and deny it ssm:* on ${names.githubParameters}/* and ` +
+        `ssm:DescribeParameters and ssm:GetParametersByPath, or its jobs may read the App's key.`,
     );
   }
 }
