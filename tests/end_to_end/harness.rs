@@ -524,6 +524,7 @@ impl Site {
             "spot" => "sp",
             "isolated" => "is",
             "warm" => "wa",
+            "sized" => "sz",
             "fargate-runners-dev" => "dev",
             _ => "fr",
         }

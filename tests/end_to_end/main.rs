@@ -16,6 +16,7 @@ mod overload;
 mod package;
 mod recovery;
 mod secrets;
+mod sizes;
 mod stopped;
 mod unanswered;
 mod variants;

@@ -25,10 +25,11 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     local::become_program(Command::new(checkout.program("bench")).args(arguments))
 }
 
-/// Prints docs/cost.md.
-pub(crate) fn cost() -> anyhow::Result<()> {
+/// Prints docs/cost.md, or writes the table of sizes into docs/runs-on.md.
+pub(crate) fn cost(sizes: bool) -> anyhow::Result<()> {
     program(&Progress::new(), "cost")?;
-    local::become_program(&mut Command::new(Checkout::here().program("cost")))
+    let arguments = sizes.then_some("--sizes");
+    local::become_program(Command::new(Checkout::here().program("cost")).args(arguments))
 }
 
 /// Writes docs/scale.md.

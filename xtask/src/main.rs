@@ -58,7 +58,11 @@ enum Command {
         arguments: Vec<String>,
     },
     /// Prints docs/cost.md, computed from counts and list prices
-    Cost,
+    Cost {
+        /// Write the table of Fargate's sizes into docs/runs-on.md instead
+        #[arg(long)]
+        sizes: bool,
+    },
     /// Simulates months of jobs and writes docs/scale.md
     #[command(disable_help_flag = true)]
     Simulate {
@@ -86,7 +90,7 @@ fn main() -> std::process::ExitCode {
         Command::Job { arguments } => local::job(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
         Command::Chaos { arguments } => chaos::chaos(&arguments),
-        Command::Cost => bench::cost(),
+        Command::Cost { sizes } => bench::cost(sizes),
         Command::Simulate { arguments } => bench::simulate(&arguments),
         Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Release(options) => release::release(&options),

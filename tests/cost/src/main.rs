@@ -1,4 +1,5 @@
-//! `cargo xtask cost`: docs/cost.md, from counts that are read or measured and dated list prices.
+//! `cargo xtask cost`: docs/cost.md, from counts that are read or measured and dated list prices. With
+//! `--sizes`, the table of Fargate's sizes in docs/runs-on.md instead.
 
 mod alternatives;
 mod bill;
@@ -7,11 +8,15 @@ mod page;
 mod pool;
 mod prices;
 mod quotas;
+mod sizes;
 
 use counts::Counts;
 use tooling::Checkout;
 
 fn main() -> std::process::ExitCode {
+    if std::env::args().any(|argument| argument == "--sizes") {
+        return tooling::exit(sizes::write(&Checkout::here()));
+    }
     let counts = Counts::read(&Checkout::here());
     tooling::exit(counts.map(|counts| print!("{}", page::page(&counts))))
 }
