@@ -56,7 +56,7 @@ const REFUSED: [string, Record<string, unknown>, string][] = [
       runners:
         '[{"name":"a","labels":"self-hosted,a"},{},{"name":"large-x64","labels":"self-hosted,large","cpu":5000}]',
     },
-    "runners[2] (large-x64): Invalid cpu: 5000. Allowed: 256, 512, 1024, 2048, 4096, 8192, 16384 (1024 is one vCPU).",
+    "runners[2] (large-x64): Invalid cpu: 5000. Allowed: 256, 512, 1024, 2048, 4096, 8192, 16384, 32768 (1024 is one vCPU).",
   ],
   [
     "a name twice",

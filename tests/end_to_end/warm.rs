@@ -509,6 +509,29 @@ fn of_forty_jobs_at_once_each_runs_once_and_the_whole_stock_is_taken() {
 }
 
 #[test]
+fn a_job_of_another_size_starts_cold_and_leaves_the_ready_tasks_to_others() {
+    run(async |harness| {
+        let stock = Stock::full(harness).await;
+        let ready = |tickets: Vec<Ticket>| -> BTreeSet<String> {
+            tickets.into_iter().map(|ticket| ticket.task).collect()
+        };
+        let before = ready(stock.tickets().await);
+        // Half of the definition's size, and the definition's own.
+        for (label, states) in [("cpu-1", COLD), ("cpu-2", WARM)] {
+            let mut new = script("octo/resized", "true");
+            new.labels.push(label.to_owned());
+            let (_, execution) = stock.site.run(new).await;
+            assert_succeeded(&execution);
+            assert_states(&execution, states);
+            if label == "cpu-1" {
+                assert_eq!(ready(stock.tickets().await), before);
+            }
+        }
+        stock.is_full().await;
+    });
+}
+
+#[test]
 fn a_ticket_is_claimed_or_retired_but_never_both() {
     run(async |harness| {
         let stock = Stock::full(harness).await;
