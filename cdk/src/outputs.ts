@@ -3,6 +3,8 @@ import * as ecs from "aws-cdk-lib/aws-ecs";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { DeployedHandlers, HANDLER_NAMES } from "./handlers/record";
 import { Monitoring } from "./monitoring/monitoring";
 import { Names } from "./names";
@@ -33,6 +35,7 @@ export function outputs(runners: Deployed, githubApiUrl: string): void {
   output("TaskLogGroup", runners.names.runnerLogGroup, "Log group of the runners' tasks");
   output("DeadLetterQueue", runners.deadLetters.queueUrl, "Events that failed for good");
   output("GitHubApiUrl", githubApiUrl, "REST API of GitHub");
+  output("Version", version(), "Version of the package that deployed this");
   for (const name of HANDLER_NAMES) {
     const handler = runners.handlers[name];
     if (handler !== undefined) {
@@ -63,4 +66,10 @@ export function outputs(runners: Deployed, githubApiUrl: string): void {
       "Dashboard",
     );
   }
+}
+
+/** The version of this package; its manifest lies beside `src/` in a checkout, beside `dist/` in the package. */
+function version(): string {
+  const manifest = readFileSync(join(__dirname, "..", "package.json"), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
 }

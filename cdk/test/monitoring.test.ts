@@ -68,6 +68,17 @@ test("every alarm watches a metric that somebody emits", () => {
   ]);
 });
 
+test("doctor knows every alarm, and so what mends it", () => {
+  const known = readFileSync(repositoryFile("cli", "src", "doctor", "alarms.rs"), "utf8");
+  const alarms = Object.values(WARM.findResources("AWS::CloudWatch::Alarm"));
+  const names = alarms.map(({ Properties }) => Properties.AlarmName as string);
+  assert.ok(names.includes("fargate-runners-stock-empty-big"), names.join());
+  for (const name of names) {
+    const own = name.replace("fargate-runners-", "").replace(/^(stock-empty-).*/, "$1");
+    assert.ok(known.includes(`"${own}"`), `${name} is not in cli/src/doctor/alarms.rs`);
+  }
+});
+
 test("unsigned requests ring only where no webhook is taken, since anybody can send them", () => {
   const alarms = TEMPLATE.findResources("AWS::CloudWatch::Alarm", {
     Properties: { AlarmName: "fargate-runners-webhooks-unsigned" },

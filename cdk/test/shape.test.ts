@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { version } from "../package.json";
 import { appTemplate } from "./support";
 import { Resources } from "./template-diff";
 
@@ -62,6 +63,9 @@ test("the outputs name what an operator needs first", () => {
     "TasksLink",
     "TokenFunction",
     "VerifyFunction",
+    "Version",
     "WebhookUrl",
   ]);
+  const { Version } = TEMPLATE.Outputs as Record<string, { Value: string }>;
+  assert.equal(Version!.Value, version);
 });

@@ -34,6 +34,8 @@ pub struct Deployment {
     pub cleanup: String,
     /// URL of the queue of events that failed for good; nothing in a stack of an earlier version.
     pub dead_letters: Option<String>,
+    /// Version of the package that deployed it; nothing in a stack of an earlier one.
+    pub version: Option<String>,
 }
 
 /// The outputs of a stack, by their names.
@@ -120,6 +122,7 @@ impl Deployment {
             verify: text("VerifyFunction")?,
             cleanup: text("CleanupFunction")?,
             dead_letters: outputs.get("DeadLetterQueue").cloned(),
+            version: outputs.get("Version").cloned(),
         })
     }
 }

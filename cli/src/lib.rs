@@ -13,6 +13,7 @@ pub mod find;
 pub mod finding;
 pub mod job;
 pub mod jobs;
+pub mod json_api;
 mod nearest;
 mod output;
 pub mod pause;

@@ -6,25 +6,99 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
+use aws_sdk_lambda::operation::get_account_settings::GetAccountSettingsOutput;
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::types::AccountLimit;
 use aws_sdk_sqs::operation::get_queue_attributes::GetQueueAttributesOutput;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use axum::http::{HeaderMap, StatusCode};
 use cli::doctor::{AWS_CALLS, Clients, GITHUB_CALLS, Report, examine};
 use cli::finding::Mark;
+use cli::json_api::JsonApi;
 use cli::pause::Paused;
 use github_standin::{APP_PRIVATE_KEY, DeliveryFault, DeliveryFaultKind, WebhookTarget};
-use serde_json::json;
+use runtime::settings::Settings;
+use serde_json::{Value, json};
 use support::World;
 use time::OffsetDateTime;
 
 /// What the logs of `sweep` and `stock` measured lately, and the number of dead letters.
 type Told = Arc<Mutex<(Vec<serde_json::Value>, u32)>>;
 
+/// What CloudWatch and Service Quotas tell: the alarms that ring, values by the query's id, quotas by
+/// their codes, and whether they may be asked.
+#[derive(Clone, Default)]
+struct Watched {
+    ringing: Vec<&'static str>,
+    values: Vec<(&'static str, f64)>,
+    quotas: Vec<(&'static str, f64)>,
+    denied: bool,
+}
+
+impl Watched {
+    fn answer(&self, headers: &HeaderMap, request: &Value) -> (StatusCode, Value) {
+        let text = |name: &str| headers[name].to_str().unwrap();
+        let (target, signed) = (text("x-amz-target"), text("authorization"));
+        let (service, action) = target.split_once('.').unwrap();
+        let is_of = |name: &str| {
+            assert!(
+                signed.contains(&format!("/us-east-1/{name}/aws4_request")),
+                "{signed}"
+            );
+        };
+        assert!(signed.contains("x-amz-target"), "{signed}");
+        if self.denied {
+            let told = json!({ "__type": "com.amazonaws#AccessDeniedException",
+                               "message": "is not authorized to perform this" });
+            return (StatusCode::BAD_REQUEST, told);
+        }
+        let answer = match (service, action) {
+            ("GraniteServiceVersion20100801", "DescribeAlarms") => {
+                is_of("monitoring");
+                assert_eq!(request["StateValue"], "ALARM");
+                let prefix = request["AlarmNamePrefix"].as_str().unwrap();
+                let ringing = self.ringing.iter().filter(|name| name.starts_with(prefix));
+                let alarms = ringing.map(|name| {
+                    json!({ "AlarmName": name, "AlarmDescription": "It rings.",
+                            "StateUpdatedTimestamp": 1_767_268_800.5 })
+                });
+                json!({ "MetricAlarms": alarms.collect::<Vec<_>>() })
+            }
+            ("GraniteServiceVersion20100801", "GetMetricData") => {
+                is_of("monitoring");
+                let queries = request["MetricDataQueries"].as_array().unwrap();
+                let results = queries.iter().map(|query| {
+                    let values = self.values.iter().filter(|(id, _)| query["Id"] == *id);
+                    let values: Vec<_> = values.map(|(_, value)| value).collect();
+                    json!({ "Id": query["Id"], "Values": values })
+                });
+                json!({ "MetricDataResults": results.collect::<Vec<_>>() })
+            }
+            ("ServiceQuotasV20190624", "ListServiceQuotas") => {
+                is_of("servicequotas");
+                let quotas = self.quotas.iter();
+                let quotas =
+                    quotas.map(|(code, value)| json!({ "QuotaCode": code, "Value": value }));
+                json!({ "Quotas": quotas.collect::<Vec<_>>() })
+            }
+            other => panic!("{other:?}"),
+        };
+        (StatusCode::OK, answer)
+    }
+}
+
 struct Deployed {
     world: World,
     told: Told,
+    watched: Arc<Mutex<Watched>>,
+    /// Answers what `watched` tells.
+    endpoint: String,
 }
 
 impl Deployed {
@@ -52,10 +126,48 @@ impl Deployed {
             world.aws.state().parameters.insert(name, entry);
         }
         world.server.set_hook("https://webhook", "json");
+        let watched = Arc::<Mutex<Watched>>::default();
+        let endpoint = served(Arc::clone(&watched), Arc::clone(&world.others)).await;
         Self {
             world,
             told: Told::default(),
+            watched,
+            endpoint,
         }
+    }
+
+    fn api(&self) -> JsonApi {
+        let settings = [("AWS_REGION".to_owned(), "us-east-1".to_owned())];
+        let http = aws::https_client(&Settings::from_pairs(settings)).unwrap();
+        let credentials = Credentials::for_tests();
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http)
+            .endpoint_url(&self.endpoint);
+        JsonApi::new(&config.build())
+    }
+
+    fn lambda(&self) -> aws_sdk_lambda::Client {
+        use aws_sdk_lambda::Client;
+
+        let calls = Arc::clone(&self.world.others);
+        let function = mock!(Client::get_function_configuration).then_compute_output(move |_| {
+            *calls.lock().unwrap() += 1;
+            GetFunctionConfigurationOutput::builder()
+                .last_modified("2019-09-24T18:55:30.000+0000")
+                .build()
+        });
+        let calls = Arc::clone(&self.world.others);
+        let settings = mock!(Client::get_account_settings).then_compute_output(move |_| {
+            *calls.lock().unwrap() += 1;
+            let limit = AccountLimit::builder().concurrent_executions(1_000);
+            GetAccountSettingsOutput::builder()
+                .account_limit(limit.build())
+                .build()
+        });
+        mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [&function, &settings])
     }
 
     fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
@@ -100,8 +212,9 @@ impl Deployed {
             executions: world.cloud.executions.clone(),
             ssm: world.cloud.ssm.clone(),
             logs: self.logs(),
-            lambda: world.cloud.lambda.clone(),
+            lambda: self.lambda(),
             sqs: self.sqs(),
+            api: self.api(),
         };
         world.server.clear_requests();
         world.aws.state().calls.clear();
@@ -140,6 +253,21 @@ impl Deployed {
     }
 }
 
+/// Serves the answers on a free port until the test ends, each counted.
+async fn served(watched: Arc<Mutex<Watched>>, calls: Arc<Mutex<u32>>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let answer = axum::routing::post(move |headers: HeaderMap, body: String| {
+        *calls.lock().unwrap() += 1;
+        let request = serde_json::from_str(&body).unwrap();
+        let (status, answer) = watched.lock().unwrap().answer(&headers, &request);
+        std::future::ready((status, answer.to_string()))
+    });
+    let app = axum::Router::new().route("/", answer);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    endpoint
+}
+
 fn has(faults: &[String], words: &[&str]) -> bool {
     faults
         .iter()
@@ -154,7 +282,16 @@ async fn a_deployment_at_work_has_nothing_to_mend() {
     let parts: Vec<_> = report.parts.iter().map(|part| part.name).collect();
     assert_eq!(
         parts,
-        ["secrets", "GitHub", "runners", "jobs", "images and stock"]
+        [
+            "version",
+            "secrets",
+            "GitHub",
+            "runners",
+            "jobs",
+            "images and stock",
+            "alarms",
+            "quotas"
+        ]
     );
 }
 
@@ -195,6 +332,82 @@ async fn each_fault_is_told_with_what_mends_it() {
         &["is paused", "fargate-runners resume"],
     ] {
         assert!(has(&faults, words), "{words:?} is not in {faults:#?}");
+    }
+}
+
+#[tokio::test]
+async fn each_alarm_that_rings_is_told_with_what_mends_it() {
+    let deployed = Deployed::new().await;
+    deployed.watched.lock().unwrap().ringing = vec![
+        "fargate-runners-unmatched",
+        "fargate-runners-stock-empty-ubuntu-x64",
+        // Of the deployment fargate-runners-eu.
+        "fargate-runners-eu-unmatched",
+    ];
+    let faults = deployed.faults().await;
+    assert_eq!(faults.len(), 2, "{faults:#?}");
+    for words in [
+        &["fargate-runners-unmatched rings", "--status-filter FAILED"][..],
+        &[
+            "stock-empty-ubuntu-x64 rings for",
+            "aws logs tail /aws/lambda/fargate-runners-stock",
+        ],
+    ] {
+        assert!(has(&faults, words), "{words:?} is not in {faults:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_that_is_nearly_used_up_is_told_with_the_request_to_raise_it() {
+    let deployed = Deployed::new().await;
+    {
+        let mut watched = deployed.watched.lock().unwrap();
+        watched.values = vec![
+            ("demand", 4.0),
+            ("demand", 6.0),
+            ("demand", 2.0),
+            ("spot", 9.0),
+            ("lambda", 900.0),
+        ];
+        watched.quotas = vec![("L-3032A538", 6.0), ("L-36FBB829", 64.0)];
+    }
+    let faults = deployed.faults().await;
+    assert_eq!(faults.len(), 2, "{faults:#?}");
+    for words in [
+        &["6 of 6 vCPUs", "--quota-code L-3032A538 --desired-value 12"][..],
+        &["900 of 1000 executions", "--quota-code L-B99A9384"],
+    ] {
+        assert!(has(&faults, words), "{words:?} is not in {faults:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named_and_is_no_fault() {
+    let deployed = Deployed::new().await;
+    deployed.watched.lock().unwrap().denied = true;
+    assert_eq!(deployed.faults().await, Vec::<String>::new());
+    let report = deployed.examine().await;
+    for action in [
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:GetMetricData",
+        "servicequotas:ListServiceQuotas",
+    ] {
+        let is_named =
+            |one: &cli::finding::Finding| one.mark == Mark::Note && one.text.contains(action);
+        assert!(report.findings().any(is_named), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_of_another_version_is_told_which_of_the_two_to_replace() {
+    let mut deployed = Deployed::new().await;
+    for (version, fix) in [
+        ("0.0.1", "npx cdk deploy"),
+        ("99.0.0", "command line of release 99.0.0"),
+    ] {
+        deployed.world.deployment.version = Some(version.to_owned());
+        let faults = deployed.faults().await;
+        assert!(has(&faults, &[version, fix]), "{faults:#?}");
     }
 }
 

@@ -96,7 +96,16 @@ fn the_doctor_looks_at_a_deployment_and_setup_checks_it() {
             .collect();
         assert_eq!(
             names,
-            ["secrets", "GitHub", "runners", "jobs", "images and stock"],
+            [
+                "version",
+                "secrets",
+                "GitHub",
+                "runners",
+                "jobs",
+                "images and stock",
+                "alarms",
+                "quotas"
+            ],
             "{report:#}"
         );
         let bad: Vec<_> = parts

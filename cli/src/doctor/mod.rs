@@ -4,16 +4,20 @@
 //! that found the stack included. What was found is judged by pure functions. What could not be looked at
 //! is a note, never a fault.
 
+mod alarms;
 mod deliveries;
 mod measured;
+mod quotas;
+mod versions;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use futures_util::future::join;
+use futures_util::future::{join, join4};
 use github::{Account, App, GitHub, Installed, Patience};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::finding::{Finding, well};
+use crate::json_api::JsonApi;
 use crate::setup::policy::{Audience, Policy, Scope, audiences, policy_parameter, same};
 use crate::setup::secrets::{Change, Name, Secrets, Stored};
 use crate::setup::{self, Group};
@@ -23,6 +27,9 @@ use crate::{Connection, Deployment};
 pub const AWS_CALLS: u32 = 15;
 /// Calls at GitHub.
 pub const GITHUB_CALLS: u32 = 4;
+
+/// What no job depends on is not waited for longer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
 
 /// Executions that failed are looked for this far back.
 const RECENT: Duration = Duration::hours(1);
@@ -37,6 +44,7 @@ pub struct Clients {
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub lambda: aws_sdk_lambda::Client,
     pub sqs: aws_sdk_sqs::Client,
+    pub api: JsonApi,
 }
 
 impl Clients {
@@ -49,6 +57,7 @@ impl Clients {
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
             lambda: aws_sdk_lambda::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
+            api: JsonApi::new(config),
         }
     }
 }
@@ -103,7 +112,7 @@ pub async fn examine(clients: &Clients, deployment: &Deployment, now: OffsetDate
     };
     let at_aws = async {
         let (function, executions) = (
-            check_function(clients, &deployment.verify),
+            check_function(clients, &deployment.verify, now),
             check_executions(clients, now),
         );
         let measured = measured::read(&clients.logs, prefix, now);
@@ -111,10 +120,14 @@ pub async fn examine(clients: &Clients, deployment: &Deployment, now: OffsetDate
         Box::pin(join(join(measured, dead), join(function, executions))).await
     };
     let at_github = look_at_github(deployment, &secrets, scope, now);
-    let (((measured, dead), (function, executions)), (stored, github)) =
-        Box::pin(join(at_aws, at_github)).await;
+    let ringing = in_time(alarms::CALL, alarms::read(&clients.api, prefix));
+    let quotas = quotas::read(&clients.api, &clients.lambda, now);
+    let (((measured, dead), (function, executions)), (stored, github), ringing, quotas) =
+        Box::pin(join4(at_aws, at_github, ringing, quotas)).await;
 
     let mut report = Report::default();
+    let deployed = deployment.version.as_deref();
+    report.add("version", vec![versions::judge(deployed, versions::OURS)]);
     report.add("secrets", stored);
     let kinds = audiences(text(1));
     let policy_findings = match &policy {
@@ -141,11 +154,23 @@ pub async fn examine(clients: &Clients, deployment: &Deployment, now: OffsetDate
     jobs.push(dead);
     report.add("jobs", jobs);
     report.add("images and stock", measured::judge(measured, deployment));
+    report.add("alarms", alarms::judge(ringing, deployment, now));
+    report.add("quotas", quotas::judge(&quotas));
     report
 }
 
+/// The answer of a call on which no job depends, if it comes in time: with it, `doctor` ends within two
+/// seconds.
+async fn in_time<T>(
+    call: &'static str,
+    answer: impl Future<Output = Result<T, aws::Error>>,
+) -> Result<T, aws::Error> {
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    answer.unwrap_or_else(|_late| Err(aws::Error::timed_out(call, "this region")))
+}
+
 /// The function that receives webhooks.
-async fn check_function(clients: &Clients, name: &str) -> Finding {
+async fn check_function(clients: &Clients, name: &str, now: OffsetDateTime) -> Finding {
     let found = clients
         .lambda
         .get_function_configuration()
@@ -154,10 +179,11 @@ async fn check_function(clients: &Clients, name: &str) -> Finding {
         .await;
     match found {
         Ok(found) => {
-            let changed = found.last_modified().map(|at| format!(", changed {at}"));
+            let modified = found.last_modified();
+            let ago = modified.map(|at| format!(", {}", versions::deployed_ago(at, now)));
             Finding::good(format!(
                 "function {name} is there{}",
-                changed.unwrap_or_default()
+                ago.unwrap_or_default()
             ))
         }
         Err(error) => {
@@ -524,4 +550,20 @@ fn quiet_owners(installations: &[Installed], policy: Option<&Policy>) -> Option<
         ),
         "have them install it, or take them out of allowedOwners and deploy",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_gets_no_answer_is_not_waited_for() {
+        let begun = tokio::time::Instant::now();
+        let error = in_time::<()>("cloudwatch:DescribeAlarms", std::future::pending())
+            .await
+            .unwrap_err();
+        assert_eq!(begun.elapsed(), PATIENCE);
+        let told = error.to_string();
+        assert!(told.contains("cloudwatch:DescribeAlarms"), "{told}");
+    }
 }

@@ -65,6 +65,7 @@ impl World {
             verify: "fargate-runners-verify".to_owned(),
             cleanup: "fargate-runners-cleanup".to_owned(),
             dead_letters: Some("https://sqs.us-east-1.amazonaws.com/1/dead".to_owned()),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
         Self {
             aws,
