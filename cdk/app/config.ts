@@ -104,6 +104,11 @@ export interface RunnerConfig {
    */
   readonly runnerGroup?: string;
   /**
+   * Whether `fargate-runners shell JOB` may open a shell in a running job's container: read SECURITY.md first.
+   * @default false
+   */
+  readonly shell?: boolean;
+  /**
    * Disk in GiB, 20 to 200.
    * @default 20
    */
@@ -486,6 +491,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   memoryMiB: int,
   repositories: list,
   runnerGroup: text,
+  shell: boolean,
   ephemeralStorageGiB: int,
   maxCpu: decimal,
   maxMemory: decimal,

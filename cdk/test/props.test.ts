@@ -395,6 +395,10 @@ check<Omit<FargateRunnerProps, "runners">>(
       changes: [`${task}.ContainerDefinitions`],
     },
     jobSummary: { value: () => false, changes: [`${task}.ContainerDefinitions`] },
+    shell: {
+      value: () => true,
+      changes: ["RunnerRolesTaskDefaultPolicy.PolicyDocument", `${task}.Tags`],
+    },
     environment: {
       value: () => ({ HTTPS_PROXY: "http://proxy.example.org" }),
       changes: [`${task}.ContainerDefinitions`],

@@ -14,7 +14,7 @@ use crate::console::{self, Console, server::Server};
 use crate::find::Found;
 use crate::output::Output;
 use crate::{Calls, Connection, Deployment, Error, Exit, JobRef, Place, why};
-use crate::{cost, doctor, jobs, pause, setup, steer};
+use crate::{cost, doctor, jobs, pause, setup, shell, steer};
 
 /// Explains and steers a deployment of Fargate Runners
 #[derive(Debug, Parser)]
@@ -90,6 +90,18 @@ enum Command {
         /// GitHub's id of the delivery (App settings, Advanced), instead of looking for it
         #[arg(long, value_name = "ID")]
         delivery: Option<u64>,
+    },
+    /// Open a shell in the container of a running job, where its runner allows it
+    #[command(after_help = SHELL_EXAMPLES)]
+    Shell {
+        /// The job's address at GitHub, its id, or its execution's or runner's name
+        job: String,
+        /// What to run there
+        #[arg(long, default_value = "/bin/sh", value_name = "PROGRAM")]
+        command: String,
+        /// Print the command instead of running it
+        #[arg(long)]
+        print: bool,
     },
     /// Show the jobs in a browser as they travel: a page on 127.0.0.1
     #[command(after_help = CONSOLE_EXAMPLES)]
@@ -287,6 +299,15 @@ Examples:
 
 GitHub keeps deliveries for three days.";
 
+const SHELL_EXAMPLES: &str = "\
+Examples:
+  fargate-runners shell 4242
+  fargate-runners shell 4242 --command /bin/bash
+  fargate-runners shell 4242 --print
+
+It is ECS Exec: the runner has `shell: true`, and this machine the aws command line and
+AWS's session-manager-plugin. The shell is root's, and the job can watch it.";
+
 const CONSOLE_EXAMPLES: &str = "\
 Examples:
   fargate-runners console
@@ -394,6 +415,37 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
                     redelivered.delivery, redelivered.because, job.id
                 ),
             );
+            Ok(Exit::Done)
+        }
+        Command::Shell {
+            job,
+            command,
+            print,
+        } => {
+            let job = job.parse()?;
+            if !print {
+                shell::Session::check_programs(std::env::var_os("PATH").as_deref())?;
+            }
+            let (cloud, found) = at.look_for(&job).await?;
+            let place = options.place();
+            let session = Box::pin(shell::open(
+                &cloud,
+                &at.deployment,
+                &found,
+                &job,
+                &command,
+                &place,
+            ))
+            .await?;
+            if !print {
+                return Err(session.exec());
+            }
+            let line = session.line();
+            if output.is_json() {
+                output.json(&serde_json::json!({ "command": line }));
+            } else {
+                output.raw(&format!("{line}\n"));
+            }
             Ok(Exit::Done)
         }
         Command::Console { port, every } => Box::pin(at.console(output, port, every.into())).await,

@@ -18,6 +18,7 @@ mod nearest;
 mod output;
 pub mod pause;
 pub mod setup;
+pub mod shell;
 pub mod steer;
 pub mod why;
 

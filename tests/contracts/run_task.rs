@@ -148,7 +148,7 @@ fn request(capacity: &str, repository: &str, workflow: &str, attempt: &Value) ->
         }},
         "match": {
             "family": "fargate-runners-ubuntu-x64", "offered": ["linux", "self-hosted", "x64"],
-            "capacity": [], "cpu": 4096, "memory": 16384, "architecture": "X86_64",
+            "capacity": [], "cpu": 4096, "memory": 16384, "architecture": "X86_64", "shell": true,
             "size": { "cpu": 4096, "memory": 16384, "disk": 100, "containerMemory": 15872 }
         },
         "attempt": attempt,

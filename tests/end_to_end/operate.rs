@@ -3,10 +3,13 @@
 use std::process::Output;
 use std::time::Instant;
 
-use github_standin::JobStatus;
-use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::{Harness, LIMIT, run, script};
+use github_standin::{JobStatus, NewJob};
+use serde_json::{Value, json};
+use tooling::{Architecture, Checkout};
+
+use crate::harness::{Harness, LIMIT, Site, run, script};
 use crate::why::command;
 
 /// What a command printed, and that it ended with this code.
@@ -133,5 +136,92 @@ fn the_doctor_looks_at_a_deployment_and_setup_checks_it() {
             "{check}"
         );
         assert!(check.contains("✓ webhook URL: "), "{check}");
+    });
+}
+
+/// Registers a user's own task definition, which allows a shell in its tasks.
+async fn with_shell(site: &Site) {
+    let aws = &site.observer.aws;
+    let default = format!("fargate-runners-ubuntu-{}", Architecture::here().label());
+    let described = aws
+        .ecs(
+            "DescribeTaskDefinition",
+            json!({ "taskDefinition": default }),
+        )
+        .await
+        .unwrap();
+    let mut input = json!({
+        "family": "fargate-runners-shell",
+        "tags": [
+            { "key": "GH:labels", "value": "self-hosted shell" },
+            { "key": "GH:shell", "value": "true" },
+            { "key": "fargate-runners:prefix", "value": "fargate-runners" },
+        ],
+    });
+    for field in [
+        "cpu",
+        "memory",
+        "networkMode",
+        "requiresCompatibilities",
+        "containerDefinitions",
+        "taskRoleArn",
+        "executionRoleArn",
+    ] {
+        input[field] = described["taskDefinition"][field].clone();
+    }
+    aws.ecs("RegisterTaskDefinition", input).await.unwrap();
+}
+
+#[test]
+fn a_shell_is_opened_in_a_running_job_where_its_runner_allows_one() {
+    run(async |harness| {
+        let site = &harness.repository;
+        with_shell(site).await;
+        let allowing = site.queue(NewJob {
+            labels: vec!["self-hosted".to_owned(), "shell".to_owned()],
+            ..script("octo/shell", "sleep 600")
+        });
+        let plain = site.queue(script("octo/no-shell", "sleep 600"));
+        for job in [&allowing, &plain] {
+            site.reaches(job, JobStatus::InProgress).await;
+        }
+        let (allowing, plain) = (allowing.id.to_string(), plain.id.to_string());
+        let line = said(harness, &["shell", &allowing, "--print"], 0).await;
+        assert!(
+            line.starts_with(
+                "aws ecs execute-command --cluster fargate-runners --task arn:aws:ecs:"
+            ),
+            "{line}"
+        );
+        let refused = said(harness, &["shell", &plain, "--print"], 1).await;
+        assert!(refused.contains("allows no shell"), "{refused}");
+        let refused = said(harness, &["shell", &allowing], 1).await;
+        assert!(
+            refused.contains("aws of AWS is not on the PATH"),
+            "{refused}"
+        );
+
+        // In place of AWS's programs, one that says what it is told.
+        let programs = tempfile::tempdir().unwrap();
+        for name in ["aws", "session-manager-plugin"] {
+            let program = programs.path().join(name);
+            std::fs::write(&program, "#!/bin/sh\necho \"aws $*\"\n").unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let output = std::process::Command::new(Checkout::here().program("fargate-runners"))
+            .args(["shell", &allowing, "--command", "/bin/bash"])
+            .args(STACK)
+            .env_clear()
+            .envs([
+                ("AWS_ENDPOINT_URL", harness.engine.endpoint()),
+                ("AWS_REGION", local_stack::REGION),
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+            ])
+            .env("PATH", programs.path())
+            .output()
+            .unwrap();
+        let opened = ended(&output, 0);
+        assert_eq!(opened, line.replace("/bin/sh", "/bin/bash"));
     });
 }

@@ -40,6 +40,7 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
   readonly subnets: ec2.ISubnet[];
   readonly securityGroups: ec2.ISecurityGroup[];
   readonly assignPublicIp = false;
+  private readonly endpoints: ec2.SecurityGroup;
 
   constructor(scope: Construct, id: string, props: IsolatedVpcProps = {}) {
     super(scope, id);
@@ -50,26 +51,36 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
     this.vpc = vpc;
     this.subnets = vpc.isolatedSubnets;
     this.securityGroups = [runnerSecurityGroup(this, vpc)];
-    const endpoints = new ec2.SecurityGroup(this, "EndpointSecurityGroup", {
+    this.endpoints = new ec2.SecurityGroup(this, "EndpointSecurityGroup", {
       vpc,
       description: "Endpoints of AWS services: HTTPS from inside the VPC",
       allowAllOutbound: false,
     });
-    endpoints.addIngressRule(ec2.Peer.ipv4(props.cidr ?? DEFAULT_CIDR), ec2.Port.HTTPS);
+    this.endpoints.addIngressRule(ec2.Peer.ipv4(props.cidr ?? DEFAULT_CIDR), ec2.Port.HTTPS);
     const wanted = {
       ...RUNNER_ENDPOINTS,
       ...((props.handlerEndpoints ?? false) ? HANDLER_ENDPOINTS : {}),
     };
     for (const [name, service] of Object.entries(wanted)) {
-      vpc.addInterfaceEndpoint(name, {
-        service,
-        securityGroups: [endpoints],
-        subnets: { subnets: vpc.isolatedSubnets },
-        open: false,
-      });
+      this.addEndpoint(name, service);
     }
   }
   addWarmTasks(): void {
     addTableEndpoint(this.vpc);
+  }
+
+  addShell(): void {
+    if (this.vpc.node.tryFindChild("SsmMessages") === undefined) {
+      this.addEndpoint("SsmMessages", SERVICES.SSM_MESSAGES);
+    }
+  }
+
+  private addEndpoint(name: string, service: ec2.IInterfaceVpcEndpointService): void {
+    this.vpc.addInterfaceEndpoint(name, {
+      service,
+      securityGroups: [this.endpoints],
+      subnets: { subnets: this.vpc.isolatedSubnets },
+      open: false,
+    });
   }
 }

@@ -19,6 +19,11 @@ export interface RunnerNetwork {
    * @default - nothing: the tasks have a way to DynamoDB
    */
   addWarmTasks?(): void;
+  /**
+   * Gives tasks a way to the endpoint of ECS Exec's sessions, `ssmmessages`.
+   * @default - nothing: the tasks have a way to it
+   */
+  addShell?(): void;
 }
 
 /** A group without ingress: nothing ever connects to a runner, it fetches its job itself. */

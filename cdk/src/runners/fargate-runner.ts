@@ -78,7 +78,10 @@ export class FargateRunner extends Runner {
   private addWarmTasks(props: FargateRunnerProps, warm: WarmProps): void {
     const { runners } = props;
     const { family, taskRole } = this.taskDefinition;
-    const pool = poolOf("warm", family, warm, props.capacity ?? runners.capacity);
+    const pool = {
+      ...poolOf("warm", family, warm, props.capacity ?? runners.capacity),
+      ...(props.shell === true && { shell: true }),
+    };
     Tags.of(this.taskDefinition).add(WARM_TAG, warmTag(pool), {
       includeResourceTypes: ["AWS::ECS::TaskDefinition"],
     });

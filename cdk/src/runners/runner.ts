@@ -15,6 +15,7 @@ import { RunnerArchitecture } from "./runner-architecture";
 import { checkRunnerName, defaultLabels, defaultRunnerName } from "./runner-name";
 import { RunnerRoles } from "./runner-roles";
 import { RUNNER_VERSION_TAG, runnerVersionTag } from "./runner-version";
+import { allowShell, SHELL_TAG } from "./shell";
 
 /** The container that the agent runs in; `launch` addresses its overrides to this name. */
 export const RUNNER_CONTAINER = "runner";
@@ -115,6 +116,12 @@ export interface RunnerProps {
    */
   readonly jobSummary?: boolean;
   /**
+   * Whether `fargate-runners shell JOB` may open a shell in a running job's container (ECS Exec). The
+   * shell is root's, and the job can watch it: read SECURITY.md first.
+   * @default false
+   */
+  readonly shell?: boolean;
+  /**
    * Environment variables of the container, for example a proxy. Every job can read them: never
    * a secret.
    * @default - none
@@ -184,6 +191,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       [REPOSITORIES_TAG]: repositories && repositoriesTag("repositories", repositories),
       [RUNNER_GROUP_TAG]: runnerGroup && runnerGroupTag("runnerGroup", runnerGroup),
       [CAPACITY_TAG]: kind.capacity?.toString(),
+      [SHELL_TAG]: props.shell === true ? "true" : undefined,
     };
 
     this.logging = ecs.LogDriver.awsLogs({
@@ -194,6 +202,9 @@ export abstract class Runner extends Construct implements iam.IGrantable {
     });
     const roles = new RunnerRoles(this, "Roles", runners, props.taskRole);
     this.grantPrincipal = roles.taskRole.grantPrincipal;
+    if (props.shell === true) {
+      allowShell(roles.taskRole, runners);
+    }
     this.taskDefinition = kind.taskDefinition(this, {
       family,
       cpu: props.cpu ?? 2048,

@@ -39,6 +39,11 @@ export interface Pool {
   readonly maxPerRepository?: number;
   /** Whether its tasks run on Fargate Spot. */
   readonly spot: boolean;
+  /**
+   * Whether a shell may be opened in its tasks.
+   * @default false
+   */
+  readonly shell?: boolean;
 }
 
 /**

@@ -40,6 +40,10 @@ pub const MAX_CPU_TAG: &str = "GH:max-cpu";
 pub const MAX_MEMORY_TAG: &str = "GH:max-memory";
 pub const MAX_DISK_TAG: &str = "GH:max-disk";
 
+/// The tag by which a task definition allows a shell in its tasks (ECS Exec), with the value `true`. RunTask
+/// decides it, so a task definition can only say so.
+pub const SHELL_TAG: &str = "GH:shell";
+
 /// Everything that was offered under a family prefix at one time. In JSON its fields are `publishedAt` and `families`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
@@ -193,6 +197,7 @@ impl Offer {
                 warm,
                 // Only a warm task is of one revision; any other is of the newest.
                 revision: warm.and_then(|_| u64::try_from(definition.revision()).ok()),
+                shell: tag(SHELL_TAG).trim() == "true",
             },
             deployment: named(PREFIX_TAG),
             // A tag without a value is for nobody: it was meant to exclude.
@@ -282,6 +287,7 @@ mod tests {
                     runner_group: Some("Deployers".to_owned()),
                     warm: None,
                     revision: None,
+                    shell: false,
                 },
                 deployment: Some("fargate-runners".to_owned()),
                 repositories: Some(Audience::parse("octo/hello octo-labs/")),
@@ -351,6 +357,21 @@ mod tests {
         for value in [None, Some(""), Some("two")] {
             let plain = offer(value);
             assert_eq!((plain.warm, plain.revision), (None, None), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_shell_is_allowed_by_the_word_true_alone() {
+        let definition = TaskDefinition::builder().build();
+        for (value, allowed) in [
+            ("true", true),
+            (" true ", true),
+            ("", false),
+            ("yes", false),
+        ] {
+            let tags = [tag("GH:labels", "linux"), tag("GH:shell", value)];
+            let offer = Offer::of("f", &definition, &tags).unwrap();
+            assert_eq!(offer.definition.shell, allowed, "{value:?}");
         }
     }
 

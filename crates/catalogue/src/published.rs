@@ -130,6 +130,7 @@ mod tests {
                     max_per_repository: Some(1),
                 }),
                 revision: Some(7),
+                shell: true,
             },
             deployment: Some("fargate-runners".to_owned()),
             repositories: Some(crate::Audience::parse("octo/hello")),

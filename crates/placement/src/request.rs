@@ -35,6 +35,10 @@ pub struct TaskRequest {
     /// Only for a task with a network interface of its own: any other is rejected with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
+    /// Whether a shell may be opened in the task (ECS Exec). No execution that started before this field
+    /// has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enable_execute_command: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -179,6 +183,7 @@ impl Placement {
             tags,
             platform_version: fargate.then(|| self.platform_version.clone()),
             network_configuration: own_network.then(network),
+            enable_execute_command: definition.shell,
         }
     }
 

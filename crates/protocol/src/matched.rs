@@ -35,6 +35,9 @@ pub struct Definition {
     /// Its newest active revision, if it has a pool: a warm task of an older one does not serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
+    /// Whether a shell may be opened in its tasks (ECS Exec).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shell: bool,
 }
 
 /// The task definition for a job, as one JSON object with the definition's fields.
@@ -83,6 +86,7 @@ mod tests {
         assert_eq!(matched.definition.cpu, Some(1024));
         assert_eq!(matched.definition.network_mode, None);
         assert!(matched.definition.capacity.is_empty());
+        assert!(!matched.definition.shell);
     }
 
     #[test]
@@ -91,7 +95,7 @@ mod tests {
             "family": "fargate-runners-ubuntu", "offered": ["linux", "self-hosted"],
             "capacity": ["FARGATE_SPOT", "FARGATE"], "cpu": 1024, "memory": 2048,
             "architecture": "ARM64", "networkMode": "awsvpc",
-            "warm": { "slots": 3, "spot": true, "maxPerRepository": 2 }, "revision": 7,
+            "warm": { "slots": 3, "spot": true, "maxPerRepository": 2 }, "revision": 7, "shell": true,
             "size": { "cpu": 1024, "memory": 2048, "disk": 100, "containerMemory": 1024 }
         });
         let matched: Matched = serde_json::from_value(json.clone()).unwrap();

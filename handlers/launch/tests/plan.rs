@@ -195,6 +195,16 @@ fn the_request_is_the_one_that_running_executions_know() {
 }
 
 #[test]
+fn a_shell_is_asked_for_only_where_the_task_definition_allows_one() {
+    let mut input = input(Value::Null);
+    let planned = handle(&config(), input.clone(), NOW).unwrap();
+    assert_eq!(planned.run_task.get("EnableExecuteCommand"), None);
+    input.matched.definition.shell = true;
+    let planned = handle(&config(), input, NOW).unwrap();
+    assert_eq!(planned.run_task["EnableExecuteCommand"], true);
+}
+
+#[test]
 fn an_attempt_after_a_spot_interruption_is_on_demand_in_another_subnet() {
     let attempt = json!({ "number": 2, "faults": 0, "refusals": 1, "unpicked": 0, "capacityStep": 1, "subnetStep": 1, "recheck": false });
     let output = handle(&config(), input(attempt), NOW).unwrap();

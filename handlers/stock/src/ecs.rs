@@ -153,6 +153,11 @@ fn request(deps: &Deps, stock: &Stock, ticket: &Ticket) -> TaskRequest {
     let placement = &deps.config.placement;
     let told = |name, value: String| Variable { name, value };
     let limit = stock.max_age.as_secs() + GRACE_SECONDS;
+    let provider = if ticket.spot {
+        "FARGATE_SPOT"
+    } else {
+        "FARGATE"
+    };
     let environment = vec![
         told(bell::AGENT_BELL, ticket.id.as_str().to_owned()),
         told(bell::AGENT_TABLE, deps.pool.table().to_owned()),
@@ -165,12 +170,8 @@ fn request(deps: &Deps, stock: &Stock, ticket: &Ticket) -> TaskRequest {
     ];
     let definition = Definition {
         family: stock.family.clone(),
+        shell: stock.shell,
         ..Definition::default()
-    };
-    let provider = if ticket.spot {
-        "FARGATE_SPOT"
-    } else {
-        "FARGATE"
     };
     TaskRequest {
         // The ticket's revision, because a newer one would be another request.
@@ -241,5 +242,6 @@ fn call(
         .propagate_tags(PropagateTags::from(request.propagate_tags))
         .set_platform_version(request.platform_version)
         .set_network_configuration(network)
+        .set_enable_execute_command(request.enable_execute_command.then_some(true))
         .count(1)
 }

@@ -9,7 +9,7 @@
 //!    "maxAgeSeconds": 21600, "maxPerRepository": 1, "spot": false }]
 //! ```
 //!
-//! `size`, `maxAgeSeconds` and `spot` are always there. Hours are UTC.
+//! `size`, `maxAgeSeconds` and `spot` are always there; `shell` is where a shell may be opened. Hours are UTC.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub struct Stock {
     pub max_age: Duration,
     /// Whether its tasks run on Fargate Spot.
     pub spot: bool,
+    /// Whether a shell may be opened in its tasks.
+    pub shell: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,7 @@ impl Stock {
             linger: None,
             max_age: Duration::from_secs(SHORTEST_AGE),
             spot: false,
+            shell: false,
         }
     }
 
@@ -173,6 +176,7 @@ fn stock(at: &At) -> Result<Stock, StockError> {
         "maxAgeSeconds",
         "maxPerRepository",
         "spot",
+        "shell",
     ])?;
     let family = fields.required("family")?;
     // The tag on the task definition tells `token`; the keeper needs no limit.
@@ -203,11 +207,10 @@ fn stock(at: &At) -> Result<Stock, StockError> {
             LONGEST_AGE,
             "a whole number of seconds from 600 (10 minutes) to 604800 (7 days)",
         )?),
-        spot: {
-            let spot = fields.required("spot")?;
-            spot.value
-                .as_bool()
-                .ok_or_else(|| spot.wrong("true or false"))?
+        spot: fields.required("spot")?.flag()?,
+        shell: match fields.optional("shell") {
+            Some(shell) => shell.flag()?,
+            None => false,
         },
     })
 }
@@ -293,6 +296,11 @@ impl<'a> At<'a> {
         number
             .filter(|number| (least..=most).contains(number))
             .ok_or_else(|| self.wrong(expected))
+    }
+
+    fn flag(&self) -> Result<bool, StockError> {
+        let flag = self.value.as_bool();
+        flag.ok_or_else(|| self.wrong("true or false"))
     }
 
     fn size(&self) -> Result<usize, StockError> {
@@ -484,6 +492,10 @@ mod tests {
             (
                 entry(json!({ "spot": "no" })),
                 "STOCK[0].spot is \"no\"; write true or false",
+            ),
+            (
+                entry(json!({ "shell": "yes" })),
+                "STOCK[0].shell is \"yes\"; write true or false",
             ),
             (
                 json!([with(json!({})), with(json!({}))]),

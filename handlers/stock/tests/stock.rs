@@ -530,6 +530,19 @@ async fn a_task_that_is_to_stop_is_taken_out_of_stock_before_it_does() {
 }
 
 #[tokio::test]
+async fn a_shell_is_asked_for_only_where_the_stock_allows_one() {
+    for (settings, asked) in [
+        (json!({ "size": 1 }), None),
+        (json!({ "size": 1, "shell": true }), Some(true)),
+    ] {
+        let world = World::new(settings);
+        world.tick().await;
+        let task = world.tasks().remove(0);
+        assert_eq!(task.request.enable_execute_command(), asked);
+    }
+}
+
+#[tokio::test]
 async fn a_lack_of_capacity_pauses_longer_each_time() {
     const NO_ROOM: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
     let mut world = World::new(json!({ "size": 3 }));
