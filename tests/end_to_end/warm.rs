@@ -333,6 +333,11 @@ fn a_job_takes_a_warm_task_in_six_states_with_one_call_at_github_and_the_stock_i
             calls,
             ["1 POST /repos/{owner}/{repo}/actions/runners/generate-jitconfig"]
         );
+        let summary = stock.site.job(&job).summary;
+        for said in ["| Waited in the queue |", "s, a warm task |", "| Ran for |"] {
+            assert!(summary.contains(said), "{summary}");
+        }
+        println!("{summary}");
         let output = stock.site.job(&job).output;
         assert!(output.contains("AWS_REGION="), "{output}");
         for ticket in &before {

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use decisions::Bell;
-use protocol::bell::{BELL, EXECUTION, EXPIRES, KEPT, PARAMETER, RUNNER, WHAT};
+use protocol::bell::{BELL, EXECUTION, EXPIRES, KEPT, PARAMETER, QUEUED, RUNNER, WHAT};
 use protocol::{BellKey, ExecutionName, ParameterPath, RunnerName};
 use time::OffsetDateTime;
 
@@ -23,6 +23,8 @@ pub struct Ring {
     pub parameter: ParameterPath,
     pub runner: RunnerName,
     pub execution: ExecutionName,
+    /// When GitHub queued the job.
+    pub queued_at: OffsetDateTime,
 }
 
 /// A bell as it is in the table.
@@ -71,6 +73,7 @@ impl Pool {
             (PARAMETER, text(&ring.parameter)),
             (RUNNER, text(&ring.runner)),
             (EXECUTION, text(&ring.execution)),
+            (QUEUED, instant(ring.queued_at)),
         ];
         self.write(bell, Bell::Ring, &told, now).await
     }

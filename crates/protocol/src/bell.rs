@@ -8,6 +8,7 @@
 //! | `sk` | `bell` |
 //! | `what` | `ring`, `taken` or `leave` |
 //! | `parameter`, `runner`, `execution` | of a ring: the path of the registration, and whose it is |
+//! | `queued` | of a ring: when GitHub queued the job, in epoch seconds; for the job's summary alone |
 //! | `expires` | epoch seconds, for the table's TTL |
 //!
 //! `decisions::stock` has the values of `what` and who writes them. The names are here and not in the
@@ -33,6 +34,8 @@ pub const WHAT: &str = "what";
 pub const PARAMETER: &str = "parameter";
 pub const RUNNER: &str = "runner";
 pub const EXECUTION: &str = "execution";
+/// The attribute of a ring with the time at which the job was queued; an earlier version writes none.
+pub const QUEUED: &str = "queued";
 /// How long the table keeps a bell after each write: a `taken` one must outlive its task. Whoever
 /// writes a bell uses it, because its reader derives from `expires` when it was written.
 pub const KEPT: Duration = Duration::from_hours(7 * 24);

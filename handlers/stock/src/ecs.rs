@@ -167,6 +167,8 @@ fn request(deps: &Deps, stock: &Stock, ticket: &Ticket) -> TaskRequest {
             "AGENT_IDLE_LIMIT_SECONDS",
             placement.idle_limit.as_secs().to_string(),
         ),
+        // For the summary of its job.
+        told("AGENT_CAPACITY", provider.to_owned()),
     ];
     let definition = Definition {
         family: stock.family.clone(),

@@ -39,6 +39,7 @@ pub async fn offer(
         parameter: request.runner.parameter.clone(),
         runner: request.runner.name.clone(),
         execution: request.runner.name.execution().clone(),
+        queued_at: request.job.queued_at,
     };
     let now = OffsetDateTime::now_utc();
     match stock.pool.ring(&ticket.id, &ring, now).await {

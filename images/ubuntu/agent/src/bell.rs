@@ -3,7 +3,7 @@
 //! [`protocol::bell`] has the item, `decisions::stock` the meaning of its states.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use decisions::Bell;
 use protocol::bell::{
-    BELL, EXECUTION, EXPIRES, KEPT, PARAMETER, PARTITION_KEY, RUNNER, SORT_KEY, WHAT,
+    BELL, EXECUTION, EXPIRES, KEPT, PARAMETER, PARTITION_KEY, QUEUED, RUNNER, SORT_KEY, WHAT,
 };
 use protocol::{BellKey, ExecutionName, ParameterPath, RunnerName};
 
@@ -41,6 +41,8 @@ pub(crate) struct Ring {
     pub(crate) parameter: ParameterPath,
     pub(crate) runner: RunnerName,
     pub(crate) execution: ExecutionName,
+    /// When the job was queued, if the ring says so: for a summary alone, nothing fails.
+    pub(crate) queued: Option<SystemTime>,
 }
 
 /// A bell as it was read.
@@ -140,6 +142,10 @@ impl Message {
                 parameter: parsed(text(PARAMETER), PARAMETER)?,
                 runner: parsed(text(RUNNER), RUNNER)?,
                 execution: parsed(text(EXECUTION), EXECUTION)?,
+                queued: item
+                    .get(QUEUED)
+                    .and_then(|value| value.as_n().ok()?.parse().ok())
+                    .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
             }),
         };
         Ok(Self { bell, ring })
@@ -182,15 +188,25 @@ mod tests {
 
     #[test]
     fn a_ring_names_the_registration_and_whose_it_is() {
-        let rung = [
+        let told = [
             ("what", "ring"),
             ("parameter", PATH),
             ("runner", "fr-hello-42"),
             ("execution", "hello-42"),
         ];
-        let message = Message::read(&item(&rung)).unwrap();
+        let mut told = item(&told);
+        let message = Message::read(&told).unwrap();
         assert_eq!(message.bell, Bell::Ring);
-        assert_eq!(message.ring.unwrap().parameter.to_string(), PATH);
+        let ring = message.ring.unwrap();
+        assert_eq!(ring.parameter.to_string(), PATH);
+        // An earlier version of `token` says no more.
+        assert_eq!(ring.queued, None);
+        for (said, queued) in [("1767225600", Some(1_767_225_600)), ("soon", None)] {
+            told.insert("queued".to_owned(), AttributeValue::N(said.to_owned()));
+            let ring = Message::read(&told).unwrap().ring.unwrap();
+            let queued = queued.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(ring.queued, queued, "{said}");
+        }
         let message = Message::read(&item(&[("what", "leave")])).unwrap();
         assert_eq!((message.bell, message.ring), (Bell::Leave, None));
     }

@@ -86,11 +86,11 @@ const SUMMARY: Variable = Variable::with_default(
 );
 const QUEUED_AT: Variable = Variable::optional(
     "AGENT_QUEUED_AT",
-    "when GitHub queued the job (RFC 3339), for its summary; `launch` sets it",
+    "when GitHub queued the job (RFC 3339), for its summary; `launch` sets it, a warm task's bell tells it instead",
 );
 const CAPACITY: Variable = Variable::optional(
     "AGENT_CAPACITY",
-    "capacity provider of this task, for the summary; `launch` sets it",
+    "capacity provider of this task, for the summary; `launch` or `stock` sets it",
 );
 
 /// Every variable that the agent reads.

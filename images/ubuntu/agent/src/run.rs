@@ -91,11 +91,11 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course,
     }
     let connection = Connection::open(settings, &config.region, config.endpoint.as_deref())
         .map_err(Failure::Credentials)?;
-    let (path, started, fresh) = match &config.errand {
-        Errand::Registration(path) => (path.clone(), started, Duration::ZERO),
+    let (path, started, fresh, queued) = match &config.errand {
+        Errand::Registration(path) => (path.clone(), started, Duration::ZERO, config.queued),
         Errand::Bell(post) => match wait(&config, post, &connection, log, &mut signals).await? {
             // The time until the listener starts counts from the ring.
-            Told::Take(ring) => (ring.parameter, Clock::now(), parameter::FRESH),
+            Told::Take(ring) => (ring.parameter, Clock::now(), parameter::FRESH, ring.queued),
             Told::Release(release) => return Ok(Course::Released(release)),
         },
     };
@@ -115,7 +115,7 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course,
         "starting the listener",
         json!({ "milliseconds": milliseconds }),
     );
-    let hook = hook(&config, started, log);
+    let hook = hook(&config, started, queued, log);
     let (end, seen) = listen(&config, &registration, hook, log, &mut signals).await?;
     if is_worth_explaining(verdict(end, &seen)) {
         diagnostics::show(&config.diagnostics(), log);
@@ -125,7 +125,7 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course,
 
 /// The hook that writes the job's summary, unless it is switched off or can't be put in place: a job
 /// runs without it, too.
-fn hook(config: &Config, began: Clock, log: &Log) -> Option<Hook> {
+fn hook(config: &Config, began: Clock, queued: Option<SystemTime>, log: &Log) -> Option<Hook> {
     if !config.summary {
         return None;
     }
@@ -133,7 +133,7 @@ fn hook(config: &Config, began: Clock, log: &Log) -> Option<Hook> {
         .checked_sub(began.elapsed())
         .unwrap_or_else(SystemTime::now);
     let facts = Facts {
-        queued: config.queued.map(summary::seconds),
+        queued: queued.map(summary::seconds),
         began: summary::seconds(began),
         job: None,
         warm: matches!(config.errand, Errand::Bell(_)),

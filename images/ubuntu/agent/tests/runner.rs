@@ -124,12 +124,13 @@ fn a_jobs_environment_holds_neither_path_nor_configuration() {
 /// Runs the hook as the runner does after a job, with an empty file for the summary, and notes its exit code.
 const HOOK: &str = ": >summary; GITHUB_STEP_SUMMARY=$PWD/summary sh -e \"$ACTIONS_RUNNER_HOOK_JOB_COMPLETED\" && code=0 || code=$?; echo $code >hook";
 
+/// The agent notes the job's start before a real job can have ended, so the hook waits for that.
+const NOTED: &str = "until grep -q '\"job\":[0-9]' _agent/facts.json; do sleep 0.05; done";
+
 #[test]
 fn the_hook_after_a_job_writes_its_summary() {
     let aws = Aws::holding(&jit());
-    // The agent notes the job's start before the job can have ended, so the hook waits for that.
-    let noted = "until grep -q '\"job\":[0-9]' _agent/facts.json; do sleep 0.05; done";
-    let home = script(&[LISTENING, RUNNING, noted, HOOK, &completed("Succeeded")]);
+    let home = script(&[LISTENING, RUNNING, NOTED, HOOK, &completed("Succeeded")]);
     let queued = [("AGENT_QUEUED_AT", "2026-01-01T00:00:00Z")];
     let outcome = Agent::start_with(&aws, &home, &queued).outcome();
     assert_eq!(outcome, AgentExit::RanJob);

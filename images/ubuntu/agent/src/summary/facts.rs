@@ -12,7 +12,7 @@ const NAME: &str = "facts.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Facts {
-    /// When GitHub queued the job; a warm task isn't told.
+    /// When GitHub queued the job, if it was told.
     pub(crate) queued: Option<f64>,
     /// When the agent began: with its task, or with the ring of a warm one.
     pub(crate) began: f64,

@@ -56,13 +56,9 @@ pub(super) fn summary(
                 if size.spot { ", Spot" } else { "" }
             ),
         ));
-        // A warm task's waiting is nobody's; and it isn't told whether it is on Spot.
+        // Without the provider it is not known whether the task is on Spot.
         if facts.capacity.is_some() {
-            let dollars = estimate(size, now - start);
-            rows.push((
-                "Cost",
-                format!("{} USD, at list price of us-east-1", money(dollars)),
-            ));
+            rows.push(("Cost", cost(size, facts, pulled, start, now)));
         }
     }
     if let Some(usage) = usage {
@@ -87,6 +83,23 @@ pub(super) fn summary(
         writeln!(text, "| {name} | {value} |").ok()?;
     }
     Some(text)
+}
+
+/// What the task costs until now. The waiting of a warm task is told apart: it was ready for any job.
+fn cost(size: Size, facts: &Facts, pulled: Option<f64>, start: f64, now: f64) -> String {
+    let waited = pulled.filter(|_| facts.warm).map(|pulled| start - pulled);
+    let Some(waited) = waited.filter(|waited| *waited > 0.0) else {
+        let dollars = estimate(size, now - start);
+        return format!("{} USD, at list price of us-east-1", money(dollars));
+    };
+    let whole = estimate(size, now - start + waited);
+    let of_job = estimate(size, 3_600.0) * (now - start) / 3_600.0;
+    format!(
+        "{} USD, at list price of us-east-1; its task had waited for {} ({} USD)",
+        money(of_job),
+        length(waited),
+        money(whole - of_job)
+    )
 }
 
 fn size_of(limits: Limits, facts: &Facts) -> Size {
@@ -207,6 +220,41 @@ mod tests {
                 "{cost} is not {expected}"
             );
         }
+    }
+
+    #[test]
+    fn a_warm_task_s_waiting_is_told_apart_and_together_they_are_the_list_s_arithmetic() {
+        let mut facts = facts();
+        (facts.warm, facts.queued) = (true, Some(JOB - 8.0));
+        let hourly = estimate(size_of(task().limits.unwrap(), &facts), 3_600.0);
+        // The image was pulled 25.5 s before the job, and the task rung 6 s before it.
+        for (seconds, waiting) in [(600.0, "20 s"), (5.0, "20 s")] {
+            let text = summary(&facts, Some(&task()), None, at(JOB + seconds)).unwrap();
+            assert_eq!(cell(&text, "Waited in the queue"), "8 s");
+            assert_eq!(cell(&text, "Runner started in"), "6 s, a warm task");
+            let cost = cell(&text, "Cost");
+            assert!(cost.contains(&format!("waited for {waiting} (")), "{cost}");
+            let (of_job, rest) = cost.split_once(" USD").unwrap();
+            let (_, waited) = rest.split_once('(').unwrap();
+            let waited = waited.split(' ').next().unwrap();
+            let (of_job, waited) = (of_job.parse().unwrap(), waited.parse().unwrap());
+            assert_parts(of_job, waited, hourly, seconds);
+        }
+    }
+
+    /// Of the hourly price: the job's part, and with the waiting at least a minute.
+    #[track_caller]
+    fn assert_parts(of_job: f64, waited: f64, hourly: f64, seconds: f64) {
+        let near = |told: f64, expected: f64| {
+            let difference = (told - expected).abs();
+            assert!(
+                difference <= f64::max(expected * 0.01, 0.000_01),
+                "{told} is not {expected}"
+            );
+        };
+        near(of_job, hourly * (seconds + 6.0) / 3_600.0);
+        let whole = f64::max(seconds + 25.5, 60.0);
+        near(of_job + waited, hourly * whole / 3_600.0);
     }
 
     #[test]

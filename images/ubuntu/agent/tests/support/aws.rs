@@ -199,7 +199,7 @@ impl Shared {
                         json!({ "Item": {
                             "what": text(what), "parameter": text(PARAMETER),
                             "runner": text("fr-hello-42"), "execution": text("hello-42"),
-                            "expires": { "N": "1790000000" },
+                            "expires": { "N": "1790000000" }, "queued": { "N": "1780000000" },
                         }})
                     },
                 );

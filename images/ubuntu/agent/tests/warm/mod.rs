@@ -7,7 +7,7 @@ use decisions::AgentExit;
 use super::support::{
     Agent, Aws, BELL, Home, Mood, PARAMETER, TABLE, exists, jit, jit_config, until,
 };
-use super::{LISTENING, RUNNING, completed, script};
+use super::{HOOK, LISTENING, NOTED, RUNNING, completed, script};
 
 /// A listener that warms up at once and runs one job.
 fn listener() -> Home {
@@ -110,6 +110,20 @@ fn the_log_names_the_ticket_at_first_and_the_runner_from_the_ring_on() {
         (&"fr-hello-42".into(), &"hello-42".into())
     );
     assert!(!agent.log().contains(BELL), "the key is the task's alone");
+}
+
+#[test]
+fn the_summary_of_its_job_says_how_long_the_job_waited() {
+    let aws = Aws::holding(&jit());
+    let warm_up = "[ \"$1\" = warmup ] && exit 0";
+    let ended = completed("Succeeded");
+    let home = script(&[warm_up, LISTENING, RUNNING, NOTED, HOOK, &ended]);
+    aws.ring("ring");
+    assert_eq!(Agent::warm(&aws, &home, &[]).outcome(), AgentExit::RanJob);
+    let summary = home.read("summary");
+    assert!(summary.contains("| Waited in the queue | "), "{summary}");
+    assert!(summary.contains("s, a warm task |"), "{summary}");
+    assert_eq!(home.read("hook").trim(), "0");
 }
 
 #[test]
