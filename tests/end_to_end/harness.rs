@@ -22,7 +22,7 @@ use tooling::{Architecture, Checkout, Progress};
 /// Time limit of every wait: longer than anything takes here, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// Factor for the state machine's waits: minutes on AWS become seconds.
-const WAIT_SCALE: f64 = 0.02;
+pub(crate) const WAIT_SCALE: f64 = 0.02;
 /// Number of concurrent tests, each on its own engine. `xtask` starts as many test threads.
 const HARNESSES: usize = 4;
 

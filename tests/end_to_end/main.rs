@@ -14,6 +14,7 @@ mod harness;
 mod operate;
 mod overload;
 mod package;
+mod plain;
 mod recovery;
 mod secrets;
 mod sizes;

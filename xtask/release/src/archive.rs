@@ -18,6 +18,11 @@ const TEXT: u32 = 0o644;
 /// Best compression: what is smaller comes up sooner.
 const LEVEL: i64 = 9;
 
+/// The name of a function's zip, by which the template looks for it.
+pub fn function_zip(name: &str, architecture: Architecture) -> String {
+    format!("{name}-{VERSION}-{architecture}.zip")
+}
+
 /// Zips each function's program, `NAME/bootstrap` of a directory.
 pub fn functions(
     checkout: &Checkout,
@@ -27,7 +32,7 @@ pub fn functions(
 ) -> anyhow::Result<Vec<PathBuf>> {
     let zipped = checkout.functions()?.into_iter().map(|name| {
         let program = programs.join(&name).join("bootstrap");
-        let to = release.join(format!("{name}-{VERSION}-{architecture}.zip"));
+        let to = release.join(function_zip(&name, architecture));
         archive(&to, &[("bootstrap", &program, PROGRAM)])?;
         Ok(to)
     });

@@ -8,7 +8,7 @@ mod checksums;
 mod package;
 mod version;
 
-pub use archive::{agent, command_line, functions};
+pub use archive::{agent, command_line, function_zip, functions};
 pub use checksums::checksums;
 pub use package::{package, templates};
 pub use version::{VERSION, check_tag, check_versions};
