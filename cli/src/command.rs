@@ -453,7 +453,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             let clients = doctor::Clients::new(&at.connection, &at.deployment);
             let now = OffsetDateTime::now_utc();
             let report = Box::pin(doctor::examine(&clients, &at.deployment, now)).await;
-            output.examined(&at.deployment.stack, &report);
+            output.examined(&at.deployment, &report);
             Ok(if report.well() {
                 Exit::Done
             } else {

@@ -6,12 +6,12 @@ use std::io::{IsTerminal as _, Write as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Error;
 use crate::cost::{Costs, Row};
 use crate::doctor::Report;
 use crate::finding::Mark;
 use crate::jobs::Jobs;
 use crate::why::{Evidence, Explanation, span};
+use crate::{Deployment, Error};
 
 /// Columns of a paragraph.
 const WIDTH: usize = 100;
@@ -130,9 +130,17 @@ impl Output {
     }
 
     /// Findings by part, those to be mended with what mends them.
-    pub(crate) fn examined(self, stack: &str, report: &Report) {
+    pub(crate) fn examined(self, deployment: &Deployment, report: &Report) {
+        let stack = &deployment.stack;
         if self.json {
-            self.json(&json!({ "stack": stack, "well": report.well(), "parts": report.parts }));
+            self.json(&json!({
+                "stack": stack, "well": report.well(), "parts": report.parts,
+                "deployment": {
+                    "prefix": deployment.prefix, "id": deployment.id.to_string(),
+                    "version": deployment.version, "machine": deployment.machine.to_string(),
+                    "cluster": deployment.cluster, "webhookUrl": deployment.webhook_url,
+                },
+            }));
             return;
         }
         let mut text = String::new();

@@ -92,6 +92,9 @@ fn the_doctor_looks_at_a_deployment_and_setup_checks_it() {
         let output = command(harness, &arguments).await;
         println!("doctor answered in {} ms", begun.elapsed().as_millis());
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let deployment = &report["deployment"];
+        assert_eq!(deployment["prefix"], "fargate-runners", "{report:#}");
+        assert_eq!(deployment["version"], env!("CARGO_PKG_VERSION"));
         let parts = report["parts"].as_array().unwrap();
         let names: Vec<_> = parts
             .iter()
