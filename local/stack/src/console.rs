@@ -15,6 +15,8 @@ use tooling::{Checkout, Progress};
 const LOOK: Duration = Duration::from_millis(200);
 /// A first job that nobody watches is queued after so long.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The console answers at once; without a bound, one that does not would hold the first job back for ever.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A console; dropped, it ends.
 #[derive(Debug)]
@@ -80,7 +82,11 @@ impl Console {
 
     /// How many pages are open.
     async fn pages(&self) -> Option<u64> {
-        let client = reqwest::Client::builder().no_proxy().build().ok()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER)
+            .build()
+            .ok()?;
         let url = format!("{}pages", self.url);
         let told: Value = client.get(url).send().await.ok()?.json().await.ok()?;
         told["open"].as_u64()
