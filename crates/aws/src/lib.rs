@@ -16,7 +16,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::TlsContext;
+use aws_smithy_http_client::{Builder, Connector, tls};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::http::{
@@ -27,6 +29,7 @@ pub use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
 use aws_types::region::Region;
+use runtime::proxy::{self, Proxy};
 use runtime::settings::{Settings, Variable, shared};
 
 use trust::Trust;
@@ -39,6 +42,9 @@ pub const VARIABLES: &[Variable] = &[
     shared::AWS_REGION,
     shared::AWS_ENDPOINT_URL,
     shared::AWS_CA_BUNDLE,
+    shared::CA_BUNDLE,
+    proxy::VARIABLES[0],
+    proxy::VARIABLES[1],
 ];
 
 const ACCESS_KEY: Variable = Variable::required(
@@ -61,17 +67,39 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The HTTPS client under every service client: rustls with ring, which trusts the authorities that
-/// the settings select. Reads `AWS_REGION`.
+/// the settings select, through the proxy that they name. Reads `AWS_REGION`.
 pub fn https_client(settings: &Settings) -> Result<SharedHttpClient, runtime::settings::Error> {
     let trust = Trust::of(settings)?;
+    let proxy = Proxy::of(settings)?
+        .map(|proxy| {
+            ProxyConfig::https(proxy.url.clone())
+                .map(|config| config.no_proxy(&proxy.except))
+                .map_err(|error| proxy.unusable(&error))
+        })
+        .transpose()?;
     Ok(SharedHttpClient::new(Http(Late::made_by(|| {
-        Builder::new()
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::Ring,
-            ))
-            .tls_context(trust.context())
-            .build_https()
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        match proxy {
+            None => Builder::new()
+                .tls_provider(provider)
+                .tls_context(trust.context())
+                .build_https(),
+            Some(proxy) => proxied(provider, trust.context(), proxy),
+        }
     }))))
+}
+
+/// A client as [`Builder::build_https`] makes it, through a proxy.
+fn proxied(provider: tls::Provider, trust: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(provider.clone())
+            .tls_context(trust.clone())
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }
 
 /// The configuration of every client of a handler. `attempts` is the total number of tries of a

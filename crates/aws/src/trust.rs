@@ -2,9 +2,12 @@
 //!
 //! | configuration | authorities |
 //! |---|---|
-//! | `AWS_CA_BUNDLE` | those in that file |
+//! | `AWS_CA_BUNDLE` | those in that file, and no others |
 //! | `AWS_ENDPOINT_URL`, or a region of another partition than `aws` | the system's |
 //! | otherwise | the five of [Amazon Trust Services], which certify every endpoint there |
+//!
+//! `CA_BUNDLE` adds those in its file to the last two rows: a proxy that decrypts shows certificates of its
+//! own.
 //!
 //! Parsing the system's 145 takes longer than the rest of a handler's start (docs/performance.md),
 //! and five trusted authorities are fewer than 145.
@@ -12,7 +15,7 @@
 //! [Amazon Trust Services]: https://www.amazontrust.com/repository/
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
-use runtime::settings::{Error, Settings, shared};
+use runtime::settings::{Error, Settings, Variable, shared};
 
 /// All five roots, as Amazon recommends for a trust store. The first one expires at the end of
 /// 2037.
@@ -30,38 +33,39 @@ const AREAS: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
 pub(crate) enum Trust {
     Amazon,
     System,
-    /// Those in a file, as PEM.
+    /// The system's, and these in PEM.
+    SystemAnd(String),
+    /// Only these, in PEM.
     Bundle(String),
 }
 
 impl Trust {
     /// The authorities that the settings select.
     pub(crate) fn of(settings: &Settings) -> Result<Self, Error> {
-        if let Some(path) = settings.maybe(&shared::AWS_CA_BUNDLE) {
-            return match std::fs::read_to_string(&path) {
-                Ok(pem) if pem.contains(CERTIFICATE) => Ok(Self::Bundle(pem)),
-                Ok(_) => Err(unusable(path, "it contains no certificate".to_owned())),
-                Err(error) => Err(unusable(path, format!("cannot read it: {error}"))),
-            };
+        if let Some(pem) = file(settings, &shared::AWS_CA_BUNDLE)? {
+            return Ok(Self::Bundle(pem));
         }
+        let more = file(settings, &shared::CA_BUNDLE)?;
         let region = settings.text(&shared::AWS_REGION)?;
         let parts: Vec<_> = region.split('-').collect();
         let ordinary = matches!(parts[..], [area, _, _] if AREAS.contains(&area));
-        if ordinary && settings.maybe(&shared::AWS_ENDPOINT_URL).is_none() {
-            Ok(Self::Amazon)
-        } else {
-            Ok(Self::System)
-        }
+        let amazon = ordinary && settings.maybe(&shared::AWS_ENDPOINT_URL).is_none();
+        Ok(match (amazon, more) {
+            (true, None) => Self::Amazon,
+            (true, Some(more)) => Self::Bundle(format!("{AMAZON}\n{more}")),
+            (false, None) => Self::System,
+            (false, Some(more)) => Self::SystemAnd(more),
+        })
     }
 
     /// Trust store of a client.
     pub(crate) fn context(self) -> TlsContext {
-        let pem = match self {
+        let store = match self {
             Self::System => return TlsContext::default(),
-            Self::Amazon => AMAZON.to_owned(),
-            Self::Bundle(pem) => pem,
+            Self::SystemAnd(pem) => TrustStore::default().with_pem_certificate(pem),
+            Self::Amazon => TrustStore::empty().with_pem_certificate(AMAZON),
+            Self::Bundle(pem) => TrustStore::empty().with_pem_certificate(pem),
         };
-        let store = TrustStore::empty().with_pem_certificate(pem);
         // Fails only for a provider without custom authorities; rustls supports them.
         TlsContext::builder()
             .with_trust_store(store)
@@ -70,13 +74,22 @@ impl Trust {
     }
 }
 
-fn unusable(value: String, problem: String) -> Error {
-    Error::Unusable {
-        name: shared::AWS_CA_BUNDLE.name,
-        value,
+/// The file that a variable names.
+fn file(settings: &Settings, variable: &Variable) -> Result<Option<String>, Error> {
+    let Some(path) = settings.maybe(variable) else {
+        return Ok(None);
+    };
+    let problem = match std::fs::read_to_string(&path) {
+        Ok(pem) if pem.contains(CERTIFICATE) => return Ok(Some(pem)),
+        Ok(_) => "it contains no certificate".to_owned(),
+        Err(error) => format!("cannot read it: {error}"),
+    };
+    Err(Error::Unusable {
+        name: variable.name,
+        value: path,
         problem,
-        meaning: shared::AWS_CA_BUNDLE.meaning,
-    }
+        meaning: variable.meaning,
+    })
 }
 
 #[cfg(test)]
@@ -126,10 +139,30 @@ mod tests {
     }
 
     #[test]
+    fn a_deployments_authorities_come_beside_all_others() {
+        let file = std::env::temp_dir().join(format!("more-{}.pem", std::process::id()));
+        let more = AMAZON.split_inclusive("-----END CERTIFICATE-----").next();
+        let more = more.unwrap().to_owned();
+        std::fs::write(&file, &more).unwrap();
+        let path = file.display().to_string();
+        let bundle = ("CA_BUNDLE", path.as_str());
+        let trusted = trust(&[bundle]);
+        let elsewhere = trust(&[bundle, ("AWS_REGION", "cn-north-1")]);
+        std::fs::remove_file(&file).unwrap();
+        let Trust::Bundle(both) = trusted.unwrap() else {
+            panic!("the five are left out");
+        };
+        assert_eq!(both.matches(CERTIFICATE).count(), 6);
+        assert_eq!(elsewhere.unwrap(), Trust::SystemAnd(more));
+    }
+
+    #[test]
     fn a_bundle_that_is_none_is_an_error_that_names_the_variable() {
-        for path in ["/nowhere.pem", "/proc/self/status"] {
-            let error = trust(&[("AWS_CA_BUNDLE", path)]).unwrap_err().to_string();
-            assert!(error.contains("AWS_CA_BUNDLE"), "{error}");
+        for variable in ["AWS_CA_BUNDLE", "CA_BUNDLE"] {
+            for path in ["/nowhere.pem", "/proc/self/status"] {
+                let error = trust(&[(variable, path)]).unwrap_err().to_string();
+                assert!(error.contains(&format!("variable {variable} ")), "{error}");
+            }
         }
     }
 }

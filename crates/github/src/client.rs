@@ -10,6 +10,7 @@ use protocol::Secret;
 use time::OffsetDateTime;
 
 use crate::access::Access;
+use crate::reach::Reach;
 use crate::tokens::{Issue, Tokens};
 use crate::transport::{Answer, Call, Transport, unavailable};
 use crate::trust::Trust;
@@ -52,18 +53,19 @@ impl GitHub {
         source: impl AppSource,
         patience: Patience,
     ) -> Result<Self, Error> {
-        Self::trusting(url, source, patience, Trust::Usual)
+        Self::reaching(url, source, patience, Trust::default(), Reach::new(None))
     }
 
-    /// The same with other certificate authorities.
-    pub(crate) fn trusting(
+    /// The same with other certificate authorities, and another way to GitHub.
+    pub(crate) fn reaching(
         url: ApiUrl,
         source: impl AppSource,
         patience: Patience,
         trust: Trust,
+        reach: Reach,
     ) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
-            transport: Transport::new(url, patience, trust)?,
+            transport: Transport::new(url, patience, trust, reach)?,
             source: Box::new(source),
             tokens: Tokens::default(),
             found: Lock::default(),

@@ -21,6 +21,11 @@ pub enum Error {
     /// No response, a 5xx, or a response that cannot be used.
     #[error("{call} got no usable response from GitHub: {reason}")]
     Unavailable { call: String, reason: String },
+    /// TLS failed: a wrong or missing bundle, or a server that is not GitHub.
+    #[error(
+        "{call} was not sent, because nobody that is trusted here certifies the server: give the authorities of your GitHub, or of the proxy before it, as caBundle (CA_BUNDLE) ({reason})"
+    )]
+    Untrusted { call: String, reason: String },
     #[error("the GitHub App is not installed on {target}: install it at {hint}")]
     AppNotInstalled {
         /// The repository, organization or installation.
@@ -74,7 +79,7 @@ impl Error {
             Self::Refused { .. } => Fault::GitHubRefused,
             Self::RunnerGroupMissing { .. } => Fault::RunnerGroupMissing,
             Self::Source(error) => error.fault,
-            Self::Client(_) => Fault::BadConfiguration,
+            Self::Client(_) | Self::Untrusted { .. } => Fault::BadConfiguration,
         }
     }
 

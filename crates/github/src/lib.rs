@@ -17,6 +17,7 @@ mod limit;
 mod page;
 mod patience;
 mod permission;
+mod reach;
 mod releases;
 mod runners;
 mod scope;

@@ -9,17 +9,26 @@ mod error;
 
 use std::time::{Duration, Instant};
 
+use crate::reach::Reach;
 use crate::trust::{GITHUB_CA_BUNDLE, Trust};
 use crate::{ApiUrl, App, AppFuture, AppSource, GitHub, Patience};
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::Parameter;
+use runtime::proxy::{self, Proxy};
 use runtime::settings::{Settings, Variable, shared};
 use tokio::sync::Mutex;
 
 pub use error::Error;
 
 /// The variables that [`connect`] reads.
-pub const VARIABLES: &[Variable] = &[shared::PREFIX, shared::GITHUB_API_URL, GITHUB_CA_BUNDLE];
+pub const VARIABLES: &[Variable] = &[
+    shared::PREFIX,
+    shared::GITHUB_API_URL,
+    GITHUB_CA_BUNDLE,
+    shared::CA_BUNDLE,
+    proxy::VARIABLES[0],
+    proxy::VARIABLES[1],
+];
 
 /// How long credentials are cached. A rotation does not depend on it; it bounds how long a sandbox
 /// uses an App that was replaced but still works.
@@ -31,7 +40,8 @@ pub fn connect(settings: &Settings, ssm: Client) -> Result<GitHub, Error> {
     let url: ApiUrl = settings.parsed(&shared::GITHUB_API_URL)?;
     let secrets = AppSecrets::new(ssm, &settings.text(&shared::PREFIX)?);
     let trust = Trust::of(settings)?;
-    GitHub::trusting(url, secrets, Patience::default(), trust)
+    let reach = Reach::new(Proxy::of(settings)?.as_ref());
+    GitHub::reaching(url, secrets, Patience::default(), trust, reach)
         .map_err(|error| Error::Client(error.to_string()))
 }
 

@@ -13,7 +13,6 @@ use http_body_util::BodyExt as _;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use octocrab::service::middleware::base_uri::BaseUriLayer;
 use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
@@ -30,7 +29,8 @@ use crate::encode::encode;
 use crate::page::PAGE_SIZE;
 use crate::patience::{Patience, jittered};
 use crate::permission::Permission;
-use crate::trust::Trust;
+use crate::reach::Reach;
+use crate::trust::{Trust, is_untrusted};
 use crate::{ApiUrl, Error, limit};
 
 /// GitHub accepts connections within milliseconds of the round trip.
@@ -242,12 +242,17 @@ enum Failed {
 
 impl Transport {
     /// Requires a tokio runtime: octocrab spawns a task.
-    pub(crate) fn new(url: ApiUrl, patience: Patience, trust: Trust) -> Result<Self, Error> {
+    pub(crate) fn new(
+        url: ApiUrl,
+        patience: Patience,
+        trust: Trust,
+        reach: Reach,
+    ) -> Result<Self, Error> {
         let base: Uri = url
             .to_string()
             .parse()
             .map_err(|error: http::uri::InvalidUri| Error::Client(error.to_string()))?;
-        let connector = connector(trust)?;
+        let connector = connector(trust, reach)?;
         let pool = Mutex::new(Pool {
             octocrab: octocrab(&connector, &base),
             generation: 0,
@@ -390,9 +395,9 @@ impl Transport {
 }
 
 /// Opens connections. Its TLS configuration, with the certificate authorities, outlives a pool.
-type Connector = TimeoutConnector<HttpsConnector<HttpConnector>>;
+type Connector = TimeoutConnector<HttpsConnector<Reach>>;
 
-fn connector(trust: Trust) -> Result<Connector, Error> {
+fn connector(trust: Trust, reach: Reach) -> Result<Connector, Error> {
     let tls = trust
         .tls()
         .map_err(|error| Error::Client(error.to_string()))?;
@@ -401,7 +406,7 @@ fn connector(trust: Trust) -> Result<Connector, Error> {
         // [`ApiUrl`] accepts plain HTTP only on this machine.
         .https_or_http()
         .enable_http1()
-        .build();
+        .wrap_connector(reach);
     let mut connector = TimeoutConnector::new(https);
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     Ok(connector)
@@ -433,7 +438,16 @@ fn octocrab(connector: &Connector, base: &Uri) -> Octocrab {
 /// Sends one request and reads its whole response. The target is a path without a host: octocrab
 /// sends the token only to its own host.
 async fn exchange(bearer: &Octocrab, call: &Call, target: &str) -> Result<Answer, Failed> {
-    let lost = |error: octocrab::Error| Failed::Lost(unavailable(call, chain(&error)));
+    let lost = |error: octocrab::Error| {
+        Failed::Lost(if is_untrusted(&error) {
+            Error::Untrusted {
+                call: call.to_string(),
+                reason: chain(&error),
+            }
+        } else {
+            unavailable(call, chain(&error))
+        })
+    };
     let request = Request::builder().method(&call.method).uri(target);
     let request = bearer
         .build_request(request, call.body.as_ref())

@@ -2,8 +2,8 @@
 //!
 //! | configuration | authorities |
 //! |---|---|
-//! | `GITHUB_CA_BUNDLE` | those in that file |
-//! | otherwise | the eight below; where none of them certifies GitHub, the system's |
+//! | `GITHUB_CA_BUNDLE` | those in that file, and no others |
+//! | otherwise | the eight below and those of `CA_BUNDLE`; where none of them certifies GitHub, the system's |
 //!
 //! GitHub's certificates came from `DigiCert` until 2024 and come from Sectigo since ([2021], [2025]). The
 //! system has 145 authorities, and parsing them took a third of the instructions of `token`'s start and
@@ -16,7 +16,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use runtime::settings::{Error, Settings, Variable};
+use runtime::settings::{Error, Settings, Variable, shared};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -45,13 +45,18 @@ const FEW: [&[u8]; 8] = [
 ];
 
 /// Which authorities are trusted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// The few, then the system's.
-    #[default]
-    Usual,
+    /// The few and these, then the system's.
+    Usual(Vec<CertificateDer<'static>>),
     /// Those in a file, which were read from it.
     Bundle(Vec<CertificateDer<'static>>),
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::Usual(Vec::new())
+    }
 }
 
 /// Why there is no TLS configuration.
@@ -66,25 +71,10 @@ pub(crate) enum TrustError {
 impl Trust {
     /// The authorities that the settings select.
     pub(crate) fn of(settings: &Settings) -> Result<Self, Error> {
-        let Some(path) = settings.maybe(&GITHUB_CA_BUNDLE) else {
-            return Ok(Self::Usual);
-        };
-        let unusable = |path: &str, problem: String| Error::Unusable {
-            name: GITHUB_CA_BUNDLE.name,
-            value: path.to_owned(),
-            problem,
-            meaning: GITHUB_CA_BUNDLE.meaning,
-        };
-        let pem = std::fs::read(&path)
-            .map_err(|error| unusable(&path, format!("cannot read it: {error}")))?;
-        let certificates = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| unusable(&path, format!("it is not PEM: {error}")))?;
-        if certificates.is_empty() {
-            let problem = "it contains no certificate".to_owned();
-            return Err(unusable(&path, problem));
-        }
-        Ok(Self::Bundle(certificates))
+        Ok(match certificates(settings, &GITHUB_CA_BUNDLE)? {
+            Some(only) => Self::Bundle(only),
+            None => Self::Usual(certificates(settings, &shared::CA_BUNDLE)?.unwrap_or_default()),
+        })
     }
 
     /// The configuration of TLS connections to GitHub.
@@ -100,10 +90,10 @@ impl Trust {
                 }
                 builder.with_root_certificates(roots).with_no_client_auth()
             }
-            Self::Usual => {
+            Self::Usual(more) => {
                 let few = FEW.map(CertificateDer::from);
                 let verifier = Usual {
-                    few: verifier(few, &provider)?,
+                    few: verifier(few.into_iter().chain(more), &provider)?,
                     system: OnceLock::new(),
                     provider,
                 };
@@ -115,6 +105,47 @@ impl Trust {
             }
         })
     }
+}
+
+/// The certificates in the file that a variable names.
+fn certificates(
+    settings: &Settings,
+    variable: &Variable,
+) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
+    let Some(path) = settings.maybe(variable) else {
+        return Ok(None);
+    };
+    let unusable = |problem: String| Error::Unusable {
+        name: variable.name,
+        value: path.clone(),
+        problem,
+        meaning: variable.meaning,
+    };
+    let pem = std::fs::read(&path).map_err(|error| unusable(format!("cannot read it: {error}")))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable(format!("it is not PEM: {error}")))?;
+    if certificates.is_empty() {
+        return Err(unusable("it contains no certificate".to_owned()));
+    }
+    Ok(Some(certificates))
+}
+
+/// Whether TLS failed because the server's certificate comes from an authority that is not trusted.
+pub(crate) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<rustls::Error>() == Some(&unknown) {
+            return true;
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            // An error of input and output has its cause inside; its source is the cause's own.
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// Skips what is no certificate: the system's list may have what rustls does not accept.
@@ -282,22 +313,49 @@ mod tests {
         }
     }
 
-    fn trust(path: &str) -> Result<Trust, Error> {
-        Trust::of(&Settings::from_pairs([("GITHUB_CA_BUNDLE", path)]))
-    }
-
     #[test]
     fn without_a_bundle_the_usual_authorities_are_trusted() {
         let trust = Trust::of(&Settings::from_pairs::<&str, &str>([])).unwrap();
-        assert_eq!(trust, Trust::Usual);
+        assert_eq!(trust, Trust::default());
         trust.tls().unwrap();
     }
 
     #[test]
+    fn a_deployments_authority_is_trusted_beside_the_usual_ones() {
+        let [authority, leaf] = issued();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let few = FEW.map(CertificateDer::from).into_iter();
+        let verifier = verifier(few.chain([authority]), &provider).unwrap();
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(since.unwrap_or(Duration::ZERO));
+        let name = ServerName::try_from(HOST).unwrap();
+        assert!(
+            verifier
+                .verify_server_cert(&leaf, &[], &name, &[], now)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn an_unknown_authority_is_told_from_other_failures() {
+        use std::io::{Error, ErrorKind};
+        let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(is_untrusted(&unknown()));
+        let nested = Error::other(Error::new(ErrorKind::InvalidData, unknown()));
+        assert!(is_untrusted(&nested));
+        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        assert!(!is_untrusted(&Error::other(expired)));
+        assert!(!is_untrusted(&Error::from(ErrorKind::ConnectionReset)));
+    }
+
+    #[test]
     fn a_bundle_that_is_none_is_an_error_that_names_the_variable() {
-        for path in ["/nowhere.pem", "/proc/self/status"] {
-            let error = trust(path).unwrap_err().to_string();
-            assert!(error.contains("GITHUB_CA_BUNDLE"), "{error}");
+        for variable in ["GITHUB_CA_BUNDLE", "CA_BUNDLE"] {
+            for path in ["/nowhere.pem", "/proc/self/status"] {
+                let trust = Trust::of(&Settings::from_pairs([(variable, path)]));
+                let error = trust.unwrap_err().to_string();
+                assert!(error.contains(&format!("variable {variable} ")), "{error}");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod program;
+pub mod proxy;
 pub mod random;
 pub mod settings;
 pub mod telemetry;

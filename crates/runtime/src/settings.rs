@@ -98,6 +98,11 @@ pub mod shared {
         "AWS_CA_BUNDLE",
         "PEM file with the certificate authorities to trust for AWS instead of Amazon's own, such as a proxy's",
     );
+    /// Certificate authorities besides the usual ones.
+    pub const CA_BUNDLE: Variable = Variable::optional(
+        "CA_BUNDLE",
+        "PEM file with certificate authorities to trust besides the usual ones: of an Enterprise Server, or of a proxy that decrypts",
+    );
     pub const LOG_LEVEL: Variable =
         Variable::with_default("LOG_LEVEL", "info", "`error`, `warn`, `info` or `debug`");
 }

@@ -5,10 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use protocol::bell::BellKeyError;
 use protocol::{BellKey, ParameterPath, bell};
+use runtime::proxy::{self, Proxy};
 use runtime::settings::{self, Settings, Variable, shared};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::authorities::{self, Authorities};
 use crate::watch::Limits;
 
 const PARAMETER: Variable = Variable::optional(
@@ -113,6 +115,9 @@ pub const VARIABLES: &[Variable] = &[
     SUMMARY,
     QUEUED_AT,
     CAPACITY,
+    authorities::BUNDLE,
+    proxy::VARIABLES[0],
+    proxy::VARIABLES[1],
     shared::AWS_REGION,
     shared::AWS_ENDPOINT_URL,
 ];
@@ -192,6 +197,10 @@ pub(crate) struct Config {
     /// When the job was queued, if the text is a time: for a summary alone, nothing fails.
     pub(crate) queued: Option<SystemTime>,
     pub(crate) capacity: Option<String>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) authorities: Option<Authorities>,
+    /// Where each program of a job finds those authorities; the agent adds it.
+    pub(crate) trusted: Vec<(&'static str, PathBuf)>,
 }
 
 impl Config {
@@ -220,6 +229,9 @@ impl Config {
                 .and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok())
                 .map(SystemTime::from),
             capacity: settings.maybe(&CAPACITY),
+            proxy: Proxy::of(settings)?,
+            authorities: Authorities::read(settings)?,
+            trusted: Vec::new(),
         })
     }
 
@@ -324,7 +336,7 @@ mod tests {
         let readme = include_str!("../../README.md");
         let rows: Vec<&str> = readme
             .lines()
-            .filter(|line| line.starts_with("| `A"))
+            .filter(|line| line.starts_with("| `"))
             .collect();
         for variable in VARIABLES {
             let default = match variable.default {

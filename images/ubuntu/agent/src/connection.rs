@@ -9,8 +9,15 @@ use aws_sdk_ssm::config::timeout::TimeoutConfig;
 use aws_sdk_ssm::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
 };
-use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector, tls};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use runtime::proxy::Proxy;
 use runtime::settings::{Error, Settings, Variable};
+
+use crate::authorities::Authorities;
+use crate::config::Config;
 
 /// ECS sets one of these to the address of the task role's credentials
 /// ([documentation](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html)).
@@ -53,15 +60,15 @@ impl Connection {
     ///
     /// Not the SDK's default chain: it tries profiles, web identity and the instance's role, which
     /// adds size and time and hides what is missing.
-    pub(crate) fn open(
-        settings: &Settings,
-        region: &str,
-        endpoint: Option<&str>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(settings: &Settings, config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            region: Region::new(region.to_owned()),
-            endpoint: endpoint.map(str::to_owned),
-            http: http(endpoint),
+            region: Region::new(config.region.clone()),
+            endpoint: config.endpoint.clone(),
+            http: http(
+                config.endpoint.as_deref(),
+                config.authorities.as_ref(),
+                config.proxy.as_ref(),
+            )?,
             credentials: credentials(settings)?,
         })
     }
@@ -115,7 +122,8 @@ fn credentials(settings: &Settings) -> Result<SharedCredentialsProvider, Error> 
         .or_else(|| settings.maybe(&FULL_URI));
     // The role first: keys in a task definition are for its jobs.
     if let Some(uri) = uri {
-        let config = ProviderConfig::without_region().with_http_client(http(Some(&uri)));
+        let config =
+            ProviderConfig::without_region().with_http_client(http(Some(&uri), None, None)?);
         return Ok(SharedCredentialsProvider::new(
             EcsCredentialsProvider::builder().configure(&config).build(),
         ));
@@ -131,17 +139,44 @@ fn credentials(settings: &Settings) -> Result<SharedCredentialsProvider, Error> 
 
 /// Loads TLS only for https: reading the system's root certificates takes longer than everything
 /// else here, and ECS serves credentials over plain HTTP.
-fn http(endpoint: Option<&str>) -> SharedHttpClient {
-    let plain = endpoint.is_some_and(|endpoint| !endpoint.starts_with("https:"));
-    if plain {
-        Builder::new().build_http()
-    } else {
-        Builder::new()
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::Ring,
-            ))
-            .build_https()
+fn http(
+    endpoint: Option<&str>,
+    authorities: Option<&Authorities>,
+    proxy: Option<&Proxy>,
+) -> Result<SharedHttpClient, Error> {
+    if endpoint.is_some_and(|endpoint| !endpoint.starts_with("https:")) {
+        return Ok(Builder::new().build_http());
     }
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    let trust = authorities.map_or_else(TlsContext::default, trusting);
+    let Some(proxy) = proxy else {
+        let client = Builder::new().tls_provider(provider).tls_context(trust);
+        return Ok(client.build_https());
+    };
+    let through = ProxyConfig::https(proxy.url.clone())
+        .map_err(|error| proxy.unusable(&error))?
+        .no_proxy(&proxy.except);
+    Ok(
+        Builder::new().build_with_connector_fn(move |settings, components| {
+            let mut connector = Connector::builder()
+                .tls_provider(provider.clone())
+                .tls_context(trust.clone())
+                .proxy_config(through.clone());
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+            connector.build()
+        }),
+    )
+}
+
+/// The system's authorities and the deployment's.
+fn trusting(authorities: &Authorities) -> TlsContext {
+    let store = TrustStore::default().with_pem_certificate(authorities.pem());
+    // Fails only for a provider without custom authorities; rustls supports them.
+    TlsContext::builder()
+        .with_trust_store(store)
+        .build()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -150,8 +185,10 @@ mod tests {
 
     #[test]
     fn without_a_role_and_without_keys_the_role_is_asked_for() {
-        let settings = Settings::from_pairs([("HOME", "/")]);
-        let error = Connection::open(&settings, "eu-central-1", None);
+        let path = "/fargate-runners/runners/fr-hello-42/0123456789abcdef0123456789abcdef";
+        let pairs = [("AGENT_PARAMETER", path), ("AWS_REGION", "eu-central-1")];
+        let settings = Settings::from_pairs(pairs);
+        let error = Connection::open(&settings, &Config::read(&settings).unwrap());
         let error = error
             .err()
             .map(|error| error.to_string())

@@ -19,6 +19,11 @@ pub(crate) enum Failure {
     NotStarted { program: PathBuf, error: io::Error },
     #[error("cannot install signal handlers: {0}")]
     Signals(io::Error),
+    #[error("cannot write the certificate authorities of AGENT_CA_BUNDLE below {}: {error}; give the container a directory for temporary files, or name one in TMPDIR", .directory.display())]
+    Authorities {
+        directory: PathBuf,
+        error: io::Error,
+    },
     /// Neither a task role nor keys.
     #[error(transparent)]
     Credentials(runtime::settings::Error),
@@ -33,9 +38,11 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit(&self) -> AgentExit {
         match self {
-            Self::Settings(_) | Self::NoProgram(_) | Self::NotStarted { .. } | Self::Signals(_) => {
-                AgentExit::Misconfigured
-            }
+            Self::Settings(_)
+            | Self::NoProgram(_)
+            | Self::NotStarted { .. }
+            | Self::Signals(_)
+            | Self::Authorities { .. } => AgentExit::Misconfigured,
             Self::Credentials(_) | Self::Parameter(_) => AgentExit::RegistrationUnavailable,
             Self::Refused(_) => AgentExit::Refused,
             Self::Stopped => AgentExit::Stopped,

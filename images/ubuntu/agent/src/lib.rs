@@ -13,6 +13,7 @@
 //! listener that does not end by itself ([`watch`]), and samples memory and processes
 //! ([`evidence`]). As the runner's job-completed hook it writes the job's summary ([`summary`]). The result is one [`AgentExit`](decisions::AgentExit) ([`verdict`]).
 
+mod authorities;
 mod bell;
 mod config;
 mod connection;

@@ -33,6 +33,10 @@ pub enum Error {
 pub const FRESH: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How rustls calls a certificate of an authority that is not trusted
+/// ([source](https://docs.rs/rustls/latest/rustls/enum.CertificateError.html)).
+const UNTRUSTED: &str = "UnknownIssuer";
+
 /// Reads the registration and deletes its parameter. Start the listener only afterwards: a job
 /// could read a parameter that still exists. A missing parameter is looked for again until `fresh`
 /// has passed.
@@ -92,11 +96,17 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let code = error.as_service_error().and_then(|error| error.code());
+    let cause = causes(error);
+    let advice = if code.is_none() && cause.contains(UNTRUSTED) {
+        "Nobody that is trusted here certifies the server: give the authorities of the proxy before AWS as caBundle"
+    } else {
+        advice(code)
+    };
     Error::Call {
         call,
         path: name.to_owned(),
-        cause: causes(error),
-        advice: advice(code),
+        cause,
+        advice,
     }
 }
 

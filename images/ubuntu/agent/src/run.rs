@@ -76,7 +76,13 @@ enum Course {
 }
 
 async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course, Failure> {
-    let config = Config::read(settings)?;
+    let mut config = Config::read(settings)?;
+    if let Some(authorities) = &config.authorities {
+        let directory = std::env::temp_dir().join("fargate-runners");
+        config.trusted = authorities
+            .place(&directory)
+            .map_err(|error| Failure::Authorities { directory, error })?;
+    }
     let path = std::env::var_os("PATH");
     if !config
         .new_privileges
@@ -89,8 +95,7 @@ async fn serve(settings: &Settings, log: &Log, started: Clock) -> Result<Course,
     if !config::executable(&config.listener()) {
         return Err(Failure::NoProgram(config.listener()));
     }
-    let connection = Connection::open(settings, &config.region, config.endpoint.as_deref())
-        .map_err(Failure::Credentials)?;
+    let connection = Connection::open(settings, &config).map_err(Failure::Credentials)?;
     let (path, started, fresh, queued) = match &config.errand {
         Errand::Registration(path) => (path.clone(), started, Duration::ZERO, config.queued),
         Errand::Bell(post) => match wait(&config, post, &connection, log, &mut signals).await? {
@@ -397,7 +402,8 @@ fn command(config: &Config, program: std::path::PathBuf) -> Command {
     command
         .current_dir(&config.home)
         .env_clear()
-        .envs(environment::cleaned(std::env::vars_os()));
+        .envs(environment::cleaned(std::env::vars_os()))
+        .envs(config.trusted.iter().map(|(name, path)| (name, path)));
     command
 }
 
