@@ -21,8 +21,8 @@ pub(crate) enum Piece {
     Cdk,
     /// GitHub's examples and API description.
     Fixtures,
-    /// The browser of the tests of pages.
-    Chromium,
+    /// Debian's packages: the browser of the tests of pages, and the forward proxy of another.
+    Packages,
     /// Functions, agent and stand-ins for the local stack.
     Programs,
     /// The same with all tests, linted during compilation.
@@ -39,7 +39,7 @@ pub(crate) const CHECKS: [Piece; 5] = [
     Piece::Checks,
     Piece::Cdk,
     Piece::Fixtures,
-    Piece::Chromium,
+    Piece::Packages,
     Piece::Engine,
 ];
 
@@ -105,9 +105,9 @@ impl Piece {
                 &checkout.path("tests/fixtures"),
                 "GitHub's examples and API description",
             ),
-            Self::Chromium => {
-                let step = progress.step("Chromium");
-                prerequisites::chromium(&step)?;
+            Self::Packages => {
+                let step = progress.step("Chromium and tinyproxy");
+                prerequisites::packages(&step)?;
                 step.done("");
                 Ok(())
             }

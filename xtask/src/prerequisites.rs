@@ -88,17 +88,26 @@ pub(crate) fn node() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs Debian's Chromium if there is none and this is root; otherwise says how to install it.
-pub(crate) fn chromium(step: &Step) -> anyhow::Result<()> {
-    if tooling::chromium().is_some() {
+/// Installs Debian's packages that tests need, if they are missing and this is root; otherwise says how to
+/// install them.
+pub(crate) fn packages(step: &Step) -> anyhow::Result<()> {
+    let missing = || -> Vec<_> {
+        let found = [
+            ("chromium", tooling::chromium().is_some()),
+            // The program alone: its other package starts a service.
+            ("tinyproxy-bin", tooling::tinyproxy().is_some()),
+        ];
+        let missing = found.into_iter().filter(|(_, found)| !found);
+        missing.map(|(package, _)| package).collect()
+    };
+    let wanted = missing();
+    if wanted.is_empty() {
         return Ok(());
     }
     let root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
     if root && output(Command::new("apt-get").arg("--version")).is_some() {
-        for arguments in [
-            &["update"][..],
-            &["install", "--yes", "--no-install-recommends", "chromium"],
-        ] {
+        let install = ["install", "--yes", "--no-install-recommends"];
+        for arguments in [vec!["update"], [&install[..], &wanted[..]].concat()] {
             let mut apt = Command::new("apt-get");
             apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
             run(step, apt.env("DEBIAN_FRONTEND", "noninteractive"))?;
@@ -110,6 +119,12 @@ pub(crate) fn chromium(step: &Step) -> anyhow::Result<()> {
          Install it (Debian: apt install chromium), or name it: CHROMIUM=/path/to/chromium cargo \
          xtask …",
         tooling::CHROMIUMS.join(", ")
+    );
+    ensure!(
+        tooling::tinyproxy().is_some(),
+        "a test needs the forward proxy tinyproxy, which is not on the path.\n\
+         Install it (Debian: apt install tinyproxy-bin), or name it: TINYPROXY=/path/to/tinyproxy cargo \
+         xtask …"
     );
     Ok(())
 }

@@ -20,6 +20,7 @@ from engine import (
     gateway,
     history,
     integrations,
+    layers,
     permissions,
     runtask,
     ssm,
@@ -74,6 +75,7 @@ def assemble(settings: Settings) -> Assembled:
     gateway.install(hooks, faults, calls, grants, settings.enforce_iam)
     permissions.install(hooks)
     callers.install(hooks)
+    layers.install(hooks)
     ssm.install(hooks)
     eventbridge.install(hooks)
     cloudformation.install(hooks)

@@ -1,6 +1,8 @@
 """Parameter Store, functions, queues and stacks."""
 
+import io
 import json
+import zipfile
 
 from support import EngineTestCase, until
 
@@ -61,6 +63,20 @@ class FunctionTest(EngineTestCase):
         answer = self.functions.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"a":1}')
         self.assertEqual(answer["StatusCode"], 202)
         self.assertEqual(self.events_in(file, 1), [{"a": 1}])
+
+    def test_a_variable_that_names_a_file_of_a_layer_names_it_where_it_was_unpacked(self):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as zipped:
+            zipped.writestr("list.pem", "trusted")
+        layer = self.functions.publish_layer_version(LayerName="list", Content={"ZipFile": archive.getvalue()})
+        self.function(
+            "layered",
+            "import os\nreturn [open(os.environ['LIST']).read(), os.environ['OTHER']]",
+            Layers=[layer["LayerVersionArn"]],
+            Environment={"Variables": {"LIST": "/opt/list.pem", "OTHER": "/opt/nothing"}},
+        )
+        answer = self.functions.invoke(FunctionName="layered", Payload=b"{}")
+        self.assertEqual(json.load(answer["Payload"]), ["trusted", "/opt/nothing"])
 
     def test_a_queue_feeds_its_consumer(self):
         arn, file = self.writer("consumer")

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
+    /// The address under which others reach it, where something stands before it.
+    pub address: Option<String>,
     /// The App's number.
     pub app_id: u64,
     /// The App's client ID, which a JWT may name instead of the number.
@@ -27,6 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             port: 0,
+            address: None,
             app_id: 1234,
             client_id: "Iv23liStandInApp0001".to_owned(),
             app_slug: "fargate-runners".to_owned(),

@@ -96,10 +96,22 @@ pub(crate) enum Trouble {
     Transient(String),
 }
 
+/// Like the runner, it reads the proxy from its variables in lower case. The stand-in is reached by plain
+/// HTTP. Unlike the runner, it goes straight only to what `no_proxy` lists, and not to all of 127.0.0.0/8.
+fn client() -> reqwest::Result<reqwest::Client> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let mut client = reqwest::Client::builder().no_proxy();
+    if let Some(proxy) = set("http_proxy") {
+        let except = reqwest::NoProxy::from_string(&set("no_proxy").unwrap_or_default());
+        client = client.proxy(reqwest::Proxy::http(proxy)?.no_proxy(except));
+    }
+    client.build()
+}
+
 impl GitHub {
     pub(crate) fn new(server: &str) -> reqwest::Result<Self> {
         Ok(Self {
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: client()?,
             server: server.trim_end_matches('/').to_owned(),
         })
     }

@@ -8,6 +8,7 @@ mod number;
 mod paths;
 mod progress;
 mod stack;
+mod tinyproxy;
 
 pub use chromium::{CHROMIUMS, chromium};
 pub use command::{run, shown};
@@ -17,3 +18,4 @@ pub use number::thousands;
 pub use paths::{Architecture, Checkout};
 pub use progress::{Progress, Step, seconds};
 pub use stack::StackOptions;
+pub use tinyproxy::tinyproxy;

@@ -54,7 +54,13 @@ impl Server {
             .build()
             .map_err(io::Error::other)?;
         let (outbox, outgoing) = mpsc::unbounded_channel();
-        let shared = Shared::new(World::new(&config, url.clone()), outbox);
+        let shared = Shared::new(
+            World::new(
+                &config,
+                config.address.clone().unwrap_or_else(|| url.clone()),
+            ),
+            outbox,
+        );
         tokio::spawn(send_all(shared.clone(), http, outgoing));
         let serving = tokio::spawn(serve(listener, shared.clone()));
         Ok(Self {
