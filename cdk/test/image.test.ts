@@ -189,7 +189,7 @@ function buildOf(rebuild: object): { script: string; variables: Record<string, s
 /** Runs the build with programs that only note how they are called; answers these calls. */
 function played(
   rebuild: object,
-  image: { agent: number; listener: string },
+  image: { agent: number; listener: string; bytes?: number; packer?: boolean },
 ): { status: number | null; calls: string[]; said: string } {
   const { script, variables } = buildOf(rebuild);
   const folder = mkdtempSync(join(tmpdir(), "build-"));
@@ -200,12 +200,17 @@ function played(
     chmodSync(join(folder, name), 0o755);
   };
   program("curl", ": > release.json");
-  program("jq", 'case "$*" in *tag_name*) echo 2.340.0 ;; *) echo abc ;; esac');
+  program(
+    "jq",
+    `case "$*" in *tag_name*) echo 2.340.0 ;; *size*) echo ${image.bytes ?? ""} ;; *) echo abc ;; esac`,
+  );
+  program("sleep", ":");
   program("aws", "echo password");
   program(
     "docker",
     `case "$*" in
       login*) cat > /dev/null ;;
+      "buildx create"*) exit ${image.packer === false ? 1 : 0} ;;
       *Runner.Listener*) echo '${image.listener}' ;;
       run*) exit ${image.agent} ;;
     esac`,
@@ -216,7 +221,7 @@ function played(
     encoding: "utf8",
   });
   const calls = readFileSync(log, "utf8").trim().split("\n");
-  return { status: ended.status, calls, said: ended.stderr };
+  return { status: ended.status, calls, said: ended.stderr + ended.stdout };
 }
 
 const STARTS = { agent: 29, listener: "2.340.0" };
@@ -268,6 +273,26 @@ for (const compression of ["gzip", "zstd"] as const) {
     }
   });
 }
+
+test("an image is packed by zstd, and by gzip where the packer can't be pulled", () => {
+  const { variables } = buildOf({});
+  assert.equal(variables["COMPRESSION"], "zstd");
+  const { status, calls, said } = played({}, { ...STARTS, packer: false });
+  assert.equal(status, 0, said);
+  assert.match(said, /cannot pull the builder that packs by zstd; packing by gzip instead/);
+  assert.equal(calls.filter((call) => call.startsWith("docker buildx create")).length, 5);
+  assert.ok(calls.some((call) => call.startsWith("docker push registry/runner:latest")));
+});
+
+test("a build says how much a task pulls before its agent starts, and from where on lazy loading helps", () => {
+  const small = played({}, { ...STARTS, bytes: 187_654_321 });
+  assert.match(small.said, /a task pulls 187654321 bytes, packed by zstd\./);
+  assert.doesNotMatch(small.said, /SOCI/);
+  assert.match(played({}, { ...STARTS, bytes: 250_000_001 }).said, /lazy loading \(SOCI/);
+  const unknown = played({}, STARTS);
+  assert.match(unknown.said, /pulls unknown bytes/);
+  assert.equal(unknown.status, 0);
+});
 
 test("every image is named by digest, and Renovate finds each to keep it", () => {
   const dockerfile = readFileSync(repositoryFile("images", "ubuntu", "Dockerfile"), "utf8");

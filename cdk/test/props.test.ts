@@ -465,7 +465,7 @@ check<Omit<RebuiltImageProps, "runners">>(
       value: () => dummyAgent("other"),
       changes: ["ImageProject.Source", "ImageRoleDefaultPolicy.PolicyDocument"],
     },
-    compression: { value: () => "zstd", changes: ["ImageProject.Environment"] },
+    compression: { value: () => "gzip", changes: ["ImageProject.Environment"] },
   },
   (stack, props) => {
     const runners = withRunners(stack);

@@ -28,8 +28,8 @@ export interface RebuildOptions {
   readonly agentFile?: string;
   /**
    * How the image's layers are packed. zstd unpacks faster than gzip, so that a runner starts
-   * sooner; ECS on Fargate and on current instances understands both.
-   * @default "gzip"
+   * sooner; ECS on Fargate and on current instances understands both. Lazy loading (SOCI) needs gzip.
+   * @default "zstd"; gzip where its packer can't be pulled from Docker Hub
    */
   readonly compression?: "gzip" | "zstd";
 }
@@ -125,7 +125,7 @@ export class RebuiltImage extends Construct {
         // Docker Hub's own, where CodeBuild's addresses have not used up the anonymous pulls.
         BASE_IMAGE: { value: PINNED.base },
         PACKAGE: { value: `actions-runner-linux-${architecture}` },
-        COMPRESSION: { value: props.compression ?? "gzip" },
+        COMPRESSION: { value: props.compression ?? "zstd" },
         VERSION_PARAMETER: { value: this.versionParameter },
       },
       buildSpec: codebuild.BuildSpec.fromObject(BUILD),
@@ -174,6 +174,9 @@ export class RebuiltImage extends Construct {
 /** Exit code of the agent where a variable is missing (`images/ubuntu/README.md`). */
 const AGENT_MISCONFIGURED = 29;
 
+/** From here on AWS advises lazy loading: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-pull-behavior.html */
+const LAZY_BYTES = 250_000_000;
+
 /** https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html */
 const PUSH = [
   "ecr:BatchCheckLayerAvailability",
@@ -200,15 +203,23 @@ aws ecr get-login-password | docker login --username AWS --password-stdin "\${RE
 image="$REPOSITORY:$version-$(date +%Y%m%d)"
 set -- --pull --build-arg BASE_IMAGE="$BASE_IMAGE" --build-arg UPGRADE=true \\
   --build-arg RUNNER_VERSION="$version" --build-arg RUNNER_SHA256="$digest"
+if [ "$COMPRESSION" != gzip ]; then
+  # Docker's own builder packs by gzip only; the one in a container is pulled from Docker Hub.
+  attempt=1
+  until docker buildx create --name packer --use --driver docker-container --bootstrap; do
+    docker buildx rm --force packer || true
+    if [ "$attempt" -eq 5 ]; then
+      echo "cannot pull the builder that packs by $COMPRESSION; packing by gzip instead" >&2
+      COMPRESSION=gzip
+      break
+    fi
+    attempt=$((attempt + 1))
+    sleep 60
+  done
+fi
 if [ "$COMPRESSION" = gzip ]; then
   docker build "$@" --tag "$image" .
 else
-  # Docker's own builder packs by gzip only; the one in a container is pulled from Docker Hub.
-  for attempt in 1 2 3 4 5; do
-    docker buildx create --name packer --use --driver docker-container --bootstrap && break
-    docker buildx rm --force packer
-    sleep 60
-  done
   docker buildx build "$@" --provenance=false --tag "$image" --load .
 fi
 # Without its variables the agent says so and ends with ${AGENT_MISCONFIGURED}; the listener tells its version.
@@ -230,6 +241,12 @@ for name in "$image" "$REPOSITORY:latest"; do
   fi
 done
 aws ssm put-parameter --name "$VERSION_PARAMETER" --type String --overwrite --value "$version"
+# Fargate has pulled all of it before the agent starts. For the log alone: a build doesn't fail for it.
+bytes=$(docker buildx imagetools inspect --raw "$image" | jq '[.config, .layers[]] | map(.size) | add' || true)
+echo "Before the agent starts, a task pulls \${bytes:-unknown} bytes, packed by $COMPRESSION."
+if [ "\${bytes:-0}" -gt ${LAZY_BYTES} ]; then
+  echo "AWS advises lazy loading (SOCI, which needs gzip) for images over 250 MB: measure both."
+fi
 `;
 
 const BUILD = {
