@@ -342,6 +342,21 @@ export interface Config {
    * @default false
    */
   readonly assignPublicIp?: boolean;
+  /**
+   * PEM file with certificate authorities that functions, agent and jobs trust besides the usual ones.
+   * @default - only the usual ones
+   */
+  readonly caBundle?: string;
+  /**
+   * Forward proxy (`http://HOST:PORT`) between the runners' network and the internet.
+   * @default - none
+   */
+  readonly proxy?: string;
+  /**
+   * Hosts and domains that are reached without the proxy.
+   * @default - none
+   */
+  readonly noProxy?: string[];
 
   /**
    * What the webhook's address belongs to; an HTTP API also throttles.
@@ -539,6 +554,9 @@ const CONFIG: Parsers<Config> = {
   subnetIds,
   securityGroupIds,
   assignPublicIp: boolean,
+  caBundle: text,
+  proxy: text,
+  noProxy: list,
   frontDoor: oneOf("function-url", "http-api"),
   requestsPerSecond: int,
   allowedSources: list,

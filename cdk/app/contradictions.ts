@@ -91,16 +91,16 @@ function refuseWithoutImage({ image, rebuildWeekly, runners }: Config): void {
   }
 }
 
-/** Whatever has no way to the internet reaches neither GitHub there nor a registry. */
-function refuseIsolated({ network, githubApiUrl, image, runners }: Config): void {
+/** Whatever has no way to the internet reaches neither GitHub there nor, even with a proxy, a registry. */
+function refuseIsolated({ network, githubApiUrl, image, runners, proxy }: Config): void {
   const api = githubApiUrl ?? "https://api.github.com";
   if (network !== "isolated" || api.startsWith("http://")) {
     return;
   }
-  if (isOnInternet(api)) {
+  if (isOnInternet(api) && proxy === undefined) {
     const allowed =
       "public or nat, because an isolated runner has no way to GitHub on the internet; " +
-      "or the githubApiUrl of an Enterprise Server that you connect";
+      "or the proxy that is its way, or the githubApiUrl of an Enterprise Server that you connect";
     throw invalidProp("network", network, allowed);
   }
   const refuse = (uri: string | undefined) => {

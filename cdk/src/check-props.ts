@@ -85,7 +85,7 @@ export function warnOfIsolation(scope: Construct, network: RunnerNetwork, apiUrl
     Annotations.of(scope).addWarningV2(
       "fargate-runners:isolated-from-github",
       `Runners in an IsolatedVpc reach ${new URL(apiUrl).hostname} only through something that you ` +
-        `add: a proxy in their environment, or a gateway to the internet. Without it none gets a job.`,
+        `add: a proxy, named in the prop proxy, or a gateway to the internet. Without it none gets a job.`,
     );
   }
 }

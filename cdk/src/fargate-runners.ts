@@ -10,6 +10,7 @@ import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
 import { allowedSources } from "./allowed-sources";
 import { checkLists, checkProps, warnOfIsolation } from "./check-props";
+import { Egress } from "./egress/egress";
 import { FrontDoor } from "./front-door";
 import { GitHubProps, resolveGitHub } from "./github-props";
 import { agentPermissions, KeyContext } from "./handlers/grants";
@@ -94,6 +95,24 @@ export interface FargateRunnersProps {
    * @default - a new VPC of public subnets, see PublicVpc
    */
   readonly network?: RunnerNetwork;
+  /**
+   * PEM file, read at synthesis, with certificate authorities that functions, agent and jobs trust besides
+   * the usual ones: those of your Enterprise Server, or of a proxy that decrypts.
+   * @default - only the usual ones
+   */
+  readonly caBundle?: string;
+  /**
+   * Forward proxy (`http://HOST:PORT`) between the runners' network and the internet: for the agent and
+   * the jobs, and with `github.insideNetwork` for the functions there. Images are pulled without it.
+   * @default - none
+   */
+  readonly proxy?: string;
+  /**
+   * Hosts and domains that are reached without `proxy`, besides AWS services that the network has endpoints
+   * for.
+   * @default - none
+   */
+  readonly noProxy?: readonly string[];
   /**
    * What the webhook's address belongs to: a function URL, or an HTTP API for organizations that
    * forbid function URLs without IAM; 1 USD per million requests. The address changes with it.
@@ -223,6 +242,8 @@ export class FargateRunners extends Construct implements RunnerHost {
   readonly capacity: Capacity;
   /** Where the runners are. */
   readonly network: RunnerNetwork;
+  /** Variables of every runner's container: the proxy and the certificate authorities. */
+  readonly runnerEnvironment: Readonly<Record<string, string>>;
   /** The first runner, unless switched off. */
   readonly defaultRunner?: FargateRunner;
   /** Queue of events that failed permanently. */
@@ -269,7 +290,11 @@ export class FargateRunners extends Construct implements RunnerHost {
     };
 
     this.network = props.network ?? new PublicVpc(this, "Network");
-    warnOfIsolation(this, this.network, this.github.apiUrl);
+    const egress = new Egress(this, this.network, props);
+    this.runnerEnvironment = egress.ofRunners;
+    if (props.proxy === undefined) {
+      warnOfIsolation(this, this.network, this.github.apiUrl);
+    }
     if (Construct.isConstruct(this.network)) {
       // NAT gateways and endpoints are the largest cost of an idle deployment.
       Tags.of(this.network).add(DEPLOYMENT_TAG, names.deployment);
@@ -302,6 +327,7 @@ export class FargateRunners extends Construct implements RunnerHost {
         ...this.key,
         github: this.github,
         network: this.network,
+        egress,
         capacity: this.capacity,
         trustedDefinitions,
         taskRolePath: this.roles.taskPath,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Config, CONFIG_KEYS } from "../app/config";
-import { appTemplate, dummyHandlers, WARM_CHANGES } from "./support";
+import { BUNDLE, appTemplate, dummyHandlers, WARM_CHANGES } from "./support";
 import { changes, Resources, unexpected } from "./template-diff";
 
 /** A value that isn't the default, what changes with it or fails, and what it goes with. */
@@ -92,6 +92,23 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   vpcId: ["vpc-00000002", ["NetworkSecurityGroup.VpcId"], VPC],
   subnetIds: [["subnet-00000002"], ["LaunchFunction.Environment"], VPC],
   securityGroupIds: [["sg-00000001"], ["-NetworkSecurityGroup", "LaunchFunction.Environment"], VPC],
+  caBundle: [
+    BUNDLE,
+    [
+      "+CaBundle*",
+      ...GITHUB,
+      "TokenFunction.Layers",
+      "CleanupFunction.Layers",
+      "SweepFunction.Layers",
+      "UbuntuTaskDefinition.ContainerDefinitions",
+    ],
+  ],
+  proxy: ["http://proxy.example.org:3128", ["UbuntuTaskDefinition.ContainerDefinitions"]],
+  noProxy: [
+    ["git.example.org"],
+    ["UbuntuTaskDefinition.ContainerDefinitions"],
+    { proxy: "http://proxy.example.org:3128" },
+  ],
   assignPublicIp: [true, ["LaunchFunction.Environment"], VPC],
   frontDoor: ["http-api", ["-VerifyFunction*", "+FrontDoorApi*", "MonitoringAlarmsWebhookDown.*"]],
   requestsPerSecond: [5, ["FrontDoorApiStage.DefaultRouteSettings"], { frontDoor: "http-api" }],

@@ -39,6 +39,7 @@ import {
   WarmProps,
 } from "../src";
 import {
+  BUNDLE,
   dummyAgent,
   dummyHandlers,
   GITHUB,
@@ -183,6 +184,28 @@ check<FargateRunnersProps>(
       value: (stack) => new NatVpc(stack, "Other"),
       changes: ["-Network*", "+Other*", "LaunchFunction.Environment"],
       replaces: ["-Network*"],
+    },
+    caBundle: {
+      value: () => BUNDLE,
+      changes: [
+        "+CaBundle*",
+        "TokenFunction.Environment",
+        "TokenFunction.Layers",
+        "CleanupFunction.Environment",
+        "CleanupFunction.Layers",
+        "SweepFunction.Environment",
+        "SweepFunction.Layers",
+        "UbuntuTaskDefinition.ContainerDefinitions",
+      ],
+    },
+    proxy: {
+      value: () => "http://proxy.example.org:3128",
+      changes: ["UbuntuTaskDefinition.ContainerDefinitions"],
+    },
+    noProxy: {
+      value: () => ["git.example.org"],
+      beside: { proxy: "http://proxy.example.org:3128" },
+      changes: ["UbuntuTaskDefinition.ContainerDefinitions"],
     },
     frontDoor: {
       value: () => "http-api",

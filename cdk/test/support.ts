@@ -32,6 +32,9 @@ export function dummyAgent(salt = ""): string {
   return file;
 }
 
+/** A file of certificate authorities: Amazon's, which expire in 2037. */
+export const BUNDLE = join(__dirname, "../../crates/aws/src/amazon-trust-services.pem");
+
 /** Programs for tests that build their own stack. */
 export const HANDLERS_DIRECTORY = dummyHandlers();
 

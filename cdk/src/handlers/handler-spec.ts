@@ -1,6 +1,7 @@
 import { Duration } from "aws-cdk-lib";
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import * as lambda from "aws-cdk-lib/aws-lambda";
+import { Egress } from "../egress/egress";
 import { GitHubProps } from "../github-props";
 import { Names } from "../names";
 import { RunnerNetwork } from "../network/runner-network";
@@ -20,6 +21,8 @@ export interface HandlerContext {
   readonly github: Required<GitHubProps>;
   /** Where the runners are. */
   readonly network: RunnerNetwork;
+  /** How GitHub is reached. */
+  readonly egress: Egress;
   /** Capacity of runners that name none. */
   readonly capacity: Capacity;
   /** Whether a task definition needs the deployment's tag to be offered, or only the prefix. */

@@ -49,6 +49,8 @@ export interface HandlerProps {
    * @default - outside of any VPC
    */
   readonly network?: HandlerNetwork;
+  /** What is unpacked beside the program, below `/opt`. */
+  readonly layers: lambda.ILayerVersion[];
 }
 
 /** One Lambda function with its own role and its own log group. */
@@ -81,6 +83,7 @@ export class Handler extends Construct {
       reservedConcurrentExecutions: props.reservedConcurrency,
       role,
       logGroup: this.logGroup,
+      ...(props.layers.length > 0 && { layers: props.layers }),
       // An execution can run for days and calls the versions it began with.
       currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
       ...(props.network && {

@@ -80,8 +80,10 @@ export class Handlers {
 
   private handler(name: HandlerName): Handler {
     const { context, architecture, environment, reservedConcurrency, roles, logs } = this.props;
-    const { names, network, github } = context;
+    const { names, network, github, egress } = context;
     const spec = handlerSpec(name);
+    const callsGitHub = spec.callsGitHub ?? false;
+    const inside = github.insideNetwork && callsGitHub;
     return new Handler(this.scope, name.charAt(0).toUpperCase() + name.slice(1), {
       description: spec.description,
       timeout: spec.timeout,
@@ -94,6 +96,7 @@ export class Handlers {
         PREFIX: names.prefix,
         LOG_LEVEL: context.logLevel,
         ...spec.environment(context),
+        ...(callsGitHub && egress.ofFunction(inside)),
         ...environment[name],
       },
       permissions: [
@@ -103,7 +106,8 @@ export class Handlers {
       roles,
       logs,
       reservedConcurrency: reservedConcurrency[name],
-      network: github.insideNetwork && spec.callsGitHub ? network : undefined,
+      network: inside ? network : undefined,
+      layers: callsGitHub ? egress.layers : [],
     });
   }
 }

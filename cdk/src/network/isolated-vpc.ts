@@ -1,6 +1,7 @@
+import { Stack } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
-import { addTableEndpoint, DEFAULT_CIDR, newVpc, NewVpcProps } from "./new-vpc";
+import { addTableEndpoint, DEFAULT_CIDR, gatewayHosts, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /** A VPC without a way to the internet. */
@@ -21,17 +22,20 @@ const RUNNER_ENDPOINTS = {
   Logs: SERVICES.CLOUDWATCH_LOGS,
   Ssm: SERVICES.SSM,
 };
+/** What the services of those endpoints are called at. */
+const RUNNER_HOSTS = ["api.ecr", "dkr.ecr", "logs", "ssm"];
 /** What the functions that talk to GitHub call besides. */
 const HANDLER_ENDPOINTS = {
   Ecs: SERVICES.ECS,
   States: SERVICES.STEP_FUNCTIONS,
   Lambda: SERVICES.LAMBDA,
 };
+const HANDLER_HOSTS = ["ecs", "states", "lambda"];
 
 /**
  * A VPC without a way to the internet: AWS is reached through endpoints. GitHub must be reached
  * through something that you add: a peering or transit gateway to an Enterprise Server, or a
- * proxy that runners are told of by their `environment`.
+ * proxy, see the deployment's `proxy`.
  *
  * An interface endpoint costs about 7 USD a month in each zone.
  */
@@ -41,6 +45,8 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
   readonly securityGroups: ec2.ISecurityGroup[];
   readonly assignPublicIp = false;
   private readonly endpoints: ec2.SecurityGroup;
+
+  private readonly interfaceHosts: readonly string[];
 
   constructor(scope: Construct, id: string, props: IsolatedVpcProps = {}) {
     super(scope, id);
@@ -57,14 +63,23 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
       allowAllOutbound: false,
     });
     this.endpoints.addIngressRule(ec2.Peer.ipv4(props.cidr ?? DEFAULT_CIDR), ec2.Port.HTTPS);
+    const forHandlers = props.handlerEndpoints ?? false;
+    this.interfaceHosts = [...RUNNER_HOSTS, ...(forHandlers ? HANDLER_HOSTS : [])];
     const wanted = {
       ...RUNNER_ENDPOINTS,
-      ...((props.handlerEndpoints ?? false) ? HANDLER_ENDPOINTS : {}),
+      ...(forHandlers ? HANDLER_ENDPOINTS : {}),
     };
     for (const [name, service] of Object.entries(wanted)) {
       this.addEndpoint(name, service);
     }
   }
+
+  get endpointHosts(): readonly string[] {
+    const { region, urlSuffix } = Stack.of(this);
+    const hosts = this.interfaceHosts.map((service) => `${service}.${region}.${urlSuffix}`);
+    return [...hosts, ...gatewayHosts(this.vpc)];
+  }
+
   addWarmTasks(): void {
     addTableEndpoint(this.vpc);
   }

@@ -1,7 +1,7 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
-import { addTableEndpoint, DEFAULT_ZONES, newVpc, NewVpcProps } from "./new-vpc";
+import { addTableEndpoint, DEFAULT_ZONES, gatewayHosts, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /** A VPC of private subnets behind NAT gateways. */
@@ -43,6 +43,11 @@ export class NatVpc extends Construct implements RunnerNetwork {
     this.subnets = vpc.privateSubnets;
     this.securityGroups = [runnerSecurityGroup(this, vpc)];
   }
+
+  get endpointHosts(): readonly string[] {
+    return gatewayHosts(this.vpc);
+  }
+
   addWarmTasks(): void {
     addTableEndpoint(this.vpc);
   }

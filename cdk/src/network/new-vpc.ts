@@ -11,6 +11,8 @@ export const DEFAULT_CIDR = "10.0.0.0/16";
 /** How many zones a VPC has subnets in unless told otherwise. */
 export const DEFAULT_ZONES = 2;
 
+const TABLE_ENDPOINT = "DynamoDb";
+
 /** For how many zones each subnet leaves addresses. */
 const ZONES = 4;
 
@@ -39,7 +41,16 @@ export interface NewVpcProps {
  * keeps that off a NAT gateway.
  */
 export function addTableEndpoint(vpc: ec2.Vpc): void {
-  vpc.addGatewayEndpoint("DynamoDb", { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB });
+  vpc.addGatewayEndpoint(TABLE_ENDPOINT, { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB });
+}
+
+/** Hosts of the services that gateways lead to: S3, and with warm tasks DynamoDB. */
+export function gatewayHosts(vpc: ec2.Vpc): string[] {
+  const { region, urlSuffix } = Stack.of(vpc);
+  const warm = vpc.node.tryFindChild(TABLE_ENDPOINT) !== undefined;
+  // The SDKs put the account's id before `ddb`.
+  const services = ["s3", ...(warm ? ["dynamodb", "ddb"] : [])];
+  return services.map((service) => `${service}.${region}.${urlSuffix}`);
 }
 
 /** A VPC with the gateway endpoint for S3, which keeps image layers and caches off a NAT gateway. */

@@ -1,6 +1,6 @@
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
-import { addTableEndpoint, newVpc, NewVpcProps } from "./new-vpc";
+import { addTableEndpoint, gatewayHosts, newVpc, NewVpcProps } from "./new-vpc";
 import { RunnerNetwork, runnerSecurityGroup } from "./runner-network";
 
 /**
@@ -27,6 +27,11 @@ export class PublicVpc extends Construct implements RunnerNetwork {
     this.subnets = vpc.publicSubnets;
     this.securityGroups = [runnerSecurityGroup(this, vpc)];
   }
+
+  get endpointHosts(): readonly string[] {
+    return gatewayHosts(this.vpc);
+  }
+
   addWarmTasks(): void {
     addTableEndpoint(this.vpc);
   }

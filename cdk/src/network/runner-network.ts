@@ -24,6 +24,11 @@ export interface RunnerNetwork {
    * @default - nothing: the tasks have a way to it
    */
   addShell?(): void;
+  /**
+   * Hosts of AWS that the VPC has endpoints of its own to, so that a proxy is not needed for them.
+   * @default - none: all of AWS is reached through the deployment's `proxy`, if it has one
+   */
+  readonly endpointHosts?: readonly string[];
 }
 
 /** A group without ingress: nothing ever connects to a runner, it fetches its job itself. */

@@ -23,6 +23,8 @@ export interface RunnerHost {
   readonly runnerLog: logs.ILogGroup;
   /** Capacity of runners that name none. */
   readonly capacity: Capacity;
+  /** Variables of every runner's container: the proxy and the certificate authorities. */
+  readonly runnerEnvironment: Readonly<Record<string, string>>;
   /**
    * Gives the role of a runner's tasks what the agent needs.
    *

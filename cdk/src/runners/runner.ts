@@ -122,8 +122,8 @@ export interface RunnerProps {
    */
   readonly shell?: boolean;
   /**
-   * Environment variables of the container, for example a proxy. Every job can read them: never
-   * a secret.
+   * Environment variables of the container, over those of the deployment's `proxy`. Every job can read
+   * them: never a secret.
    * @default - none
    */
   readonly environment?: Record<string, string>;
@@ -225,6 +225,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       essential: true,
       environment: {
         ...kind.container?.environment,
+        ...runners.runnerEnvironment,
         ...(props.jobSummary === false ? { AGENT_SUMMARY: "false" } : {}),
         ...props.environment,
       },
