@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::connection::{Calls, Connection};
 use crate::deployment::Deployment;
-use crate::why::{Course, ExecutionSeen, Line, Reader, Seen, TaskSeen};
+use crate::why::{Course, ExecutionSeen, Line, Reader, Seen, Setback, TaskSeen, setbacks};
 
 /// How far back the log of `verify` is searched: as long as GitHub lists deliveries.
 const LOG_WINDOW: Duration = Duration::days(3);
@@ -172,6 +172,41 @@ impl Cloud {
             }
         }
         Seen::Found(reader.course())
+    }
+
+    /// An execution of that name.
+    pub async fn execution(&self, name: &ExecutionName) -> Seen<ExecutionSeen> {
+        if !self.calls.take() {
+            return spent();
+        }
+        let found = self.executions.describe(name).await;
+        seen(found.map(|found| found.map(|found| ExecutionSeen::new(name.clone(), found))))
+    }
+
+    /// Where an execution is, and what went wrong on its way.
+    pub async fn past(&self, name: &ExecutionName) -> Seen<(Course, Vec<Setback>)> {
+        let (mut events, mut token) = (Vec::new(), None);
+        for _ in 0..HISTORY_PAGES {
+            if !self.calls.take() {
+                break;
+            }
+            match self.executions.history(name, token).await {
+                Ok((page, next)) => {
+                    events.extend(page);
+                    token = next;
+                }
+                Err(error) => return Seen::unknown(error.to_string()),
+            }
+            if token.is_none() {
+                break;
+            }
+        }
+        if events.is_empty() {
+            return spent();
+        }
+        let mut reader = Reader::default();
+        reader.take(&events);
+        Seen::Found((reader.course(), setbacks::read(name, &events)))
     }
 
     /// A task, if ECS still knows it.

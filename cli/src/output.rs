@@ -260,6 +260,7 @@ mod tests {
             summary: "It waits. ".repeat(20).trim().to_owned(),
             next: "Attempt 2 starts in 90 s.".to_owned(),
             change: None,
+            reasons: Vec::new(),
             facts: vec![Fact {
                 what: "GitHub",
                 said: "queued\u{1b}[31m".to_owned(),

@@ -4,12 +4,15 @@
 mod support;
 
 use aws_in_memory::Aws;
-use cli::why::{Seen, Situation};
+use cli::why::{Reason, Seen, Situation};
+use decisions::Status;
+use github::{Access, JitRequest, Scope};
 use github_standin::{Fault, FaultKind, Job};
 use serde_json::json;
 use time::OffsetDateTime;
+use time::macros::datetime;
 
-use support::World;
+use support::{World, order};
 
 #[tokio::test]
 async fn a_running_execution_is_followed_to_its_task_and_what_that_said() {
@@ -197,4 +200,86 @@ async fn whatever_is_refused_or_lost_the_bound_on_calls_holds() {
             "{explanation:#?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_lost_and_came_again_is_named_afterwards() {
+    let world = World::new().await;
+    let job = world.undelivered_job().await;
+    let lost = world.server.deliveries().last().unwrap().clone();
+    let name = format!("hello-{}", job.id);
+    let mut order = order(&job);
+    // The log's lines are of noon.
+    order.job.queued_at = datetime!(2026-01-01 11:55 UTC);
+    world.aws.add_execution(&name, &order, "RUNNING", None);
+    world.log.lock().unwrap().push(json!({
+        "message": "webhook taken", "status": 200, "answer": r#"{"result":"started"}"#,
+        "span": { "delivery": lost.guid, "job_id": job.id, "repository": "octo/hello" },
+    }));
+    let (_, explanation) = world.why(&name).await;
+    let status = lost.status_code;
+    assert_eq!(
+        explanation.reasons,
+        [
+            Reason::DeliveryFailed { status },
+            Reason::WebhookLate { seconds: 300 }
+        ]
+    );
+    for words in [
+        "a delivery of its webhook failed",
+        "5 min after it was queued",
+    ] {
+        assert!(explanation.summary.contains(words), "{explanation:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_ended_with_another_jobs_runner_is_told_what_became_of_that() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted", "linux"]);
+    let name = world.execution(&job, "", "SUCCEEDED", None);
+    world.aws.close(&name, OffsetDateTime::now_utc(), "RanJob");
+    world
+        .aws
+        .add_execution("hello-999", &order(&job), "ABORTED", Some("Stopped"));
+    let repository = "octo/hello".parse().unwrap();
+    let scope = Scope::Repository("octo/hello".parse().unwrap());
+    let github = world.github();
+    let access = Access::runners(&scope);
+    let installation = github.serving(&repository, None, &access).await.unwrap();
+    let request = JitRequest {
+        name: "fr-hello-999".to_owned(),
+        runner_group_id: 1,
+        labels: vec!["self-hosted".to_owned(), "linux".to_owned()],
+        work_folder: "_work".to_owned(),
+    };
+    let registered = installation.jit_config(&scope, &request).await.unwrap();
+    let mut runner = world.server.connect(registered.config.expose()).unwrap();
+    let limit = std::time::Duration::from_secs(20);
+    let busy = world
+        .server
+        .wait_for(limit, |seen| seen.runners.iter().any(|runner| runner.busy));
+    busy.await.expect("the runner gets the job");
+    runner.finish("failure");
+    let (evidence, explanation) = world.why(&job.id.to_string()).await;
+    assert_eq!(
+        explanation.situation,
+        Situation::Completed,
+        "{explanation:#?}"
+    );
+    assert!(evidence.host.found().is_some(), "{evidence:#?}");
+    assert_eq!(
+        explanation.reasons,
+        [Reason::Execution {
+            execution: "hello-999".parse().unwrap(),
+            status: Status::Aborted,
+            error: Some("Stopped".to_owned()),
+        }]
+    );
+    assert!(
+        explanation
+            .summary
+            .contains("execution hello-999 was aborted by somebody"),
+        "{explanation:#?}"
+    );
 }

@@ -2,14 +2,19 @@
 //! SDK aside.
 
 use admission::{About, Policy};
+use decisions::JobStatus;
 use futures_util::future;
-use github::{Access, Error as GitHubError, GitHub, ListedJob};
-use protocol::{Job, Order, OwnerType, Repository};
+use github::{Access, Deliveries, Delivery, Error as GitHubError, GitHub, ListedJob};
+use protocol::{Job, Order, OwnerType, Repository, RunnerName};
 use runtime::settings::Settings;
 use time::{Duration, OffsetDateTime};
 
-use super::evidence::{Answer, DeliverySeen, Evidence, ExecutionSeen, Refused, RefusedKind, Seen};
+use super::evidence::{
+    Answer, DeliverySeen, Evidence, ExecutionSeen, Host, Refused, RefusedKind, Seen,
+};
 use super::log::kind_of;
+use super::reasons::lateness;
+use super::setbacks::Setback;
 use crate::cloud::Cloud;
 use crate::deployment::Deployment;
 use crate::find::Found;
@@ -44,12 +49,13 @@ pub async fn collect(
     take(&mut evidence, found);
     let installation = order.as_ref().and_then(|order| order.job.installation_id);
     let repository = evidence.job.repository.clone();
-    let ((course, task, said), at_github) = future::join(
-        about_the_task(cloud, deployment, evidence.newest()),
+    let ((past, task, said), at_github) = future::join(
+        about_the_task(cloud, deployment, &evidence.executions),
         ask_github(cloud, github, repository.as_ref(), asked, installation),
     )
     .await;
-    (evidence.course, evidence.task, evidence.said) = (course, task, said);
+    (evidence.course, evidence.setbacks) = past;
+    (evidence.task, evidence.said) = (task, said);
     let listed = match at_github {
         AtGitHub::Found(listed) => {
             evidence.github = Seen::Found(listed.state.clone());
@@ -88,8 +94,46 @@ pub async fn collect(
         {
             evidence.deliveries = deliveries(github, created).await;
         }
+    } else if lateness(&evidence).is_some() && listed.is_some() {
+        evidence.deliveries = failed_deliveries(github, &evidence).await;
+    }
+    if let Some(runner) = hosted_by(&evidence) {
+        evidence.host = host(cloud, &runner).await;
     }
     evidence
+}
+
+/// The runner that ran the job, if it was started for another job and the job did not end well.
+fn hosted_by(evidence: &Evidence) -> Option<RunnerName> {
+    let JobStatus::Completed {
+        conclusion,
+        runner: Some(runner),
+        ..
+    } = evidence.github.found()?
+    else {
+        return None;
+    };
+    let runner: RunnerName = runner.parse().ok()?;
+    let is_ours = *runner.deployment() == evidence.deployment;
+    let is_its_own = runner.execution().job() == evidence.job.id;
+    (conclusion.as_deref() != Some("success") && is_ours && !is_its_own).then_some(runner)
+}
+
+/// What became of another job's execution.
+async fn host(cloud: &Cloud, runner: &RunnerName) -> Seen<Host> {
+    let execution = match cloud.execution(runner.execution()).await {
+        Seen::Found(execution) => execution,
+        Seen::Nothing => return Seen::Nothing,
+        Seen::Unknown(why) => return Seen::Unknown(why),
+    };
+    let setbacks = match cloud.past(runner.execution()).await {
+        Seen::Found((_, setbacks)) => setbacks,
+        _ => Vec::new(),
+    };
+    Seen::Found(Host {
+        execution,
+        setbacks,
+    })
 }
 
 /// Takes what was found at AWS.
@@ -109,23 +153,28 @@ fn take(evidence: &mut Evidence, found: Found) {
     }
 }
 
-/// The newest execution's course, its task and what that said.
+/// The newest execution's course and all executions' setbacks, its task and what that said.
 async fn about_the_task(
     cloud: &Cloud,
     deployment: &Deployment,
-    newest: Option<&ExecutionSeen>,
+    executions: &Seen<Vec<ExecutionSeen>>,
 ) -> (
-    Seen<super::Course>,
+    (Seen<super::Course>, Seen<Vec<Setback>>),
     Seen<super::TaskSeen>,
     Seen<Vec<String>>,
 ) {
-    let nothing = || Seen::unknown("there is no execution");
-    let Some(newest) = newest else {
-        return (
-            nothing(),
-            Seen::unknown("no task"),
-            Seen::unknown("no task"),
-        );
+    let nothing = || "there is no execution";
+    let no_task = || (Seen::unknown("no task"), Seen::unknown("no task"));
+    let all = executions.found().map_or(&[][..], Vec::as_slice);
+    let Some((newest, earlier)) = all.split_last() else {
+        let (task, said) = no_task();
+        let past = (Seen::unknown(nothing()), Seen::unknown(nothing()));
+        return (past, task, said);
+    };
+    let (course, latest) = match cloud.past(&newest.name).await {
+        Seen::Found((course, setbacks)) => (Seen::Found(course), Seen::Found(setbacks)),
+        Seen::Nothing => (Seen::Nothing, Seen::Nothing),
+        Seen::Unknown(why) => (Seen::Unknown(why.clone()), Seen::Unknown(why)),
     };
     // An execution that ended well names its task in its output.
     let (course, arn) = if let Some(output) = &newest.output {
@@ -134,19 +183,31 @@ async fn about_the_task(
             output.task.clone(),
         )
     } else {
-        let course = cloud.course(&newest.name).await;
         let arn = course.found().and_then(|course| course.task.clone());
         (course, arn)
     };
-    let Some(arn) = arn else {
-        return (course, Seen::unknown("no task"), Seen::unknown("no task"));
+    let (task, said) = match arn {
+        Some(arn) => {
+            future::join(
+                cloud.task(&deployment.cluster, &arn),
+                cloud.last_lines(&deployment.task_logs, &arn, LINES),
+            )
+            .await
+        }
+        None => no_task(),
     };
-    let (task, said) = future::join(
-        cloud.task(&deployment.cluster, &arn),
-        cloud.last_lines(&deployment.task_logs, &arn, LINES),
-    )
-    .await;
-    (course, task, said)
+    let mut before = Vec::new();
+    for execution in earlier {
+        if let Seen::Found((_, setbacks)) = cloud.past(&execution.name).await {
+            before.extend(setbacks);
+        }
+    }
+    let setbacks = match latest {
+        Seen::Found(latest) => Seen::Found(before.into_iter().chain(latest).collect()),
+        _ if !before.is_empty() => Seen::Found(before),
+        latest => latest,
+    };
+    ((course, setbacks), task, said)
 }
 
 enum AtGitHub {
@@ -242,16 +303,38 @@ fn job_of(evidence: &Evidence, listed: Option<&ListedJob>) -> Option<Job> {
 
 /// The deliveries of `queued` events about when the job was created.
 async fn deliveries(github: &GitHub, created: OffsetDateTime) -> Seen<Vec<DeliverySeen>> {
-    let page = match github.deliveries(None).await {
+    let around = |at: OffsetDateTime| at >= created - BEFORE && at <= created + AFTER;
+    seen(github.deliveries(None).await, |one| {
+        around(one.delivered_at)
+    })
+}
+
+/// The failed deliveries of the job's own webhooks, which `verify` logged when they arrived.
+async fn failed_deliveries(github: &GitHub, evidence: &Evidence) -> Seen<Vec<DeliverySeen>> {
+    let webhooks = evidence.webhooks.found();
+    let of_the_job = |guid: &str| {
+        let mut webhooks = webhooks.into_iter().flatten();
+        webhooks.any(|webhook| webhook.delivery.as_deref() == Some(guid))
+    };
+    seen(github.failed_deliveries().await, |one| {
+        of_the_job(&one.guid)
+    })
+}
+
+/// The wanted ones of these deliveries that say that a job is queued, oldest first.
+fn seen(
+    page: Result<Deliveries, GitHubError>,
+    wanted: impl Fn(&Delivery) -> bool,
+) -> Seen<Vec<DeliverySeen>> {
+    let page = match page {
         Ok(page) => page,
         Err(error) => return Seen::unknown(error.to_string()),
     };
-    let around = |at: OffsetDateTime| at >= created - BEFORE && at <= created + AFTER;
     let mut found: Vec<_> = page
         .deliveries
         .into_iter()
         .filter(|one| one.event == "workflow_job" && one.action.as_deref() == Some("queued"))
-        .filter(|one| around(one.delivered_at))
+        .filter(wanted)
         .map(|one| DeliverySeen {
             id: one.id,
             guid: one.guid,

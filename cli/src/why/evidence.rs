@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::history::Course;
+use super::setbacks::Setback;
 
 /// A part of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +53,10 @@ pub struct Evidence {
     pub executions: Seen<Vec<ExecutionSeen>>,
     /// Where the newest execution is.
     pub course: Seen<Course>,
+    /// The steps of its executions that failed, oldest first.
+    pub setbacks: Seen<Vec<Setback>>,
+    /// The execution of another job's runner, if that ran this job and it did not end well.
+    pub host: Seen<Host>,
     /// The task of its newest runner.
     pub task: Seen<TaskSeen>,
     /// The last lines of that task's log.
@@ -62,7 +67,7 @@ pub struct Evidence {
     /// What today's policy says about such a job; `Nothing` if it serves it.
     pub refused: Seen<Refused>,
     /// GitHub's deliveries of `queued` events about when the job was created, oldest first. Only asked
-    /// for without a trace of the webhook.
+    /// for without a trace of the webhook; if the webhook was late, those of it that failed.
     pub deliveries: Seen<Vec<DeliverySeen>>,
 }
 
@@ -151,6 +156,14 @@ impl ExecutionSeen {
     }
 }
 
+/// The execution whose runner ran the job, started for another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Host {
+    pub execution: ExecutionSeen,
+    pub setbacks: Vec<Setback>,
+}
+
 /// A task that ECS still knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -218,6 +231,8 @@ impl Evidence {
             webhooks: Seen::unknown("not asked"),
             executions: Seen::unknown("not asked"),
             course: Seen::unknown("not asked"),
+            setbacks: Seen::unknown("not asked"),
+            host: Seen::unknown("not asked"),
             task: Seen::unknown("not asked"),
             said: Seen::unknown("not asked"),
             github: Seen::unknown("not asked"),
@@ -260,7 +275,7 @@ pub fn told(status: &JobStatus) -> String {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn status_name<S: serde::Serializer>(status: &Status, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn status_name<S: serde::Serializer>(status: &Status, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(status.name())
 }
 

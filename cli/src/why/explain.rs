@@ -12,6 +12,7 @@ use super::evidence::{
     Answer, Evidence, ExecutionSeen, Refused, RefusedKind, Seen, TaskSeen, told,
 };
 use super::history::{Course, Pause, StepFailure};
+use super::reasons::{Reason, listed, reasons};
 
 /// What became of a job, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -105,6 +106,8 @@ pub struct Explanation {
     pub next: String,
     /// What to change, if a change helps.
     pub change: Option<String>,
+    /// What held the job up or ended it, each of which the summary names.
+    pub reasons: Vec<Reason>,
     /// The evidence, one fact a line.
     pub facts: Vec<Fact>,
 }
@@ -149,9 +152,15 @@ pub fn explain(evidence: &Evidence) -> Explanation {
         next,
         change,
     } = account(evidence);
+    let reasons = reasons(evidence);
+    let mut summary = sentence(&summary);
+    if !reasons.is_empty() {
+        summary = format!("{summary} On its way: {}", sentence(&listed(&reasons)));
+    }
     Explanation {
         situation,
-        summary: sentence(&summary),
+        summary,
+        reasons,
         next: sentence(&next),
         change: change.as_deref().map(sentence),
         facts: super::facts::facts(evidence),

@@ -103,6 +103,33 @@ pub(super) fn facts(evidence: &Evidence) -> Vec<Fact> {
             );
         }
     }
+    let host = evidence.host.found();
+    if let Some(host) = host {
+        add(
+            "ran by",
+            format!("a runner of execution {}", host.execution.name),
+        );
+    }
+    let of_host = host.map(|host| &host.setbacks);
+    for setback in evidence
+        .setbacks
+        .found()
+        .into_iter()
+        .chain(of_host)
+        .flatten()
+    {
+        add(
+            "setback",
+            format!(
+                "{}, {}, {}: {}: {}",
+                stamp(setback.at),
+                setback.execution,
+                setback.state,
+                setback.failure.error,
+                setback.failure.message
+            ),
+        );
+    }
     match &evidence.task {
         Seen::Found(task) => {
             let capacity = task
@@ -143,13 +170,23 @@ pub(super) fn facts(evidence: &Evidence) -> Vec<Fact> {
         add("policy", refused.reason.clone());
     }
     if let Some(deliveries) = evidence.deliveries.found() {
+        let webhooks = evidence.webhooks.found();
+        let is_its_own = |guid: &str| {
+            let mut seen = webhooks.into_iter().flatten();
+            seen.any(|webhook| webhook.delivery.as_deref() == Some(guid))
+        };
         for delivery in deliveries {
             add(
                 "delivery",
                 format!(
-                    "{}, id {}, of a job queued then: answered {}",
+                    "{}, id {}, of {}: answered {}",
                     stamp(delivery.at),
                     delivery.id,
+                    if is_its_own(&delivery.guid) {
+                        "this job"
+                    } else {
+                        "a job queued then"
+                    },
                     delivery.status
                 ),
             );

@@ -150,7 +150,7 @@ impl Reader {
 }
 
 /// A function's error message, or the cause as it is.
-fn message(cause: &str) -> String {
+pub(super) fn message(cause: &str) -> String {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct OfLambda {
@@ -164,7 +164,7 @@ fn message(cause: &str) -> String {
 
 /// The runner in the input of `Token`, `Start`, `Runner` and `WarmRunner`, and the warm task that it
 /// adopted.
-fn planned(input: &str) -> Option<(RunnerName, Option<String>)> {
+pub(super) fn planned(input: &str) -> Option<(RunnerName, Option<String>)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Planned {

@@ -61,6 +61,19 @@ impl GitHub {
         })
     }
 
+    /// The newest of the App's deliveries of the last 3 days that the receiver answered with 400 to 599,
+    /// one page. For a report: of a delivery without a response, GitHub does not say which side it is on.
+    pub async fn failed_deliveries(&self) -> Result<Deliveries, Error> {
+        let call = Call::get("/app/hook/deliveries")
+            .with("per_page", &PAGE_SIZE.to_string())
+            .with("status", "failure");
+        let answer = self.as_app(&call).await?;
+        Ok(Deliveries {
+            deliveries: answer.json(&call)?,
+            next: next_cursor(&answer.headers),
+        })
+    }
+
     /// Redelivers an event ([endpoint]).
     ///
     /// [endpoint]: https://docs.github.com/rest/apps/webhooks#redeliver-a-delivery-for-an-app-webhook

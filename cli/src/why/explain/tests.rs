@@ -7,6 +7,7 @@ use protocol::{JobId, LabelSet};
 use time::macros::datetime;
 
 use super::super::evidence::{DeliverySeen, WebhookSeen};
+use super::super::setbacks::Setback;
 use super::*;
 
 const NOW: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
@@ -752,5 +753,89 @@ proptest! {
                 "{situation:?}"
             );
         }
+    }
+}
+
+fn setback(minutes: i64, runner: &str, outcome: Outcome, had_task: bool) -> Setback {
+    Setback {
+        began: ago(minutes),
+        at: ago(minutes),
+        execution: "hello-7".parse().unwrap(),
+        runner: Some(runner.parse().unwrap()),
+        state: "Runner".to_owned(),
+        failure: StepFailure {
+            error: "ECS.AmazonECSException".to_owned(),
+            message: "told".to_owned(),
+        },
+        outcome,
+        stop_code: None,
+        exit_code: None,
+        had_task,
+    }
+}
+
+#[test]
+fn what_held_a_job_up_is_named_also_after_it_ran() {
+    let evidence = Evidence {
+        github: Seen::Found(completed("success", Some("fr-hello-7-a3"))),
+        setbacks: Seen::Found(vec![
+            setback(20, "fr-hello-7", Outcome::NoCapacity, false),
+            setback(15, "fr-hello-7", Outcome::NoCapacity, false),
+            setback(12, "fr-hello-7-a2", Outcome::TaskNeverStarted, true),
+            // A runner had the job by then.
+            setback(3, "fr-hello-7-a3", Outcome::StepFailed, false),
+        ]),
+        ..served_by(execution(Status::Succeeded))
+    };
+    let told = explain(&evidence);
+    assert_eq!(told.situation, Situation::Completed);
+    assert_eq!(told.reasons.len(), 3, "{told:#?}");
+    assert!(
+        told.summary.ends_with(
+            "On its way: attempt 1: ECS refused its task with NoCapacity (ECS.AmazonECSException) (2 times); attempt 2: its task ended with TaskNeverStarted."
+        ),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn an_execution_that_somebody_ended_is_named() {
+    for (status, words) in [
+        (Status::Aborted, "execution hello-7 was aborted by somebody"),
+        (
+            Status::TimedOut,
+            "execution hello-7 exceeded its time limit",
+        ),
+        (Status::Failed, "execution hello-7 failed"),
+    ] {
+        let told = explain(&Evidence {
+            github: Seen::Found(completed("failure", Some("fr-hello-7"))),
+            ..served_by(execution(status))
+        });
+        assert!(told.summary.contains(words), "{told:#?}");
+    }
+    let cancelled = ExecutionSeen {
+        error: Some(GiveUp::JobCancelled.name().to_owned()),
+        ..execution(Status::Aborted)
+    };
+    assert_eq!(explain(&served_by(cancelled)).reasons, []);
+}
+
+#[test]
+fn a_cold_runner_that_waited_for_github_is_told_from_a_warm_one() {
+    let status = JobStatus::Completed {
+        conclusion: Some("success".to_owned()),
+        runner: Some("fr-hello-7-a2".to_owned()),
+        started_at: Some(ago(3)),
+        completed_at: Some(ago(2)),
+    };
+    for (up_for, reasons) in [(8, 1), (11, 0)] {
+        let evidence = Evidence {
+            github: Seen::Found(status.clone()),
+            // Its execution began ten minutes ago.
+            ..with_task_in("RUNNING", up_for)
+        };
+        let told = explain(&evidence);
+        assert_eq!(told.reasons.len(), reasons, "{told:#?}");
     }
 }

@@ -159,7 +159,8 @@ async fn deliveries_are_read_along_their_cursor_and_redelivered() {
         "GET /app/hook/deliveries?per_page=100" => {
             Some(reply(200, json!([delivery])).header("link", next))
         }
-        "GET /app/hook/deliveries?per_page=100&cursor=v1_9" => Some(reply(200, json!([]))),
+        "GET /app/hook/deliveries?per_page=100&cursor=v1_9"
+        | "GET /app/hook/deliveries?per_page=100&status=failure" => Some(reply(200, json!([]))),
         "POST /app/hook/deliveries/12345678901/attempts" => Some(reply(202, "{}")),
         _ => None,
     })
@@ -167,6 +168,7 @@ async fn deliveries_are_read_along_their_cursor_and_redelivered() {
     let github = stub.github();
     let page = github.deliveries(None).await.unwrap();
     assert!(!page.deliveries[0].succeeded());
+    assert_eq!(github.failed_deliveries().await.unwrap().deliveries, []);
     github.redeliver(page.deliveries[0].id).await.unwrap();
     assert_eq!(
         github.deliveries(page.next.as_deref()).await.unwrap().next,
