@@ -12,6 +12,12 @@ from typing import Any
 _CALLS_KEPT = 100_000
 """Maximum number of logged calls; older ones are dropped. A test with a thousand jobs makes about 20,000."""
 
+_MET_KEPT = 100
+"""Affected calls that a fault keeps; one without a limit could meet thousands."""
+
+_TEXT_KEPT = 16 * 1024
+"""Characters kept of their requests, which name whom they are about long before."""
+
 ERROR = "error"
 """Rejects the call with an AWS error code."""
 
@@ -32,6 +38,10 @@ DELAY = "delay"
 
 EFFECTS = {ERROR, LOST, FAILURES, NEVER_STARTS, CAPACITY, DELAY}
 RUN_TASK_EFFECTS = {FAILURES, NEVER_STARTS, CAPACITY}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass
@@ -59,6 +69,8 @@ class Fault:
     """Seconds after which the fault is over, whatever is left of its times; 0 means never."""
     hits: int = 0
     """Number of affected calls."""
+    met: list[dict] = field(default_factory=list)
+    """The first of these calls: `at`, and the start of the request as `text`."""
     ordered_at: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -69,7 +81,7 @@ class Fault:
         """
         if not isinstance(order, dict):
             raise ValueError("a fault must be a JSON object")
-        known = set(cls.__dataclass_fields__) - {"hits", "ordered_at"}
+        known = set(cls.__dataclass_fields__) - {"hits", "met", "ordered_at"}
         if unknown := set(order) - known:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
         for name in ("service", "operation"):
@@ -129,6 +141,8 @@ class FaultBook:
             for fault in self._faults:
                 if fault.meets(service, operation, effects, text):
                     fault.hits += 1
+                    if len(fault.met) < _MET_KEPT:
+                        fault.met.append({"at": _now(), "text": text[:_TEXT_KEPT]})
                     return fault
         return None
 
@@ -162,7 +176,7 @@ class Call:
     denied: str | None
     """What the caller's role doesn't allow of it, empty when it allows all; None when that can't be told."""
     number: int = 0
-    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    at: str = field(default_factory=_now)
 
 
 class CallLog:

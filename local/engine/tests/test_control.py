@@ -19,6 +19,7 @@ class FaultTest(EngineTestCase):
         put()
         faults = self.engine.control("GET", "/faults")["faults"]
         self.assertEqual([(fault["hits"], fault["times"]) for fault in faults], [(2, 2)])
+        self.assertEqual(["/f/a" in met["text"] for met in faults[0]["met"]], [True, True])
 
     def test_a_fault_meets_only_the_requests_that_it_names(self):
         self.order(service="ssm", operation="*", match="/f/bad", error="InternalServerError", status=500)

@@ -101,6 +101,19 @@ impl Fault {
     }
 }
 
+/// A call that a fault met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Met {
+    /// When it came.
+    pub at: String,
+    /// What went wrong.
+    pub fault: Fault,
+    /// Its path with the query.
+    pub path: String,
+    /// Its body, the first part.
+    pub body: String,
+}
+
 /// Something that goes wrong with the next webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryFault {

@@ -21,7 +21,7 @@ mod wire;
 pub use config::{
     Assignment, Config, DeletionNotice, ListenerFault, RunnerRelease, Settings, WebhookTarget,
 };
-pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind};
+pub use faults::{DeliveryFault, DeliveryFaultKind, Fault, FaultKind, Met};
 pub use server::Server;
 pub use simulated::SimulatedRunner;
 pub use state::accounts::{OwnerType, RunnerGroup};

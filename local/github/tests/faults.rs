@@ -49,6 +49,9 @@ async fn an_answer_can_be_lost_after_its_call_was_carried_out() {
             .status,
         502
     );
+    let met = server.met();
+    assert_eq!((met.len(), met[0].path.as_str()), (1, path.as_str()));
+    assert!(met[0].body.contains("\"one\""), "{met:?}");
     let again = call(&server, &octo, "POST", &path, Some(&body)).await;
     assert_eq!(again.status, 409, "it was registered");
     assert!(again.message().contains("Already exists"));

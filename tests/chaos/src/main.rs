@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chaos::play::Explained;
 use chaos::schedule::Schedule;
 use chaos::site::Site;
 use chaos::{account, play, report};
@@ -60,7 +61,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     });
     let (progress, checkout) = (Progress::new(), Checkout::here());
     let mut site = None;
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut explained) = (Vec::new(), Vec::new());
     let mut interrupted = std::pin::pin!(interrupted());
     let mut result = Ok(());
     for seed in first..=last {
@@ -69,7 +70,8 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {
-            Ok((verdict, well)) => {
+            Ok((verdict, well, asked)) => {
+                explained.push(asked);
                 // The leftovers of one seed must not count against the next.
                 if !well && let Some(used) = site.take() {
                     stop(&progress, used).await?;
@@ -90,17 +92,19 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     for (verdict, _) in &verdicts {
         println!("{verdict}");
     }
-    Ok(verdicts.iter().all(|(_, well)| *well))
+    let (line, enough) = report::named(&explained);
+    println!("{line}{}", if enough { "" } else { ": too few" });
+    Ok(enough && verdicts.iter().all(|(_, well)| *well))
 }
 
-/// Plays one seed and reports it. Returns its verdict, and whether it is good.
+/// Plays one seed and reports it. Returns its verdict, whether it is good, and what `why` said.
 async fn one(
     progress: &Progress,
     checkout: &Checkout,
     site: &mut Option<Site>,
     schedule: Schedule,
     warm: u8,
-) -> anyhow::Result<(String, bool)> {
+) -> anyhow::Result<(String, bool, Explained)> {
     let site = match site {
         Some(site) => site,
         None => site.insert(Site::start(progress, checkout, warm).await?),
@@ -116,7 +120,7 @@ async fn one(
     }
     report::show(site, &schedule, &played, &account).await?;
     println!("{verdict}");
-    Ok((verdict, account.is_well()))
+    Ok((verdict, account.is_well(), played.explained))
 }
 
 async fn stop(progress: &Progress, site: Site) -> anyhow::Result<()> {

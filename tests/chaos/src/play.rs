@@ -1,6 +1,7 @@
 //! Plays a schedule: queues and cancels jobs, causes faults, and sweeps, until everything has
 //! settled.
 
+mod asks;
 mod deeds;
 mod finds;
 mod settle;
@@ -21,6 +22,9 @@ use crate::account::Facts;
 use crate::orders::{Deed, Order, Spell, order};
 use crate::schedule::{ChaosFault, LABELS, PlannedJob, REPOSITORIES, Schedule, Webhook};
 use crate::site::{Site, WARM_GROUP};
+
+use asks::Done;
+pub use asks::Explained;
 
 /// Interval between two looks for due actions.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,6 +62,8 @@ pub struct Played {
     /// Number of sweeps, and how many of them were incomplete.
     pub rounds: (usize, usize),
     pub took: Duration,
+    /// What `why` said of the jobs that ended badly or waited long.
+    pub explained: Explained,
 }
 
 /// Plays a schedule to its end.
@@ -68,12 +74,17 @@ pub async fn play(site: &Site, schedule: &Schedule, step: &Step) -> anyhow::Resu
         done = async { player.act(step).await?; player.settle(step).await } => done?,
         swept = sweep(site, schedule.seed, &mut rounds) => swept?,
     }
+    let took = player.begun.elapsed();
+    let (faults, hits) = player.faults().await?;
+    step.note("asking why");
+    let explained = player.ask(&hits).await?;
     player.close().await?;
     Ok(Played {
         rounds,
-        took: player.begun.elapsed(),
-        faults: player.faults().await?,
+        took,
+        faults,
         announcements: announcements(schedule),
+        explained,
         facts: player.facts().await?,
     })
 }
@@ -156,6 +167,8 @@ struct Player<'a> {
     ended_waiting: BTreeSet<String>,
     /// Tasks whose processes are stopped, by id, and until when.
     hanging: BTreeMap<String, Duration>,
+    /// What the run did to tasks, runners and executions.
+    deeds: Vec<Done>,
     /// Executions that the run closed.
     closed: BTreeSet<String>,
     /// Those of them that were aborted, so that none may follow.
@@ -196,6 +209,7 @@ impl<'a> Player<'a> {
             ended: BTreeSet::new(),
             ended_waiting: BTreeSet::new(),
             hanging: BTreeMap::new(),
+            deeds: Vec::new(),
             closed: BTreeSet::new(),
             aborted: BTreeSet::new(),
             abandoned: BTreeSet::new(),

@@ -6,12 +6,32 @@ use local_stack::Execution;
 use tooling::seconds;
 
 use crate::account::{Account, End};
-use crate::play::{Played, described, executions_of};
+use crate::play::{Explained, Played, described, executions_of};
 use crate::schedule::Schedule;
 use crate::site::Site;
 
 /// Maximum number of problems shown; the rest is counted.
 const SHOWN: usize = 12;
+
+/// Share of the faults in the way of jobs that ended badly or waited long which `why` has to name, in
+/// percent.
+const NAMED: usize = 95;
+
+/// What `why` named, for one line, and whether that is enough.
+pub fn named<'a>(all: impl IntoIterator<Item = &'a Explained>) -> (String, bool) {
+    let (mut jobs, mut faults, mut named) = (0, 0, 0);
+    for one in all {
+        jobs += one.jobs;
+        faults += one.faults;
+        named += one.named;
+    }
+    // Without a fault there is nothing to name.
+    let share = (100 * named).checked_div(faults).unwrap_or(100);
+    let line = format!(
+        "why named {named} of {faults} faults ({share} %) of {jobs} jobs that ended badly or waited long"
+    );
+    (line, 100 * named >= NAMED * faults)
+}
 
 /// One line per seed: `seed 7: well`.
 pub fn verdict(seed: u64, account: &Account) -> String {
@@ -35,6 +55,9 @@ pub async fn show(
     account: &Account,
 ) -> anyhow::Result<()> {
     println!("{}", table(schedule, played, account));
+    for missed in &played.explained.missed {
+        println!("\n? {missed}");
+    }
     for problem in account.problems.iter().take(SHOWN) {
         println!("\n✘ {}", problem.what);
         let Some(first) = &problem.execution else {
@@ -111,6 +134,9 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
         kinds.join(", ")
     );
     let _ = writeln!(text, "  sweeps {rounds}, incomplete {incomplete}");
+    let (line, _) = named([&played.explained]);
+    let without = played.explained.without;
+    let _ = writeln!(text, "  {line}; {without} more without a known fault");
     let _ = write!(text, "  time {}", seconds(played.took));
     text
 }
@@ -142,6 +168,20 @@ fn history(name: &str, execution: &Execution) -> String {
 mod tests {
     use super::*;
     use crate::account::Problem;
+
+    #[test]
+    fn nineteen_of_twenty_are_enough() {
+        let explained = |named| Explained {
+            jobs: 10,
+            faults: 20,
+            named,
+            ..Explained::default()
+        };
+        assert!(named([&explained(19)]).1);
+        assert!(!named([&explained(18)]).1);
+        assert!(named([&explained(18), &explained(20)]).1);
+        assert!(named([]).1);
+    }
 
     #[test]
     fn the_verdict_names_the_seed_and_the_first_problem() {

@@ -1,6 +1,6 @@
 //! What goes wrong on demand.
 
-use crate::faults::{DeliveryFault, Fault};
+use crate::faults::{DeliveryFault, Fault, Met};
 use crate::server::Server;
 use crate::state::world::World;
 
@@ -19,6 +19,12 @@ impl Server {
     pub fn faults(&self) -> (Vec<Fault>, Vec<DeliveryFault>) {
         self.shared
             .read(|world| (world.faults.clone(), world.delivery_faults.clone()))
+    }
+
+    /// The last calls that faults met, until [`Self::clear_requests`].
+    pub fn met(&self) -> Vec<Met> {
+        self.shared
+            .read(|world| world.traffic.met.iter().cloned().collect())
     }
 
     /// Nothing goes wrong any more.

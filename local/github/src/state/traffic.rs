@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::faults::Met;
+
 /// Kept for a look; the counts go on.
 const RECORDS: usize = 10_000;
 
@@ -29,6 +31,8 @@ pub struct RequestRecord {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) records: VecDeque<RequestRecord>,
+    /// The calls that faults met.
+    pub(crate) met: VecDeque<Met>,
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) hours: BTreeMap<u64, Window>,
     pub(crate) configurations: BTreeMap<u64, Window>,
@@ -45,7 +49,16 @@ impl Traffic {
     /// Forgets the calls, not what they used of the limits.
     pub(crate) fn clear(&mut self) {
         self.records.clear();
+        self.met.clear();
         self.counts.clear();
+    }
+
+    /// Records a call that a fault met.
+    pub(crate) fn meet(&mut self, met: Met) {
+        self.met.push_back(met);
+        if self.met.len() > RECORDS {
+            self.met.pop_front();
+        }
     }
 
     /// Records a call.

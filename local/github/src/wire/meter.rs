@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use crate::clock::fine_stamp;
-use crate::faults::{Fault, FaultKind};
+use crate::faults::{Fault, FaultKind, Met};
 use crate::random;
 use crate::state::refusal::Refusal;
 use crate::state::shared::Shared;
@@ -20,6 +20,10 @@ use crate::state::traffic::RequestRecord;
 use crate::wire::answer::status;
 use crate::wire::auth::presented;
 
+/// Largest body of a call; those of this API have some kilobytes.
+const BODY_LIMIT: usize = 1 << 20;
+/// What is kept of the body of a call that a fault met.
+const TEXT_KEPT: usize = 4 * 1024;
 /// Where GitHub Enterprise Server has its REST API.
 pub(crate) const ENTERPRISE_PREFIX: &str = "/api/v3";
 
@@ -56,6 +60,23 @@ pub(crate) async fn meter(
             fine_stamp(world.now()),
         )
     });
+    let request = if faults.is_empty() {
+        request
+    } else {
+        let (request, body) = read(request).await;
+        shared.note(|world| {
+            let at = fine_stamp(world.exactly());
+            for fault in &faults {
+                world.traffic.meet(Met {
+                    at: at.clone(),
+                    fault: fault.clone(),
+                    path: uri.to_string(),
+                    body: body.clone(),
+                });
+            }
+        });
+        request
+    };
     let response = answer(&shared, request, next, exceeded, faults).await;
     let status = response
         .as_ref()
@@ -81,6 +102,15 @@ pub(crate) async fn meter(
     };
     add_headers(response.headers_mut(), limits);
     response
+}
+
+/// Reads a request's body: the same request again, and the body's first part as text. A body that
+/// breaks or is too large for GitHub is empty.
+async fn read(request: Request) -> (Request, String) {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&body[..body.len().min(TEXT_KEPT)]).into_owned();
+    (Request::from_parts(parts, Body::from(body)), text)
 }
 
 /// The call's answer; nothing if the connection is to be cut.

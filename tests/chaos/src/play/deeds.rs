@@ -5,7 +5,9 @@ use std::time::Duration;
 use github_standin::{JobStatus, Snapshot};
 use reqwest::Method;
 use serde_json::json;
+use time::OffsetDateTime;
 
+use super::asks::{Done, Whom};
 use super::{Pending, Player, SPOT_GRACE};
 use crate::orders::{Deed, Spell, Turn};
 use crate::site::{PREFIX, RUNNERS, Task};
@@ -76,9 +78,15 @@ impl Player<'_> {
                     .runners
                     .iter()
                     .filter(|runner| runner.online && !runner.busy);
-                let idle: Vec<_> = idle.map(|runner| runner.id).collect();
-                Ok(chosen(&idle, pending.whom)
-                    .is_some_and(|id| self.site.github().ghost_runner(*id).is_ok()))
+                let idle: Vec<_> = idle.map(|runner| (runner.id, &runner.name)).collect();
+                let Some((id, name)) = chosen(&idle, pending.whom) else {
+                    return Ok(false);
+                };
+                let done = self.site.github().ghost_runner(*id).is_ok();
+                if done {
+                    self.did(pending, Whom::Runner((*name).clone()));
+                }
+                Ok(done)
             }
         }
     }
@@ -111,8 +119,20 @@ impl Player<'_> {
         let done = self.site.control(Method::POST, &path, &body).await.is_ok();
         if done {
             self.ended.extend(task.runner.clone());
+            if let Some(runner) = task.runner.clone() {
+                self.did(pending, Whom::Runner(runner));
+            }
         }
         Ok(done)
+    }
+
+    /// Writes down what was done to whom.
+    fn did(&mut self, pending: Pending, whom: Whom) {
+        self.deeds.push(Done {
+            kind: pending.kind,
+            at: OffsetDateTime::now_utc(),
+            whom,
+        });
     }
 
     /// Ends or stops a task in stock.
@@ -138,6 +158,7 @@ impl Player<'_> {
             }
             _ if done => {
                 self.ended_waiting.insert(task.arn.clone());
+                self.did(pending, Whom::Task(task.arn.clone()));
             }
             _ => {}
         }
@@ -184,6 +205,7 @@ impl Player<'_> {
             answer["timedOut"] != 0
         };
         if done {
+            self.did(pending, Whom::Execution(name.clone()));
             self.closed.insert(name.clone());
             if pending.deed == Deed::Abort {
                 self.aborted.insert(name.clone());

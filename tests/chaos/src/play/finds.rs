@@ -9,14 +9,18 @@ use github_standin::{DeliveryFault, Fault};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::asks::Hit;
 use super::{Player, executions_of};
 use crate::account::{Facts, JobFacts, Stop};
 use crate::orders::{Order, order};
 use crate::schedule::ChaosFault;
 
 impl Player<'_> {
-    /// Counts the faults ordered of each kind and how often they took effect. Withdraws them.
-    pub(super) async fn faults(&self) -> anyhow::Result<BTreeMap<ChaosFault, (u32, u32)>> {
+    /// Counts the faults ordered of each kind and how often they took effect, and collects the calls that
+    /// they met. Withdraws them.
+    pub(super) async fn faults(
+        &self,
+    ) -> anyhow::Result<(BTreeMap<ChaosFault, (u32, u32)>, Vec<Hit>)> {
         let mut counts: BTreeMap<ChaosFault, (u32, u32)> = BTreeMap::new();
         for fault in &self.schedule.faults {
             let count = counts.entry(fault.kind).or_default();
@@ -33,7 +37,9 @@ impl Player<'_> {
             .control(Method::GET, "/faults", &Value::Null)
             .await?;
         let ordered = ordered["faults"].as_array().cloned().unwrap_or_default();
+        let mut met = self.hits_at_github();
         for (kind, fault) in self.ordered.iter().zip(ordered) {
+            met.extend(Hit::of_engine(*kind, &fault));
             let hits = fault["hits"]
                 .as_u64()
                 .and_then(|hits| u32::try_from(hits).ok());
@@ -76,7 +82,7 @@ impl Player<'_> {
             .control(Method::DELETE, "/faults", &Value::Null)
             .await?;
         self.site.github().clear_faults();
-        Ok(counts)
+        Ok((counts, met))
     }
 
     /// The facts at the end.
