@@ -374,9 +374,10 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             let evidence = Box::pin(why::collect(&cloud, &at.deployment, &github, &job, now)).await;
             let explanation = why::explain(&evidence);
             output.explanation(&evidence, &explanation);
-            Ok(match explanation.situation {
-                why::Situation::Unknown => Exit::NoJob,
-                _ => Exit::Done,
+            Ok(if evidence.knows_the_job() {
+                Exit::Done
+            } else {
+                Exit::NoJob
             })
         }
         Command::Jobs { watch, limit } => Box::pin(jobs(&at, output, watch, limit)).await,

@@ -21,6 +21,8 @@ const CANCELLED: &str = "CancelledByOperator";
 /// Looks at an execution that is about to start its task, [`PAUSE`] apart.
 const LOOKS: u32 = 10;
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+/// How a webhook is delivered again without this program.
+const BY_HAND: &str = "press Redeliver in the App's settings (Advanced)";
 /// Pages of GitHub's deliveries, a hundred each, that are searched.
 const PAGES: usize = 10;
 /// A failed delivery from so long before and after the job's creation may be the job's.
@@ -127,9 +129,14 @@ async fn retire_idle(
     let scope: RunnerScope = settings.parsed(&shared::RUNNER_SCOPE)?;
     let scope = scope.at(job);
     let access = Access::runners(&scope);
+    let unasked = |error| {
+        let without = "add --force, which stops the runner's task without asking GitHub";
+        not_asked(error, without)
+    };
     let installation = github
         .serving(&job.repository, job.installation_id, &access)
-        .await?;
+        .await
+        .map_err(unasked)?;
     let busy = || {
         Error::Other(format!(
             "runner {runner} has a job: cancel its run at GitHub ({}/actions/runs/{}), or add --force, which stops its task in the middle of the job",
@@ -139,7 +146,8 @@ async fn retire_idle(
     };
     let Some(known) = installation
         .find_runner(&scope, &runner.to_string())
-        .await?
+        .await
+        .map_err(unasked)?
     else {
         return Err(Error::Other(format!(
             "GitHub does not know runner {runner}: it has ended or is about to register. Try again in a minute, or add --force"
@@ -155,6 +163,17 @@ async fn retire_idle(
         Retired::Absent => Err(Error::Other(format!(
             "runner {runner} has just ended: try again in a few seconds"
         ))),
+    }
+}
+
+/// An error of GitHub, with what to do if GitHub did not answer.
+fn not_asked(error: github::Error, without: &str) -> Error {
+    if let github::Error::Unavailable { .. } | github::Error::RateLimited { .. } = error {
+        Error::Other(format!(
+            "{error}. Nothing was changed: check the network and githubstatus.com, and try again, or {without}"
+        ))
+    } else {
+        error.into()
     }
 }
 
@@ -181,7 +200,8 @@ pub async fn redeliver(
         },
         None => choose(github, found, asked).await?,
     };
-    github.redeliver(chosen.delivery).await?;
+    let delivered = github.redeliver(chosen.delivery).await;
+    delivered.map_err(|error| not_asked(error, BY_HAND))?;
     Ok(chosen)
 }
 
@@ -196,7 +216,8 @@ async fn choose(github: &GitHub, found: &Found, asked: &JobRef) -> Result<Redeli
     let created = created(github, found, asked).await;
     let (mut cursor, mut failed) = (None::<String>, Vec::new());
     for _ in 0..PAGES {
-        let page = github.deliveries(cursor.as_deref()).await?;
+        let page = github.deliveries(cursor.as_deref()).await;
+        let page = page.map_err(|error| not_asked(error, BY_HAND))?;
         for delivery in page.deliveries {
             if guid == Some(delivery.guid.as_str()) {
                 return Ok(Redelivered {
@@ -262,7 +283,7 @@ fn pick(failed: &[Delivery], asked: &JobRef, logged: bool) -> Result<Redelivered
             "no delivery of the job is in the log of verify, and none failed when it was created"
         };
         return Err(Error::NoJob(format!(
-            "{lost}: re-run job {} at GitHub",
+            "{lost}: `fargate-runners why {0}` tells whether job {0} is served here; if it is, re-run it at GitHub",
             asked.id
         )));
     };

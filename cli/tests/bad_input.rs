@@ -27,34 +27,51 @@ const SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "test");
 /// Nothing listens there.
 const NOWHERE: (&str, &str) = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
 
+const COMMANDS: [&[&str]; 15] = [
+    &["doctor"],
+    &["jobs"],
+    &["jobs", "--watch"],
+    &["why", "1"],
+    &["logs", "1"],
+    &["cancel", "1"],
+    &["redeliver", "1"],
+    &["console", "--port", "0"],
+    &["setup"],
+    &["setup", "--check"],
+    &["setup", "--rotate-webhook-secret"],
+    &["pause"],
+    &["resume"],
+    &["drain"],
+    &["cost"],
+];
+
 #[test]
 fn every_command_says_what_it_lacks() {
-    for command in [
-        &["doctor"][..],
-        &["jobs"],
-        &["why", "1"],
-        &["setup"],
-        &["pause"],
-        &["drain"],
-        &["cost"],
-    ] {
-        for (variables, code, told) in [
-            (&[][..], 3, "give --region, or set AWS_REGION"),
-            (&[REGION], 3, "found no AWS credentials"),
-            (
-                &[REGION, KEY, SECRET, NOWHERE],
-                3,
-                "cannot reach AWS in region eu-west-1",
-            ),
-        ] {
-            let (exit, said) = ran(command, variables);
-            assert_eq!(exit, Some(code), "{command:?}: {said}");
-            assert!(
-                said.starts_with("error: ") && said.contains(told),
-                "{command:?}: {said}"
-            );
-            assert_eq!(said.lines().count(), 1, "{said}");
+    // Each waits for its retries, so all at once.
+    std::thread::scope(|scope| {
+        for command in COMMANDS {
+            scope.spawn(move || says_what_it_lacks(command));
         }
+    });
+}
+
+fn says_what_it_lacks(command: &[&str]) {
+    for (variables, code, told) in [
+        (&[][..], 3, "give --region, or set AWS_REGION"),
+        (&[REGION], 3, "found no AWS credentials"),
+        (
+            &[REGION, KEY, SECRET, NOWHERE],
+            3,
+            "cannot reach AWS in region eu-west-1",
+        ),
+    ] {
+        let (exit, said) = ran(command, variables);
+        assert_eq!(exit, Some(code), "{command:?}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(told),
+            "{command:?}: {said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
 
@@ -75,6 +92,13 @@ fn a_wrong_option_is_named_with_what_is_possible() {
             "plain HTTP",
         ),
         (&["cost", "--since", "week"], "such as 7d, 12h or 30m"),
+        (&["jobs", "--limit", "some"], "invalid value"),
+        (&["console", "--port", "70000"], "invalid value"),
+        (&["console", "--every", "0"], "1..=60"),
+        (&["drain", "--timeout", "soon"], "invalid value"),
+        (&["redeliver", "1", "--delivery", "x"], "invalid value"),
+        (&["why"], "<JOB>"),
+        (&["wy", "1"], "unrecognized subcommand 'wy'"),
     ] {
         let (exit, said) = ran(arguments, &[REGION, KEY, SECRET, NOWHERE]);
         assert_eq!(exit, Some(2), "{arguments:?}: {said}");

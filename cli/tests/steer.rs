@@ -31,6 +31,15 @@ async fn cancel(world: &World, job: &Job, force: bool) -> Result<steer::Cancelle
     .await
 }
 
+async fn redeliver(world: &World, asked: &str) -> Result<steer::Redelivered, Error> {
+    let asked: JobRef = asked.parse().unwrap();
+    let cloud = world.cloud(100);
+    let now = OffsetDateTime::now_utc();
+    let found = Box::pin(Found::look(&cloud, &world.deployment, &asked, now)).await;
+    let github = world.github();
+    Box::pin(steer::redeliver(&github, &found, &asked, None)).await
+}
+
 /// An execution whose runner is registered and listens, and its task.
 async fn listening(world: &World, job: &Job) -> (String, String, SimulatedRunner) {
     let name = world.execution(job, "", "RUNNING", None);
@@ -167,15 +176,66 @@ async fn a_delivery_that_failed_is_delivered_again() {
         "https://github.com/octo/hello/actions/runs/1/job/{}",
         job.id
     );
-    let asked: JobRef = address.parse().unwrap();
-    let cloud = world.cloud(100);
-    let now = OffsetDateTime::now_utc();
-    let found = Box::pin(Found::look(&cloud, &world.deployment, &asked, now)).await;
-    let github = world.github();
-    let redelivered = Box::pin(steer::redeliver(&github, &found, &asked, None))
-        .await
-        .unwrap();
+    let redelivered = redeliver(&world, &address).await.unwrap();
     assert_eq!(redelivered.delivery, failed.id);
     world.deliveries_are_sent().await;
     assert!(world.server.deliveries().iter().any(|one| one.redelivery));
+}
+
+#[tokio::test]
+async fn without_github_nothing_is_stopped_or_delivered() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted", "linux"]);
+    let (name, _task, _connected) = listening(&world, &job).await;
+    world.server.stop().await;
+    let refused = cancel(&world, &job, false).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Failed);
+    assert!(refused.to_string().contains("--force"), "{refused}");
+    assert_eq!(status(&world, &name), "RUNNING");
+    let calls = world.aws.calls();
+    let stops = calls.iter().filter(|call| call.contains("Stop"));
+    assert_eq!(stops.count(), 0, "{calls:#?}");
+    let refused = redeliver(&world, &job.id.to_string()).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Failed);
+    assert!(refused.to_string().contains("try again"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_job_of_another_owner_is_left_alone() {
+    let world = World::new().await;
+    let address = "https://github.com/stranger/hello/actions/runs/1/job/987654";
+    let unknown = redeliver(&world, address).await.unwrap_err();
+    assert_eq!(unknown.exit(), Exit::NoJob, "{unknown}");
+    assert!(
+        unknown.to_string().contains("fargate-runners why"),
+        "{unknown}"
+    );
+    assert!(!world.server.deliveries().iter().any(|one| one.redelivery));
+}
+
+#[tokio::test]
+async fn half_written_secrets_are_named_and_nothing_is_stopped_or_delivered() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted", "linux"]);
+    let (name, _task, _connected) = listening(&world, &job).await;
+    let app_id = "/fargate-runners/github/app-id".to_owned();
+    let entry = (OffsetDateTime::now_utc(), world.server.app_id().to_string());
+    world.aws.state().parameters.insert(app_id, entry);
+    let world = World {
+        secrets: None,
+        ..world
+    };
+    for refused in [
+        cancel(&world, &job, false).await.unwrap_err(),
+        redeliver(&world, &job.id.to_string()).await.unwrap_err(),
+    ] {
+        assert_eq!(refused.exit(), Exit::Failed);
+        let said = refused.to_string();
+        assert!(
+            said.contains("/fargate-runners/github/private-key"),
+            "{said}"
+        );
+        assert!(said.contains("fargate-runners setup"), "{said}");
+    }
+    assert_eq!(status(&world, &name), "RUNNING");
 }
