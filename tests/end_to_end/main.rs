@@ -6,6 +6,7 @@ mod assumptions;
 mod bad_input;
 mod boundaries;
 mod changes;
+mod command_line;
 mod console;
 mod ends;
 mod faults;
