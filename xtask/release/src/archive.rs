@@ -51,6 +51,9 @@ pub fn agent(
     Ok(to)
 }
 
+/// The largest command line, in bytes: it is downloaded by people.
+const COMMAND_LINE_LIMIT: u64 = 12_000_000;
+
 /// Zips the command line for a target, with the licence.
 pub fn command_line(
     checkout: &Checkout,
@@ -60,6 +63,12 @@ pub fn command_line(
 ) -> anyhow::Result<PathBuf> {
     let to = release.join(format!("fargate-runners-{VERSION}-{target}.zip"));
     let licence = checkout.path("LICENSE");
+    let size = fs::metadata(program).with_context(|| format!("reading {}", program.display()))?;
+    ensure!(
+        size.len() <= COMMAND_LINE_LIMIT,
+        "the command line for {target} takes {} bytes, of {COMMAND_LINE_LIMIT}: was it built with the release profile?",
+        size.len()
+    );
     archive(
         &to,
         &[
@@ -109,6 +118,22 @@ mod tests {
         let mut zip = zip::ZipArchive::new(File::open(&one).unwrap()).unwrap();
         let bootstrap = zip.by_name("bootstrap").unwrap();
         assert_eq!(bootstrap.unix_mode().unwrap() & 0o777, PROGRAM);
+    }
+
+    #[test]
+    fn a_command_line_that_is_too_large_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        let file = File::create(&program).unwrap();
+        let pack = || command_line(&Checkout::here(), &program, "any-target", directory.path());
+        for (size, fits) in [(COMMAND_LINE_LIMIT, true), (COMMAND_LINE_LIMIT + 1, false)] {
+            file.set_len(size).unwrap();
+            let packed = pack();
+            assert_eq!(packed.is_ok(), fits, "{packed:?}");
+            if let Err(error) = packed {
+                assert!(error.to_string().contains("any-target"), "{error}");
+            }
+        }
     }
 
     #[test]
