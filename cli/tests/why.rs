@@ -134,6 +134,13 @@ async fn without_a_trace_the_policy_and_githubs_deliveries_tell() {
         Situation::DeliveryFailed,
         "{explanation:#?}\n{evidence:#?}"
     );
+    assert!(
+        matches!(
+            explanation.reasons[..],
+            [Reason::DeliveryFailed { certain: false, .. }]
+        ),
+        "{explanation:#?}"
+    );
 }
 
 #[tokio::test]
@@ -221,7 +228,10 @@ async fn a_delivery_that_was_lost_and_came_again_is_named_afterwards() {
     assert_eq!(
         explanation.reasons,
         [
-            Reason::DeliveryFailed { status },
+            Reason::DeliveryFailed {
+                status,
+                certain: true
+            },
             Reason::WebhookLate { seconds: 300 }
         ]
     );
@@ -256,10 +266,8 @@ async fn a_job_that_ended_with_another_jobs_runner_is_told_what_became_of_that()
     let registered = installation.jit_config(&scope, &request).await.unwrap();
     let mut runner = world.server.connect(registered.config.expose()).unwrap();
     let limit = std::time::Duration::from_secs(20);
-    let busy = world
-        .server
-        .wait_for(limit, |seen| seen.runners.iter().any(|runner| runner.busy));
-    busy.await.expect("the runner gets the job");
+    let taken = runner.take(limit).await;
+    assert_eq!(taken.expect("the runner gets the job").id, job.id);
     runner.finish("failure");
     let (evidence, explanation) = world.why(&job.id.to_string()).await;
     assert_eq!(

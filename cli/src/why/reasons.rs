@@ -27,8 +27,9 @@ const WHOLE_SECONDS: Duration = Duration::SECOND;
     rename_all_fields = "camelCase"
 )]
 pub enum Reason {
-    /// A delivery of its webhook failed with this status; 0 without a response.
-    DeliveryFailed { status: u16 },
+    /// A delivery of its webhook failed with this status; 0 without a response. It is not certain that it
+    /// was this job's if no webhook of it arrived.
+    DeliveryFailed { status: u16, certain: bool },
     /// Its webhook arrived so long after it was queued.
     WebhookLate { seconds: i64 },
     /// It waited in the overflow queue.
@@ -50,11 +51,18 @@ impl Reason {
     /// In a few words.
     pub fn told(&self) -> String {
         match self {
-            Self::DeliveryFailed { status: 0 } => {
-                "a delivery of its webhook got no answer".to_owned()
-            }
-            Self::DeliveryFailed { status } => {
-                format!("a delivery of its webhook failed with {status}")
+            Self::DeliveryFailed { status, certain } => {
+                let failed = match status {
+                    0 => "got no answer".to_owned(),
+                    status => format!("failed with {status}"),
+                };
+                if *certain {
+                    format!("a delivery of its webhook {failed}")
+                } else {
+                    format!(
+                        "a delivery {failed} when it was queued, of its webhook or another job's"
+                    )
+                }
             }
             Self::WebhookLate { seconds } => format!(
                 "its webhook arrived {} after it was queued",
@@ -125,12 +133,17 @@ fn webhook(evidence: &Evidence, found: &mut Vec<Reason>) {
         .filter_map(|webhook| webhook.delivery.as_deref())
         .collect();
     let deliveries = evidence.deliveries.found().map_or(&[][..], Vec::as_slice);
+    let certain = !guids.is_empty();
     let failed = deliveries.iter().filter(|one| {
-        // Without a trace of the webhook, those of about that time are explained as such.
-        guids.contains(one.guid.as_str()) && !(200..300).contains(&one.status)
+        // Without a trace of the webhook, those of about that time were asked for.
+        let its_own = !certain || guids.contains(one.guid.as_str());
+        its_own && !(200..300).contains(&one.status)
     });
     for one in failed {
-        let reason = Reason::DeliveryFailed { status: one.status };
+        let reason = Reason::DeliveryFailed {
+            status: one.status,
+            certain,
+        };
         if !found.contains(&reason) {
             found.push(reason);
         }

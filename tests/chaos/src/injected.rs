@@ -106,7 +106,7 @@ impl Injected {
 
     fn is(&self, reason: &Reason) -> bool {
         match (&self.sign, reason) {
-            (Sign::Delivery(status), Reason::DeliveryFailed { status: told }) => status == told,
+            (Sign::Delivery(status), Reason::DeliveryFailed { status: told, .. }) => status == told,
             (Sign::Late, Reason::WebhookLate { .. }) => true,
             (Sign::Step(failed), Reason::Setback(setback)) => {
                 failed.is(setback) && follows(setback.at, self.at)
@@ -306,7 +306,10 @@ mod tests {
         let reason = Reason::Setback(killed);
         assert!(named(&of("ch-x-7-a2"), &reason));
         assert!(!named(&of("ch-x-7"), &reason));
-        let reason = Reason::DeliveryFailed { status: 403 };
+        let reason = Reason::DeliveryFailed {
+            status: 403,
+            certain: true,
+        };
         assert!(named(&injected(Sign::Delivery(403)), &reason));
         assert!(!named(&injected(Sign::Delivery(502)), &reason));
         let reason = Reason::Execution {

@@ -55,6 +55,9 @@ pub async fn show(
     account: &Account,
 ) -> anyhow::Result<()> {
     println!("{}", table(schedule, played, account));
+    for line in &played.explained.without {
+        println!("  no known fault: {line}");
+    }
     for missed in &played.explained.missed {
         println!("\n? {missed}");
     }
@@ -135,7 +138,7 @@ fn table(schedule: &Schedule, played: &Played, account: &Account) -> String {
     );
     let _ = writeln!(text, "  sweeps {rounds}, incomplete {incomplete}");
     let (line, _) = named([&played.explained]);
-    let without = played.explained.without;
+    let without = played.explained.without.len();
     let _ = writeln!(text, "  {line}; {without} more without a known fault");
     let _ = write!(text, "  time {}", seconds(played.took));
     text

@@ -32,8 +32,8 @@ const TRIES: u32 = 3;
 pub struct Explained {
     /// Jobs that ended badly or waited long, and met faults.
     pub jobs: usize,
-    /// Such jobs that met no fault that is known.
-    pub without: usize,
+    /// Such jobs that met no fault that is known, one line each.
+    pub without: Vec<String>,
     /// Faults in the way of these jobs.
     pub faults: usize,
     /// How many of them `why` named.
@@ -136,6 +136,9 @@ impl Player<'_> {
             let task = tasks.iter().find(|task| task.arn == arn)?;
             task.runner.clone()
         };
+        // A token of the installation, a list of runners: whoever asked for it.
+        let of_nobody = |hit: &Hit| !self.queued.iter().any(|job| names(&hit.text, job.id));
+        let shared: Vec<bool> = hits.iter().map(of_nobody).collect();
         let mut explained = Explained::default();
         for (queued, planned) in self.queued.iter().zip(&self.schedule.jobs) {
             let job = snapshot.job(queued.id).context("a job is gone")?;
@@ -145,7 +148,8 @@ impl Player<'_> {
             }
             let failures = self.failures(job).await?;
             let mut faults = announcements(job, planned.webhook, hits, &snapshot);
-            faults.extend(hits.iter().filter_map(|hit| in_step(job, hit, &failures)));
+            let hits = hits.iter().zip(&shared);
+            faults.extend(hits.filter_map(|(hit, shared)| in_step(job, hit, *shared, &failures)));
             for done in &self.deeds {
                 faults.extend(of_deed(job, failed, done, &runner_of));
             }
@@ -158,7 +162,9 @@ impl Player<'_> {
                 }
             }
             if different.is_empty() {
-                explained.without += 1;
+                let waited = waited(job).whole_seconds();
+                let line = format!("{} ({}) waited {waited} s", job.name, job.id);
+                explained.without.push(line);
                 continue;
             }
             let explanation = asker.why(job).await?;
@@ -311,15 +317,23 @@ fn announcements(
     found
 }
 
-/// A fault that met a call of one of its steps, before a runner took it, and failed that step.
-fn in_step(job: &Job, hit: &Hit, failures: &[(OffsetDateTime, String)]) -> Option<Injected> {
-    if !names(&hit.text, job.id) || hit.at > left_queue(job) {
+/// A fault that met a call of one of its steps, before a runner took it, and failed that step. Of a
+/// call that is about no job, the step's own error has to tell.
+fn in_step(
+    job: &Job,
+    hit: &Hit,
+    shared: bool,
+    failures: &[(OffsetDateTime, String)],
+) -> Option<Injected> {
+    if !(shared || names(&hit.text, job.id)) || hit.at > left_queue(job) {
         return None;
     }
     let failed = step_fails(hit.kind, hit.called)?;
     // A function tries again, so the fault counts only if its step failed.
     let fails = |(at, error): &(OffsetDateTime, String)| {
-        follows(*at, hit.at) && failed.fits(error) != Some(false)
+        let so = failed.fits(error);
+        let in_time = !shared || *at <= left_queue(job);
+        follows(*at, hit.at) && in_time && so.unwrap_or(!shared)
     };
     failures.iter().any(fails).then_some(Injected {
         job: job.id,
