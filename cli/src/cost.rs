@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 use crate::Error;
 
 /// What the control plane costs for a job, in US dollars; `docs/cost.md` has the arithmetic.
-const CONTROL_PLANE: f64 = 0.000_138;
+const CONTROL_PLANE: f64 = 0.000_139;
 /// Pages of the log; one has up to 10,000 lines.
 const PAGES: usize = 1_000;
 
