@@ -131,7 +131,9 @@ pub fn row(
             planned,
             "ECS is asked for its task".to_owned(),
         ),
-        (Some(State::Wait | State::WaitForGitHub), _) => waiting(course, planned, now),
+        (Some(State::Wait | State::WaitForGitHub | State::WaitForSlot), _) => {
+            waiting(course, planned, now)
+        }
         (Some(State::Cleanup | State::Failed | State::Unmatched), _) => {
             (Phase::Ending, planned, failure(course))
         }
@@ -175,6 +177,7 @@ fn waiting(course: &Course, planned: u32, now: OffsetDateTime) -> (Phase, u32, S
         ),
         Some(Pause::Deferred { .. }) => (planned, "another runner may take it".to_owned()),
         Some(Pause::RateLimit { .. }) => (planned, "GitHub's rate limit".to_owned()),
+        Some(Pause::Slot(slot)) => (planned, slot.detail),
         None => (planned, failure(course)),
     };
     (Phase::Waiting, attempt, format!("{why}{goes_on}"))

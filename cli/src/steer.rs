@@ -89,6 +89,7 @@ async fn make_free(
         deployment: deployment.id.clone(),
         // Only a retired runner is looked up here, and its execution's history names its task.
         pool: None,
+        capped: None,
     };
     for _ in 0..LOOKS {
         let position = fleet.position(&newest.name).await?;

@@ -20,6 +20,12 @@ pub(crate) const RUNNER_TRIES: u32 = 6;
 /// errors.
 const TAKEN_BY: &[(State, &str, &str, &str)] = &[
     (
+        State::Token,
+        "Catch",
+        "NoFreeSlot",
+        "caps::of_eight_jobs_never_more_than_two_run_and_a_repository_has_a_cap_of_its_own",
+    ),
+    (
         State::Match,
         "Retry",
         "Throttled",
@@ -157,7 +163,7 @@ const TAKEN_BY: &[(State, &str, &str, &str)] = &[
 fn every_retry_and_catch_has_a_test_that_takes_it() {
     let checkout = Checkout::here();
     let read = |path: &str| fs::read_to_string(checkout.root().join(path)).unwrap();
-    let machine = checkout.definition(Tasks::Warm).unwrap();
+    let machine = checkout.definition(Tasks::WarmAndCapped).unwrap();
     let mut clauses = BTreeSet::new();
     for (state, definition) in machine["States"].as_object().unwrap() {
         for kind in ["Retry", "Catch"] {

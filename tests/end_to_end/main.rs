@@ -5,6 +5,7 @@
 mod assumptions;
 mod bad_input;
 mod boundaries;
+mod caps;
 mod changes;
 mod command_line;
 mod console;

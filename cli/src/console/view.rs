@@ -1,6 +1,6 @@
 //! What the page is sent. Pure: a function of what was seen.
 
-use decisions::{ExecutionOutput, JobStatus, NextAttempt, Status};
+use decisions::{ExecutionOutput, JobStatus, NextAttempt, SlotAwaited, Status};
 use protocol::{Class, Fault, State};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -389,6 +389,11 @@ fn told(failure: &StepFailure) -> String {
                     next.attempt.number,
                     next.wait_seconds
                 );
+            }
+        }
+        "NoFreeSlot" => {
+            if let Ok(slot) = serde_json::from_str::<SlotAwaited>(message) {
+                return slot.detail;
             }
         }
         "Deferred" => return format!("starts in {message} s, if the job is still queued"),

@@ -314,7 +314,7 @@ fn running(evidence: &Evidence, execution: &ExecutionSeen) -> Account {
     let attempt = course.runner.as_ref().map_or(1, RunnerName::attempt);
     match course.known_state() {
         Some(State::Runner | State::WarmRunner) => with_task(evidence, course, attempt),
-        Some(State::Wait) => paused(evidence, course),
+        Some(State::Wait | State::WaitForSlot) => paused(evidence, course),
         Some(State::WaitForGitHub) => {
             let end = pause_end(evidence.at, course);
             Account::new(
@@ -508,6 +508,12 @@ fn paused(evidence: &Evidence, course: &Course) -> Account {
             ),
             format!("A runner starts {end}, if the job is still queued then"),
         ),
+        Some(Pause::Slot(slot)) => Account::new(
+            Situation::Pausing,
+            format!("{name} {}", slot.detail),
+            format!("It looks again {end}; its place in line is kept"),
+        )
+        .but("Nothing, if so few are meant to run at once. Otherwise raise maxRunning of the deployment or the runner, or maxRunningPerRepository, and deploy"),
         _ => Account::new(
             Situation::Pausing,
             format!(
@@ -625,6 +631,7 @@ const fn change_for_failure(failure: Failure) -> Option<&'static str> {
                 | Fault::GitHubRateLimited
                 | Fault::GitHubUnavailable
                 | Fault::Deferred
+                | Fault::NoFreeSlot
                 | Fault::JobNotQueued
                 | Fault::StillQueued
                 | Fault::GaveUp => return None,

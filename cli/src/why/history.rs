@@ -1,7 +1,7 @@
 //! What an execution's history tells about where it is. Pure.
 
 use aws::executions::history::{HistoryEvent, HistoryEventType};
-use decisions::{NextAttempt, Overrides};
+use decisions::{NextAttempt, Overrides, SlotAwaited};
 use protocol::{Adopted, RunnerName, State};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -18,6 +18,9 @@ pub struct Course {
     pub runner: Option<RunnerName>,
     /// The ARN of that runner's task.
     pub task: Option<String>,
+    /// What it waits for, if it waits for a slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<SlotAwaited>,
     /// The last failed step, in the words of its handler, of ECS or of Step Functions.
     pub failure: Option<StepFailure>,
 }
@@ -37,6 +40,8 @@ pub enum Pause {
     Retry(Box<NextAttempt>),
     /// GitHub's rate limit.
     RateLimit { seconds: u64 },
+    /// As many runners as may run at once do.
+    Slot(Box<SlotAwaited>),
 }
 
 impl Pause {
@@ -44,6 +49,7 @@ impl Pause {
         match self {
             Self::Deferred { seconds } | Self::RateLimit { seconds } => *seconds,
             Self::Retry(next) => next.wait_seconds,
+            Self::Slot(slot) => slot.wait_seconds,
         }
     }
 }
@@ -54,8 +60,11 @@ impl Course {
         self.state.as_deref()?.parse().ok()
     }
 
-    /// Why it pauses, if it is in one of the two waiting states and the last failure tells.
+    /// Why it pauses, if it is in one of the waiting states and its input or the last failure tells.
     pub fn pause(&self) -> Option<Pause> {
+        if self.known_state() == Some(State::WaitForSlot) {
+            return self.slot.clone().map(|slot| Pause::Slot(Box::new(slot)));
+        }
         let failure = self.failure.as_ref()?;
         let seconds = || failure.message.trim().parse().ok();
         match (self.known_state()?, failure.error.as_str()) {
@@ -107,6 +116,9 @@ impl Reader {
                 course.state = Some(entered.name().to_owned());
                 course.entered_at =
                     OffsetDateTime::from_unix_timestamp(event.timestamp().secs()).ok();
+            }
+            if entered.name() == State::WaitForSlot.as_str() && course.slot.is_none() {
+                course.slot = entered.input().and_then(awaited);
             }
             if let Some((runner, adopted)) = entered.input().and_then(planned) {
                 course.runner = Some(runner);
@@ -182,6 +194,16 @@ pub(super) fn planned(input: &str) -> Option<(RunnerName, Option<String>)> {
     Some((runner, planned.warm.map(|warm| warm.task_arn)))
 }
 
+/// What an execution waits for, in the input of `WaitForSlot`.
+fn awaited(input: &str) -> Option<SlotAwaited> {
+    #[derive(Deserialize)]
+    struct Waiting {
+        slot: SlotAwaited,
+    }
+    let waiting: Waiting = serde_json::from_str(input).ok()?;
+    Some(waiting.slot)
+}
+
 /// The task in RunTask's result.
 fn submitted(output: &str) -> Option<String> {
     #[derive(Deserialize)]
@@ -245,6 +267,25 @@ mod tests {
         ] {
             assert_eq!(course.pause(), pause, "{course:?}");
         }
+    }
+
+    #[test]
+    fn a_wait_for_a_slot_tells_what_for() {
+        let slot = SlotAwaited {
+            detail: "waits for a slot of octo/hello: at most 2 at once, place 3 of 9 in line"
+                .to_owned(),
+            place: Some(3),
+            wait_seconds: 12,
+        };
+        let input = json!({ "runTask": {}, "slot": slot }).to_string();
+        assert_eq!(awaited(&input), Some(slot.clone()));
+        let course = Course {
+            state: Some("WaitForSlot".to_owned()),
+            slot: Some(slot.clone()),
+            ..Course::default()
+        };
+        assert_eq!(course.pause(), Some(Pause::Slot(Box::new(slot))));
+        assert_eq!(awaited("{}"), None);
     }
 
     #[test]

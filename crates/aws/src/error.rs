@@ -91,6 +91,11 @@ impl Error {
         self.kind
     }
 
+    /// Whether the role may not make the call.
+    pub fn is_denied(&self) -> bool {
+        self.code == "AccessDeniedException"
+    }
+
     /// The fault name for the state machine.
     pub fn fault(&self) -> Fault {
         match self.kind {

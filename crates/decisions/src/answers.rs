@@ -33,6 +33,19 @@ pub struct NextAttempt {
     pub attempt: Attempt,
 }
 
+/// Message of `token`'s `NoFreeSlot`: a cap is reached. JSON fields are in camel case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotAwaited {
+    /// What the job waits for, as a sentence without its subject: `waits for a slot of octo/hello …`.
+    pub detail: String,
+    /// Its place among those who wait for the same, from 1; missing if the table did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u32>,
+    /// Seconds until it looks again.
+    pub wait_seconds: u64,
+}
+
 /// Message of `cleanup`'s `GaveUp`: the execution fails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenUp {

@@ -156,7 +156,7 @@ pub enum OnCancel {
 /// version of the state machine has another state.
 pub fn on_cancel(state: Option<State>) -> OnCancel {
     match state {
-        Some(State::Wait) => OnCancel::Stop,
+        Some(State::Wait | State::WaitForSlot) => OnCancel::Stop,
         Some(State::Runner | State::WarmRunner) => OnCancel::RetireRunner,
         Some(State::Cleanup | State::WaitForGitHub | State::Failed | State::Unmatched) => {
             OnCancel::Leave
@@ -374,7 +374,8 @@ mod tests {
     fn only_an_execution_that_waits_is_stopped() {
         for state in State::ALL {
             let stops = on_cancel(Some(*state)) == OnCancel::Stop;
-            assert_eq!(stops, *state == State::Wait, "{state}");
+            let waits = [State::Wait, State::WaitForSlot].contains(state);
+            assert_eq!(stops, waits, "{state}");
         }
         assert_eq!(on_cancel(None), OnCancel::LookAgain);
     }

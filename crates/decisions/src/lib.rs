@@ -12,9 +12,11 @@
 //! - [`may_claim`], [`on_answer`], [`on_withdrawn`], [`on_bell`], [`on_ticket`], [`wanted`](wanted()),
 //!   [`pause_after`], [`on_warm_task_end`], [`on_wait`], [`on_orphan`] and [`stops_adopted`] decide
 //!   about warm tasks.
+//! - [`on_slot`], [`release_slot`] and [`repair_slots`] decide who may run while the number of runners is
+//!   capped.
 //! - [`cost`] estimates what a task costs, [`size`] decides which size it gets, and
 //!   [`RepositoryRoles`] under which role it runs.
-//! - [`Planned`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
+//! - [`Planned`], [`SlotAwaited`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
 //!
 //! The handlers collect the facts and carry out the decisions. `tests/model` explores the decisions
 //! in every interleaving of small worlds.
@@ -35,11 +37,12 @@ mod ownership;
 mod role;
 mod rules;
 pub mod size;
+mod slots;
 mod stock;
 mod task;
 
 pub use absence::{Look, NotFound, OnNotFound, on_not_found};
-pub use answers::{ExecutionOutput, GivenUp, LogStream, NextAttempt, Planned};
+pub use answers::{ExecutionOutput, GivenUp, LogStream, NextAttempt, Planned, SlotAwaited};
 pub use attempt::Attempt;
 pub use ending::{
     AbsentRunner, Deletion, OnAbsent, OnCancel, Retire, RunnerSeen, cleans_after_task, may_stop,
@@ -57,6 +60,10 @@ pub use ownership::{
 };
 pub use role::{Exposed, RepositoryRoles, RoleSeen, RolesError};
 pub use rules::{Budget, Situation, Verdict, judge};
+pub use slots::{
+    Awaited, Cap, Caps, InLine, Lease, OnSlot, Place, Seeker, Slots, on_slot, release_slot,
+    repair_slots,
+};
 pub use stock::{
     Answer, Bell, ClaimSeen, Demand, Failures, OnAnswer, OnBell, OnOrphan, OnTicket, OnWait,
     OnWarmEnd, OrphanSeen, Start, TaskSeen, Ticket, TicketSeen, TicketState, WaitOver, WaitSeen,

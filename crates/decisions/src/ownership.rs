@@ -142,6 +142,7 @@ pub fn on_queued_again(
                 | State::Runner
                 | State::WarmRunner
                 | State::Wait
+                | State::WaitForSlot
                 | State::WaitForGitHub,
             ),
         ) => OnQueuedAgain::Leave,
@@ -374,6 +375,7 @@ mod tests {
             State::Runner,
             State::WarmRunner,
             State::Wait,
+            State::WaitForSlot,
             State::WaitForGitHub,
         ] {
             assert_eq!(running(Some(state)), OnQueuedAgain::Leave, "{state}");

@@ -2,7 +2,7 @@
 //!
 //! Nothing else stores them. An execution is named after its job, and a parameter's path after its
 //! runner; an execution's history names its task, and a task's overrides and tags name its runner.
-//! So [`Fleet`] finds each from the other. Only the wait for a warm task's end is in a table. Every operation that ends something is idempotent:
+//! So [`Fleet`] finds each from the other. Only the wait for a warm task's end and the leases of caps are in a table. Every operation that ends something is idempotent:
 //! "already gone" is success.
 
 mod adopted;
@@ -11,11 +11,12 @@ mod history;
 mod registrations;
 mod restart;
 mod retire;
+mod slots;
 mod tasks;
 
 use aws::Late;
 use aws::executions::Executions;
-use pool::Pool;
+use pool::{Capped, Pool};
 use protocol::DeploymentId;
 use runtime::settings::Variable;
 use runtime::settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
@@ -29,7 +30,14 @@ pub use retire::{Retired, retire};
 pub use tasks::{RunningTask, RunningTasks, WarmTask};
 
 /// Variables of [`Fleet::from_settings`].
-pub const VARIABLES: &[Variable] = &[DEPLOYMENT, PREFIX, CLUSTER, STATE_MACHINE_ARN, pool::TABLE];
+pub const VARIABLES: &[Variable] = &[
+    DEPLOYMENT,
+    PREFIX,
+    CLUSTER,
+    STATE_MACHINE_ARN,
+    pool::TABLE,
+    pool::CAPS,
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,6 +102,8 @@ pub struct Fleet {
     pub deployment: DeploymentId,
     /// Its warm tasks, if it keeps some.
     pub pool: Option<Pool>,
+    /// Its caps, if the number of its runners is capped.
+    pub capped: Option<Capped>,
 }
 
 impl Fleet {
@@ -110,6 +120,7 @@ impl Fleet {
             prefix: settings.text(&PREFIX)?,
             deployment: settings.parsed(&DEPLOYMENT)?,
             pool: Pool::from_settings(settings, aws),
+            capped: Capped::from_settings(settings, aws)?,
         })
     }
 }

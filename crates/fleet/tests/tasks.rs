@@ -103,6 +103,7 @@ impl Wire {
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),
             // Nothing here asks the table.
+            capped: None,
             pool: self.pooled.then(|| {
                 let rules = &[] as &[Rule];
                 Pool::over(

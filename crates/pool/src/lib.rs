@@ -1,4 +1,4 @@
-//! The table of the pool: tickets, bells, waits and shares.
+//! The table: tickets, bells, waits and shares of the pool, and the leases of the caps.
 //!
 //! A warm task is a task whose runner is not registered yet. Its *ticket* says that it is in stock;
 //! whoever deletes the ticket owns the task. Its *bell* tells it to take a registration, or to leave.
@@ -15,12 +15,14 @@
 //! | share | `share#<family>#<owner/name>#<epoch minute>` | `share` | [`share`] |
 //! | bell | `bell#<key>` | `bell` | [`bell`], [`protocol::bell`] |
 //! | wait | `wait` | task ARN | [`wait`] |
+//! | leases of the caps, and who waits for one | `slots` | `slots` | [`slots`] |
 //!
 //! Every operation is one call, and no call is retried here: the result of a conditional write would
 //! be ambiguous after a lost answer. [`Written`] tells whether a condition held, [`Error`] whether a
 //! failed call may have been carried out.
 //!
-//! The pool is an optimization. A caller that meets an [`Error`] goes on without a warm task.
+//! The pool is an optimization: a caller that meets an [`Error`] goes on without a warm task. Caps are
+//! not: without an answer a job waits.
 
 pub mod bell;
 mod error;
@@ -29,6 +31,7 @@ mod item;
 pub mod job_note;
 pub mod notes;
 pub mod share;
+pub mod slots;
 pub mod stock;
 pub mod ticket;
 pub mod wait;
@@ -45,6 +48,7 @@ pub use bell::{BellSeen, Ring, Withdrawal};
 pub use error::{Error, Written};
 pub use job_note::JobNote;
 pub use notes::Notes;
+pub use slots::{CAPS, Capped, Tried};
 pub use stock::Stocked;
 pub use ticket::{Claim, Slot, Ticket, TicketKey};
 pub use wait::{TaskToken, Wait};
@@ -87,9 +91,13 @@ pub struct Pool {
 impl Pool {
     /// The pool of these settings; `None` without one.
     pub fn from_settings(settings: &Settings, aws: &SdkConfig) -> Option<Self> {
-        let table = settings.maybe(&TABLE)?;
+        Some(Self::of(aws, settings.maybe(&TABLE)?))
+    }
+
+    /// The pool in this table.
+    pub(crate) fn of(aws: &SdkConfig, table: String) -> Self {
         let client = Late::new(&impatient(aws), Client::new);
-        Some(Self { client, table })
+        Self { client, table }
     }
 
     /// The pool of these settings, for a program that does nothing without one.

@@ -59,6 +59,8 @@ faults! {
     Unmatched => Verdict,
     /// Too early to launch; the message is the delay in seconds.
     Deferred => Verdict,
+    /// As many runners as may run at once do; the message says of what, and when to look again.
+    NoFreeSlot => Verdict,
     /// The job left GitHub's queue before a task was launched.
     JobNotQueued => Verdict,
     /// The job is still queued; the message has the next attempt.

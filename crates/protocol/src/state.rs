@@ -1,7 +1,8 @@
 //! Names of the state machine's states.
 //!
 //! An execution's history has the state that it entered last, and decisions use it. A contract test
-//! compares this list with the keys of `statemachine/runner.asl.json` and [`State::OF_A_POOL`].
+//! compares this list with the keys of `statemachine/runner.asl.json`, [`State::OF_A_POOL`] and
+//! [`State::OF_CAPS`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,6 +28,9 @@ macro_rules! states {
 impl State {
     /// The states that only a deployment with a pool of warm tasks has.
     pub const OF_A_POOL: &'static [Self] = &[Self::Start, Self::WarmRunner];
+
+    /// The states that only a deployment with caps has.
+    pub const OF_CAPS: &'static [Self] = &[Self::WaitForSlot];
 }
 
 states! {
@@ -36,6 +40,8 @@ states! {
     Launch,
     /// Registers the runner.
     Token,
+    /// Waits until fewer runners run. Only a deployment with caps has it.
+    WaitForSlot,
     /// Chooses whether a warm task runs the runner. Only a deployment with a pool has it.
     Start,
     /// Runs the runner's task.

@@ -15,6 +15,10 @@ use crate::event::AttemptOver;
 use crate::report::{self, AttemptReport};
 use crate::{Deps, Error, check_run, displaced, warm};
 
+/// How often giving a slot back is tried. It may be repeated: only the attempt's own lease is given
+/// back.
+const GIVE_BACK_TRIES: u32 = 2;
+
 /// Deletes the attempt's leftovers, asks GitHub whether the job left the queue, and decides what
 /// follows.
 pub async fn end(
@@ -28,6 +32,7 @@ pub async fn end(
     tracing::info!(job_id = %job.id, run_id = job.run_id, repository = %job.repository, execution = %over.execution,
         outcome = ended.outcome.name(), detail = ended.detail, attempt = attempt.number, "attempt ended");
 
+    give_slot_back(deps, over, &attempt, now).await;
     if ended.leaves_a_registration()
         && let Some(runner) = &over.runner
     {
@@ -81,6 +86,25 @@ pub async fn end(
             error: reason,
             cause,
         }))),
+    }
+}
+
+/// Gives the slot back that caps left the attempt: its task has ended. A failure must not hold up the
+/// job's end, because `sweep` repairs it.
+async fn give_slot_back(deps: &Deps, over: &AttemptOver, attempt: &Attempt, now: OffsetDateTime) {
+    let Some(matched) = over.matched.as_ref().filter(|_| over.runner.is_some()) else {
+        return;
+    };
+    let of = (&over.order.job, matched);
+    for _ in 0..GIVE_BACK_TRIES {
+        match deps
+            .fleet
+            .give_slot_back(&over.execution, attempt.number, of, now)
+            .await
+        {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "cannot give the slot back"),
+        }
     }
 }
 

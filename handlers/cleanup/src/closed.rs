@@ -7,6 +7,7 @@ use fleet::{Status, restart_if_queued, retire};
 use github::Access;
 use protocol::{Class, ExecutionName, Order, ParameterPath, RunnerName};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::event::ExecutionClosed;
 use crate::{Deps, Error, check_run};
@@ -48,7 +49,11 @@ pub async fn after_task(
 
 /// Cleans up after an execution that was aborted, failed or timed out. Restarts it if the failure
 /// was transient and the job is still queued.
-pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<Value, Error> {
+pub async fn execution_closed(
+    deps: &Deps,
+    closed: &ExecutionClosed,
+    now: OffsetDateTime,
+) -> Result<Value, Error> {
     let Ok(name) = closed.name.parse::<ExecutionName>() else {
         return Ok(json!({ "result": "notOurs" }));
     };
@@ -58,6 +63,10 @@ pub async fn execution_closed(deps: &Deps, closed: &ExecutionClosed) -> Result<V
     if execution.status == Status::Running {
         // It was redriven.
         return Ok(json!({ "result": "running" }));
+    }
+    // Others may wait for its slot. If this fails, `sweep` repairs it.
+    if let Err(error) = deps.fleet.leave_slots(&name, now).await {
+        tracing::warn!(%error, "cannot give the slot back");
     }
     let position = deps.fleet.position(&name).await?;
     let over = WaitOver::Closed {

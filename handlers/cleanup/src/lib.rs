@@ -49,7 +49,7 @@ pub async fn handle(deps: &Deps, event: Value, now: OffsetDateTime) -> Result<Va
         }
         Event::TaskStopped(task) => closed::task_stopped(deps, &task).await,
         Event::WarmTaskStopped(stopped) => warm::task_stopped(deps, &stopped, now).await,
-        Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed).await,
+        Event::ExecutionClosed(closed) => closed::execution_closed(deps, &closed, now).await,
         Event::Handoff(handoff) => match *handoff {
             Handoff::Cancelled { job } => cancelled::end(deps, &job).await,
             Handoff::Requeued { job } => requeued::see_to(deps, &job).await,

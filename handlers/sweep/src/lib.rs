@@ -7,6 +7,7 @@
 //! | [`runners`] | retires idle runners, deregisters leftover ones |
 //! | [`tasks`] | ends tasks whose execution is closed or whose runner GitHub does not know |
 //! | [`warm`] | tells executions of warm tasks that ended, ends warm tasks that nobody owns |
+//! | [`slots`] | gives back slots of caps that closed executions still have |
 //! | [`registrations`] | deletes registrations without a running execution |
 //! | [`waiting`] | asks GitHub about the jobs of the longest waiting executions |
 //! | [`closed`] | restarts executions that failed for a transient reason and whose event was lost |
@@ -28,6 +29,7 @@ pub mod registrations;
 mod releases;
 pub mod runners;
 pub mod settings;
+pub mod slots;
 pub mod snapshot;
 pub mod tasks;
 pub mod unannounced;
@@ -59,6 +61,8 @@ pub struct Report {
     pub warm_ends_told: usize,
     /// Warm tasks without an owner that were told to leave, or stopped.
     pub warm_tasks_released: usize,
+    /// Executions whose slots of caps were given back.
+    pub slots_freed: usize,
     /// Failed executions that were restarted.
     pub restarted: usize,
     /// Executions started for queued jobs without a webhook.
@@ -156,6 +160,8 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
             note(&mut report, "stock", released, |r, n| {
                 r.warm_tasks_released = n;
             });
+            let freed = slots::repair(deps, &snapshot).await;
+            note(&mut report, "slots", freed, |r, n| r.slots_freed = n);
             let deleted = registrations::delete_stale(deps, &snapshot).await;
             note(&mut report, "registrations", deleted, |r, n| {
                 r.registrations_deleted = n;

@@ -1,6 +1,7 @@
 //! What the handler works with.
 
 use github::GitHub;
+use pool::Capped;
 use runtime::settings::Settings;
 use runtime::telemetry::Metrics;
 
@@ -22,6 +23,8 @@ pub struct Deps {
     pub ssm: aws_sdk_ssm::Client,
     /// The stock of warm tasks, if there is one.
     pub stock: Option<Stock>,
+    /// The caps, if there are some.
+    pub capped: Option<Capped>,
 }
 
 impl Deps {
@@ -34,6 +37,7 @@ impl Deps {
             github: github::secrets::connect(settings, ssm.clone())?,
             ssm,
             stock: Stock::from_settings(settings, &aws),
+            capped: Capped::from_settings(settings, &aws)?,
         })
     }
 

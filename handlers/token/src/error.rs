@@ -1,5 +1,6 @@
 //! Why no registration was issued.
 
+use decisions::SlotAwaited;
 use lambda_runtime::Diagnostic;
 use protocol::{EncodeError, Fault};
 
@@ -9,6 +10,14 @@ pub enum Error {
     /// What was given cannot be read.
     #[error("token cannot parse its input: {0}. Only the state machine may call it")]
     BadInput(#[from] serde_json::Error),
+    /// The state machine passes no match on, so nobody knows what the job counts against.
+    #[error(
+        "token has caps but no match in its input. Deploy the state machine of the same version"
+    )]
+    NoMatch,
+    /// As many runners as may run at once do. The message is what the job waits for as JSON.
+    #[error("{}", serde_json::to_string(.0).unwrap_or_default())]
+    NoFreeSlot(Box<SlotAwaited>),
     /// The job needs no runner any more.
     #[error("job {job} is {state} at GitHub, so no runner is launched")]
     JobNotQueued {
@@ -63,7 +72,10 @@ impl Error {
     /// The fault under which the state machine meets it.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::BadInput(_) | Self::Encode(_) | Self::TooLarge { .. } => Fault::BadInput,
+            Self::BadInput(_) | Self::NoMatch | Self::Encode(_) | Self::TooLarge { .. } => {
+                Fault::BadInput
+            }
+            Self::NoFreeSlot(_) => Fault::NoFreeSlot,
             Self::JobNotQueued { .. } => Fault::JobNotQueued,
             Self::NotAdmitted { .. } => Fault::NotAdmitted,
             Self::RateLimited(_) => Fault::GitHubRateLimited,

@@ -1,6 +1,6 @@
 //! What the state machine gives.
 
-use decisions::Attempt;
+use decisions::{Attempt, SlotAwaited};
 use protocol::{Matched, Order, PlannedRunner};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,10 @@ pub struct Input {
     /// The attempt.
     #[serde(default)]
     pub attempt: Option<Attempt>,
-    /// The result of `match`; only in a deployment that keeps warm tasks.
+    /// What the job has waited for, if it has waited for a slot.
+    #[serde(default)]
+    pub slot: Option<SlotAwaited>,
+    /// The result of `match`; only in a deployment that keeps warm tasks or has caps.
     #[serde(rename = "match", default)]
     pub matched: Option<Matched>,
     /// The RunTask request of `launch`; likewise.

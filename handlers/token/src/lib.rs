@@ -5,6 +5,7 @@
 //! GitHub and one to SSM. The registration appears in nothing but that parameter: not in the answer,
 //! not in an error, not in a log.
 //!
+//! - [`slot`]: one of the slots that caps leave
 //! - [`issue`]: the registration, by the two ways GitHub has ([`Mode`])
 //! - [`deposit`]: the parameter
 //! - [`source`]: whether the job's code may come from where it does
@@ -16,6 +17,7 @@ mod error;
 mod input;
 pub mod issue;
 pub mod settings;
+pub mod slot;
 pub mod source;
 pub mod warm;
 
@@ -24,6 +26,7 @@ use github::{Access, Installation};
 use protocol::{Job, Registered};
 use runtime::telemetry::Metric;
 use serde_json::Value;
+use time::OffsetDateTime;
 use tracing::{Instrument, info_span};
 
 pub use deps::Deps;
@@ -52,6 +55,9 @@ pub async fn handle(deps: &Deps, payload: Value) -> Result<Registered, Error> {
 async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     let Input { order, runner, .. } = input;
     let job = &order.job;
+    if let Some(capped) = &deps.capped {
+        slot::take(capped, input, &deps.metrics(), OffsetDateTime::now_utc()).await?;
+    }
     let scope = deps.config.scope.at(job);
     let doubted = is_doubted(input);
     let access = if doubted {
@@ -93,9 +99,12 @@ async fn register(deps: &Deps, input: &Input) -> Result<Registered, Error> {
     })
 }
 
-/// Whether the order or the attempt is not sure that the job still wants a runner.
+/// Whether the order or the attempt is not sure that the job still wants a runner, or it has waited for
+/// a slot since.
 fn is_doubted(input: &Input) -> bool {
-    input.order.recheck || input.attempt.as_ref().is_some_and(Attempt::rechecks)
+    input.order.recheck
+        || input.slot.is_some()
+        || input.attempt.as_ref().is_some_and(Attempt::rechecks)
 }
 
 /// Asks GitHub whether the job still wants a runner, where that is doubted.

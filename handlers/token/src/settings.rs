@@ -36,6 +36,7 @@ pub const VARIABLES: &[&[Variable]] = &[
     ],
     warm::VARIABLES,
     pool::VARIABLES,
+    &[pool::CAPS],
     admission::REGISTRATION_VARIABLES,
     github::secrets::VARIABLES,
     aws::VARIABLES,

@@ -1,6 +1,6 @@
 //! `DynamoDB`: one table with the keys `pk` and `sk`, and as much of its expressions as this system
-//! writes: comparisons, `attribute_exists` and `attribute_not_exists`, joined by AND and OR without
-//! parentheses; SET (also `if_not_exists` of the same attribute), REMOVE and ADD.
+//! writes: comparisons, `attribute_exists` and `attribute_not_exists`, joined by AND and OR; paths into
+//! maps in conditions; SET (also `if_not_exists` of the same attribute), REMOVE and ADD.
 
 use std::collections::HashMap;
 
@@ -49,14 +49,24 @@ impl Given<'_> {
         let Some(condition) = condition else {
             return true;
         };
-        assert!(
-            !condition.replace("exists(", "").contains('('),
-            "parentheses are not read: {condition}"
-        );
-        condition.split(" OR ").any(|all| {
-            all.split(" AND ")
-                .all(|term| self.term_holds(term.trim(), item))
+        split(condition, " OR ").into_iter().any(|all| {
+            split(all, " AND ")
+                .into_iter()
+                .all(|term| match term.trim().strip_prefix('(') {
+                    Some(inner) => self.holds(inner.strip_suffix(')'), item),
+                    None => self.term_holds(term.trim(), item),
+                })
         })
+    }
+
+    /// The value at a path, such as `#lease.#attempt`.
+    fn found<'b>(&self, path: &str, item: Option<&'b Item>) -> Option<&'b AttributeValue> {
+        let mut words = path.trim().split('.');
+        let mut found = item?.get(self.name(words.next()?))?;
+        for word in words {
+            found = found.as_m().ok()?.get(self.name(word))?;
+        }
+        Some(found)
     }
 
     /// Why a write is refused, if its condition does not hold. The item is in it only if the request
@@ -79,7 +89,7 @@ impl Given<'_> {
     }
 
     fn term_holds(&self, term: &str, item: Option<&Item>) -> bool {
-        let found = |word: &str| item.and_then(|item| item.get(self.name(word.trim())));
+        let found = |path: &str| self.found(path, item);
         let inside = |function: &str| term.strip_prefix(function)?.strip_suffix(')');
         if let Some(word) = inside("attribute_not_exists(") {
             return found(word).is_none();
@@ -144,6 +154,24 @@ impl Given<'_> {
             }
         }
     }
+}
+
+/// The parts of an expression between a word that is not in parentheses.
+fn split<'a>(expression: &'a str, word: &str) -> Vec<&'a str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
+    for (at, c) in expression.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ' ' if depth == 0 && at >= start && expression[at..].starts_with(word) => {
+                parts.push(&expression[start..at]);
+                start = at + word.len();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&expression[start..]);
+    parts
 }
 
 fn number(value: &AttributeValue) -> Option<i64> {
@@ -311,6 +339,10 @@ mod tests {
             ("state", AttributeValue::S("ready".to_owned())),
             ("revision", number("10")),
             ("spot", AttributeValue::Bool(false)),
+            (
+                "nested",
+                AttributeValue::M(item(&[("state", AttributeValue::S("ready".to_owned()))])),
+            ),
         ]);
         for (condition, holds) in [
             (
@@ -320,6 +352,17 @@ mod tests {
             ("revision < :seven", false),
             ("attribute_not_exists(revision) OR revision > :seven", true),
             ("attribute_exists(token)", false),
+            (
+                "attribute_not_exists(token) AND (attribute_not_exists(revision) OR revision > :seven) AND spot = :no",
+                true,
+            ),
+            (
+                "(attribute_exists(token) OR revision < :seven) AND spot = :no",
+                false,
+            ),
+            ("nested.#state = :ready", true),
+            ("nested.revision = :seven", false),
+            ("spot.#state = :ready", false),
             ("token = :ready", false),
             ("revision = :ready", false),
         ] {
@@ -332,7 +375,7 @@ mod tests {
         assert!(given.holds(Some("attribute_not_exists(pk)"), None));
         assert!(!given.holds(Some("#state = :ready"), None));
         given.update(
-            "SET taken = :seven, revision = if_not_exists(revision, :seven) REMOVE #state, spot ADD revision :seven",
+            "SET taken = :seven, revision = if_not_exists(revision, :seven) REMOVE #state, spot, nested ADD revision :seven",
             &mut ticket,
         );
         let expected = item(&[("taken", number("7")), ("revision", number("17"))]);

@@ -333,6 +333,7 @@ impl Aws {
             prefix: "fargate-runners".to_owned(),
             deployment: "fr".parse().unwrap(),
             pool: None,
+            capped: None,
         }
     }
 

@@ -14,10 +14,24 @@ pub enum Tasks {
     Cold,
     /// Some runner has warm tasks: `warm.asl.json` is merged into it.
     Warm,
+    /// The number of runners is capped: `caps.asl.json` is merged into it.
+    Capped,
+    /// Both are merged into it, the caps last.
+    WarmAndCapped,
 }
 
 impl Tasks {
-    pub const ALL: [Self; 2] = [Self::Cold, Self::Warm];
+    pub const ALL: [Self; 4] = [Self::Cold, Self::Warm, Self::Capped, Self::WarmAndCapped];
+
+    /// Whether some runner has warm tasks.
+    pub const fn are_warm(self) -> bool {
+        matches!(self, Self::Warm | Self::WarmAndCapped)
+    }
+
+    /// Whether the number of runners is capped.
+    pub const fn are_capped(self) -> bool {
+        matches!(self, Self::Capped | Self::WarmAndCapped)
+    }
 }
 
 impl Checkout {
@@ -31,8 +45,11 @@ impl Checkout {
                 .with_context(|| format!("{} is not valid JSON", path.display()))
         };
         let mut definition = read("runner.asl.json")?;
-        if tasks == Tasks::Warm {
+        if tasks.are_warm() {
             merge(&mut definition, read("warm.asl.json")?);
+        }
+        if tasks.are_capped() {
+            merge(&mut definition, read("caps.asl.json")?);
         }
         Ok(definition)
     }
@@ -100,5 +117,34 @@ mod tests {
             warm["States"]["Token"]["Catch"],
             cold["States"]["Token"]["Catch"]
         );
+    }
+
+    #[test]
+    fn caps_add_a_state_and_one_rule_to_token() {
+        let checkout = Checkout::here();
+        for (without, with) in [
+            (Tasks::Cold, Tasks::Capped),
+            (Tasks::Warm, Tasks::WarmAndCapped),
+        ] {
+            let without = checkout.definition(without).unwrap();
+            let with = checkout.definition(with).unwrap();
+            for (name, state) in without["States"].as_object().unwrap() {
+                assert_eq!(*state == with["States"][name], name != "Token", "{name}");
+            }
+            let rules = |machine: &Value| {
+                machine["States"]["Token"]["Catch"]
+                    .as_array()
+                    .unwrap()
+                    .clone()
+            };
+            let (before, after) = (rules(&without), rules(&with));
+            assert_eq!(after[1..], before, "the others are as they are");
+            for field in ["Retry", "Output", "Assign", "Next"] {
+                assert_eq!(
+                    with["States"]["Token"][field],
+                    without["States"]["Token"][field]
+                );
+            }
+        }
     }
 }

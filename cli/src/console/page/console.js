@@ -20,7 +20,7 @@ const now = () => Date.now() + ahead;
 
 const PARTS = {
   Match: "plan", Launch: "plan", Token: "plan", Start: "plan", Runner: "run", WarmRunner: "run",
-  Cleanup: "clean", Wait: "wait", WaitForGitHub: "wait", Unmatched: "clean", Failed: "clean",
+  Cleanup: "clean", Wait: "wait", WaitForGitHub: "wait", WaitForSlot: "wait", Unmatched: "clean", Failed: "clean",
 };
 const ICONS = { "timed out": "timed-out" };
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use decisions::{Attempt, ExecutionOutput};
+use decisions::{Attempt, ExecutionOutput, SlotAwaited};
 use proptest::prelude::*;
 use proptest::sample::select;
 use protocol::{JobId, LabelSet};
@@ -58,6 +58,12 @@ fn in_state(state: &str, failure: Option<(&str, &str)>) -> Evidence {
             entered_at: Some(ago(1)),
             runner: Some("fr-hello-7-a2".parse().unwrap()),
             task: Some("arn:task/1".to_owned()),
+            slot: (state == "WaitForSlot").then(|| SlotAwaited {
+                detail: "waits for a slot of octo/hello: at most 2 at once, place 3 of 9 in line"
+                    .to_owned(),
+                place: Some(3),
+                wait_seconds: 75,
+            }),
             failure: failure.map(|(error, message)| StepFailure {
                 error: error.to_owned(),
                 message: message.to_owned(),
@@ -344,6 +350,13 @@ fn table() -> Vec<Row> {
             "another job's runner",
             "in 15 s",
             "",
+        ),
+        (
+            in_state("WaitForSlot", None),
+            S::Pausing,
+            "waits for a slot of octo/hello: at most 2 at once, place 3 of 9 in line",
+            "looks again in 15 s",
+            "maxRunning",
         ),
         (
             in_state("Wait", None),

@@ -97,6 +97,10 @@ metrics! {
     WarmMisses: Count by Family,
     /// Warm tasks that were claimed and did not take the registration.
     WarmTasksLost: Count by Family,
+    /// Leases of caps.
+    SlotsTaken: Count,
+    /// Jobs in line for the same slot.
+    SlotsAwaited: Count,
     /// From the job being queued at GitHub to its own runner taking it, by how its task started.
     StartSeconds: Seconds by Start,
 }

@@ -112,6 +112,7 @@ pub(crate) fn deps(server: &Server, variables: &[(&str, &str)], rules: &[&Rule])
         .unwrap(),
         ssm,
         stock: None,
+        capped: None,
     }
 }
 

@@ -4,3 +4,4 @@ mod check;
 mod interleavings;
 mod pool;
 mod rules;
+mod slots;

@@ -62,6 +62,11 @@ impl World<'_> {
                 let pause = self.job(job).pause;
                 self.go_on(job, State::Launch, pause);
             }
+            // No deployment here has caps.
+            State::WaitForSlot => {
+                let pause = self.job(job).pause;
+                self.go_on(job, State::Token, pause);
+            }
             State::WaitForGitHub => {
                 let pause = self.job(job).pause;
                 self.go_on(job, State::Cleanup, pause);
