@@ -3,7 +3,7 @@ import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { WarmHours, WarmLinger } from "../src";
 import { placeOf, within } from "./failure";
 import { Keys, ownKeys, unknownKey, unknownNestedKey, unknownRunnerKey } from "./keys";
-import { boolean, decimal, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
+import { boolean, decimal, counts, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
 import {
   fargateCapacity,
   keyArn,
@@ -138,6 +138,11 @@ export interface RunnerConfig {
    * @default - none
    */
   readonly warm?: number | WarmConfig;
+  /**
+   * How many of its runners may run at once.
+   * @default - as many as there are jobs
+   */
+  readonly maxRunning?: number;
 }
 
 /**
@@ -280,6 +285,21 @@ export interface Config {
    */
   readonly warm?: number | WarmConfig;
 
+  /**
+   * How many runners may run at once; a job beyond waits for its turn.
+   * @default - as many as there are jobs
+   */
+  readonly maxRunning?: number;
+  /**
+   * How many runners of one repository may run at once.
+   * @default - as many as there are jobs
+   */
+  readonly maxRunningPerRepository?: number;
+  /**
+   * The same for single repositories: an object of numbers by `owner/name`.
+   * @default - none differs
+   */
+  readonly maxRunningOf?: Record<string, number>;
   /**
    * How many minutes a job may take, up to 7200 (5 days).
    * @default 360
@@ -513,6 +533,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   maxDisk: int,
   capacity: fargateCapacity,
   warm,
+  maxRunning: int,
 };
 
 const CONFIG: Parsers<Config> = {
@@ -542,6 +563,9 @@ const CONFIG: Parsers<Config> = {
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: fargateCapacity,
   warm,
+  maxRunning: int,
+  maxRunningPerRepository: int,
+  maxRunningOf: counts,
   maxJobDurationMinutes: int,
   trustedDefinitions: oneOf("deployment", "prefix"),
   repositoryRoles: rolesByRepository,

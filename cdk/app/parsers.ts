@@ -85,6 +85,13 @@ export function nested<T>(parse: (value: Record<string, unknown>, where: string)
   };
 }
 
+/** An object of whole numbers under any names; from the command line, its JSON. */
+export const counts: Parser<Record<string, number>> = nested((value, where) =>
+  Object.fromEntries(
+    Object.entries(value).map(([name, count]) => [name, int(count, `${where}.${name}`)]),
+  ),
+);
+
 /** A whole number, or an object. */
 export function intOr<T>(object: Parser<T>): Parser<number | T> {
   return (value, where) => {

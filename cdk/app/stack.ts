@@ -61,6 +61,9 @@ export class FargateRunnersStack extends Stack {
           warm: config.warm,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
+      maxRunning: config.maxRunning,
+      maxRunningPerRepository: config.maxRunningPerRepository,
+      maxRunningOf: config.maxRunningOf,
       maxJobDuration:
         config.maxJobDurationMinutes === undefined
           ? undefined

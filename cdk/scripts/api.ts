@@ -164,6 +164,7 @@ function valueOf(type: string): string {
     "number | WarmConfig": "number, object",
     "WarmHours[]": "list",
     WarmLinger: "object",
+    "Record<string, number>": "object",
   };
   return words[type] ?? type.replace(/"/g, "").replace(/ \| /g, ", ");
 }

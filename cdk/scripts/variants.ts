@@ -104,6 +104,15 @@ export const VARIANTS: Readonly<
       warm,
     });
   },
+  capped: (stack, base) => {
+    const runners = new FargateRunners(stack, "Runners", {
+      ...base,
+      maxRunning: 20,
+      maxRunningPerRepository: 5,
+      maxRunningOf: { "octo/hello": 2 },
+    });
+    new FargateRunner(stack, "Large", { runners, name: "large", image, maxRunning: 1 });
+  },
   rebuilt: (stack, base, { agentFile }) => {
     new FargateRunners(stack, "Runners", { ...base, defaultRunner: { rebuild: { agentFile } } });
   },

@@ -15,7 +15,7 @@ const QUEUED = Duration.hours(36);
 
 /** The states that wait for a runner's task to end. */
 const WAITING: readonly string[] = ["Runner", "WarmRunner"];
-/** States that warm tasks change. */
+/** States that warm tasks and caps change or lead to. */
 const CHANGED: readonly string[] = ["Token", "Runner", "Cleanup"];
 
 /** The longest time that a job may take, checked. */
@@ -36,6 +36,11 @@ export interface DefinitionProps {
    * @default - there are none
    */
   readonly warmFile?: string;
+  /**
+   * What caps change in it, likewise; merged last.
+   * @default - there are none
+   */
+  readonly capsFile?: string;
   /** How long a job may take. */
   readonly maxJobDuration: Duration;
 }
@@ -49,22 +54,23 @@ interface Definition {
 export function definition(props: DefinitionProps): string {
   const text = readFileSync(props.definitionFile, "utf8");
   const given = JSON.parse(text) as Definition;
-  const whole = props.warmFile === undefined ? given : withWarmTasks(given, props);
+  const patches = [props.warmFile, props.capsFile].filter((file) => file !== undefined);
+  const whole = patches.reduce((merged, file) => patched(merged, file, props), given);
   const changed = setTimeouts(whole, props.maxJobDuration);
   return whole === given && !changed ? text : JSON.stringify(whole, undefined, 2);
 }
 
-function withWarmTasks(given: Definition, props: DefinitionProps): Definition {
+function patched(given: Definition, file: string, props: DefinitionProps): Definition {
   const missing = CHANGED.filter((state) => given.States[state] === undefined);
   if (missing.length > 0) {
     throw invalidProp(
       "definitionFile",
       props.definitionFile,
-      `a definition with the states ${CHANGED.join(", ")}, because warm tasks change them; ` +
+      `a definition with the states ${CHANGED.join(", ")}, because warm tasks and caps change them; ` +
         `this one lacks ${missing.join(", ")}`,
     );
   }
-  const patch = JSON.parse(readFileSync(props.warmFile!, "utf8")) as unknown;
+  const patch = JSON.parse(readFileSync(file, "utf8")) as unknown;
   return mergePatch(given, patch) as Definition;
 }
 

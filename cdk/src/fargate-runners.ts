@@ -9,6 +9,7 @@ import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
 import { allowedSources } from "./allowed-sources";
+import { Caps, CapsProps } from "./caps/caps";
 import { checkLists, checkProps, warnOfIsolation } from "./check-props";
 import { Egress } from "./egress/egress";
 import { FrontDoor } from "./front-door";
@@ -45,7 +46,7 @@ import { WarmTasks } from "./warm/warm-tasks";
 export const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
 
 /** A deployment of runners. */
-export interface FargateRunnersProps {
+export interface FargateRunnersProps extends CapsProps {
   /**
    * What the deployment's names begin with: functions, log groups, task definitions, SSM
    * parameters. One per account and region.
@@ -264,7 +265,10 @@ export class FargateRunners extends Construct implements RunnerHost {
   private readonly repositoryRoles: RepositoryRoles;
   private readonly offers: Offer[] = [];
   private readonly taskRoles: iam.IRole[] = [];
+  private readonly caps: Caps;
+  private readonly maxJobSeconds: number;
   private warmTasks?: WarmTasks;
+  private capped = false;
 
   constructor(scope: Construct, id: string, props: FargateRunnersProps) {
     super(scope, id);
@@ -273,6 +277,8 @@ export class FargateRunners extends Construct implements RunnerHost {
     Tags.of(this).add(DEPLOYMENT_TAG, names.deployment);
     checkProps(props);
     this.github = resolveGitHub(props.github);
+    this.caps = new Caps(props, this.github);
+    this.maxJobSeconds = maxJobDuration(props.maxJobDuration).toSeconds();
     this.roles = new Roles({
       path: props.rolePath ?? `/${names.prefix}/`,
       permissionsBoundary: props.permissionsBoundary,
@@ -393,6 +399,7 @@ export class FargateRunners extends Construct implements RunnerHost {
       deadLetters: this.deadLetters,
     });
 
+    this.addCaps();
     if (props.defaultRunner !== false) {
       this.defaultRunner = new FargateRunner(this, "Ubuntu", {
         ...props.defaultRunner,
@@ -442,15 +449,21 @@ export class FargateRunners extends Construct implements RunnerHost {
     }
     checkRolesOf(offer, this.repositoryRoles, this.github.scope);
     this.offers.push(offer);
+    if (offer.maxRunning !== undefined) {
+      this.caps.addOffer(offer.family, offer.maxRunning);
+      this.addCaps();
+    }
   }
 
   addWarmTasks({ pool, taskRole, ownTaskRole }: WarmRunner): void {
-    this.warmTasks ??= this.newWarmTasks();
-    this.warmTasks.add(pool);
+    if (this.warmTasks?.isKept !== true) {
+      this.keepWarmTasks();
+    }
+    this.warmTasks!.add(pool);
     this.monitoring.addPool(pool.family);
     give(taskRole, answerBell(this.names));
     if (ownTaskRole) {
-      this.warmTasks.allowPassing(taskRole);
+      this.warmTasks!.allowPassing(taskRole);
     }
   }
 
@@ -459,15 +472,38 @@ export class FargateRunners extends Construct implements RunnerHost {
   }
 
   /** What a deployment has from the first runner on that has warm tasks. */
-  private newWarmTasks(): WarmTasks {
+  private keepWarmTasks(): void {
     this.functions.addWarmTasks();
-    const stock = this.handlers.stock!.function;
-    const warmTasks = new WarmTasks(this, "WarmTasks", { names: this.names, stock });
-    this.machine.addWarmTasks(warmTasks.table, repositoryFile("statemachine", "warm.asl.json"));
+    const { table } = this.withTable();
+    this.warmTasks!.keep(this.handlers.stock!.function);
+    this.machine.addWarmTasks(table, repositoryFile("statemachine", "warm.asl.json"));
     this.network.addWarmTasks?.();
-    this.taskRoles.forEach((role) => give(role, stockDenials(this.names)));
     this.monitoring.addWarmTasks(this.handlers);
-    return warmTasks;
+  }
+
+  /** What a deployment has from the first cap on. */
+  private addCaps(): void {
+    if (this.capped || !this.caps.any) {
+      return;
+    }
+    this.capped = true;
+    this.withTable();
+    this.functions.addCaps(this.caps.variable(this.names.stockTable, this.maxJobSeconds));
+    this.machine.addCaps(repositoryFile("statemachine", "caps.asl.json"));
+    if (this.github.insideNetwork) {
+      // The functions are in the runners' network and call the table from there.
+      this.network.addWarmTasks?.();
+    }
+    this.monitoring.addCaps();
+  }
+
+  /** The table of the stock and of the leases, which no job may touch. */
+  private withTable(): WarmTasks {
+    if (this.warmTasks === undefined) {
+      this.warmTasks = new WarmTasks(this, "WarmTasks", this.names);
+      this.taskRoles.forEach((role) => give(role, stockDenials(this.names)));
+    }
+    return this.warmTasks;
   }
 
   private newSecretsKey(props: FargateRunnersProps): kms.Key | undefined {

@@ -24,7 +24,7 @@ export { SHELL_TAG } from "./runners/shell";
 // Warm tasks.
 export type { Day, WarmHours, WarmLinger, WarmProps } from "./warm/warm-props";
 export { type Pool, WARM_TAG } from "./warm/pool";
-export { WarmTasks, type WarmTasksProps } from "./warm/warm-tasks";
+export { WarmTasks } from "./warm/warm-tasks";
 
 // Images.
 export { imageFromUri } from "./images/image-from-uri";
@@ -37,6 +37,9 @@ export { PublicVpc } from "./network/public-vpc";
 export { NatVpc, type NatVpcProps } from "./network/nat-vpc";
 export { IsolatedVpc, type IsolatedVpcProps } from "./network/isolated-vpc";
 export { ExistingVpc, type ExistingVpcProps } from "./network/existing-vpc";
+
+// Caps.
+export type { CapsProps } from "./caps/caps";
 
 // Monitoring.
 export { Monitoring, type MonitoringOptions } from "./monitoring/monitoring";

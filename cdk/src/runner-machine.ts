@@ -5,7 +5,7 @@ import * as logs from "aws-cdk-lib/aws-logs";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { acknowledge } from "./acknowledge";
-import { definition } from "./definition";
+import { definition, DefinitionProps } from "./definition";
 import { DeployedHandlers, handlerSpec, STANDING_HANDLERS } from "./handlers/record";
 import { writeWaits } from "./handlers/stock-grants";
 import { Logs } from "./logs";
@@ -48,6 +48,7 @@ export class RunnerMachine extends Construct {
   readonly logGroup: logs.LogGroup;
 
   private readonly role: iam.Role;
+  private patches: Pick<DefinitionProps, "warmFile" | "capsFile"> = {};
 
   constructor(
     scope: Construct,
@@ -107,13 +108,28 @@ export class RunnerMachine extends Construct {
    * @param warmFile what that changes in the definition, as a JSON merge patch
    */
   addWarmTasks(table: dynamodb.ITable, warmFile: string): void {
-    const machine = this.stateMachine.node.defaultChild as sfn.CfnStateMachine;
-    machine.definitionString = definition({ ...this.props, warmFile });
+    const machine = this.patch({ warmFile });
     machine.definitionSubstitutions = {
       ...(machine.definitionSubstitutions as Record<string, string>),
       StockTable: table.tableName,
     };
     give(this.role, writeWaits(this.props.names));
+  }
+
+  /**
+   * Has it wait for slots.
+   *
+   * @param capsFile what that changes in the definition, as a JSON merge patch
+   */
+  addCaps(capsFile: string): void {
+    this.patch({ capsFile });
+  }
+
+  private patch(file: Pick<DefinitionProps, "warmFile" | "capsFile">): sfn.CfnStateMachine {
+    this.patches = { ...this.patches, ...file };
+    const machine = this.stateMachine.node.defaultChild as sfn.CfnStateMachine;
+    machine.definitionString = definition({ ...this.props, ...this.patches });
+    return machine;
   }
 }
 

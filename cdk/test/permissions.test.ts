@@ -454,6 +454,7 @@ const ITEMS = {
   bell: "bell#0123456789abcdef0123456789abcdef",
   wait: "wait",
   note: "job#octo/hello#4242",
+  slots: "slots",
 };
 
 /** Who may do what with which items, as `role: calls`. */
@@ -487,6 +488,17 @@ test("each item of the stock is open to those who write and read it, and to nobo
     Sweep: "GetItem Query UpdateItem DeleteItem",
   });
   assert.deepEqual(calls(WARM, ITEMS.note), { Cleanup: "GetItem", Verify: "PutItem" });
+});
+
+test("the leases of caps are open to those who take, give back and repair them", () => {
+  const capped = template(() => ({ defaultRunner: { image: IMAGE }, maxRunning: 1 }));
+  assert.deepEqual(calls(capped, ITEMS.slots), {
+    Cleanup: "GetItem PutItem UpdateItem",
+    Sweep: "GetItem PutItem",
+    Token: "GetItem PutItem UpdateItem",
+  });
+  assert.deepEqual(calls(capped, ITEMS.bell), {});
+  assert.deepEqual(calls(WARM, ITEMS.slots), {}, "without caps");
 });
 
 test("without a table the webhook's function may call DynamoDB for nothing", () => {

@@ -45,6 +45,7 @@ import {
   GITHUB,
   HANDLERS_DIRECTORY,
   IMAGE,
+  CAPS_CHANGES,
   WARM_CHANGES,
 } from "./support";
 import { changes, replacements, Resources, show, unexpected } from "./template-diff";
@@ -103,6 +104,12 @@ const withRunners = (stack: Stack, props: Partial<FargateRunnersProps> = {}) =>
 check<FargateRunnersProps>(
   "FargateRunners",
   {
+    maxRunning: { value: () => 2, changes: [...CAPS_CHANGES, "UbuntuRoles*"] },
+    maxRunningPerRepository: { value: () => 2, changes: [...CAPS_CHANGES, "UbuntuRoles*"] },
+    maxRunningOf: {
+      value: () => ({ "octo/hello": 2 }),
+      changes: [...CAPS_CHANGES, "UbuntuRoles*"],
+    },
     prefix: {
       value: () => "other",
       changes: [
@@ -412,6 +419,10 @@ check<Omit<FargateRunnerProps, "runners">>(
       replaces: ["-RunnerRolesTask*"],
     },
     repositories: { value: () => ["octo/hello", "cats/*"], changes: [`${task}.Tags`] },
+    maxRunning: {
+      value: () => 2,
+      changes: [...CAPS_CHANGES, "RunnerRolesTaskDefaultPolicy.PolicyDocument"],
+    },
     runnerGroup: { value: () => "Builders", changes: [`${task}.Tags`] },
     dropCapabilities: {
       value: () => [ecs.Capability.ALL],

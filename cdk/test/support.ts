@@ -64,6 +64,19 @@ export const WARM_CHANGES = [
   "MachineRoleDefaultPolicy.PolicyDocument",
 ];
 
+/** What changes with the first cap. */
+export const CAPS_CHANGES = [
+  "+WarmTasksTable",
+  "MonitoringDashboard.DashboardBody",
+  "TokenFunction.Environment",
+  "TokenRoleDefaultPolicy.PolicyDocument",
+  "CleanupFunction.Environment",
+  "CleanupRoleDefaultPolicy.PolicyDocument",
+  "SweepFunction.Environment",
+  "SweepRoleDefaultPolicy.PolicyDocument",
+  "MachineStateMachine.DefinitionString",
+];
+
 /** The template of a stack with one construct in it. */
 export function templateOf(props: Partial<FargateRunnersProps> = {}): Template {
   return Template.fromStack(deployment(props).stack);

@@ -109,6 +109,11 @@ export interface HandlerSpec {
    */
   readonly warm?: WarmSpec;
   /**
+   * What its role may do besides where the number of runners is capped.
+   * @default - it does not read the caps
+   */
+  readonly caps?: (context: HandlerContext) => Permission[];
+  /**
    * The App's secrets that it reads, by the last part of their parameters' names.
    * @default - none
    */

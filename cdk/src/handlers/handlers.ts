@@ -71,6 +71,23 @@ export class Handlers {
     }
   }
 
+  /**
+   * Has the functions that need it read the caps.
+   *
+   * @param variable the caps and their table
+   */
+  addCaps(variable: string): void {
+    const { context, environment } = this.props;
+    for (const name of STANDING_HANDLERS) {
+      const { caps } = handlerSpec(name);
+      if (caps !== undefined) {
+        const { function: fn } = this.all[name];
+        give(fn.role!, caps(context));
+        fn.addEnvironment("CAPS", environment[name]?.CAPS ?? variable);
+      }
+    }
+  }
+
   private make(names: readonly HandlerName[]): void {
     this.code.check(names);
     for (const name of names) {

@@ -13,7 +13,15 @@ import {
 } from "./grants";
 import { Handler } from "./handler";
 import { HandlerContext, HandlerSpec } from "./handler-spec";
-import { claimTasks, endJobs, keepStock, noteJobs, repairStock } from "./stock-grants";
+import {
+  claimTasks,
+  endJobs,
+  keepStock,
+  noteJobs,
+  repairSlots,
+  repairStock,
+  shareSlots,
+} from "./stock-grants";
 
 /** What a function needs to act as the App. */
 const APP_KEY = ["app-id", "private-key"] as const;
@@ -122,6 +130,7 @@ export const HANDLERS = {
       }),
       permissions: claimTasks,
     },
+    caps: shareSlots,
   },
   cleanup: {
     description: "Removes what a runner leaves behind and checks that its job left the queue",
@@ -138,6 +147,7 @@ export const HANDLERS = {
     secrets: APP_KEY,
     permissions: ({ names }) => [...endRunners(names), ...followExecutions(names)],
     warm: { environment: stockTable, permissions: endJobs },
+    caps: shareSlots,
   },
   sweep: {
     description: "Finds and repairs what events have missed",
@@ -185,6 +195,7 @@ export const HANDLERS = {
       ];
     },
     warm: { environment: stockTable, permissions: repairStock },
+    caps: repairSlots,
     alarms: [
       {
         id: "SweepFails",

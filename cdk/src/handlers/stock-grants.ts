@@ -11,6 +11,7 @@ const KINDS = {
   bell: "bell#*",
   wait: "wait",
   note: "job#*",
+  slots: "slots",
 } as const;
 
 const KEYS = "dynamodb:LeadingKeys";
@@ -120,6 +121,16 @@ export function keepStock(context: HandlerContext): Permission[] {
     tag,
     pass,
   ];
+}
+
+/** Lets a function take slots, give them back and repair them: one item. */
+export function shareSlots({ names }: HandlerContext): Permission[] {
+  return [items(names, "slots", ["GetItem", "PutItem", "UpdateItem"])];
+}
+
+/** Lets `sweep` repair the slots. */
+export function repairSlots({ names }: HandlerContext): Permission[] {
+  return [items(names, "slots", ["GetItem", "PutItem"])];
 }
 
 /** How the state machine's role writes that an execution waits for a task's end. */

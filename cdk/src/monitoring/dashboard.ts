@@ -116,6 +116,17 @@ export class Dashboard extends Construct {
     );
   }
 
+  /** Shows the slots of caps too. */
+  addCaps(): void {
+    const { metrics } = this.props;
+    this.dashboard.addWidgets(
+      graph("Slots of caps", [
+        metrics.of("SlotsTaken", MAXIMUM, { label: "Taken" }),
+        metrics.of("SlotsAwaited", MAXIMUM, { label: "Jobs in line" }),
+      ]),
+    );
+  }
+
   /** Shows the stock of warm tasks too. */
   addWarmTasks(): void {
     const { metrics } = this.props;

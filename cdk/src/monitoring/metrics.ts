@@ -40,6 +40,8 @@ export const METRICS = {
   WarmStarts: { unit: COUNT, dimension: "Family" },
   WarmMisses: { unit: COUNT, dimension: "Family" },
   WarmTasksLost: { unit: COUNT, dimension: "Family" },
+  SlotsTaken: { unit: COUNT },
+  SlotsAwaited: { unit: COUNT },
   StartSeconds: { unit: SECONDS, dimension: "Start" },
 } as const satisfies Record<string, { unit: cloudwatch.Unit; dimension?: string }>;
 

@@ -102,6 +102,11 @@ export class Monitoring extends Construct {
     this.alarms?.addRecycling(capacity, machine);
   }
 
+  /** Shows the slots of caps too. */
+  addCaps(): void {
+    this.dashboard?.addCaps();
+  }
+
   /** Watches warm tasks too. */
   addWarmTasks(handlers: DeployedHandlers): void {
     this.alarms?.addWarmTasks(handlers);

@@ -69,4 +69,9 @@ export interface Offer {
   readonly runnerGroup?: string;
   /** Whether its jobs run under a role that somebody brought. */
   readonly ownTaskRole: boolean;
+  /**
+   * How many of its runners may run at once.
+   * @default - as many as there are jobs
+   */
+  readonly maxRunning?: number;
 }

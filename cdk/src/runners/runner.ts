@@ -104,6 +104,11 @@ export interface RunnerProps {
    */
   readonly runnerGroup?: string;
   /**
+   * How many of its runners may run at once; a job beyond waits in its execution. From 1 to 500.
+   * @default - as many as there are jobs
+   */
+  readonly maxRunning?: number;
+  /**
    * Linux capabilities that the container goes without. `ecs.Capability.ALL` suits an image without
    * `sudo`; `[]` keeps Docker's default ones.
    * @default - MKNOD, NET_RAW, SETPCAP and SYS_CHROOT: no device files, `ping` or `chroot`
@@ -256,6 +261,7 @@ export abstract class Runner extends Construct implements iam.IGrantable {
       repositories,
       runnerGroup,
       ownTaskRole: props.taskRole !== undefined,
+      maxRunning: props.maxRunning,
     });
   }
 

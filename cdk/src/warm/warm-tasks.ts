@@ -17,32 +17,25 @@ const VARIABLES_BYTES = 4096;
 /** What the other variables of the keeper may take: the longest names, six subnets, five groups. */
 const OTHERS_BYTES = 1024;
 
-/** What the stock needs. */
-export interface WarmTasksProps {
-  /** Every fixed name and ARN of the deployment. */
-  readonly names: Names;
-  /** Keeps the stock. */
-  readonly stock: lambda.Function;
-}
-
 /**
  * Stock of warm tasks: the table of what is ready, and the rules by which its keeper learns of it.
  *
- * The table is no truth: whatever of it is lost, jobs start cold and the keeper fills it again.
+ * The table is no truth: whatever of it is lost, jobs start cold and the keeper fills it again. The
+ * leases of caps are in it too, so a deployment that only has caps has the table alone.
  */
 export class WarmTasks extends Construct {
   /** The table. */
   readonly table: dynamodb.Table;
 
   private readonly pools: Pool[] = [];
+  private stock?: lambda.Function;
 
   constructor(
     scope: Construct,
     id: string,
-    private readonly props: WarmTasksProps,
+    private readonly names: Names,
   ) {
     super(scope, id);
-    const { names, stock } = props;
     this.table = new dynamodb.Table(this, "Table", {
       tableName: names.stockTable,
       partitionKey: { name: "pk", type: dynamodb.AttributeType.STRING },
@@ -57,6 +50,17 @@ export class WarmTasks extends Construct {
       "AwsSolutions-DDB3":
         "Nothing in it is worth restoring: an item names a task that is gone by then.",
     });
+  }
+
+  /** Whether something keeps the stock. */
+  get isKept(): boolean {
+    return this.stock !== undefined;
+  }
+
+  /** Has a function keep the stock. */
+  keep(stock: lambda.Function): void {
+    const { names } = this;
+    this.stock = stock;
     stock.addEnvironment("STOCK", Lazy.string({ produce: () => JSON.stringify(this.pools) }));
     // The next tick does the work of a call that fails.
     stock.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(5) });
@@ -83,7 +87,7 @@ export class WarmTasks extends Construct {
 
   /** Allows the keeper to pass a role that is not under our path. */
   allowPassing(role: iam.IRole): void {
-    give(this.props.stock.role!, [passRole(role.roleArn)]);
+    give(this.stock!.role!, [passRole(role.roleArn)]);
   }
 
   /** Keeps tasks of another family. */
