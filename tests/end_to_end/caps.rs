@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tooling::{Checkout, Progress};
 
 use crate::happy::{aws_calls, latest_call};
-use crate::harness::{LIMIT, Site, assert_succeeded, deployed, run, script};
+use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 use crate::recovery::sweep;
 use crate::why::command;
 
@@ -66,7 +66,7 @@ impl Notes {
     }
 }
 
-async fn capped(harness: &'static crate::harness::Harness, plan: Plan) -> Site {
+async fn capped(harness: &'static Harness, plan: Plan) -> Site {
     deployed(&harness.engine, plan).await
 }
 
@@ -89,6 +89,21 @@ async fn waits(site: &Site, job: &Job) -> String {
     let cause: Value = serde_json::from_str(&cause).unwrap();
     let message: Value = serde_json::from_str(cause["errorMessage"].as_str().unwrap()).unwrap();
     message["detail"].as_str().unwrap().to_owned()
+}
+
+/// Waits until the command line says so: in the moment of a look it says that the job is in `Token`.
+async fn says(site: &Site, harness: &Harness, arguments: &[&str], words: &str) {
+    let mut last = String::new();
+    let said = site
+        .observer
+        .wait(LIMIT, async || {
+            let output = command(harness, arguments).await;
+            last = String::from_utf8_lossy(&output.stdout).into_owned();
+            Ok(last.contains(words).then_some(()))
+        })
+        .await
+        .unwrap();
+    assert!(said.is_some(), "{arguments:?}: {last}");
 }
 
 fn is(visit: &Visit, state: State) -> bool {
@@ -201,13 +216,16 @@ fn of_eight_jobs_never_more_than_two_run_and_a_repository_has_a_cap_of_its_own()
             second.run_id,
             second.id
         );
-        let told = command(harness, &["why", &address, "--stack", "capped"]).await;
-        let told = String::from_utf8_lossy(&told.stdout).into_owned();
         let said = "waits for a slot of octo/one: at most 1 at once, place 1 of 1 in line";
-        assert!(told.contains(said), "{told}");
-        let jobs = command(harness, &["jobs", "--stack", "capped"]).await;
-        let jobs = String::from_utf8_lossy(&jobs.stdout).into_owned();
-        assert!(jobs.contains("waits for a slot of octo/one"), "{jobs}");
+        says(
+            &site,
+            harness,
+            &["why", &address, "--stack", "capped"],
+            said,
+        )
+        .await;
+        let said = "waits for a slot of octo/one";
+        says(&site, harness, &["jobs", "--stack", "capped"], said).await;
         // The other slot is for others.
         let other = site.queue(log.short("octo/other"));
         served(&site, &other).await;
