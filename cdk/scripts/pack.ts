@@ -21,6 +21,7 @@ const CDK = join(__dirname, "..");
 const SOURCES: readonly string[] = [
   "statemachine/runner.asl.json",
   "statemachine/warm.asl.json",
+  "statemachine/caps.asl.json",
   "statemachine/recycle.asl.json",
   "images/ubuntu/Dockerfile",
 ];

@@ -60,6 +60,23 @@ test("warm tasks add two states and change Token, in a definition that is valid"
   assert.ok(!validate(JSON.parse(JSON.stringify(broken)) as object, { checkPaths: true }).isValid);
 });
 
+test("caps add one state and change Token, with warm tasks and without, in a definition that is valid", () => {
+  for (const defaultRunner of [{ image: IMAGE }, WARM]) {
+    const [before, capped] = [
+      definitionOf({ defaultRunner }),
+      definitionOf({ defaultRunner, maxRunning: 2 }),
+    ];
+    const added = Object.keys(capped.States).filter((name) => !(name in before.States));
+    assert.deepEqual(added, ["WaitForSlot"]);
+    const changed = Object.keys(before.States).filter(
+      (name) => !isDeepStrictEqual(before.States[name], capped.States[name]),
+    );
+    assert.deepEqual(changed, ["Token"]);
+    const { isValid, errorsText } = validate(capped, { checkPaths: true });
+    assert.ok(isValid, errorsText());
+  }
+});
+
 test("a job on a warm task may take as long as one on a cold task", () => {
   const { TimeoutSeconds, States } = definitionOf({
     defaultRunner: WARM,

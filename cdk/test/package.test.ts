@@ -32,6 +32,9 @@ test("the package has the constructs with declarations, and what they look for e
   const files = readdirSync(join(directory, "assets"), { recursive: true, withFileTypes: true });
   const expected = packed(REPOSITORY, release, ["arm64", "x86_64"]).size;
   assert.equal(files.filter((entry) => entry.isFile()).length, expected);
+  for (const patch of ["runner", "warm", "caps", "recycle"]) {
+    assert.ok(existsSync(join(directory, "assets", "statemachine", `${patch}.asl.json`)), patch);
+  }
   const agent = join(directory, "assets", "images", "ubuntu", "dist", "agent-amd64");
   assert.equal(statSync(agent).mode & 0o111, 0o111);
 });
