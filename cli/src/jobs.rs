@@ -206,6 +206,7 @@ mod tests {
             entered_at: Some(NOW - time::Duration::seconds(30)),
             runner: Some("fr-hello-7".parse().unwrap()),
             task: Some("arn".to_owned()),
+            slot: None,
             failure: (!error.is_empty()).then(|| StepFailure {
                 error: error.to_owned(),
                 message: message.to_owned(),
