@@ -216,7 +216,8 @@ fn of_eight_jobs_never_more_than_two_run_and_a_repository_has_a_cap_of_its_own()
             second.run_id,
             second.id
         );
-        let said = "waits for a slot of octo/one: at most 1 at once, place 1 of 1 in line";
+        // The rest of the line is wrapped.
+        let said = "waits for a slot of octo/one";
         says(
             &site,
             harness,
@@ -224,7 +225,6 @@ fn of_eight_jobs_never_more_than_two_run_and_a_repository_has_a_cap_of_its_own()
             said,
         )
         .await;
-        let said = "waits for a slot of octo/one";
         says(&site, harness, &["jobs", "--stack", "capped"], said).await;
         // The other slot is for others.
         let other = site.queue(log.short("octo/other"));

@@ -30,6 +30,9 @@ struct Options {
     /// Number of warm tasks of each runner
     #[arg(long, default_value_t = 0)]
     warm: u8,
+    /// How many runners may run at once; any number if 0
+    #[arg(long, default_value_t = 0)]
+    cap: usize,
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -66,7 +69,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let mut result = Ok(());
     for seed in first..=last {
         let played = tokio::select! {
-            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.warm > 0), options.warm) => played,
+            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.warm > 0), (options.warm, options.cap)) => played,
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {
@@ -103,11 +106,11 @@ async fn one(
     checkout: &Checkout,
     site: &mut Option<Site>,
     schedule: Schedule,
-    warm: u8,
+    (warm, cap): (u8, usize),
 ) -> anyhow::Result<(String, bool, Explained)> {
     let site = match site {
         Some(site) => site,
-        None => site.insert(Site::start(progress, checkout, warm).await?),
+        None => site.insert(Site::start(progress, checkout, warm, cap).await?),
     };
     let step = progress.step(format!("Seed {}", schedule.seed));
     let played = play::play(site, &schedule, &step).await?;

@@ -45,13 +45,20 @@ pub struct Site {
     pub runs: PathBuf,
     /// Number of warm tasks of each runner.
     pub warm: u8,
+    /// How many runners may run at once; any number if 0.
+    pub cap: usize,
     engine: Engine,
     http: reqwest::Client,
 }
 
 impl Site {
-    /// Starts the stack, with so many warm tasks of each runner.
-    pub async fn start(progress: &Progress, checkout: &Checkout, warm: u8) -> anyhow::Result<Self> {
+    /// Starts the stack, with so many warm tasks of each runner, and at most `cap` runners at once.
+    pub async fn start(
+        progress: &Progress,
+        checkout: &Checkout,
+        warm: u8,
+        cap: usize,
+    ) -> anyhow::Result<Self> {
         let github = Server::start(Config::default())
             .await
             .context("starting the GitHub stand-in")?;
@@ -70,7 +77,7 @@ impl Site {
         let (engine, deployment) = tokio::task::spawn_blocking({
             let checkout = checkout.clone();
             move || {
-                let plan = plan(warm);
+                let plan = plan(warm, cap);
                 engine.bootstrap(&checkout, &step)?;
                 let directory = synthesize(&checkout, &step, &plan, github.url())?;
                 shorten_limits(&directory.join(format!("{PREFIX}.template.json")), warm)?;
@@ -89,6 +96,7 @@ impl Site {
             deployment,
             runs,
             warm,
+            cap,
             engine,
             http: reqwest::Client::builder().no_proxy().build()?,
         })
@@ -139,6 +147,23 @@ impl Site {
         }
     }
 
+    /// Leases of the cap and places in line, one line each; none without a cap.
+    pub async fn slots(&self) -> anyhow::Result<Vec<String>> {
+        if self.cap == 0 {
+            return Ok(Vec::new());
+        }
+        let key = json!({ "pk": { "S": "slots" }, "sk": { "S": "slots" } });
+        let table = format!("{PREFIX}-stock");
+        let input = json!({ "TableName": table, "Key": key, "ConsistentRead": true });
+        let found = self.observer.aws.dynamodb("GetItem", input).await?;
+        let names = found["Item"].as_object().into_iter().flatten();
+        let taken = names.filter_map(|(name, _)| {
+            let lease = name.strip_prefix("h:").map(|of| format!("slot of {of}"));
+            lease.or_else(|| Some(format!("place in line of {}", name.strip_prefix("w:")?)))
+        });
+        Ok(taken.collect())
+    }
+
     /// All tasks that ECS still knows.
     pub async fn tasks(&self) -> anyhow::Result<Vec<Task>> {
         let found = self.control(Method::GET, "/tasks", &Value::Null).await?;
@@ -179,7 +204,7 @@ impl Task {
 }
 
 /// One runner for each label set.
-fn plan(warm: u8) -> Plan {
+fn plan(warm: u8, cap: usize) -> Plan {
     let runners: Vec<_> = LABELS
         .iter()
         .zip(RUNNERS)
@@ -191,7 +216,12 @@ fn plan(warm: u8) -> Plan {
             runner
         })
         .collect();
-    Plan::new(PREFIX, ID).with("runners", &Value::from(runners).to_string())
+    let plan = Plan::new(PREFIX, ID).with("runners", &Value::from(runners).to_string());
+    if cap > 0 {
+        plan.with("maxRunning", &cap.to_string())
+    } else {
+        plan
+    }
 }
 
 /// Shortens the limits that neither the CDK app nor the engine can shorten.

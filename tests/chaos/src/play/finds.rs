@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use github_standin::{DeliveryFault, Fault};
+use local_stack::Execution;
+use protocol::State;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -115,11 +117,13 @@ impl Player<'_> {
         };
         let (started, stocked) = (started_by("state-machine"), started_by("function"));
         let mut adopted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut ran = Vec::new();
         for job in &jobs {
             for name in executions_of(&job.execution) {
                 let Some(execution) = self.site.observer.execution(&name).await? else {
                     break;
                 };
+                ran.extend(with_runner(&execution));
                 if let Some(task) = execution.adopted() {
                     adopted.entry(task).or_default().push(name);
                 }
@@ -138,6 +142,14 @@ impl Player<'_> {
         ended_runners.extend(ended.filter_map(|arn| runners.get(arn).cloned()));
         let mut left = self.site.observer.leftovers().await?;
         left.extend(wrong);
+        left.extend(self.site.slots().await?);
+        let (most, cap) = (most_at_once(&ran), self.site.cap);
+        if cap > 0 {
+            println!("  at most {most} runners at once, of {cap}");
+        }
+        if cap > 0 && most > cap {
+            left.push(format!("{most} runners ran at once, the cap is {cap}"));
+        }
         Ok(Facts {
             jobs,
             ended_runners,
@@ -165,6 +177,29 @@ impl Player<'_> {
             settled: self.settled,
         })
     }
+}
+
+/// When an execution had a runner.
+fn with_runner(execution: &Execution) -> impl Iterator<Item = (f64, f64)> {
+    let visits = execution.visits.iter();
+    let runners = visits.filter(|visit| {
+        let state: Result<State, _> = visit.state.parse();
+        matches!(state, Ok(State::Runner | State::WarmRunner))
+    });
+    runners.map(|visit| {
+        let left = visit.left.or(execution.ended);
+        (visit.entered, left.unwrap_or(f64::MAX))
+    })
+}
+
+/// The most of them at once.
+fn most_at_once(ran: &[(f64, f64)]) -> usize {
+    let at = |time: f64| {
+        let then = ran.iter();
+        then.filter(|(from, to)| *from <= time && time < *to)
+            .count()
+    };
+    ran.iter().map(|(from, _)| at(*from)).max().unwrap_or(0)
 }
 
 /// How often a job has run.

@@ -43,6 +43,7 @@ impl Player<'_> {
         let observer = &self.site.observer;
         let mut open = observer.leftovers().await?;
         open.extend(self.stock().await?);
+        open.extend(self.site.slots().await?);
         let running = self.running().await?;
         let snapshot = self.site.github().snapshot();
         self.abandoned.clear();
