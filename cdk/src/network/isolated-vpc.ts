@@ -30,6 +30,8 @@ const HANDLER_ENDPOINTS = {
   States: SERVICES.STEP_FUNCTIONS,
   Lambda: SERVICES.LAMBDA,
 };
+/** The endpoint of ECS Exec's sessions, where a runner allows a shell. */
+const SHELL_ENDPOINT = "SsmMessages";
 const HANDLER_HOSTS = ["ecs", "states", "lambda"];
 
 /**
@@ -76,7 +78,9 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
 
   get endpointHosts(): readonly string[] {
     const { region, urlSuffix } = Stack.of(this);
-    const hosts = this.interfaceHosts.map((service) => `${service}.${region}.${urlSuffix}`);
+    const shell = this.vpc.node.tryFindChild(SHELL_ENDPOINT) === undefined ? [] : ["ssmmessages"];
+    const services = [...this.interfaceHosts, ...shell];
+    const hosts = services.map((service) => `${service}.${region}.${urlSuffix}`);
     return [...hosts, ...gatewayHosts(this.vpc)];
   }
 
@@ -85,8 +89,8 @@ export class IsolatedVpc extends Construct implements RunnerNetwork {
   }
 
   addShell(): void {
-    if (this.vpc.node.tryFindChild("SsmMessages") === undefined) {
-      this.addEndpoint("SsmMessages", SERVICES.SSM_MESSAGES);
+    if (this.vpc.node.tryFindChild(SHELL_ENDPOINT) === undefined) {
+      this.addEndpoint(SHELL_ENDPOINT, SERVICES.SSM_MESSAGES);
     }
   }
 
