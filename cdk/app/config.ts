@@ -3,7 +3,19 @@ import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { WarmHours, WarmLinger } from "../src";
 import { placeOf, within } from "./failure";
 import { Keys, ownKeys, unknownKey, unknownNestedKey, unknownRunnerKey } from "./keys";
-import { boolean, decimal, counts, int, intOr, list, listOf, nested, oneOf, Parser, text } from "./parsers";
+import {
+  boolean,
+  decimal,
+  counts,
+  int,
+  intOr,
+  list,
+  listOf,
+  nested,
+  oneOf,
+  Parser,
+  text,
+} from "./parsers";
 import {
   fargateCapacity,
   keyArn,
