@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::state::accounts::Scope;
 use crate::state::job::{Job, JobStatus};
 use crate::state::refusal::Rejected;
 use crate::state::world::World;
@@ -83,8 +84,31 @@ impl World {
         self.job(id)
     }
 
+    /// Whether all jobs of a run have ended.
+    pub(crate) fn is_over(&self, scope: &Scope, run: u64) -> bool {
+        let mut jobs = self.jobs_of_run(scope, run).into_iter().flatten();
+        jobs.all(|job| job.status == JobStatus::Completed)
+    }
+
+    /// Jobs of a run are run again in its next attempt.
+    pub(crate) fn rerun_jobs(&mut self, ids: &[u64]) {
+        let run = ids.first().and_then(|id| self.jobs.get(id));
+        let run = run.map(|entry| entry.job.run_id);
+        let of_run = self.jobs.values().map(|entry| &entry.job);
+        let of_run = of_run.filter(|job| Some(job.run_id) == run);
+        let newest = of_run.map(|job| job.run_attempt).max().unwrap_or(1);
+        for id in ids {
+            let _ = self.rerun_in(*id, newest + 1);
+        }
+    }
+
     /// A completed job is run again: a new job of the same run's next attempt.
     pub(crate) fn rerun_job(&mut self, id: u64) -> Result<Job, Rejected> {
+        let attempt = self.job(id)?.run_attempt + 1;
+        self.rerun_in(id, attempt)
+    }
+
+    fn rerun_in(&mut self, id: u64, run_attempt: u64) -> Result<Job, Rejected> {
         let old = self.job(id)?;
         let group = self.entry(id)?.group.clone();
         if old.status != JobStatus::Completed {
@@ -92,7 +116,7 @@ impl World {
         }
         let again = Job {
             id: self.id(),
-            run_attempt: old.run_attempt + 1,
+            run_attempt,
             status: JobStatus::Queued,
             conclusion: None,
             runner_id: None,

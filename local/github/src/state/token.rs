@@ -32,6 +32,8 @@ pub(crate) enum Needs {
     Runners(Access),
     /// Looking at jobs and runs.
     Jobs,
+    /// Running jobs again.
+    Reruns,
     /// Looking at and writing check runs.
     Checks(Access),
     /// What every installation has: the repository's metadata.
@@ -46,6 +48,7 @@ impl Needs {
             }
             (Self::Runners(access), Scope::Repository(_)) => ("administration", access),
             (Self::Jobs, _) => ("actions", Access::Read),
+            (Self::Reruns, _) => ("actions", Access::Write),
             (Self::Checks(access), _) => ("checks", access),
             (Self::Nothing, _) => ("metadata", Access::Read),
         }
