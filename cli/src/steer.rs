@@ -90,6 +90,7 @@ async fn make_free(
         // Only a retired runner is looked up here, and its execution's history names its task.
         pool: None,
         capped: None,
+        reruns: None,
     };
     for _ in 0..LOOKS {
         let position = fleet.position(&newest.name).await?;

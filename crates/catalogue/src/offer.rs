@@ -44,6 +44,9 @@ pub const MAX_DISK_TAG: &str = "GH:max-disk";
 /// decides it, so a task definition can only say so.
 pub const SHELL_TAG: &str = "GH:shell";
 
+/// The tag by which a task definition has jobs run again that Spot or the platform took away: `true`.
+pub const RERUN_TAG: &str = "GH:rerun-after-interruption";
+
 /// Everything that was offered under a family prefix at one time. In JSON its fields are `publishedAt` and `families`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
@@ -198,6 +201,7 @@ impl Offer {
                 // Only a warm task is of one revision; any other is of the newest.
                 revision: warm.and_then(|_| u64::try_from(definition.revision()).ok()),
                 shell: tag(SHELL_TAG).trim() == "true",
+                rerun_after_interruption: tag(RERUN_TAG).trim() == "true",
             },
             deployment: named(PREFIX_TAG),
             // A tag without a value is for nobody: it was meant to exclude.
@@ -288,6 +292,7 @@ mod tests {
                     warm: None,
                     revision: None,
                     shell: false,
+                    rerun_after_interruption: false,
                 },
                 deployment: Some("fargate-runners".to_owned()),
                 repositories: Some(Audience::parse("octo/hello octo-labs/")),
@@ -372,6 +377,22 @@ mod tests {
             let tags = [tag("GH:labels", "linux"), tag("GH:shell", value)];
             let offer = Offer::of("f", &definition, &tags).unwrap();
             assert_eq!(offer.definition.shell, allowed, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_chance_is_given_by_the_word_true_alone() {
+        let definition = TaskDefinition::builder().build();
+        for (value, given) in [("true", true), ("", false), ("yes", false)] {
+            let tags = [
+                tag("GH:labels", "linux"),
+                tag("GH:rerun-after-interruption", value),
+            ];
+            let offer = Offer::of("f", &definition, &tags).unwrap();
+            assert_eq!(
+                offer.definition.rerun_after_interruption, given,
+                "{value:?}"
+            );
         }
     }
 

@@ -131,6 +131,7 @@ mod tests {
                 }),
                 revision: Some(7),
                 shell: true,
+                rerun_after_interruption: true,
             },
             deployment: Some("fargate-runners".to_owned()),
             repositories: Some(crate::Audience::parse("octo/hello")),

@@ -16,7 +16,7 @@ mod tasks;
 
 use aws::Late;
 use aws::executions::Executions;
-use pool::{Capped, Pool};
+use pool::{Capped, Pool, Reruns};
 use protocol::DeploymentId;
 use runtime::settings::Variable;
 use runtime::settings::shared::{CLUSTER, DEPLOYMENT, PREFIX, STATE_MACHINE_ARN};
@@ -37,6 +37,7 @@ pub const VARIABLES: &[Variable] = &[
     STATE_MACHINE_ARN,
     pool::TABLE,
     pool::CAPS,
+    pool::RERUNS,
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,8 @@ pub struct Fleet {
     pub pool: Option<Pool>,
     /// Its caps, if the number of its runners is capped.
     pub capped: Option<Capped>,
+    /// Its notes of jobs to re-run, if a runner opted in.
+    pub reruns: Option<Reruns>,
 }
 
 impl Fleet {
@@ -121,6 +124,7 @@ impl Fleet {
             deployment: settings.parsed(&DEPLOYMENT)?,
             pool: Pool::from_settings(settings, aws),
             capped: Capped::from_settings(settings, aws)?,
+            reruns: Reruns::from_settings(settings, aws),
         })
     }
 }

@@ -104,6 +104,7 @@ impl Wire {
             deployment: "fr".parse().unwrap(),
             // Nothing here asks the table.
             capped: None,
+            reruns: None,
             pool: self.pooled.then(|| {
                 let rules = &[] as &[Rule];
                 Pool::over(

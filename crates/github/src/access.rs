@@ -4,7 +4,7 @@ use protocol::Repository;
 use serde_json::{Value, json};
 
 use crate::Scope;
-use crate::permission::{ACTIONS, CHECKS, METADATA, Permission, RUNNER_GROUPS};
+use crate::permission::{ACTIONS, CHECKS, METADATA, Permission, RERUNS, RUNNER_GROUPS};
 
 /// What an installation token is asked for: one permission, at one repository or at the installation's
 /// account. A token that leaks opens no more than that ([narrowing]).
@@ -22,6 +22,11 @@ impl Access {
     /// Reads jobs and runs of a repository.
     pub fn jobs(repository: &Repository) -> Self {
         Self::at(repository, ACTIONS)
+    }
+
+    /// Runs jobs of a repository again.
+    pub fn reruns(repository: &Repository) -> Self {
+        Self::at(repository, RERUNS)
     }
 
     /// Writes check runs of a repository.
@@ -111,6 +116,7 @@ mod tests {
         };
         for (access, body) in [
             (Access::jobs(&repository), one("actions", "read")),
+            (Access::reruns(&repository), one("actions", "write")),
             (Access::checks(&repository), one("checks", "write")),
             (Access::runners(&at), one("administration", "write")),
             (

@@ -22,6 +22,9 @@ pub struct Run {
     pub attempt: u32,
     /// GitHub's status.
     pub status: String,
+    /// How it ended; none while it goes on.
+    #[serde(default)]
+    pub conclusion: Option<String>,
     /// Creation time.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,

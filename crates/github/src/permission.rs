@@ -22,6 +22,12 @@ pub(crate) const ACTIONS: Permission = Permission {
     write: false,
     words: "the repository permission `Actions: read`",
 };
+/// Jobs and runs, to run them again.
+pub(crate) const RERUNS: Permission = Permission {
+    key: "actions",
+    write: true,
+    words: "the repository permission `Actions: read and write`",
+};
 /// Check runs.
 pub(crate) const CHECKS: Permission = Permission {
     key: "checks",

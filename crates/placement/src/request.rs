@@ -112,6 +112,16 @@ pub struct Step {
     pub subnet: u32,
 }
 
+/// The provider that Fargate takes back.
+const SPOT: &str = "FARGATE_SPOT";
+
+/// The provider of a step; the last one is repeated.
+fn nth<'a>(providers: &mut dyn Iterator<Item = &'a String>, step: Step) -> &'a str {
+    let steps = usize::try_from(step.capacity).unwrap_or(usize::MAX);
+    let chosen = providers.take(steps.saturating_add(1)).last();
+    chosen.map_or("FARGATE", String::as_str)
+}
+
 impl Placement {
     /// The capacity providers of a definition's tasks, in order of preference; never empty.
     pub fn providers<'a>(&'a self, definition: &'a Definition) -> &'a [String] {
@@ -124,11 +134,13 @@ impl Placement {
 
     /// The provider of an attempt: each attempt without capacity moves to the next one.
     pub fn provider<'a>(&'a self, definition: &'a Definition, step: Step) -> &'a str {
-        let providers = self.providers(definition);
-        let index = usize::try_from(step.capacity).unwrap_or(usize::MAX);
-        providers
-            .get(index.min(providers.len().saturating_sub(1)))
-            .map_or("FARGATE", String::as_str)
+        nth(&mut self.providers(definition).iter(), step)
+    }
+
+    /// The same without Fargate Spot, for a job that Spot may have interrupted before.
+    pub fn on_demand<'a>(&'a self, definition: &'a Definition, step: Step) -> &'a str {
+        let providers = self.providers(definition).iter();
+        nth(&mut providers.filter(|name| *name != SPOT), step)
     }
 
     /// Builds the request for a task of `definition` with one capacity provider. The task belongs to

@@ -16,6 +16,7 @@
 //! | bell | `bell#<key>` | `bell` | [`bell`], [`protocol::bell`] |
 //! | wait | `wait` | task ARN | [`wait`] |
 //! | leases of the caps, and who waits for one | `slots` | `slots` | [`slots`] |
+//! | job to re-run after an interruption | `reruns` | `<owner/name>#<job id>` | [`reruns`] |
 //!
 //! Every operation is one call, and no call is retried here: the result of a conditional write would
 //! be ambiguous after a lost answer. [`Written`] tells whether a condition held, [`Error`] whether a
@@ -30,6 +31,7 @@ pub mod families;
 mod item;
 pub mod job_note;
 pub mod notes;
+pub mod reruns;
 pub mod share;
 pub mod slots;
 pub mod stock;
@@ -48,6 +50,7 @@ pub use bell::{BellSeen, Ring, Withdrawal};
 pub use error::{Error, Written};
 pub use job_note::JobNote;
 pub use notes::Notes;
+pub use reruns::{RERUNS, RerunNote, Reruns};
 pub use slots::{CAPS, Capped, Tried};
 pub use stock::Stocked;
 pub use ticket::{Claim, Slot, Ticket, TicketKey};

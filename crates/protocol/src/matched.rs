@@ -38,6 +38,9 @@ pub struct Definition {
     /// Whether a shell may be opened in its tasks (ECS Exec).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shell: bool,
+    /// Whether a job that Spot or the platform took away while it ran is run again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun_after_interruption: bool,
 }
 
 /// The task definition for a job, as one JSON object with the definition's fields.
@@ -87,6 +90,7 @@ mod tests {
         assert_eq!(matched.definition.network_mode, None);
         assert!(matched.definition.capacity.is_empty());
         assert!(!matched.definition.shell);
+        assert!(!matched.definition.rerun_after_interruption);
     }
 
     #[test]
@@ -96,6 +100,7 @@ mod tests {
             "capacity": ["FARGATE_SPOT", "FARGATE"], "cpu": 1024, "memory": 2048,
             "architecture": "ARM64", "networkMode": "awsvpc",
             "warm": { "slots": 3, "spot": true, "maxPerRepository": 2 }, "revision": 7, "shell": true,
+            "rerunAfterInterruption": true,
             "size": { "cpu": 1024, "memory": 2048, "disk": 100, "containerMemory": 1024 }
         });
         let matched: Matched = serde_json::from_value(json.clone()).unwrap();

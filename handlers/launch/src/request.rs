@@ -1,6 +1,6 @@
 //! What the RunTask request of a job's runner says.
 
-use decisions::Attempt;
+use decisions::{Attempt, keeps_off_spot};
 use placement::{Placement, Step, TaskRequest, Variable, job_tags};
 use protocol::{Matched, Order, PlannedRunner};
 use time::format_description::well_known::Rfc3339;
@@ -21,7 +21,11 @@ pub fn run_task(
         capacity: attempt.capacity_step,
         subnet: attempt.subnet_step,
     };
-    let provider = placement.provider(definition, step);
+    let provider = if keeps_off_spot(definition.rerun_after_interruption, order.job.run_attempt) {
+        placement.on_demand(definition, step)
+    } else {
+        placement.provider(definition, step)
+    };
     let mut environment = vec![
         told("AGENT_PARAMETER", runner.parameter.to_string()),
         told("AGENT_RUNNER", runner.name.to_string()),

@@ -220,6 +220,24 @@ fn an_attempt_after_a_spot_interruption_is_on_demand_in_another_subnet() {
 }
 
 #[test]
+fn a_re_run_keeps_off_spot_where_the_runner_opted_in() {
+    let provider = |opted_in: bool, run_attempt: u32, capacity: &[&str]| {
+        let mut input = input(Value::Null);
+        input.matched.definition.rerun_after_interruption = opted_in;
+        input.matched.definition.capacity = capacity.iter().map(|&name| name.into()).collect();
+        input.order.job.run_attempt = run_attempt;
+        let planned = handle(&config(), input, NOW).unwrap();
+        planned.run_task["CapacityProviderStrategy"][0]["CapacityProvider"].clone()
+    };
+    let both = ["FARGATE_SPOT", "FARGATE"];
+    assert_eq!(provider(true, 1, &both), "FARGATE_SPOT");
+    assert_eq!(provider(false, 2, &both), "FARGATE_SPOT");
+    assert_eq!(provider(true, 2, &both), "FARGATE");
+    assert_eq!(provider(true, 2, &["FARGATE_SPOT"]), "FARGATE");
+    assert_eq!(provider(true, 2, &["mine", "FARGATE_SPOT"]), "mine");
+}
+
+#[test]
 fn a_task_definitions_own_capacity_goes_first() {
     let mut input = input(Value::Null);
     input.matched.definition.capacity = vec!["my-ec2-provider".into()];

@@ -12,6 +12,7 @@
 //! | [`waiting`] | asks GitHub about the jobs of the longest waiting executions |
 //! | [`closed`] | restarts executions that failed for a transient reason and whose event was lost |
 //! | [`unannounced`] | if enabled, finds queued jobs without a webhook |
+//! | [`reruns`] | re-runs jobs that Spot or the platform took away, on runners that opted in |
 //! | [`deliveries`] | requests redelivery of webhooks that GitHub failed to deliver |
 //! | [`offers`] | publishes the catalogue of task definitions for `match` |
 //! | [`versions`] | warns if an image's runner falls behind GitHub's releases |
@@ -27,6 +28,7 @@ pub mod offers;
 mod parameter;
 pub mod registrations;
 mod releases;
+pub mod reruns;
 pub mod runners;
 pub mod settings;
 pub mod slots;
@@ -67,6 +69,8 @@ pub struct Report {
     pub restarted: usize,
     /// Executions started for queued jobs without a webhook.
     pub unannounced: usize,
+    /// Re-runs begun for jobs that were interrupted.
+    pub reruns: usize,
     /// Webhooks that GitHub was asked to redeliver.
     pub redelivered: usize,
     /// Task definition families that the last published catalogue did not have.
@@ -137,6 +141,8 @@ pub async fn handle(deps: &Deps, now: OffsetDateTime) -> Result<Report, Incomple
             unannounced::start_all(deps, now).await,
             |r, n| r.unannounced = n,
         );
+        let begun = reruns::post_all(deps, now).await;
+        note(&mut report, "reruns", begun, |r, n| r.reruns = n);
     }
     match Snapshot::look(deps, now).await {
         Ok(snapshot) => {

@@ -334,6 +334,7 @@ impl Aws {
             deployment: "fr".parse().unwrap(),
             pool: None,
             capped: None,
+            reruns: None,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod mutations;
 pub mod pool;
 pub mod properties;
 mod reduction;
+pub mod reruns;
 pub mod slots;
 pub mod steps;
 pub mod world;

@@ -3,5 +3,6 @@
 mod check;
 mod interleavings;
 mod pool;
+mod reruns;
 mod rules;
 mod slots;

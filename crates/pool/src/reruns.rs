@@ -1,0 +1,134 @@
+//! Notes of jobs that Spot or the platform took away, for `sweep` to re-run.
+
+use decisions::LostJob;
+use protocol::bell::EXPIRES;
+use protocol::{JobId, Repository};
+use runtime::settings::{Settings, Variable};
+use time::{Duration, OffsetDateTime};
+
+use aws::SdkConfig;
+
+use crate::item::{Item, get_number, get_parsed, get_text, instant, key, number, text};
+use crate::{Error, Pool};
+
+/// The variable of the notes' table.
+pub const RERUNS: Variable = Variable::optional(
+    "RERUN_TABLE",
+    "DynamoDB table of jobs to re-run after an interruption; the CDK app writes it where a runner has `rerunAfterInterruption`",
+);
+
+const PARTITION: &str = "reruns";
+const REPOSITORY: &str = "repository";
+const JOB: &str = "job";
+const RUN: &str = "run";
+const ATTEMPT: &str = "attempt";
+const RUNNER: &str = "runner";
+const INSTALLATION: &str = "installation";
+const NOTED: &str = "noted";
+
+/// How long a note counts. GitHub ends a job of a self-hosted runner after five days.
+pub const KEPT: Duration = Duration::days(7);
+
+/// A job that was lost, with what is needed to find it at GitHub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RerunNote {
+    pub repository: Repository,
+    pub run: u64,
+    pub job: LostJob,
+    /// The installation that served it, if known.
+    pub installation: Option<u64>,
+    pub noted_at: OffsetDateTime,
+}
+
+impl RerunNote {
+    fn read(item: &Item) -> Option<Self> {
+        Some(Self {
+            repository: get_parsed(item, REPOSITORY)?,
+            run: get_number(item, RUN)?,
+            job: LostJob {
+                id: JobId(get_number(item, JOB)?),
+                runner: get_text(item, RUNNER)?.to_owned(),
+                run_attempt: get_number(item, ATTEMPT)?,
+            },
+            installation: get_number(item, INSTALLATION),
+            noted_at: crate::item::get_instant(item, NOTED)?,
+        })
+    }
+
+    /// GitHub compares names without case.
+    fn sort_key(&self) -> String {
+        let repository = self.repository.to_string().to_ascii_lowercase();
+        format!("{repository}#{}", self.job.id)
+    }
+}
+
+/// The notes of a deployment with a runner that opted in.
+#[derive(Clone, Debug)]
+pub struct Reruns(Pool);
+
+impl Reruns {
+    /// The notes of these settings; `None` where no runner opted in.
+    pub fn from_settings(settings: &Settings, aws: &SdkConfig) -> Option<Self> {
+        Some(Self(Pool::of(aws, settings.maybe(&RERUNS)?)))
+    }
+
+    /// Uses an existing table, such as a test's.
+    pub const fn over(pool: Pool) -> Self {
+        Self(pool)
+    }
+
+    /// Writes a note. Repeating it is harmless.
+    pub async fn note(&self, note: &RerunNote) -> Result<(), Error> {
+        let mut item = key(PARTITION, &note.sort_key());
+        item.extend([
+            (REPOSITORY.to_owned(), text(&note.repository)),
+            (JOB.to_owned(), number(note.job.id.0)),
+            (RUN.to_owned(), number(note.run)),
+            (ATTEMPT.to_owned(), number(note.job.run_attempt.into())),
+            (RUNNER.to_owned(), text(&note.job.runner)),
+            (NOTED.to_owned(), instant(note.noted_at)),
+            (EXPIRES.to_owned(), instant(note.noted_at + KEPT)),
+        ]);
+        if let Some(installation) = note.installation {
+            item.insert(INSTALLATION.to_owned(), number(installation));
+        }
+        let Self(pool) = self;
+        pool.client
+            .put_item()
+            .table_name(&pool.table)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map_err(|error| Error::of("dynamodb:PutItem", PARTITION, &error))?;
+        Ok(())
+    }
+
+    /// All notes, as far as one call returns them: thousands.
+    pub async fn all(&self) -> Result<Vec<RerunNote>, Error> {
+        let Self(pool) = self;
+        let answer = pool
+            .client
+            .query()
+            .table_name(&pool.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(PARTITION))
+            .send()
+            .await
+            .map_err(|error| Error::of("dynamodb:Query", PARTITION, &error))?;
+        Ok(answer.items().iter().filter_map(RerunNote::read).collect())
+    }
+
+    /// Forgets a note.
+    pub async fn forget(&self, note: &RerunNote) -> Result<(), Error> {
+        let Self(pool) = self;
+        pool.client
+            .delete_item()
+            .table_name(&pool.table)
+            .set_key(Some(key(PARTITION, &note.sort_key())))
+            .send()
+            .await
+            .map_err(|error| Error::of("dynamodb:DeleteItem", PARTITION, &error))?;
+        Ok(())
+    }
+}

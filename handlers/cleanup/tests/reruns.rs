@@ -1,0 +1,86 @@
+//! Jobs that Spot took away are noted, where their runner opted in.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use decisions::AgentExit;
+use pool::Reruns;
+use serde_json::{Value, json};
+use support::{World, attempt, execution_of, parameter_of};
+
+async fn with_table() -> World {
+    let mut world = World::new().await;
+    world.deps.fleet.reruns = Some(Reruns::over(world.aws.pool()));
+    world
+}
+
+/// A task that ECS took away, with the agent's word.
+fn taken(code: &str, exit: AgentExit) -> (&'static str, Value) {
+    let task = json!({
+        "TaskArn": "arn:aws:ecs:us-east-1:000000000000:task/runners/0123", "StopCode": code,
+        "StoppedReason": "Your Spot Task was interrupted.",
+        "Containers": [{ "Name": "runner", "ExitCode": exit.code() }],
+    });
+    let cause = task.to_string();
+    (
+        "error",
+        json!({ "Error": "States.TaskFailed", "Cause": cause }),
+    )
+}
+
+/// The notes after an attempt whose runner had the job.
+async fn noted(world: &World, opted_in: bool, run_attempt: u32, end: (&str, Value)) -> usize {
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
+    let (id, mut runner) = world.listening(&name).await;
+    runner.take(support::PATIENCE).await.unwrap();
+    let mut event = attempt(&job, &parameter_of(&name), Some(id), end);
+    event["order"]["job"]["runAttempt"] = run_attempt.into();
+    event["match"] = json!({
+        "family": "f", "offered": ["linux"], "cpu": null, "memory": null, "architecture": null,
+        "rerunAfterInterruption": opted_in,
+    });
+    world.handle(event).await.unwrap();
+    let notes = Reruns::over(world.aws.pool()).all().await.unwrap();
+    if let [note] = notes.as_slice() {
+        assert_eq!((note.job.id.0, note.run), (job.id, job.run_id));
+        assert_eq!(note.job.runner, name);
+        assert_eq!(note.job.run_attempt, run_attempt);
+    }
+    notes.len()
+}
+
+#[tokio::test]
+async fn a_job_that_spot_took_away_is_noted_twice_at_most() {
+    for (run_attempt, notes) in [(1, 1), (2, 1), (3, 0)] {
+        let world = with_table().await;
+        let end = taken("SpotInterruption", AgentExit::StoppedInJob);
+        assert_eq!(noted(&world, true, run_attempt, end).await, notes);
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_is_noted() {
+    for (opted_in, code, exit) in [
+        (false, "SpotInterruption", AgentExit::StoppedInJob),
+        (true, "UserInitiated", AgentExit::StoppedInJob),
+        (true, "EssentialContainerExited", AgentExit::WorkerDied),
+        (true, "SpotInterruption", AgentExit::MemoryExhausted),
+    ] {
+        let world = with_table().await;
+        let notes = noted(&world, opted_in, 1, taken(code, exit)).await;
+        assert_eq!(notes, 0, "{opted_in} {code} {exit:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_without_such_a_runner_has_no_table_to_write_to() {
+    let world = World::new().await;
+    let end = taken("SpotInterruption", AgentExit::StoppedInJob);
+    assert_eq!(noted(&world, true, 1, end).await, 0);
+    let calls = world.aws.calls();
+    assert!(
+        !calls.iter().any(|call| call.contains("PutItem")),
+        "{calls:?}"
+    );
+}
