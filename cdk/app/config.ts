@@ -151,6 +151,12 @@ export interface RunnerConfig {
    */
   readonly warm?: number | WarmConfig;
   /**
+   * Whether a job is run again, at most twice and then on demand, if Spot or the platform takes it away
+   * while it runs. The App needs `actions: write`.
+   * @default false
+   */
+  readonly rerunAfterInterruption?: boolean;
+  /**
    * How many of its runners may run at once.
    * @default - as many as there are jobs
    */
@@ -296,6 +302,12 @@ export interface Config {
    * @default - none
    */
   readonly warm?: number | WarmConfig;
+  /**
+   * Whether a job is run again, at most twice and then on demand, if Spot or the platform takes it away
+   * while it runs. The App needs `actions: write`.
+   * @default false
+   */
+  readonly rerunAfterInterruption?: boolean;
 
   /**
    * How many runners may run at once; a job beyond waits for its turn.
@@ -545,6 +557,7 @@ const RUNNER: Parsers<RunnerConfig> = {
   maxDisk: int,
   capacity: fargateCapacity,
   warm,
+  rerunAfterInterruption: boolean,
   maxRunning: int,
 };
 
@@ -575,6 +588,7 @@ const CONFIG: Parsers<Config> = {
   runnerArchitecture: oneOf("x64", "arm64"),
   capacity: fargateCapacity,
   warm,
+  rerunAfterInterruption: boolean,
   maxRunning: int,
   maxRunningPerRepository: int,
   maxRunningOf: counts,

@@ -59,6 +59,7 @@ export class FargateRunnersStack extends Stack {
           runnerVersion: config.runnerVersion,
           rebuildWeekly: config.rebuildWeekly,
           warm: config.warm,
+          rerunAfterInterruption: config.rerunAfterInterruption,
         }),
       capacity: config.capacity && Capacity.of(...config.capacity),
       maxRunning: config.maxRunning,

@@ -269,6 +269,7 @@ export class FargateRunners extends Construct implements RunnerHost {
   private readonly maxJobSeconds: number;
   private warmTasks?: WarmTasks;
   private capped = false;
+  private reruns = false;
 
   constructor(scope: Construct, id: string, props: FargateRunnersProps) {
     super(scope, id);
@@ -467,6 +468,19 @@ export class FargateRunners extends Construct implements RunnerHost {
     }
   }
 
+  addReruns(): void {
+    if (this.reruns) {
+      return;
+    }
+    this.reruns = true;
+    this.withTable();
+    this.functions.addReruns(this.names.stockTable);
+    if (this.github.insideNetwork) {
+      // The functions are in the runners' network and call the table from there.
+      this.network.addWarmTasks?.();
+    }
+  }
+
   addRecycling(capacity: string, machine: sfn.IStateMachine): void {
     this.monitoring.addRecycling(capacity, machine);
   }
@@ -497,7 +511,7 @@ export class FargateRunners extends Construct implements RunnerHost {
     this.monitoring.addCaps();
   }
 
-  /** The table of the stock and of the leases, which no job may touch. */
+  /** The table of the stock, the leases and the jobs to run again, which no job may touch. */
   private withTable(): WarmTasks {
     if (this.warmTasks === undefined) {
       this.warmTasks = new WarmTasks(this, "WarmTasks", this.names);

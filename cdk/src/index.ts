@@ -19,6 +19,7 @@ export { LABELS_TAG } from "./runners/labels";
 export type { RepositoryRoles } from "./runners/repository-roles";
 export { LIMIT_TAGS } from "./runners/fargate-size";
 export { RUNNER_VERSION_TAG } from "./runners/runner-version";
+export { RERUN_TAG } from "./runners/rerun";
 export { SHELL_TAG } from "./runners/shell";
 
 // Warm tasks.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Config, CONFIG_KEYS } from "../app/config";
-import { BUNDLE, appTemplate, CAPS_CHANGES, dummyHandlers, WARM_CHANGES } from "./support";
+import { BUNDLE, appTemplate, CAPS_CHANGES, dummyHandlers, RERUN_CHANGES, WARM_CHANGES } from "./support";
 import { changes, Resources, unexpected } from "./template-diff";
 
 /** A value that isn't the default, what changes with it or fails, and what it goes with. */
@@ -48,6 +48,7 @@ const EFFECTS: { readonly [K in keyof Required<Config>]: Effect<Required<Config>
   ],
   registration: ["token", ["TokenFunction.Environment"]],
   maxRunning: [2, [...CAPS_CHANGES, "UbuntuRoles*"]],
+  rerunAfterInterruption: [true, [...RERUN_CHANGES, "Ubuntu*.Tags", "UbuntuRoles*"]],
   maxRunningPerRepository: [2, [...CAPS_CHANGES, "UbuntuRoles*"]],
   maxRunningOf: [{ "octo/hello": 2 }, [...CAPS_CHANGES, "UbuntuRoles*"]],
   maxJobDurationMinutes: [720, ["MachineStateMachine.DefinitionString"]],

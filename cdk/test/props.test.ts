@@ -46,6 +46,7 @@ import {
   HANDLERS_DIRECTORY,
   IMAGE,
   CAPS_CHANGES,
+  RERUN_CHANGES,
   WARM_CHANGES,
 } from "./support";
 import { changes, replacements, Resources, show, unexpected } from "./template-diff";
@@ -422,6 +423,10 @@ check<Omit<FargateRunnerProps, "runners">>(
     maxRunning: {
       value: () => 2,
       changes: [...CAPS_CHANGES, "RunnerRolesTaskDefaultPolicy.PolicyDocument"],
+    },
+    rerunAfterInterruption: {
+      value: () => true,
+      changes: [...RERUN_CHANGES, "RunnerRolesTaskDefaultPolicy.PolicyDocument", `${task}.Tags`],
     },
     runnerGroup: { value: () => "Builders", changes: [`${task}.Tags`] },
     dropCapabilities: {

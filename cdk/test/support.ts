@@ -77,6 +77,15 @@ export const CAPS_CHANGES = [
   "MachineStateMachine.DefinitionString",
 ];
 
+/** What the first runner changes that has interrupted jobs run again. */
+export const RERUN_CHANGES = [
+  "+WarmTasksTable",
+  "CleanupFunction.Environment",
+  "CleanupRoleDefaultPolicy.PolicyDocument",
+  "SweepFunction.Environment",
+  "SweepRoleDefaultPolicy.PolicyDocument",
+];
+
 /** The template of a stack with one construct in it. */
 export function templateOf(props: Partial<FargateRunnersProps> = {}): Template {
   return Template.fromStack(deployment(props).stack);

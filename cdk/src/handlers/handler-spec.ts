@@ -114,6 +114,11 @@ export interface HandlerSpec {
    */
   readonly caps?: (context: HandlerContext) => Permission[];
   /**
+   * What its role may do besides where a runner has interrupted jobs run again.
+   * @default - it does not read or write notes of them
+   */
+  readonly reruns?: (context: HandlerContext) => Permission[];
+  /**
    * The App's secrets that it reads, by the last part of their parameters' names.
    * @default - none
    */

@@ -88,6 +88,23 @@ export class Handlers {
     }
   }
 
+  /**
+   * Has the functions note jobs that are interrupted, and run them again.
+   *
+   * @param table the table of the notes
+   */
+  addReruns(table: string): void {
+    const { context, environment } = this.props;
+    for (const name of STANDING_HANDLERS) {
+      const { reruns } = handlerSpec(name);
+      if (reruns !== undefined) {
+        const { function: fn } = this.all[name];
+        give(fn.role!, reruns(context));
+        fn.addEnvironment("RERUN_TABLE", environment[name]?.RERUN_TABLE ?? table);
+      }
+    }
+  }
+
   private make(names: readonly HandlerName[]): void {
     this.code.check(names);
     for (const name of names) {

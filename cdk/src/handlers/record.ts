@@ -18,8 +18,10 @@ import {
   endJobs,
   keepStock,
   noteJobs,
+  noteLostJobs,
   repairSlots,
   repairStock,
+  rerunLostJobs,
   shareSlots,
 } from "./stock-grants";
 
@@ -148,6 +150,7 @@ export const HANDLERS = {
     permissions: ({ names }) => [...endRunners(names), ...followExecutions(names)],
     warm: { environment: stockTable, permissions: endJobs },
     caps: shareSlots,
+    reruns: noteLostJobs,
   },
   sweep: {
     description: "Finds and repairs what events have missed",
@@ -196,6 +199,7 @@ export const HANDLERS = {
     },
     warm: { environment: stockTable, permissions: repairStock },
     caps: repairSlots,
+    reruns: rerunLostJobs,
     alarms: [
       {
         id: "SweepFails",

@@ -12,6 +12,7 @@ const KINDS = {
   wait: "wait",
   note: "job#*",
   slots: "slots",
+  rerun: "reruns",
 } as const;
 
 const KEYS = "dynamodb:LeadingKeys";
@@ -131,6 +132,16 @@ export function shareSlots({ names }: HandlerContext): Permission[] {
 /** Lets `sweep` repair the slots. */
 export function repairSlots({ names }: HandlerContext): Permission[] {
   return [items(names, "slots", ["GetItem", "PutItem"])];
+}
+
+/** Lets `cleanup` note that a job was interrupted. */
+export function noteLostJobs({ names }: HandlerContext): Permission[] {
+  return [items(names, "rerun", ["PutItem"])];
+}
+
+/** Lets `sweep` find such notes and forget them. */
+export function rerunLostJobs({ names }: HandlerContext): Permission[] {
+  return [items(names, "rerun", ["Query", "DeleteItem"])];
 }
 
 /** How the state machine's role writes that an execution waits for a task's end. */

@@ -7,6 +7,7 @@ import { WarmProps } from "../warm/warm-props";
 import { warmWarnings } from "../warm/warnings";
 import { Capacity, checkFargateCapacity } from "./capacity";
 import { checkFargateLimits, checkFargateSize, FREE_GIB, LIMIT_TAGS } from "./fargate-size";
+import { RERUN_TAG } from "./rerun";
 import { Runner, RunnerProps } from "./runner";
 import { changed } from "./runner-roles";
 
@@ -42,6 +43,12 @@ export interface FargateRunnerProps extends RunnerProps {
    * @default - none: each job starts its task
    */
   readonly warm?: WarmProps;
+  /**
+   * Whether a job is run again, at most twice and then on demand, if Spot or the platform takes it away
+   * while it runs. The App needs `actions: write`.
+   * @default false
+   */
+  readonly rerunAfterInterruption?: boolean;
 }
 
 /** A task definition for runners on Fargate: an Ubuntu one unless told otherwise. */
@@ -69,6 +76,12 @@ export class FargateRunner extends Runner {
           includeResourceTypes: ["AWS::ECS::TaskDefinition"],
         });
       }
+    }
+    if (props.rerunAfterInterruption === true) {
+      Tags.of(this.taskDefinition).add(RERUN_TAG, "true", {
+        includeResourceTypes: ["AWS::ECS::TaskDefinition"],
+      });
+      props.runners.addReruns();
     }
     if (props.warm !== undefined) {
       this.addWarmTasks(props, props.warm);

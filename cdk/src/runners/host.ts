@@ -35,6 +35,8 @@ export interface RunnerHost {
   addOffer(offer: Offer): void;
   /** Keeps warm tasks of a runner ready. */
   addWarmTasks(warm: WarmRunner): void;
+  /** Notes jobs that are interrupted, and runs them again. */
+  addReruns(): void;
   /** Watches the machine that replaces a capacity's instances after their job. */
   addRecycling(capacity: string, machine: sfn.IStateMachine): void;
 }

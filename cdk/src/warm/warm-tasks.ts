@@ -21,7 +21,8 @@ const OTHERS_BYTES = 1024;
  * Stock of warm tasks: the table of what is ready, and the rules by which its keeper learns of it.
  *
  * The table is no truth: whatever of it is lost, jobs start cold and the keeper fills it again. The
- * leases of caps are in it too, so a deployment that only has caps has the table alone.
+ * leases of caps are in it too, and the jobs to run again after an interruption, so a deployment that
+ * only has those has the table alone.
  */
 export class WarmTasks extends Construct {
   /** The table. */
