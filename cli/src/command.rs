@@ -169,6 +169,9 @@ struct SetupOptions {
     /// Let a new App write check runs (checkRuns)
     #[arg(long, conflicts_with = "app_id")]
     check_runs: bool,
+    /// Let a new App run jobs again (rerunAfterInterruption)
+    #[arg(long, conflicts_with = "app_id")]
+    reruns: bool,
     /// Open no browser: print the address, and take the code from standard input
     #[arg(long)]
     no_browser: bool,
@@ -589,6 +592,7 @@ async fn set_up(options: &Options, wanted: SetupOptions, output: Output) -> Resu
         organization: wanted.organization,
         name: wanted.name,
         check_runs: wanted.check_runs,
+        reruns: wanted.reruns,
         port: wanted.port,
         install_wait: std::time::Duration::from_secs(wanted.install_wait),
         webhook,

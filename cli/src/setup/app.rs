@@ -21,11 +21,18 @@ pub fn needed(scope: Scope) -> [(&'static str, &'static str); 2] {
 }
 
 /// What an App may have besides, and what for.
-const OPTIONAL: (&str, &str, &str) = (
-    "checks",
-    "write",
-    "with checkRuns, a commit shows why a job of it was given up",
-);
+const OPTIONAL: [(&str, &str, &str); 2] = [
+    (
+        "checks",
+        "write",
+        "with checkRuns, a commit shows why a job of it was given up",
+    ),
+    (
+        "actions",
+        "write",
+        "with rerunAfterInterruption, a job that Spot took away is run again",
+    ),
+];
 
 /// The event that the functions read.
 pub const EVENT: &str = "workflow_job";
@@ -64,17 +71,18 @@ pub fn check_profile(app: &AppProfile, scope: Scope) -> Vec<Finding> {
             )
         })
         .collect();
-    let (name, level, purpose) = OPTIONAL;
-    let has = app.permissions.get(name).map(String::as_str);
-    findings.push(if enough(has, level) {
-        Finding::good(format!("permission {name}: write (optional: {purpose})"))
-    } else {
-        Finding::note(format!(
-            "permission {name} is {}, {level} is optional: {purpose}; set \"{}\" to Read and write",
-            has.unwrap_or("missing"),
-            label(name)
-        ))
-    });
+    findings.extend(OPTIONAL.map(|(name, level, purpose)| {
+        let has = app.permissions.get(name).map(String::as_str);
+        if enough(has, level) {
+            Finding::good(format!("permission {name}: write (optional: {purpose})"))
+        } else {
+            Finding::note(format!(
+                "permission {name} is {}, {level} is optional: {purpose}; set \"{}\" to Read and write",
+                has.unwrap_or("missing"),
+                label(name)
+            ))
+        }
+    }));
     findings.push(if app.events.iter().any(|event| event == EVENT) {
         Finding::good(format!("event {EVENT} is subscribed to"))
     } else {

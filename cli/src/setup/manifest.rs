@@ -46,6 +46,8 @@ pub struct Wish {
     pub public: bool,
     /// Whether it may write check runs.
     pub check_runs: bool,
+    /// Whether it may run jobs again.
+    pub reruns: bool,
     pub webhook_url: String,
     /// Port of the page; 0 for a free one.
     pub port: u16,
@@ -72,6 +74,9 @@ impl Wish {
             .collect();
         if self.check_runs {
             permissions.insert("checks".to_owned(), Value::from("write"));
+        }
+        if self.reruns {
+            permissions.insert("actions".to_owned(), Value::from("write"));
         }
         json!({
             "name": self.name,
@@ -357,6 +362,7 @@ mod tests {
             scope,
             public: false,
             check_runs: false,
+            reruns: false,
             webhook_url: "https://hook.example/".to_owned(),
             port: 0,
         }
@@ -375,6 +381,12 @@ mod tests {
         assert_eq!(
             wish.manifest("x")["default_permissions"],
             json!({ "actions": "read", "organization_self_hosted_runners": "write", "checks": "write" })
+        );
+        wish.check_runs = false;
+        wish.reruns = true;
+        assert_eq!(
+            wish.manifest("x")["default_permissions"],
+            json!({ "actions": "write", "organization_self_hosted_runners": "write" })
         );
     }
 

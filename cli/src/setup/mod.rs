@@ -46,6 +46,7 @@ pub struct Options {
     pub organization: Option<String>,
     pub name: Option<String>,
     pub check_runs: bool,
+    pub reruns: bool,
     pub port: u16,
     /// How long to wait for the installation of a new App.
     pub install_wait: Duration,
@@ -224,6 +225,7 @@ impl<T: Terminal> Run<'_, T> {
             // A private App can be installed by its owner alone.
             public: accounts.len() > 1,
             check_runs: options.check_runs,
+            reruns: options.reruns,
             webhook_url: webhook_url.clone(),
             port: options.port,
         };
