@@ -525,6 +525,7 @@ impl Site {
             "isolated" => "is",
             "warm" => "wa",
             "sized" => "sz",
+            "again" => "ag",
             "fargate-runners-dev" => "dev",
             _ => "fr",
         }

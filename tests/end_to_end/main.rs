@@ -20,6 +20,7 @@ mod package;
 mod plain;
 mod proxied;
 mod recovery;
+mod reruns;
 mod secrets;
 mod sizes;
 mod stopped;

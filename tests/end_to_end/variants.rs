@@ -206,7 +206,7 @@ fn run_task(visit: &Visit) -> Option<Value> {
 }
 
 /// The capacity provider of each attempt.
-fn providers(execution: &Execution) -> Vec<String> {
+pub(crate) fn providers(execution: &Execution) -> Vec<String> {
     let requests = execution.visits.iter().filter_map(run_task);
     requests
         .filter_map(|request| {
