@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use decisions::JobStatus;
-use github::{Access, ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Scope};
+use github::{Access, ApiUrl, App, CheckRun, Deleted, GitHub, JitRequest, Rerun, Scope};
 use github_standin::{Config, Fork, NewJob, OwnerType, RunnerGroup, Server, WebhookTarget};
 use protocol::{Job, JobId, Repository};
 use system_tests::{Recorder, check_exchanges};
@@ -55,7 +55,9 @@ async fn standin() -> (Server, u64) {
 #[tokio::test]
 async fn every_call_and_every_answer_fits_githubs_own_description() {
     let (server, id) = standin().await;
-    server.set_permission("octo", "checks", Some(github_standin::Access::Write));
+    for permission in ["actions", "checks"] {
+        server.set_permission("octo", permission, Some(github_standin::Access::Write));
+    }
     let recorder = Recorder::start(server.url()).await.unwrap();
     let url: ApiUrl = recorder.url.parse().unwrap();
     let app = App::new(
@@ -188,6 +190,21 @@ async fn every_call_and_every_answer_fits_githubs_own_description() {
         .unwrap();
     listener.finish("success");
     installation.job(&of(id)).await.unwrap();
+
+    // It is run again, alone, and with all that failed.
+    assert!(installation.may_rerun().await.unwrap());
+    let run = of(id).run_id;
+    let seen = installation.look_at_run(&repository, run).await.unwrap();
+    assert_eq!(seen.unwrap().conclusion.as_deref(), Some("success"));
+    let alone = installation.rerun_job(&repository, JobId(id));
+    assert_eq!(alone.await.unwrap(), Rerun::Begun);
+    let running = installation.rerun_job(&repository, JobId(id));
+    assert_eq!(running.await.unwrap(), Rerun::Running);
+    let jobs = installation.jobs_of_attempt(&repository, run).await;
+    let (again, _) = jobs.unwrap()[0];
+    server.cancel_job(again.0).unwrap();
+    let failed = installation.rerun_failed(&repository, run);
+    assert_eq!(failed.await.unwrap(), Rerun::Begun);
     let contributed = server
         .create_job(NewJob {
             repository: "octo/hello".to_owned(),
