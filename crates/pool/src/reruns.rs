@@ -2,7 +2,7 @@
 
 use decisions::LostJob;
 use protocol::bell::EXPIRES;
-use protocol::{JobId, Repository};
+use protocol::{Job, JobId, Repository, RunnerName};
 use runtime::settings::{Settings, Variable};
 use time::{Duration, OffsetDateTime};
 
@@ -25,6 +25,8 @@ const ATTEMPT: &str = "attempt";
 const RUNNER: &str = "runner";
 const INSTALLATION: &str = "installation";
 const NOTED: &str = "noted";
+const TAKEN: &str = "taken";
+const TAKEN_JOB: &str = "order";
 
 /// How long a note counts. GitHub ends a job of a self-hosted runner after five days.
 pub const KEPT: Duration = Duration::days(7);
@@ -60,6 +62,11 @@ impl RerunNote {
         let repository = self.repository.to_string().to_ascii_lowercase();
         format!("{repository}#{}", self.job.id)
     }
+}
+
+/// The partition of what a runner took.
+fn taken_by(runner: &RunnerName) -> String {
+    format!("taken#{runner}")
 }
 
 /// The notes of a deployment with a runner that opted in.
@@ -101,6 +108,50 @@ impl Reruns {
             .await
             .map_err(|error| Error::of("dynamodb:PutItem", PARTITION, &error))?;
         Ok(())
+    }
+
+    /// Notes that a runner took this job and not its own: should the runner be lost, nothing else tells of
+    /// it. Repeating it is harmless.
+    pub async fn note_taken(
+        &self,
+        runner: &RunnerName,
+        job: &Job,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let partition = taken_by(runner);
+        let Ok(order) = serde_json::to_string(job) else {
+            return Ok(());
+        };
+        let mut item = key(&partition, TAKEN);
+        item.insert(TAKEN_JOB.to_owned(), text(&order));
+        item.insert(EXPIRES.to_owned(), instant(now + KEPT));
+        let Self(pool) = self;
+        pool.client
+            .put_item()
+            .table_name(&pool.table)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map_err(|error| Error::of("dynamodb:PutItem", &partition, &error))?;
+        Ok(())
+    }
+
+    /// The job that a runner took instead of its own, as far as noted.
+    pub async fn taken(&self, runner: &RunnerName) -> Result<Option<Job>, Error> {
+        let partition = taken_by(runner);
+        let Self(pool) = self;
+        let answer = pool
+            .client
+            .get_item()
+            .table_name(&pool.table)
+            .set_key(Some(key(&partition, TAKEN)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Error::of("dynamodb:GetItem", &partition, &error))?;
+        let order = answer.item.as_ref();
+        let order = order.and_then(|item| get_text(item, TAKEN_JOB));
+        Ok(order.and_then(|order| serde_json::from_str(order).ok()))
     }
 
     /// All notes, as far as one call returns them: thousands.

@@ -3,24 +3,21 @@
 use std::time::Duration;
 
 use decisions::{
-    Attempt, Ended, ExecutionOutput, GiveUp, GivenUp, JobStatus, LossSeen, LostJob, NextAttempt,
-    NoteSeen, OnNote, Situation, Verdict, judge, notes_lost_job, on_note,
+    Attempt, Ended, ExecutionOutput, GiveUp, GivenUp, JobStatus, NextAttempt, NoteSeen, OnNote,
+    Situation, Verdict, judge, on_note,
 };
 use fleet::{Status, retire};
 use github::{Access, Installation};
-use pool::RerunNote;
 use protocol::Job;
 use time::OffsetDateTime;
 
 use crate::event::AttemptOver;
 use crate::report::{self, AttemptReport};
-use crate::{Deps, Error, check_run, displaced, warm};
+use crate::{Deps, Error, check_run, displaced, reruns, warm};
 
 /// How often giving a slot back is tried. It may be repeated: only the attempt's own lease is given
 /// back.
 const GIVE_BACK_TRIES: u32 = 2;
-/// How often noting a lost job is tried. It may be repeated.
-const NOTE_TRIES: u32 = 3;
 
 /// Deletes the attempt's leftovers, asks GitHub whether the job left the queue, and decides what
 /// follows.
@@ -68,10 +65,10 @@ pub async fn end(
         verdict: &verdict,
     };
     attempt_report.emit(&deps.metrics());
+    reruns::note_lost_job(deps, over, &ended, state.as_ref(), now).await;
     match verdict {
         Verdict::End => {
             if let Some(state) = &state {
-                note_lost_job(deps, over, &ended, state, now).await;
                 displaced::by_state(deps, over, state, now).await;
                 check_run::tell_served(deps, over, state).await;
             }
@@ -110,59 +107,6 @@ async fn give_slot_back(deps: &Deps, over: &AttemptOver, attempt: &Attempt, now:
             Err(error) => tracing::warn!(%error, "cannot give the slot back"),
         }
     }
-}
-
-/// Notes a job that Spot or the platform took away, if its runner opted in. A failure must not hold up the
-/// job's end: without the note the job stays failed.
-async fn note_lost_job(
-    deps: &Deps,
-    over: &AttemptOver,
-    ended: &Ended,
-    job: &JobStatus,
-    now: OffsetDateTime,
-) {
-    let opted_in = |over: &AttemptOver| {
-        let matched = over.matched.as_ref();
-        matched.is_some_and(|matched| matched.definition.rerun_after_interruption)
-    };
-    let (Some(reruns), Some(runner)) = (&deps.fleet.reruns, &over.runner) else {
-        return;
-    };
-    let runner = runner.name.to_string();
-    let order = &over.order.job;
-    let seen = LossSeen {
-        ended,
-        job: Some(job),
-        runner: &runner,
-        run_attempt: order.run_attempt,
-    };
-    if !opted_in(over) || !notes_lost_job(seen) {
-        return;
-    }
-    let registration = over.registration.as_ref();
-    let note = RerunNote {
-        repository: order.repository.clone(),
-        run: order.run_id,
-        job: LostJob {
-            id: order.id,
-            runner,
-            run_attempt: order.run_attempt,
-        },
-        installation: registration
-            .map(|registered| registered.installation_id)
-            .or(order.installation_id),
-        noted_at: now,
-    };
-    for _ in 0..NOTE_TRIES {
-        match reruns.note(&note).await {
-            Ok(()) => {
-                tracing::info!(job_id = %order.id, run_attempt = order.run_attempt, "the job was interrupted; it is re-run when its run has ended");
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "cannot note the interrupted job"),
-        }
-    }
-    tracing::warn!(job_id = %order.id, "the interrupted job is not re-run, because it could not be noted; re-run it by hand");
 }
 
 /// The job's status, if a note proves that it is over. Without a table, without a note or in doubt,

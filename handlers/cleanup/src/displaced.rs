@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::event::AttemptOver;
-use crate::{Deps, Error};
+use crate::{Deps, Error, reruns};
 
 /// Starts a check of the job that `runner` was started for, because the runner runs `taken`
 /// instead.
@@ -39,6 +39,7 @@ pub async fn check(
         return Ok(json!({ "result": "outOfReach" }));
     }
     deps.metrics().emit(Metric::Thefts, 1.0);
+    reruns::note_taken(deps, runner, taken, now).await;
     // A rate limit or an outage must not lose the check: if GitHub does not answer, start it.
     let state = match deps
         .github

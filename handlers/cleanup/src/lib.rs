@@ -25,6 +25,7 @@ pub mod error;
 pub mod event;
 pub mod report;
 pub mod requeued;
+pub mod reruns;
 pub mod settings;
 pub mod warm;
 

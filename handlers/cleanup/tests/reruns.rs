@@ -60,6 +60,35 @@ async fn a_job_that_spot_took_away_is_noted_twice_at_most() {
 }
 
 #[tokio::test]
+async fn a_job_that_another_jobs_runner_took_is_noted_as_well() {
+    let world = with_table().await;
+    // The runner of the first job runs the second, while the first waits.
+    let (left, taken_job) = (world.job(), world.job_for(&["self-hosted", "linux"]));
+    world.execution(&left, "RUNNING", None);
+    let name = format!("fr-{}", execution_of(&left));
+    world.server.cancel_job(left.id).unwrap();
+    let (id, mut runner) = world.listening(&name).await;
+    assert_eq!(
+        runner.take(support::PATIENCE).await.unwrap().id,
+        taken_job.id
+    );
+    let displaced = json!({
+        "kind": "displaced", "job": support::order(&taken_job).job, "runner": name,
+    });
+    world.handle(displaced).await.unwrap();
+    let end = taken("SpotInterruption", AgentExit::StoppedInJob);
+    let mut event = attempt(&left, &parameter_of(&name), Some(id), end);
+    event["match"] = json!({
+        "family": "f", "offered": ["linux"], "cpu": null, "memory": null, "architecture": null,
+        "rerunAfterInterruption": true,
+    });
+    world.handle(event).await.unwrap();
+    let notes = Reruns::over(world.aws.pool()).all().await.unwrap();
+    let ids: Vec<_> = notes.iter().map(|one| one.job.id.0).collect();
+    assert_eq!(ids, [taken_job.id]);
+}
+
+#[tokio::test]
 async fn nothing_else_is_noted() {
     for (opted_in, code, exit) in [
         (false, "SpotInterruption", AgentExit::StoppedInJob),
