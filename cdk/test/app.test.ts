@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Config, CONFIG_KEYS } from "../app/config";
-import { BUNDLE, appTemplate, CAPS_CHANGES, dummyHandlers, RERUN_CHANGES, WARM_CHANGES } from "./support";
+import {
+  BUNDLE,
+  appTemplate,
+  CAPS_CHANGES,
+  dummyHandlers,
+  RERUN_CHANGES,
+  WARM_CHANGES,
+} from "./support";
 import { changes, Resources, unexpected } from "./template-diff";
 
 /** A value that isn't the default, what changes with it or fails, and what it goes with. */

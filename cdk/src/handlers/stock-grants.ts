@@ -13,6 +13,7 @@ const KINDS = {
   note: "job#*",
   slots: "slots",
   rerun: "reruns",
+  taken: "taken#*",
 } as const;
 
 const KEYS = "dynamodb:LeadingKeys";
@@ -134,9 +135,9 @@ export function repairSlots({ names }: HandlerContext): Permission[] {
   return [items(names, "slots", ["GetItem", "PutItem"])];
 }
 
-/** Lets `cleanup` note that a job was interrupted. */
+/** Lets `cleanup` note that a job was interrupted, and which job a runner took instead of its own. */
 export function noteLostJobs({ names }: HandlerContext): Permission[] {
-  return [items(names, "rerun", ["PutItem"])];
+  return [items(names, "rerun", ["PutItem"]), items(names, "taken", ["PutItem", "GetItem"])];
 }
 
 /** Lets `sweep` find such notes and forget them. */
