@@ -10,15 +10,15 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use tooling::Checkout;
 
-/// A function's zip, in bytes. The largest of these is `token`'s, 2,234,866: it claims warm tasks with
+/// A function's zip, in bytes. The largest of these is `token`'s, 2,285,751: it claims warm tasks with
 /// the clients of DynamoDB, ECS and Lambda. The path of the repository changes that by some
 /// kilobytes, because the order of functions depends on it.
-const ZIP: usize = 2_260_000;
-/// The zip of `cleanup`, which no job waits for before it starts. It has 2,413,829 bytes, 200,000 of
+const ZIP: usize = 2_310_000;
+/// The zip of `cleanup`, which no job waits for before it starts. It has 2,453,919 bytes, 200,000 of
 /// them DynamoDB's client.
-const CLEANUP_ZIP: usize = 2_440_000;
-/// The zip of `sweep`, which uses every service. No job waits for it. It has 2,559,474 bytes.
-const SWEEP_ZIP: usize = 2_585_000;
+const CLEANUP_ZIP: usize = 2_480_000;
+/// The zip of `sweep`, which uses every service. No job waits for it. It has 2,607,885 bytes.
+const SWEEP_ZIP: usize = 2_640_000;
 /// The agent, in bytes.
 const AGENT: usize = 4_000_000;
 /// What a zip says of its one file besides.
