@@ -541,17 +541,17 @@ fn a_ticket_is_claimed_or_retired_but_never_both() {
     run(async |harness| {
         let stock = Stock::full(harness).await;
         // Long enough for the other side to act meanwhile.
-        let delay = |service: &str, operation: &str| {
+        let delay = |service: &str, operation: &str, seconds: u8| {
             json!({
                 "service": service, "operation": operation, "effect": "delay",
-                "seconds": 2, "times": WANTED,
+                "seconds": seconds, "times": WANTED,
             })
         };
 
         // The keeper is first: the claim, which follows the registration, finds none of these tasks.
         // It may find one that the keeper has started instead.
         let before = stock.is_full().await;
-        stock.order(delay("ssm", "PutParameter")).await;
+        stock.order(delay("ssm", "PutParameter", 2)).await;
         let job = stock.site.queue(script("octo/retired", "echo hello"));
         stock.is_met("PutParameter", 1).await;
         stock.ages().await;
@@ -564,22 +564,14 @@ fn a_ticket_is_claimed_or_retired_but_never_both() {
         }
         stock.no_faults().await;
 
-        // The claim is first: the keeper, which has read the tickets, leaves that task alone.
+        // The claim is first: the keeper, which has read the tickets, leaves that task alone. The claim waits
+        // until the keeper reads them, and the keeper until the claim is over.
         let before = stock.is_full().await;
         let held = Held::new();
+        stock.order(delay("ssm", "PutParameter", 1)).await;
+        stock.order(delay("ecs", "DescribeTasks", 3)).await;
         let job = stock.site.queue(script("octo/claimed", &held.script));
-        let name = stock.site.name(&job);
-        let registers = stock
-            .site
-            .observer
-            .wait(LIMIT, async || {
-                let execution = stock.site.observer.execution(&name).await?;
-                Ok(execution.filter(|found| visit(found, State::Token).is_some()))
-            })
-            .await
-            .unwrap();
-        assert!(registers.is_some(), "{name} never came to Token");
-        stock.order(delay("ecs", "DescribeTasks")).await;
+        stock.is_met("PutParameter", 1).await;
         stock.ages().await;
         let retires = stock.tick();
         let claims = async {
