@@ -12,8 +12,8 @@ from engine.hooks import Hooks
 
 _TIMES = ("LastModifiedDate", "createdAt", "startedAt", "startDate", "stopDate")
 
-_FIRST_TIME = 1_000_000_000
-"""An item's numbers from this one on are times, in seconds."""
+_TIME = range(1_000_000_000, 10_000_000_000)
+"""An item's numbers in this range are times, in seconds. GitHub's ids are larger."""
 
 
 def install(hooks: Hooks) -> None:
@@ -38,7 +38,7 @@ def age(match: str, seconds: float, but: str = "") -> int:
     items = [item for item in _items() if meant(_texts(item))]
     for item in items:
         for value in item.values():
-            if "N" in value and float(value["N"]) >= _FIRST_TIME:
+            if "N" in value and int(float(value["N"])) in _TIME:
                 value["N"] = str(int(float(value["N"]) - seconds))
     return len(found) + len(items)
 
