@@ -42,6 +42,8 @@ pub struct JobFacts {
     pub execution: String,
     /// How often its script started.
     pub runs: usize,
+    /// How many attempts GitHub made of its run.
+    pub attempts: usize,
     /// Whether the schedule cancelled it.
     pub cancelled: bool,
     /// Whether an aborted execution left it in the queue, so that the run cancelled it at the end.
@@ -164,7 +166,7 @@ impl Account {
             }
             _ => {}
         }
-        if one.runs > 1 || one.job.started > 1 {
+        if one.runs > one.attempts || one.job.started > 1 {
             self.repeated += 1;
             self.add(format!("{} ran more than once", one.name), job());
         }
@@ -233,6 +235,7 @@ mod tests {
             name: "job-000".to_owned(),
             execution: "seed1-one-7".to_owned(),
             runs: usize::from(runner.is_some()),
+            attempts: 1,
             cancelled: false,
             abandoned: false,
             job: serde_json::from_value(job).unwrap(),

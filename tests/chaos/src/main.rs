@@ -33,6 +33,9 @@ struct Options {
     /// How many runners may run at once; any number if 0
     #[arg(long, default_value_t = 0)]
     cap: usize,
+    /// Whether interrupted jobs are run again
+    #[arg(long)]
+    reruns: bool,
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -69,7 +72,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let mut result = Ok(());
     for seed in first..=last {
         let played = tokio::select! {
-            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.warm > 0), (options.warm, options.cap)) => played,
+            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.warm > 0), (options.warm, options.cap, options.reruns)) => played,
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {
@@ -106,11 +109,11 @@ async fn one(
     checkout: &Checkout,
     site: &mut Option<Site>,
     schedule: Schedule,
-    (warm, cap): (u8, usize),
+    options: (u8, usize, bool),
 ) -> anyhow::Result<(String, bool, Explained)> {
     let site = match site {
         Some(site) => site,
-        None => site.insert(Site::start(progress, checkout, warm, cap).await?),
+        None => site.insert(Site::start(progress, checkout, options).await?),
     };
     let step = progress.step(format!("Seed {}", schedule.seed));
     let played = play::play(site, &schedule, &step).await?;

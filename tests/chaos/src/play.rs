@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use github_standin::{Assignment, DeliveryFault, DeliveryFaultKind, Job, NewJob, Settings};
+use github_standin::{
+    Access, Assignment, DeliveryFault, DeliveryFaultKind, Job, NewJob, OwnerType, Settings,
+};
 use protocol::ExecutionName;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -188,6 +190,11 @@ impl<'a> Player<'a> {
         let github = site.github();
         github.clear_faults();
         github.clear_requests();
+        if site.reruns {
+            let repository = format!("octo/{}{}", stem(schedule.seed), REPOSITORIES[0]);
+            github.add_repository(&repository, OwnerType::Organization, true)?;
+            github.set_permission("octo", "actions", Some(Access::Write));
+        }
         github.change_settings(|settings| {
             *settings = Settings {
                 assignment: Assignment::Random {

@@ -47,17 +47,19 @@ pub struct Site {
     pub warm: u8,
     /// How many runners may run at once; any number if 0.
     pub cap: usize,
+    /// Whether interrupted jobs are run again.
+    pub reruns: bool,
     engine: Engine,
     http: reqwest::Client,
 }
 
 impl Site {
-    /// Starts the stack, with so many warm tasks of each runner, and at most `cap` runners at once.
+    /// Starts the stack, with so many warm tasks of each runner, at most `cap` runners at once, and
+    /// with second chances or without.
     pub async fn start(
         progress: &Progress,
         checkout: &Checkout,
-        warm: u8,
-        cap: usize,
+        (warm, cap, reruns): (u8, usize, bool),
     ) -> anyhow::Result<Self> {
         let github = Server::start(Config::default())
             .await
@@ -77,7 +79,7 @@ impl Site {
         let (engine, deployment) = tokio::task::spawn_blocking({
             let checkout = checkout.clone();
             move || {
-                let plan = plan(warm, cap);
+                let plan = plan(warm, cap, reruns);
                 engine.bootstrap(&checkout, &step)?;
                 let directory = synthesize(&checkout, &step, &plan, github.url())?;
                 shorten_limits(&directory.join(format!("{PREFIX}.template.json")), warm)?;
@@ -97,6 +99,7 @@ impl Site {
             runs,
             warm,
             cap,
+            reruns,
             engine,
             http: reqwest::Client::builder().no_proxy().build()?,
         })
@@ -164,6 +167,22 @@ impl Site {
         Ok(taken.collect())
     }
 
+    /// Notes of jobs to run again, one line each.
+    pub async fn notes(&self) -> anyhow::Result<Vec<String>> {
+        if !self.reruns {
+            return Ok(Vec::new());
+        }
+        let input = json!({
+            "TableName": format!("{PREFIX}-stock"), "ConsistentRead": true,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": { ":pk": { "S": "reruns" } },
+        });
+        let found = self.observer.aws.dynamodb("Query", input).await?;
+        let items = found["Items"].as_array().into_iter().flatten();
+        let keys = items.filter_map(|item| item["sk"]["S"].as_str());
+        Ok(keys.map(|key| format!("note of {key}")).collect())
+    }
+
     /// All tasks that ECS still knows.
     pub async fn tasks(&self) -> anyhow::Result<Vec<Task>> {
         let found = self.control(Method::GET, "/tasks", &Value::Null).await?;
@@ -204,7 +223,7 @@ impl Task {
 }
 
 /// One runner for each label set.
-fn plan(warm: u8, cap: usize) -> Plan {
+fn plan(warm: u8, cap: usize, reruns: bool) -> Plan {
     let runners: Vec<_> = LABELS
         .iter()
         .zip(RUNNERS)
@@ -212,6 +231,9 @@ fn plan(warm: u8, cap: usize) -> Plan {
             let mut runner = json!({ "name": name, "labels": labels });
             if warm > 0 {
                 runner["warm"] = json!(warm);
+            }
+            if reruns {
+                runner["rerunAfterInterruption"] = json!(true);
             }
             runner
         })

@@ -1,17 +1,17 @@
 //! Collects the facts at the end of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use github_standin::{DeliveryFault, Fault};
+use github_standin::{DeliveryFault, Fault, Job};
 use local_stack::Execution;
-use protocol::State;
+use protocol::{RunnerName, State};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::asks::Hit;
+use super::asks::{Hit, Whom};
 use super::{Player, executions_of};
 use crate::account::{Facts, JobFacts, Stop};
 use crate::orders::{Order, order};
@@ -87,6 +87,49 @@ impl Player<'_> {
         Ok((counts, met))
     }
 
+    /// What is wrong with the second chances, one line each.
+    fn second_chances(&self, jobs: &[Job]) -> Vec<String> {
+        let spot = self.deeds.iter();
+        let spot = spot.filter(|deed| deed.kind == ChaosFault::SpotInterruption);
+        let taken: BTreeSet<&str> = spot
+            .filter_map(|deed| match &deed.whom {
+                Whom::Runner(runner) => Some(runner.as_str()),
+                _ => None,
+            })
+            .collect();
+        let (mut lost, mut again, mut green) = (0, 0, 0);
+        let mut wrong = Vec::new();
+        for queued in &self.queued {
+            let first = jobs.iter().find(|job| job.id == queued.id);
+            let attempts = first.map_or_else(Vec::new, |first| attempts(jobs, first));
+            for (job, next) in attempts.iter().zip(1..) {
+                let next: Option<&&Job> = attempts.get(next);
+                let runner = job.runner.as_deref().unwrap_or_default();
+                let failed = matches!(job.conclusion.as_deref(), Some("failure" | "cancelled"));
+                let was_lost = failed && taken.contains(runner);
+                let name: Option<RunnerName> = runner.parse().ok();
+                let execution = name.map(|name| name.execution().to_string());
+                let excused = queued.cancelled
+                    || job.run_attempt > 2
+                    || execution.is_some_and(|name| self.closed.contains(&name));
+                lost += usize::from(was_lost);
+                again += usize::from(next.is_some());
+                green += usize::from(job.run_attempt > 1 && !failed);
+                if next.is_some() && !was_lost {
+                    wrong.push(format!("{} was run again and not lost", queued.name));
+                }
+                if next.is_none() && was_lost && !excused {
+                    wrong.push(format!("{} was lost and not run again", queued.name));
+                }
+            }
+            if attempts.len() > 3 {
+                wrong.push(format!("{} was run again more than twice", queued.name));
+            }
+        }
+        println!("  {lost} jobs lost to Spot, {again} re-runs, {green} of them green");
+        wrong
+    }
+
     /// The facts at the end.
     pub(super) async fn facts(self) -> anyhow::Result<Facts> {
         let wrong = self.stock().await?;
@@ -99,6 +142,7 @@ impl Player<'_> {
                 name: queued.name.clone(),
                 execution: self.site.observer.execution_name(&job)?.to_string(),
                 runs: runs(&queued.runs),
+                attempts: attempts(&snapshot.jobs, &job).len(),
                 cancelled: queued.cancelled,
                 abandoned: self.abandoned.contains(&queued.id),
                 job,
@@ -137,12 +181,18 @@ impl Player<'_> {
             .into_iter()
             .filter_map(|task| Some((task.arn, task.runner?)))
             .collect();
+        let mut chances = Vec::new();
+        if self.site.reruns {
+            chances = self.second_chances(&snapshot.jobs);
+        }
         let mut ended_runners = self.ended;
         let ended = self.ended_waiting.iter();
         ended_runners.extend(ended.filter_map(|arn| runners.get(arn).cloned()));
         let mut left = self.site.observer.leftovers().await?;
         left.extend(wrong);
         left.extend(self.site.slots().await?);
+        left.extend(self.site.notes().await?);
+        left.extend(chances);
         let (most, cap) = (most_at_once(&ran), self.site.cap);
         if cap > 0 {
             println!("  at most {most} runners at once, of {cap}");
@@ -213,4 +263,12 @@ fn denied(call: &Value) -> Option<String> {
     let lacks = call["denied"].as_str().filter(|lacks| !lacks.is_empty())?;
     let caller = call["caller"]["name"].as_str()?;
     Some(format!("{caller} lacks {lacks}"))
+}
+
+/// The attempts of a job, the first one first: each job has a run of its own.
+fn attempts<'a>(jobs: &'a [Job], first: &Job) -> Vec<&'a Job> {
+    let of_run = jobs.iter().filter(|job| job.run_id == first.run_id);
+    let mut attempts: Vec<_> = of_run.collect();
+    attempts.sort_by_key(|job| job.run_attempt);
+    attempts
 }

@@ -44,6 +44,7 @@ impl Player<'_> {
         let mut open = observer.leftovers().await?;
         open.extend(self.stock().await?);
         open.extend(self.site.slots().await?);
+        open.extend(self.site.notes().await?);
         let running = self.running().await?;
         let snapshot = self.site.github().snapshot();
         self.abandoned.clear();
@@ -59,6 +60,9 @@ impl Player<'_> {
                 open.push(format!("{} is {}", queued.name, job.status.as_str()));
             }
         }
+        let again = snapshot.jobs.iter().filter(|job| job.run_attempt > 1);
+        let again = again.filter(|job| job.status != JobStatus::Completed);
+        open.extend(again.map(|job| format!("{} again is {}", job.name, job.status.as_str())));
         open.extend(unheard(&snapshot.deliveries));
         if !self.site.github().wait_for_deliveries(Duration::ZERO).await {
             open.push("webhooks are under way".to_owned());
