@@ -114,16 +114,8 @@ impl Pool {
 
     /// Reads a bell consistently; `None` if nothing is on it.
     pub async fn bell(&self, bell: &BellKey) -> Result<Option<BellSeen>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(bell_key(bell)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:GetItem", &shown(bell), &error))?;
-        Ok(answer.item.as_ref().and_then(BellSeen::read))
+        let item = self.get(bell_key(bell), &shown(bell)).await?;
+        Ok(item.as_ref().and_then(BellSeen::read))
     }
 
     /// Turns a ring, or a bell without anything on it, into `leave`.

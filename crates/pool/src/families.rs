@@ -5,7 +5,7 @@
 
 use protocol::bell::SORT_KEY;
 
-use crate::item::{family_partition, get_text, key, text};
+use crate::item::{family_partition, get_text, key};
 use crate::{Error, Pool, notes};
 
 const PARTITION: &str = "families";
@@ -13,32 +13,14 @@ const PARTITION: &str = "families";
 impl Pool {
     /// Notes that a family has a stock. Called before its first ticket is put.
     pub async fn note_family(&self, family: &str) -> Result<(), Error> {
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(key(PARTITION, family)))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:PutItem", family, &error))?;
-        Ok(())
+        self.put(key(PARTITION, family), family).await
     }
 
     /// All families that have had a stock and were not forgotten.
     pub async fn families(&self) -> Result<Vec<String>, Error> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(PARTITION))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:Query", PARTITION, &error))?;
-        let names = answer.items().iter();
-        Ok(names
-            .filter_map(|item| get_text(item, SORT_KEY).map(str::to_owned))
-            .collect())
+        let items = self.partition(PARTITION).await?;
+        let names = items.iter().filter_map(|item| get_text(item, SORT_KEY));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// Forgets a family whose stock is empty, with the keeper's notes about it. The notes go first:
@@ -48,13 +30,7 @@ impl Pool {
             key(&family_partition(family), notes::SORT),
             key(PARTITION, family),
         ] {
-            self.client
-                .delete_item()
-                .table_name(&self.table)
-                .set_key(Some(key))
-                .send()
-                .await
-                .map_err(|error| Error::of("dynamodb:DeleteItem", family, &error))?;
+            self.delete(key, family).await?;
         }
         Ok(())
     }

@@ -85,14 +85,7 @@ impl Pool {
             let value = value?;
             Some((name.to_owned(), text(&value)))
         }));
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:PutItem", &partition, &error))?;
-        Ok(())
+        self.put(item, &partition).await
     }
 
     /// Reads a job's note. Not consistently, which costs half: an old answer only means that GitHub is

@@ -27,6 +27,7 @@
 //! not: without an answer a job waits.
 
 pub mod bell;
+mod calls;
 mod error;
 pub mod families;
 mod item;

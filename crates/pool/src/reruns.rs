@@ -99,15 +99,7 @@ impl Reruns {
         if let Some(installation) = note.installation {
             item.insert(INSTALLATION.to_owned(), number(installation));
         }
-        let Self(pool) = self;
-        pool.client
-            .put_item()
-            .table_name(&pool.table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:PutItem", PARTITION, &error))?;
-        Ok(())
+        self.0.put(item, PARTITION).await
     }
 
     /// Notes that a runner took this job and not its own: should the runner be lost, nothing else tells of
@@ -125,61 +117,26 @@ impl Reruns {
         let mut item = key(&partition, TAKEN);
         item.insert(TAKEN_JOB.to_owned(), text(&order));
         item.insert(EXPIRES.to_owned(), instant(now + KEPT));
-        let Self(pool) = self;
-        pool.client
-            .put_item()
-            .table_name(&pool.table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:PutItem", &partition, &error))?;
-        Ok(())
+        self.0.put(item, &partition).await
     }
 
     /// The job that a runner took instead of its own, as far as noted.
     pub async fn taken(&self, runner: &RunnerName) -> Result<Option<Job>, Error> {
         let partition = taken_by(runner);
-        let Self(pool) = self;
-        let answer = pool
-            .client
-            .get_item()
-            .table_name(&pool.table)
-            .set_key(Some(key(&partition, TAKEN)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:GetItem", &partition, &error))?;
-        let order = answer.item.as_ref();
-        let order = order.and_then(|item| get_text(item, TAKEN_JOB));
+        let item = self.0.get(key(&partition, TAKEN), &partition).await?;
+        let order = item.as_ref().and_then(|item| get_text(item, TAKEN_JOB));
         Ok(order.and_then(|order| serde_json::from_str(order).ok()))
     }
 
     /// All notes, as far as one call returns them: thousands.
     pub async fn all(&self) -> Result<Vec<RerunNote>, Error> {
-        let Self(pool) = self;
-        let answer = pool
-            .client
-            .query()
-            .table_name(&pool.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(PARTITION))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:Query", PARTITION, &error))?;
-        Ok(answer.items().iter().filter_map(RerunNote::read).collect())
+        let items = self.0.partition(PARTITION).await?;
+        Ok(items.iter().filter_map(RerunNote::read).collect())
     }
 
     /// Forgets a note.
     pub async fn forget(&self, note: &RerunNote) -> Result<(), Error> {
-        let Self(pool) = self;
-        pool.client
-            .delete_item()
-            .table_name(&pool.table)
-            .set_key(Some(key(PARTITION, &note.sort_key())))
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:DeleteItem", PARTITION, &error))?;
-        Ok(())
+        let key = key(PARTITION, &note.sort_key());
+        self.0.delete(key, PARTITION).await
     }
 }

@@ -118,16 +118,8 @@ pub enum Tried {
 impl Pool {
     /// Reads the item consistently.
     pub async fn slots(&self) -> Result<Slots, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(KEY, KEY)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:GetItem", KEY, &error))?;
-        Ok(answer.item.as_ref().map(read).unwrap_or_default())
+        let item = self.get(key(KEY, KEY), KEY).await?;
+        Ok(item.as_ref().map(read).unwrap_or_default())
     }
 
     /// Takes a slot if nobody waits and there is room under every cap, in one call.

@@ -33,20 +33,9 @@ impl Pool {
     /// Everything about a family's stock, read consistently. Skips items that are no tickets. A
     /// family's partition is far below the megabyte that one answer holds.
     pub async fn stock(&self, family: &str) -> Result<Stocked, Error> {
-        const CALL: &str = "dynamodb:Query";
-        let partition = family_partition(family);
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(&partition))
-            .send()
-            .await
-            .map_err(|error| Error::of(CALL, &partition, &error))?;
+        let items = self.partition(&family_partition(family)).await?;
         let mut stocked = Stocked::default();
-        for item in answer.items() {
+        for item in &items {
             if get_text(item, SORT_KEY) == Some(notes::SORT) {
                 stocked.notes = Notes::read(item);
             } else if let Some(ticket) = Ticket::read(item) {

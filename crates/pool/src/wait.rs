@@ -83,16 +83,8 @@ impl Wait {
 impl Pool {
     /// Reads a wait consistently.
     pub async fn wait(&self, task_arn: &str) -> Result<Option<Wait>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(PARTITION, task_arn)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Error::of("dynamodb:GetItem", task_arn, &error))?;
-        Ok(answer.item.as_ref().and_then(Wait::read))
+        let item = self.get(key(PARTITION, task_arn), task_arn).await?;
+        Ok(item.as_ref().and_then(Wait::read))
     }
 
     /// Notes the end of a task, and returns the wait for it. Without a token in it, nobody waits: an
