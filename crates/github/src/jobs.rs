@@ -4,6 +4,7 @@ use decisions::{JobStatus, Look, NotFound, OnNotFound, on_not_found};
 use http::StatusCode;
 use protocol::{Job, JobId, LabelSet, Repository};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::access::Access;
@@ -102,11 +103,16 @@ impl Installation {
     ) -> Result<Option<ListedJob>, Error> {
         let call = Call::get(format!("/repos/{repository}/actions/jobs/{job}"))
             .needs(Access::jobs(repository));
-        let answer = self.call(&call).await?;
+        self.shown(&call).await
+    }
+
+    /// What one call shows; `None` where GitHub does not find it, which alone proves nothing.
+    pub(crate) async fn shown<T: DeserializeOwned>(&self, call: &Call) -> Result<Option<T>, Error> {
+        let answer = self.call(call).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        answer.json(&call).map(Some)
+        answer.json(call).map(Some)
     }
 
     async fn job_here(&self, job: &Job) -> Result<Seen, Error> {

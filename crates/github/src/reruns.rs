@@ -46,11 +46,7 @@ impl Installation {
     ) -> Result<Option<Run>, Error> {
         let call = Call::get(format!("/repos/{repository}/actions/runs/{run}"))
             .needs(Access::jobs(repository));
-        let answer = self.call(&call).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        answer.json(&call).map(Some)
+        self.shown(&call).await
     }
 
     /// All jobs of a run's latest attempt.
