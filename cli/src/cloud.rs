@@ -3,6 +3,7 @@
 
 use aws::ErrorKind;
 use aws::executions::Executions;
+use aws::executions::history::HistoryEvent;
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
 use aws_sdk_ecs::types::Task;
 use protocol::{ExecutionName, JobId};
@@ -185,28 +186,36 @@ impl Cloud {
 
     /// Where an execution is, and what went wrong on its way.
     pub async fn past(&self, name: &ExecutionName) -> Seen<(Course, Vec<Setback>)> {
-        let (mut events, mut token) = (Vec::new(), None);
-        for _ in 0..HISTORY_PAGES {
-            if !self.calls.take() {
-                break;
-            }
-            match self.executions.history(name, token).await {
-                Ok((page, next)) => {
-                    events.extend(page);
-                    token = next;
-                }
-                Err(error) => return Seen::unknown(error.to_string()),
-            }
-            if token.is_none() {
-                break;
-            }
-        }
+        let events = match self.events(name).await {
+            Ok((events, _)) => events,
+            Err(error) => return Seen::unknown(error.to_string()),
+        };
         if events.is_empty() {
             return spent();
         }
         let mut reader = Reader::default();
         reader.take(&events);
         Seen::Found((reader.course(), setbacks::read(name, &events)))
+    }
+
+    /// An execution's newest events, and whether there are older ones; none if no call is left.
+    pub async fn events(
+        &self,
+        name: &ExecutionName,
+    ) -> Result<(Vec<HistoryEvent>, bool), aws::Error> {
+        let (mut events, mut token) = (Vec::new(), None);
+        for _ in 0..HISTORY_PAGES {
+            if !self.calls.take() {
+                break;
+            }
+            let (page, next) = self.executions.history(name, token).await?;
+            events.extend(page);
+            token = next;
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok((events, token.is_some()))
     }
 
     /// A task, if ECS still knows it.

@@ -30,8 +30,6 @@ pub const SPENT: Duration = Duration::hours(24);
 const IN_FLIGHT: usize = 4;
 /// Executions whose histories one look reads.
 const HISTORIES: usize = 10;
-/// Pages of one history, a hundred events each.
-const PAGES: usize = 2;
 /// Pages of a log that one look reads.
 const LOG_PAGES: usize = 2;
 /// The log is searched again so far back: lines arrive late.
@@ -434,31 +432,16 @@ async fn history(
     cloud: &Cloud,
     name: &ExecutionName,
 ) -> Option<Result<(Timeline, Course), aws::Error>> {
-    let (mut events, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES {
-        if !cloud.calls.take() {
-            break;
-        }
-        match cloud.executions.history(name, token).await {
-            Ok((page, next)) => {
-                events.extend(page);
-                token = next;
-            }
-            Err(error) => return Some(Err(error)),
-        }
-        if token.is_none() {
-            break;
-        }
-    }
+    let (events, older) = match cloud.events(name).await {
+        Ok(found) => found,
+        Err(error) => return Some(Err(error)),
+    };
     if events.is_empty() {
         return None;
     }
     let mut reader = Reader::default();
     reader.take(&events);
-    Some(Ok((
-        Timeline::read(&events, token.is_some()),
-        reader.course(),
-    )))
+    Some(Ok((Timeline::read(&events, older), reader.course())))
 }
 
 impl Known {

@@ -161,6 +161,21 @@ impl Reading<'_> {
     fn setback(&self, at: OffsetDateTime, error: &StepError) -> Option<Setback> {
         let fault = Fault::from_name(&error.error);
         let verdict = fault.is_some_and(|fault| fault.class() == Class::Verdict);
+        let of = |detail: &str, outcome: Outcome| Setback {
+            began: self.began.unwrap_or(at),
+            at,
+            execution: self.execution.clone(),
+            runner: self.runner.clone(),
+            state: self.state.clone(),
+            failure: StepFailure {
+                error: error.error.clone(),
+                message: short(detail),
+            },
+            outcome,
+            stop_code: None,
+            exit_code: None,
+            had_task: outcome.had_job(),
+        };
         let ended = match fault {
             // The only verdict that tells how an attempt ended. Most ends were steps' errors before.
             Some(Fault::StillQueued) => {
@@ -169,40 +184,17 @@ impl Reading<'_> {
                     .found
                     .iter()
                     .any(|before| before.runner == self.runner && before.outcome == next.outcome);
-                return (!known).then(|| Setback {
-                    began: self.began.unwrap_or(at),
-                    at,
-                    execution: self.execution.clone(),
-                    runner: self.runner.clone(),
-                    state: self.state.clone(),
-                    failure: StepFailure {
-                        error: error.error.clone(),
-                        message: short(&next.detail),
-                    },
-                    outcome: next.outcome,
-                    stop_code: None,
-                    exit_code: None,
-                    had_task: next.outcome.had_job(),
-                });
+                return (!known).then(|| of(&next.detail, next.outcome));
             }
             _ if verdict => return None,
             _ => Ended::from_error(error),
         };
         let task = ended.task.as_ref();
         Some(Setback {
-            began: self.began.unwrap_or(at),
-            at,
-            execution: self.execution.clone(),
-            runner: self.runner.clone(),
-            state: self.state.clone(),
-            failure: StepFailure {
-                error: error.error.clone(),
-                message: short(&ended.detail),
-            },
-            outcome: ended.outcome,
             stop_code: task.and_then(|task| task.stop_code.clone()),
             exit_code: task.and_then(|task| task.runner()?.exit_code),
             had_task: task.is_some(),
+            ..of(&ended.detail, ended.outcome)
         })
     }
 }
