@@ -1,10 +1,10 @@
 import { Construct } from "constructs";
 import { invalidProp } from "../invalid-prop";
-import { give } from "../permission";
+import { give, Permission } from "../permission";
 import { HandlerCode } from "./code";
 import { readSecrets } from "./grants";
 import { Handler, HandlerProps } from "./handler";
-import { HandlerContext } from "./handler-spec";
+import { HandlerContext, HandlerSpec } from "./handler-spec";
 import {
   DeployedHandlers,
   HANDLER_NAMES,
@@ -58,17 +58,12 @@ export class Handlers {
 
   /** Makes the functions of warm tasks, and gives the others what they need for them. */
   addWarmTasks(): void {
-    const { context, environment } = this.props;
+    const { context } = this.props;
     this.make(HANDLER_NAMES.filter((name) => handlerSpec(name).onlyWithWarmTasks));
-    for (const name of STANDING_HANDLERS) {
-      const { warm } = handlerSpec(name);
-      if (warm !== undefined) {
-        const { function: fn } = this.all[name];
-        give(fn.role!, warm.permissions(context));
-        const variables = { ...warm.environment(context), ...environment[name] };
-        Object.entries(variables).forEach(([key, value]) => fn.addEnvironment(key, value));
-      }
-    }
+    this.extend(
+      ({ warm }) => warm?.permissions(context),
+      ({ warm }) => warm?.environment(context) ?? {},
+    );
   }
 
   /**
@@ -77,15 +72,10 @@ export class Handlers {
    * @param variable the caps and their table
    */
   addCaps(variable: string): void {
-    const { context, environment } = this.props;
-    for (const name of STANDING_HANDLERS) {
-      const { caps } = handlerSpec(name);
-      if (caps !== undefined) {
-        const { function: fn } = this.all[name];
-        give(fn.role!, caps(context));
-        fn.addEnvironment("CAPS", environment[name]?.CAPS ?? variable);
-      }
-    }
+    this.extend(
+      ({ caps }) => caps?.(this.props.context),
+      () => ({ CAPS: variable }),
+    );
   }
 
   /**
@@ -94,13 +84,25 @@ export class Handlers {
    * @param table the table of the notes
    */
   addReruns(table: string): void {
-    const { context, environment } = this.props;
+    this.extend(
+      ({ reruns }) => reruns?.(this.props.context),
+      () => ({ RERUN_TABLE: table }),
+    );
+  }
+
+  /** Gives the functions that a feature concerns its permissions and variables; a deployer's own ones win. */
+  private extend(
+    permissions: (spec: HandlerSpec) => Permission[] | undefined,
+    variables: (spec: HandlerSpec) => Record<string, string>,
+  ): void {
     for (const name of STANDING_HANDLERS) {
-      const { reruns } = handlerSpec(name);
-      if (reruns !== undefined) {
+      const spec = handlerSpec(name);
+      const granted = permissions(spec);
+      if (granted !== undefined) {
         const { function: fn } = this.all[name];
-        give(fn.role!, reruns(context));
-        fn.addEnvironment("RERUN_TABLE", environment[name]?.RERUN_TABLE ?? table);
+        give(fn.role!, granted);
+        const all = { ...variables(spec), ...this.props.environment[name] };
+        Object.entries(all).forEach(([key, value]) => fn.addEnvironment(key, value));
       }
     }
   }
