@@ -1,18 +1,17 @@
 //! Jobs that were interrupted get their second chance.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use std::time::Duration as StdDuration;
 
 use aws_in_memory::Aws;
 use decisions::LostJob;
-use github::{App, GitHub, JitRequest, Patience};
-use github_standin::{
-    APP_PRIVATE_KEY, Access, Config as GitHubConfig, Job, JobStatus, NewJob, Server,
-};
+use github::JitRequest;
+use github_standin::{Access, Config as GitHubConfig, Job, JobStatus, NewJob, Server};
 use pool::{RerunNote, Reruns};
 use protocol::{JobId, Repository};
-use runtime::settings::Settings;
-use sweep::{Config, Deps, Releases, reruns};
+use sweep::{Deps, reruns};
 use time::{Duration, OffsetDateTime};
 
 const PATIENCE: StdDuration = StdDuration::from_secs(10);
@@ -27,21 +26,9 @@ impl World {
     async fn new() -> Self {
         let server = Server::start(GitHubConfig::default()).await.unwrap();
         let aws = Aws::new();
-        let app = App::new(&server.app_id().to_string(), APP_PRIVATE_KEY).unwrap();
-        let settings = Settings::from_pairs([
-            ("RUNNER_SCOPE", "repository"),
-            ("FAMILY_PREFIX", "fargate-runners-"),
-        ]);
         let notes = Reruns::over(aws.pool());
-        let mut fleet = aws.fleet();
-        fleet.reruns = Some(notes.clone());
-        let url = server.url().parse().unwrap();
-        let deps = Deps {
-            fleet,
-            github: GitHub::with_patience(url, app, Patience::NONE).unwrap(),
-            config: Config::from_settings(&settings).unwrap(),
-            releases: Releases::default(),
-        };
+        let mut deps = support::deps(&aws, &server, &[]);
+        deps.fleet.reruns = Some(notes.clone());
         Self {
             server,
             deps,

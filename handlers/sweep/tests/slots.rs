@@ -1,17 +1,17 @@
 //! Slots of caps that nobody gave back.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use std::time::Duration;
 
 use aws_in_memory::Aws;
 use decisions::{Caps, Place, Seeker};
-use github::{App, GitHub, Patience};
-use github_standin::{APP_PRIVATE_KEY, Config as GitHubConfig, Server};
+use github_standin::{Config as GitHubConfig, Server};
 use pool::{Capped, Tried};
 use protocol::Order;
-use runtime::settings::Settings;
 use serde_json::json;
-use sweep::{Config, Deps, Releases, Snapshot, slots};
+use sweep::{Deps, Snapshot, slots};
 use time::OffsetDateTime;
 
 fn order(id: u64) -> Order {
@@ -27,17 +27,7 @@ fn order(id: u64) -> Order {
 async fn closed_executions_lose_their_slots_and_running_ones_hear_the_caps() {
     let server = Server::start(GitHubConfig::default()).await.unwrap();
     let aws = Aws::new();
-    let app = App::new(&server.app_id().to_string(), APP_PRIVATE_KEY).unwrap();
-    let settings = Settings::from_pairs([
-        ("RUNNER_SCOPE", "repository"),
-        ("FAMILY_PREFIX", "fargate-runners-"),
-    ]);
-    let mut deps = Deps {
-        fleet: aws.fleet(),
-        github: GitHub::with_patience(server.url().parse().unwrap(), app, Patience::NONE).unwrap(),
-        config: Config::from_settings(&settings).unwrap(),
-        releases: Releases::default(),
-    };
+    let mut deps = support::deps(&aws, &server, &[]);
     let now = OffsetDateTime::now_utc();
     let snapshot = async |deps: &Deps| Snapshot::look(deps, now).await.unwrap();
     // Without caps nobody looks.

@@ -1,17 +1,16 @@
 //! What one sweep finds and repairs.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::time::Duration as StdDuration;
 
 use aws_in_memory::Aws;
-use github::{Access, App, GitHub, JitRequest, Patience, Scope};
-use github_standin::{
-    APP_PRIVATE_KEY, Config as GitHubConfig, Job, NewJob, RunnerRelease, Server, SimulatedRunner,
-};
+use github::{Access, JitRequest, Scope};
+use github_standin::{Config as GitHubConfig, Job, NewJob, RunnerRelease, Server, SimulatedRunner};
 use protocol::{Order, ParameterPath};
-use runtime::settings::Settings;
 use serde_json::json;
-use sweep::{Config, Deps, Releases, Report, handle};
+use sweep::{Deps, Report, handle};
 use time::{Duration, OffsetDateTime};
 
 const LABELS: [&str; 2] = ["self-hosted", "linux"];
@@ -30,19 +29,7 @@ impl Snapshot {
     async fn with(more: &[(&str, &str)]) -> Self {
         let server = Server::start(GitHubConfig::default()).await.unwrap();
         let aws = Aws::new();
-        let app = App::new(&server.app_id().to_string(), APP_PRIVATE_KEY).unwrap();
-        let settings = [
-            ("RUNNER_SCOPE", "repository"),
-            ("FAMILY_PREFIX", "fargate-runners-"),
-        ];
-        let settings = Settings::from_pairs(settings.iter().chain(more).copied());
-        let deps = Deps {
-            fleet: aws.fleet(),
-            github: GitHub::with_patience(server.url().parse().unwrap(), app, Patience::NONE)
-                .unwrap(),
-            config: Config::from_settings(&settings).unwrap(),
-            releases: Releases::default(),
-        };
+        let deps = support::deps(&aws, &server, more);
         Self { aws, server, deps }
     }
 

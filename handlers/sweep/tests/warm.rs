@@ -1,17 +1,18 @@
 //! What a sweep finds and repairs about warm tasks.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::time::Duration as StdDuration;
 
 use aws_in_memory::Aws;
 use aws_sdk_dynamodb::types::AttributeValue;
-use github::{Access, App, GitHub, JitRequest, Patience, Scope};
-use github_standin::{APP_PRIVATE_KEY, Config as GitHubConfig, NewJob, Server, SimulatedRunner};
+use github::{Access, JitRequest, Scope};
+use github_standin::{Config as GitHubConfig, NewJob, Server, SimulatedRunner};
 use pool::{Ticket, TicketKey};
 use protocol::{Order, RunnerName};
-use runtime::settings::Settings;
 use serde_json::json;
-use sweep::{Config, Deps, Releases, Report, handle};
+use sweep::{Deps, Report, handle};
 use time::{Duration, OffsetDateTime};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
@@ -27,18 +28,7 @@ impl World {
     async fn new() -> Self {
         let server = Server::start(GitHubConfig::default()).await.unwrap();
         let aws = Aws::new();
-        let app = App::new(&server.app_id().to_string(), APP_PRIVATE_KEY).unwrap();
-        let settings = Settings::from_pairs([
-            ("RUNNER_SCOPE", "repository"),
-            ("FAMILY_PREFIX", "fargate-runners-"),
-        ]);
-        let url = server.url().parse().unwrap();
-        let mut deps = Deps {
-            fleet: aws.fleet(),
-            github: GitHub::with_patience(url, app, Patience::NONE).unwrap(),
-            config: Config::from_settings(&settings).unwrap(),
-            releases: Releases::default(),
-        };
+        let mut deps = support::deps(&aws, &server, &[]);
         deps.fleet.pool = Some(aws.pool());
         Self { aws, server, deps }
     }
