@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use chaos::play::Explained;
 use chaos::schedule::Schedule;
-use chaos::site::Site;
+use chaos::site::{Setup, Site};
 use chaos::{account, play, report};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,15 +27,8 @@ struct Options {
     /// Number of seeds, starting from the first one
     #[arg(long)]
     seeds: Option<u64>,
-    /// Number of warm tasks of each runner
-    #[arg(long, default_value_t = 0)]
-    warm: u8,
-    /// How many runners may run at once; any number if 0
-    #[arg(long, default_value_t = 0)]
-    cap: usize,
-    /// Whether interrupted jobs are run again
-    #[arg(long)]
-    reruns: bool,
+    #[command(flatten)]
+    setup: Setup,
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -72,7 +65,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let mut result = Ok(());
     for seed in first..=last {
         let played = tokio::select! {
-            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.warm > 0), (options.warm, options.cap, options.reruns)) => played,
+            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.setup.warm > 0), options.setup) => played,
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {
@@ -109,11 +102,11 @@ async fn one(
     checkout: &Checkout,
     site: &mut Option<Site>,
     schedule: Schedule,
-    options: (u8, usize, bool),
+    setup: Setup,
 ) -> anyhow::Result<(String, bool, Explained)> {
     let site = match site {
         Some(site) => site,
-        None => site.insert(Site::start(progress, checkout, options).await?),
+        None => site.insert(Site::start(progress, checkout, setup).await?),
     };
     let step = progress.step(format!("Seed {}", schedule.seed));
     let played = play::play(site, &schedule, &step).await?;

@@ -190,7 +190,7 @@ impl<'a> Player<'a> {
         let github = site.github();
         github.clear_faults();
         github.clear_requests();
-        if site.reruns {
+        if site.setup.reruns {
             let repository = format!("octo/{}{}", stem(schedule.seed), REPOSITORIES[0]);
             github.add_repository(&repository, OwnerType::Organization, true)?;
             github.set_permission("octo", "actions", Some(Access::Write));

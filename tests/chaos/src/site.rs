@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use clap::Args;
 use github_standin::{Config, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Observer, Plan, synthesize};
 use protocol::RUNNER_TAG;
@@ -35,31 +36,39 @@ const LINGER_LIMIT: &str = "10";
 /// How long a listener may take to exit after a signal, in seconds; 110 on AWS.
 const STOP_LIMIT: &str = "15";
 
+/// What the deployment has besides its runners.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Setup {
+    /// Number of warm tasks of each runner
+    #[arg(long, default_value_t = 0)]
+    pub warm: u8,
+    /// How many runners may run at once; any number if 0
+    #[arg(long, default_value_t = 0)]
+    pub cap: usize,
+    /// Whether interrupted jobs are run again
+    #[arg(long)]
+    pub reruns: bool,
+}
+
 /// The stack that plays the seeds, one after the other.
 #[derive(Debug)]
 pub struct Site {
+    pub setup: Setup,
     /// The deployment with its GitHub stand-in.
     pub deployment: Deployment,
     pub observer: Observer,
     /// Directory in which jobs record that they run.
     pub runs: PathBuf,
-    /// Number of warm tasks of each runner.
-    pub warm: u8,
-    /// How many runners may run at once; any number if 0.
-    pub cap: usize,
-    /// Whether interrupted jobs are run again.
-    pub reruns: bool,
     engine: Engine,
     http: reqwest::Client,
 }
 
 impl Site {
-    /// Starts the stack, with so many warm tasks of each runner, at most `cap` runners at once, and
-    /// with second chances or without.
+    /// Starts the stack.
     pub async fn start(
         progress: &Progress,
         checkout: &Checkout,
-        (warm, cap, reruns): (u8, usize, bool),
+        setup: Setup,
     ) -> anyhow::Result<Self> {
         let github = Server::start(Config::default())
             .await
@@ -79,10 +88,13 @@ impl Site {
         let (engine, deployment) = tokio::task::spawn_blocking({
             let checkout = checkout.clone();
             move || {
-                let plan = plan(warm, cap, reruns);
+                let plan = plan(setup);
                 engine.bootstrap(&checkout, &step)?;
                 let directory = synthesize(&checkout, &step, &plan, github.url())?;
-                shorten_limits(&directory.join(format!("{PREFIX}.template.json")), warm)?;
+                shorten_limits(
+                    &directory.join(format!("{PREFIX}.template.json")),
+                    setup.warm,
+                )?;
                 let deployment = Deployment::deploy(&checkout, &step, &engine, &plan, github)?;
                 step.done("");
                 anyhow::Ok((engine, deployment))
@@ -97,9 +109,7 @@ impl Site {
             observer: deployment.observer()?,
             deployment,
             runs,
-            warm,
-            cap,
-            reruns,
+            setup,
             engine,
             http: reqwest::Client::builder().no_proxy().build()?,
         })
@@ -144,7 +154,7 @@ impl Site {
 
     /// Invokes the keeper of the stock, if there is one. It may fail: the next call tries again.
     pub async fn keep(&self) {
-        if self.warm > 0 {
+        if self.setup.warm > 0 {
             let function = format!("{PREFIX}-stock");
             let _ = self.observer.aws.invoke(&function, json!({})).await;
         }
@@ -152,7 +162,7 @@ impl Site {
 
     /// Leases of the cap and places in line, one line each; none without a cap.
     pub async fn slots(&self) -> anyhow::Result<Vec<String>> {
-        if self.cap == 0 {
+        if self.setup.cap == 0 {
             return Ok(Vec::new());
         }
         let key = json!({ "pk": { "S": "slots" }, "sk": { "S": "slots" } });
@@ -169,7 +179,7 @@ impl Site {
 
     /// Notes of jobs to run again, one line each.
     pub async fn notes(&self) -> anyhow::Result<Vec<String>> {
-        if !self.reruns {
+        if !self.setup.reruns {
             return Ok(Vec::new());
         }
         let input = json!({
@@ -223,24 +233,24 @@ impl Task {
 }
 
 /// One runner for each label set.
-fn plan(warm: u8, cap: usize, reruns: bool) -> Plan {
+fn plan(setup: Setup) -> Plan {
     let runners: Vec<_> = LABELS
         .iter()
         .zip(RUNNERS)
         .map(|(labels, name)| {
             let mut runner = json!({ "name": name, "labels": labels });
-            if warm > 0 {
-                runner["warm"] = json!(warm);
+            if setup.warm > 0 {
+                runner["warm"] = json!(setup.warm);
             }
-            if reruns {
+            if setup.reruns {
                 runner["rerunAfterInterruption"] = json!(true);
             }
             runner
         })
         .collect();
     let plan = Plan::new(PREFIX, ID).with("runners", &Value::from(runners).to_string());
-    if cap > 0 {
-        plan.with("maxRunning", &cap.to_string())
+    if setup.cap > 0 {
+        plan.with("maxRunning", &setup.cap.to_string())
     } else {
         plan
     }

@@ -182,7 +182,7 @@ impl Player<'_> {
             .filter_map(|task| Some((task.arn, task.runner?)))
             .collect();
         let mut chances = Vec::new();
-        if self.site.reruns {
+        if self.site.setup.reruns {
             chances = self.second_chances(&snapshot.jobs);
         }
         let mut ended_runners = self.ended;
@@ -193,7 +193,7 @@ impl Player<'_> {
         left.extend(self.site.slots().await?);
         left.extend(self.site.notes().await?);
         left.extend(chances);
-        let (most, cap) = (most_at_once(&ran), self.site.cap);
+        let (most, cap) = (most_at_once(&ran), self.site.setup.cap);
         if cap > 0 {
             println!("  at most {most} runners at once, of {cap}");
         }

@@ -72,7 +72,7 @@ impl Player<'_> {
 
     /// What is wrong with the stock, one line each; nothing without a pool.
     pub(super) async fn stock(&self) -> anyhow::Result<Vec<String>> {
-        let wanted = usize::from(self.site.warm);
+        let wanted = usize::from(self.site.setup.warm);
         if wanted == 0 {
             return Ok(Vec::new());
         }
