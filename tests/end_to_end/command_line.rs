@@ -5,12 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use github_standin::{JobStatus, NewJob};
-use local_stack::REGION;
 use serde_json::{Value, json};
-use tooling::Checkout;
 
 use crate::harness::{Harness, LIMIT, run, script};
-use crate::why::command;
+use crate::why::{command, program};
 
 const STACK: [&str; 2] = ["--stack", "fargate-runners"];
 
@@ -22,16 +20,9 @@ struct Watch {
 
 impl Watch {
     fn start(harness: &Harness) -> Self {
-        let mut child = Command::new(Checkout::here().program("fargate-runners"))
+        let mut child = program(harness)
             .args(["jobs", "--watch", "--limit", "200", "--json"])
             .args(STACK)
-            .env_clear()
-            .envs([
-                ("AWS_ENDPOINT_URL", harness.engine.endpoint()),
-                ("AWS_REGION", REGION),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

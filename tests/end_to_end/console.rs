@@ -12,6 +12,7 @@ use system_tests::{Browser, Screen};
 use tooling::Checkout;
 
 use crate::harness::{Harness, LIMIT, run, script};
+use crate::why::program;
 
 /// A console that serves one deployment. Dropping it ends it.
 struct Console {
@@ -21,17 +22,9 @@ struct Console {
 
 impl Console {
     fn start(harness: &Harness) -> Self {
-        let program = Checkout::here().program("fargate-runners");
-        let child = Command::new(program)
+        let child = program(harness)
             .args(["console", "--port", "0", "--every", "1", "--json"])
             .args(["--stack", "fargate-runners"])
-            .env_clear()
-            .envs([
-                ("AWS_ENDPOINT_URL", harness.engine.endpoint()),
-                ("AWS_REGION", REGION),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use github_standin::{JobStatus, NewJob};
 use serde_json::{Value, json};
-use tooling::{Architecture, Checkout};
+use tooling::Architecture;
 
 use crate::harness::{Harness, LIMIT, Site, run, script};
-use crate::why::command;
+use crate::why::{command, program};
 
 /// What a command printed, and that it ended with this code.
 fn ended(output: &Output, code: i32) -> String {
@@ -211,16 +211,9 @@ fn a_shell_is_opened_in_a_running_job_where_its_runner_allows_one() {
             std::fs::write(&program, "#!/bin/sh\necho \"aws $*\"\n").unwrap();
             std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let output = std::process::Command::new(Checkout::here().program("fargate-runners"))
+        let output = program(harness)
             .args(["shell", &allowing, "--command", "/bin/bash"])
             .args(STACK)
-            .env_clear()
-            .envs([
-                ("AWS_ENDPOINT_URL", harness.engine.endpoint()),
-                ("AWS_REGION", local_stack::REGION),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-            ])
             .env("PATH", programs.path())
             .output()
             .unwrap();

@@ -1,6 +1,6 @@
 //! The command line against the deployed system: each job is explained as it is.
 
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use github_standin::{Job, JobStatus, NewJob};
@@ -11,23 +11,23 @@ use tooling::Checkout;
 
 use crate::harness::{Harness, LIMIT, run, script, untaken};
 
-/// Runs `fargate-runners` as an operator would, who sets nothing but the endpoint.
+/// `fargate-runners` as an operator runs it, who sets nothing but the endpoint.
+pub(crate) fn program(harness: &Harness) -> Command {
+    let mut command = Command::new(Checkout::here().program("fargate-runners"));
+    command.env_clear().envs([
+        ("AWS_ENDPOINT_URL", harness.engine.endpoint()),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ]);
+    command
+}
+
+/// Runs it to its end.
 pub(crate) async fn command(harness: &Harness, arguments: &[&str]) -> Output {
-    let program = Checkout::here().program("fargate-runners");
-    let endpoint = harness.engine.endpoint().to_owned();
-    let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-    let ran = tokio::task::spawn_blocking(move || {
-        std::process::Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs([
-                ("AWS_ENDPOINT_URL", endpoint.as_str()),
-                ("AWS_REGION", REGION),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-            ])
-            .output()
-    });
+    let mut program = program(harness);
+    program.args(arguments);
+    let ran = tokio::task::spawn_blocking(move || program.output());
     let output = ran.await.unwrap();
     output.expect("build it: cargo build --workspace --bins")
 }
