@@ -132,6 +132,13 @@ test("DynamoDB is reached without the proxy from the first runner on that has wa
   assert.match(told(template)["no_proxy"]!, /,s3\.[^,]*,dynamodb\.[^,]*,ddb\.[^,]*$/);
 });
 
+test("the case of a proxy's address means nothing", () => {
+  const props = { proxy: "HTTP://Proxy.Example.ORG:3128", noProxy: ["Git.Example.org"] };
+  const environment = told(Template.fromStack(deployment(props).stack));
+  assert.equal(environment["https_proxy"], PROXY);
+  assert.match(environment["no_proxy"]!, /,git\.example\.org$/);
+});
+
 test("a runner's own environment goes first", () => {
   const { stack, runners } = deployment({ defaultRunner: false, proxy: PROXY });
   const environment = { https_proxy: "http://other.example.org:8080" };
@@ -152,6 +159,13 @@ const REFUSED: [string, Partial<FargateRunnersProps>, RegExp][] = [
     "a proxy with a path",
     { proxy: `${PROXY}/pac` },
     /Invalid proxy: .*Allowed: host and port alone/,
+  ],
+  ["a space behind the proxy", { proxy: `${PROXY} ` }, /Allowed: host and port alone/],
+  ["a backslash in the proxy", { proxy: `${PROXY}\\pac` }, /Allowed: host and port alone/],
+  [
+    "a name in the proxy that agent and functions refuse",
+    { proxy: "http://pr\u00f6xy.example.org:3128" },
+    /Allowed: host and port alone/,
   ],
   [
     "a password in the proxy's URL",

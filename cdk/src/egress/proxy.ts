@@ -10,6 +10,9 @@ const NEVER = ["localhost", "127.0.0.1", "169.254.170.2", "169.254.169.254"];
 /** A third of what Lambda holds of variables, which are 4 KB. */
 const MOST_BYTES = 1024;
 
+/** What the agent and the functions read as a proxy, whatever else a URL may be; `crates/runtime` has the same. */
+const PLAIN = /^http:\/\/([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?\/?$/i;
+
 const LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
 const DOMAIN = new RegExp(`^\\.?${LABEL}(\\.${LABEL})*$`);
 
@@ -47,7 +50,9 @@ export function readProxy(
     const allowed = `${MOST_BYTES} bytes, because Lambda holds 4096 of all variables; name domains instead of their hosts`;
     throw invalidProp("noProxy", `${noProxy!.length} entries of ${bytes} bytes`, allowed);
   }
-  return { url: proxy, except: noProxy ?? [] };
+  // Their case means nothing, but not all that read them know.
+  const folded = (text: string) => (Token.isUnresolved(text) ? text : text.toLowerCase());
+  return { url: folded(proxy), except: (noProxy ?? []).map(folded) };
 }
 
 function checkProxy(given: string): void {
@@ -62,7 +67,7 @@ function checkProxy(given: string): void {
     const allowed = `an http:// URL of host and port, ${example}: the runner speaks to the proxy in plain HTTP, and TLS inside of that with GitHub itself`;
     throw invalidProp("proxy", given, allowed);
   }
-  if (!/^http:\/\/[^/?#]+\/?$/i.test(given)) {
+  if (!PLAIN.test(given)) {
     throw invalidProp("proxy", given, `host and port alone, ${example}`);
   }
 }

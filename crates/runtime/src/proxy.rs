@@ -73,7 +73,8 @@ fn problem(url: &str) -> Option<&'static str> {
         return Some("it has a user or a password, which every job could read");
     }
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '[' | ']' | ':');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
     if host.is_empty() || !host.chars().all(plain) {
         return Some("it has no host, or more than host and port");
     }
@@ -95,6 +96,7 @@ mod tests {
         for url in [
             "http://proxy.example.org:3128",
             "http://proxy.local",
+            "http://egress_proxy:3128",
             "http://10.0.0.5:8080/",
             "http://[fd00::1]:3128",
         ] {
