@@ -31,7 +31,8 @@ export function apiAddress(prop: string, given: string): string {
   if (address.toLowerCase() !== meant) {
     throw invalidProp(prop, given, `${meant}, ${where}`);
   }
-  return address;
+  // Of a path the case counts.
+  return meant;
 }
 
 /** Whether an address is on the internet: of github.com, or of an enterprise at ghe.com. */
@@ -44,12 +45,14 @@ export function isOnInternet(address: string): boolean {
 }
 
 /** The address of the API of the GitHub that an address belongs to, and a reason. */
-function meantBy({ hostname, host }: URL): [meant: string, where: string] {
+function meantBy({ hostname: given, host: at }: URL): [meant: string, where: string] {
+  // A certificate has no name that ends in a dot.
+  const [hostname, host] = [given.replace(/\.$/, ""), at.replace(/\.(?=:|$)/, "")];
   if (/^(.+\.)?github\.com$/.test(hostname)) {
     return [GITHUB, "where github.com has its API"];
   }
   const tenant = /^(?:api\.)?([^.]+)\.ghe\.com$/.exec(hostname)?.[1];
-  if (tenant !== undefined || hostname === "ghe.com") {
+  if (tenant !== undefined || /^(.+\.)?ghe\.com$/.test(hostname)) {
     const subdomain = tenant ?? "SUBDOMAIN";
     return [`https://api.${subdomain}.ghe.com`, "where an enterprise at ghe.com has its API"];
   }

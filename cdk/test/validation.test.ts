@@ -12,6 +12,7 @@ import {
   GitHubProps,
   PublicVpc,
 } from "../src";
+import { apiAddress } from "../src/github-url";
 import { deployment, IMAGE } from "./support";
 
 const REFUSED_RUNNERS: [string, Omit<FargateRunnerProps, "runners">, RegExp][] = [
@@ -176,6 +177,21 @@ const REFUSED: [string, Refused, RegExp][] = [
   ["a deployment id too long", { deployment: "abcdef" }, /Invalid deployment: "abcdef"/],
   ["a deployment id with a dash", { deployment: "a-b" }, /1 to 5 characters/],
   ["an API without TLS", { github: { apiUrl: "http://ghe.example.org/api/v3" } }, /https:\/\//],
+  [
+    "a name of github.com's that ends in a dot",
+    { github: { apiUrl: "https://api.github.com." } },
+    /Allowed: https:\/\/api\.github\.com, where github\.com has its API/,
+  ],
+  [
+    "an Enterprise Server's name that ends in a dot",
+    { github: { apiUrl: "https://ghe.example.org.:8443/api/v3" } },
+    /Allowed: https:\/\/ghe\.example\.org:8443\/api\/v3, where/,
+  ],
+  [
+    "a name below an enterprise's at ghe.com",
+    { github: { apiUrl: "https://api.a.octo.ghe.com" } },
+    /Allowed: https:\/\/api\.SUBDOMAIN\.ghe\.com, where an enterprise/,
+  ],
   ["an API that is no URL", { github: { apiUrl: "ghe.example.org" } }, /github\.apiUrl/],
   [
     "nobody whose jobs are run",
@@ -342,4 +358,14 @@ test("fewer instances at most than at least are refused", () => {
     () => new Ec2Capacity(stack, "C", { runners, minInstances: 3, maxInstances: 2 }),
     /Invalid minInstances: 3\. Allowed: 0 to maxInstances \(2\)/,
   );
+});
+
+test("an API's address is written as GitHub writes it, whatever the case", () => {
+  for (const [given, meant] of [
+    ["https://API.github.com/", "https://api.github.com"],
+    ["https://api.Octo.ghe.com", "https://api.octo.ghe.com"],
+    ["https://GHE.example.org:8443/API/v3/", "https://ghe.example.org:8443/api/v3"],
+  ] as const) {
+    assert.equal(apiAddress("github.apiUrl", given), meant);
+  }
 });
