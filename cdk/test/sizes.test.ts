@@ -184,6 +184,22 @@ for (const [what, roles, message] of [
     (stack: Stack) => ({ octo: role(stack, "R") }),
     /Invalid repositoryRoles: "octo"\. Allowed: owner\/name, or/,
   ],
+  [
+    "what is no name of a repository",
+    (stack: Stack) => ({ "octo/..": role(stack, "R") }),
+    /Invalid repositoryRoles: "octo\/\.\."\. Allowed: owner\/name/,
+  ],
+  [
+    "a repository by a role of another account",
+    (stack: Stack) => {
+      const arn = (account: string) => `arn:aws:iam::${account}:role${PATH}deploy`;
+      return {
+        "octo/x": iam.Role.fromRoleArn(stack, "R", arn("111111111111")),
+        "octo/y": iam.Role.fromRoleArn(stack, "S", arn("222222222222")),
+      };
+    },
+    /Invalid repositoryRoles: "octo\/y: a role of account 222222222222"\. Allowed: roles of the deployment's account, 111111111111/,
+  ],
   ["everybody", (stack: Stack) => ({ "*": role(stack, "R") }), /Invalid repositoryRoles: "\*"/],
   [
     "part of a name",

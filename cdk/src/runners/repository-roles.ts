@@ -11,6 +11,8 @@ import { Names } from "../names";
 export type RepositoryRoles = Readonly<Record<string, iam.IRole>>;
 
 const PROP = "repositoryRoles";
+/** A repository as `launch` reads it, or all of an owner's. */
+const PATTERN = /^[A-Za-z0-9_-]+\/(?!\.{1,2}$)([A-Za-z0-9._-]+|\*)$/;
 /**
  * Characters that the roles may take of the 4096 of a function's environment, counting the longest name
  * for a role whose name CloudFormation gives.
@@ -43,7 +45,7 @@ export function repositoryRoles(
   let length = 0;
   for (const [index, pattern] of patterns.entries()) {
     const role = roles[pattern]!;
-    if (!/^[A-Za-z0-9_-]+\/([A-Za-z0-9._-]+|\*)$/.test(pattern)) {
+    if (!PATTERN.test(pattern)) {
       throw invalidProp(PROP, pattern, "owner/name, or owner/* for an owner's other repositories");
     }
     if (lower.indexOf(lower[index]!) !== index) {
@@ -57,6 +59,7 @@ export function repositoryRoles(
         `roles with the path '${taskPath}': no others may be passed to a task`,
       );
     }
+    checkAccount(scope, pattern, role, Object.values(roles));
     warnIfUnchangeable(scope, role, names);
     const { roleName } = role;
     length += pattern.length + (Token.isUnresolved(roleName) ? LONGEST_NAME : roleName.length) + 8;
@@ -71,6 +74,28 @@ export function repositoryRoles(
   return Stack.of(scope).toJsonString(
     Object.fromEntries(patterns.map((pattern) => [pattern, roles[pattern]!.roleName])),
   );
+}
+
+/**
+ * A task gets roles of its own account alone, and `launch` knows them by name: of another account's it would
+ * name one of this account's that is called the same.
+ */
+function checkAccount(
+  scope: Construct,
+  pattern: string,
+  role: iam.IRole,
+  all: readonly iam.IRole[],
+): void {
+  const known = [Stack.of(scope).account, ...all.map(({ env }) => env.account)];
+  const own = known.find((account) => !Token.isUnresolved(account));
+  const { account } = role.env;
+  if (own !== undefined && !Token.isUnresolved(account) && account !== own) {
+    throw invalidProp(
+      PROP,
+      `${pattern}: a role of account ${account}`,
+      `roles of the deployment's account, ${own}: ECS gives no other to a task`,
+    );
+  }
 }
 
 /** What is open about the roles. */
