@@ -122,8 +122,16 @@ impl Limits {
 ///
 /// Memory is rounded up to what goes with the CPU, and the CPU to what goes with the memory. Memory far
 /// below what comes with the named CPU is refused: it is more likely a mistake than a wish.
-pub fn fit(own: Resources, limits: Limits, asked: &Asked) -> Result<Resources, SizeRefused> {
+///
+/// What the labels could not be [read](read) as is refused here too, with the nearest size that the
+/// definition allows.
+pub fn fit(
+    own: Resources,
+    limits: Limits,
+    asked: Result<Asked, SizeRefused>,
+) -> Result<Resources, SizeRefused> {
     let most = limits.of(own);
+    let asked = asked.map_err(|refused| refused.within(own, most))?;
     let least = TaskSize {
         cpu: asked.cpu.unwrap_or(own.size.cpu),
         memory: asked.memory.unwrap_or(own.size.memory),
@@ -131,6 +139,7 @@ pub fn fit(own: Resources, limits: Limits, asked: &Asked) -> Result<Resources, S
     if let (Some(cpu), Some(memory)) = (asked.cpu, asked.memory)
         && let Some(smallest) = TaskSize::smallest_with(cpu)
         && memory < smallest.memory
+        && most.size.holds(smallest)
     {
         return Err(SizeRefused::LittleMemory { least, smallest });
     }

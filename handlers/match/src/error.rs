@@ -21,7 +21,7 @@ pub enum Error {
     /// No offer has all of the job's labels.
     #[error(transparent)]
     Unmatched(#[from] Unmatched),
-    /// The job's labels of this form ask for no size, whatever serves it.
+    /// The job's labels of this form ask for no size, and no offer has the others.
     #[error(transparent)]
     NoSize(SizeRefused),
     /// The selected offer cannot have the size that the job asks for.

@@ -23,13 +23,17 @@ pub fn choose(offers: &[Offer], job: &Job, own: impl Fn(&Offer) -> bool) -> Resu
         .partition(|label| size::asks(label.as_str()) && !is_offered(label));
     let (offer, asked) = if sizes.is_empty() {
         let offer = select(offers, &labels, &job.repository, own)?;
-        (offer, Asked::default())
+        (offer, Ok(Asked::default()))
     } else {
         let texts = sizes.iter().map(Label::as_str);
-        let (asked, inside) = size::read(texts, job.run_id).map_err(Error::NoSize)?;
+        let (asked, inside) = size::read(texts, job.run_id);
         let labels = labels.iter().map(Label::as_str).chain(inside);
         let labels = LabelSet::new(labels);
-        (most_specific(&seen, &labels, own)?, asked)
+        match (most_specific(&seen, &labels, own), asked) {
+            (Ok(offer), asked) => (offer, asked),
+            (Err(_), Err(refused)) => return Err(Error::NoSize(refused)),
+            (Err(unmatched), Ok(_)) => return Err(unmatched.into()),
+        }
     };
     if !offer.containers.iter().any(|name| name == CONTAINER) {
         return Err(Error::ContainerMissing {
@@ -37,14 +41,18 @@ pub fn choose(offers: &[Offer], job: &Job, own: impl Fn(&Offer) -> bool) -> Resu
             containers: offer.containers.clone(),
         });
     }
-    resized(offer, &asked, &sizes).map_err(|refused| Error::SizeRefused {
+    resized(offer, asked, &sizes).map_err(|refused| Error::SizeRefused {
         family: offer.definition.family.clone(),
         refused,
     })
 }
 
 /// An offer with the size and the capacity that a job asks for by the labels `sizes`.
-fn resized(offer: &Offer, asked: &Asked, sizes: &LabelSet) -> Result<Matched, SizeRefused> {
+fn resized(
+    offer: &Offer,
+    asked: Result<Asked, SizeRefused>,
+    sizes: &LabelSet,
+) -> Result<Matched, SizeRefused> {
     let mut definition = offer.definition.clone();
     let own = Resources {
         size: TaskSize {
@@ -53,12 +61,15 @@ fn resized(offer: &Offer, asked: &Asked, sizes: &LabelSet) -> Result<Matched, Si
         },
         disk: offer.disk.unwrap_or(size::FREE_DISK),
     };
-    let differs = Asked {
-        cpu: asked.cpu.filter(|cpu| *cpu != own.size.cpu),
-        memory: asked.memory.filter(|memory| *memory != own.size.memory),
-        ..*asked
+    let differs = |asked: &Asked| {
+        let differs = Asked {
+            cpu: asked.cpu.filter(|cpu| *cpu != own.size.cpu),
+            memory: asked.memory.filter(|memory| *memory != own.size.memory),
+            ..*asked
+        };
+        differs != Asked::default()
     };
-    if differs != Asked::default() && !offer.is_on_fargate() {
+    if asked.as_ref().map_or(true, differs) && !offer.is_on_fargate() {
         return Err(SizeRefused::OnInstances {
             labels: sizes.to_string(),
             capacity: definition.capacity.join(" "),
@@ -69,6 +80,7 @@ fn resized(offer: &Offer, asked: &Asked, sizes: &LabelSet) -> Result<Matched, Si
         memory: offer.limits.memory,
         disk: offer.limits.disk,
     };
+    let purchase = asked.as_ref().ok().and_then(|asked| asked.purchase);
     let given = size::fit(own, limits, asked)?;
     let changes = given.size != own.size;
     let size = SizeOverride {
@@ -83,7 +95,7 @@ fn resized(offer: &Offer, asked: &Asked, sizes: &LabelSet) -> Result<Matched, Si
     if changes {
         (definition.cpu, definition.memory) = (Some(given.size.cpu), Some(given.size.memory));
     }
-    if let Some(purchase) = asked.purchase {
+    if let Some(purchase) = purchase {
         let providers = purchase.providers().iter();
         definition.capacity = providers.map(|name| (*name).to_owned()).collect();
     }

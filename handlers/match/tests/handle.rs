@@ -569,6 +569,30 @@ async fn a_size_that_a_runner_cannot_have_is_refused_with_one_that_it_can() {
             "SizeRefused",
             &["f-docker", "purchase option"],
         ),
+        (
+            &["docker", "cpu-3"],
+            "SizeRefused",
+            &["f-docker", "machines", "Fargate"],
+        ),
+        (
+            &["fixed", "cpu-3"],
+            "SizeRefused",
+            &[
+                "f-fixed",
+                "nearest is cpu-4",
+                "but cpu-2 (tags `GH:max-cpu`",
+            ],
+        ),
+        (
+            &["fargate=99/fixed/ram=8gb"],
+            "SizeRefused",
+            &["f-fixed", "nearest is ram-8", "but ram-4 (tags"],
+        ),
+        (
+            &["gpu", "cpu-3"],
+            "SizeRefused",
+            &["`cpu-3` is no size of Fargate"],
+        ),
         (&["gpu", "cpu-4"], "Unmatched", &["f-docker lacks [gpu]"]),
         (
             &["fargate=99/gpu/x64"],

@@ -73,29 +73,21 @@ pub fn asks(label: &str) -> bool {
 }
 
 /// Reads what a job of a run asks for by its labels of this form, and the labels that stand in one for the
-/// run: a runner without labels of its own beside that one is out of every other run's reach.
+/// run: a runner without labels of its own beside that one is out of every other run's reach. They choose
+/// the runner also where the size is refused, because the runner says which one would be valid.
 pub fn read<'a>(
     labels: impl IntoIterator<Item = &'a str>,
     run: u64,
-) -> Result<(Asked, Vec<&'a str>), SizeRefused> {
+) -> (Result<Asked, SizeRefused>, Vec<&'a str>) {
     let mut inside = Vec::new();
     let mut reader = Reader::default();
+    let mut refused = None;
     for label in labels {
-        let Some(rest) = label.strip_prefix(WHOLE) else {
-            reader.take(label, '-', label)?;
-            continue;
-        };
-        let mut parts = rest.split('/');
-        of_run(parts.next().unwrap_or_default(), label, run)?;
-        for part in parts {
-            if part.is_empty() || part.contains('=') || asks(part) {
-                reader.take(part, '=', label)?;
-            } else {
-                inside.push(part);
-            }
+        if let Err(error) = reader.label(label, run, &mut inside) {
+            refused.get_or_insert(error);
         }
     }
-    Ok((reader.asked, inside))
+    (refused.map_or(Ok(reader.asked), Err), inside)
 }
 
 /// Whether the first part of a label `fargate=…` is the job's own run. With another run's id GitHub
@@ -121,6 +113,29 @@ struct Reader {
 }
 
 impl Reader {
+    /// Reads a label. The labels that it has inside go into `inside`, whatever the rest of it says.
+    fn label<'a>(
+        &mut self,
+        label: &'a str,
+        run: u64,
+        inside: &mut Vec<&'a str>,
+    ) -> Result<(), SizeRefused> {
+        let Some(rest) = label.strip_prefix(WHOLE) else {
+            return self.take(label, '-', label);
+        };
+        let (of, parts) = rest
+            .split_once('/')
+            .map_or((rest, None), |(of, parts)| (of, Some(parts)));
+        let parts = parts.into_iter().flat_map(|parts| parts.split('/'));
+        let is_size = |part: &&str| part.is_empty() || part.contains('=') || asks(part);
+        let (sizes, labels): (Vec<_>, Vec<_>) = parts.partition(is_size);
+        inside.extend(labels);
+        of_run(of, label, run)?;
+        sizes
+            .into_iter()
+            .try_for_each(|part| self.take(part, '=', label))
+    }
+
     /// Reads a size whose name and number are separated by `separator`. `label` is all of its label.
     fn take(&mut self, text: &str, separator: char, label: &str) -> Result<(), SizeRefused> {
         for purchase in [Purchase::Spot, Purchase::OnDemand] {
@@ -165,10 +180,11 @@ fn set<T: PartialEq>(
 
 /// CPU units. Only Fargate's own numbers: 3 vCPU would be 4, and who writes 3 should know.
 fn cpu_of(value: &str, text: &str) -> Result<u32, SizeRefused> {
-    let units = number(value).map_or(f64::MAX, |vcpus| vcpus * 1_024.0);
+    let (vcpus, plain) = number(value);
+    let units = vcpus * 1_024.0;
     let offered = TaskSize::all().map(|size| size.cpu);
     let nearest = nearest(offered, units);
-    if is(units, nearest) {
+    if plain && is(units, nearest) {
         Ok(nearest)
     } else {
         Err(SizeRefused::Cpu {
@@ -180,10 +196,11 @@ fn cpu_of(value: &str, text: &str) -> Result<u32, SizeRefused> {
 
 /// MiB. Any amount up to the largest, because it is rounded up to a step that depends on the CPU.
 fn memory_of(value: &str, text: &str) -> Result<u32, SizeRefused> {
-    let mebibytes = number(value).map_or(f64::MAX, |gibibytes| (gibibytes * 1_024.0).ceil());
+    let (gibibytes, plain) = number(value);
+    let mebibytes = (gibibytes * 1_024.0).ceil();
     let offered = TaskSize::all().map(|size| size.memory);
     let nearest = nearest(offered, mebibytes);
-    if mebibytes > 0.0 && mebibytes <= f64::from(nearest) {
+    if plain && mebibytes > 0.0 && mebibytes <= f64::from(nearest) {
         // Exact: a whole number that a `u32` was compared with.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Ok(mebibytes as u32)
@@ -197,9 +214,9 @@ fn memory_of(value: &str, text: &str) -> Result<u32, SizeRefused> {
 
 /// GiB.
 fn disk_of(value: &str, text: &str) -> Result<u32, SizeRefused> {
-    let gibibytes = number(value).unwrap_or(f64::MAX);
+    let (gibibytes, plain) = number(value);
     let nearest = nearest(FREE_DISK..=MOST_DISK, gibibytes);
-    if is(gibibytes, nearest) {
+    if plain && is(gibibytes, nearest) {
         Ok(nearest)
     } else {
         Err(SizeRefused::Disk {
@@ -209,10 +226,16 @@ fn disk_of(value: &str, text: &str) -> Result<u32, SizeRefused> {
     }
 }
 
-/// A number without sign or exponent.
-fn number(text: &str) -> Option<f64> {
-    let plain = text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    text.parse().ok().filter(|_| plain)
+/// A number without sign or exponent, and whether the text is nothing else. Of `16gb` it is 16, which
+/// tells the nearest size; of a text without a number 0.
+fn number(text: &str) -> (f64, bool) {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let digits = &text[..end.unwrap_or(text.len())];
+    let (whole, more) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = more.split('.').next().unwrap_or_default();
+    // Digits alone: only both parts empty are no number.
+    let read = format!("0{whole}.{fraction}0").parse().unwrap_or_default();
+    (read, end.is_none() && text.parse::<f64>().is_ok())
 }
 
 fn is(value: f64, whole: u32) -> bool {

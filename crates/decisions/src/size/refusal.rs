@@ -1,6 +1,6 @@
 //! Why a size is refused, and which one would be valid.
 
-use super::{FREE_DISK, MOST_DISK, TaskSize};
+use super::{FREE_DISK, MOST_DISK, Resources, TaskSize};
 
 /// A job asks for a size that its runner cannot have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +74,12 @@ pub enum SizeRefused {
          size is disk-{most}"
     )]
     DiskOverLimit { asked: u32, most: u32 },
+    /// Fargate has another size that is near, but the task definition does not allow that either.
+    #[error(
+        "{refused}. It does not allow that one, but {nearest} (tags `GH:max-cpu`, `GH:max-memory` and \
+         `GH:max-disk`, else its own size)"
+    )]
+    NoneAllowed { refused: Box<Self>, nearest: String },
     /// The task definition does not run on Fargate.
     #[error(
         "`{labels}` cannot be given: it runs on instances (capacity {capacity}), where a task has the \
@@ -81,6 +87,42 @@ pub enum SizeRefused {
          or ask for a runner on Fargate"
     )]
     OnInstances { labels: String, capacity: String },
+}
+
+impl SizeRefused {
+    /// The same for a task definition of this size that allows tasks up to `most`: the nearest size is one
+    /// that it allows.
+    #[must_use]
+    pub(super) fn within(self, own: Resources, most: Resources) -> Self {
+        let allows = |cpu: u32, memory: u32| {
+            let least = TaskSize { cpu, memory };
+            TaskSize::cheapest(least, most.size).is_some()
+        };
+        let nearest = match &self {
+            Self::Cpu { nearest, .. } if !allows(*nearest, own.size.memory) => {
+                let cpus = TaskSize::all().map(|size| size.cpu);
+                let allowed = cpus.filter(|cpu| allows(*cpu, own.size.memory));
+                allowed.max().map(|cpu| format!("cpu-{}", vcpus(cpu)))
+            }
+            Self::Memory { nearest, .. } if !allows(own.size.cpu, *nearest) => {
+                let memories = TaskSize::all().map(|size| size.memory);
+                let allowed = memories.filter(|memory| allows(own.size.cpu, *memory));
+                let most = allowed.max();
+                most.map(|memory| format!("ram-{}", gibibytes(memory)))
+            }
+            Self::Disk { nearest, .. } if *nearest > most.disk => {
+                Some(format!("disk-{}", most.disk))
+            }
+            _ => None,
+        };
+        match nearest {
+            Some(nearest) => Self::NoneAllowed {
+                refused: Box::new(self),
+                nearest,
+            },
+            None => self,
+        }
+    }
 }
 
 /// The longest part of a label that an error repeats.

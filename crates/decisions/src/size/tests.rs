@@ -29,11 +29,11 @@ const ANY: Limits = Limits {
 };
 
 fn given(labels: &str) -> Result<Asked, SizeRefused> {
-    Ok(read(labels.split_whitespace(), RUN)?.0)
+    read(labels.split_whitespace(), RUN).0
 }
 
 fn fitted(labels: &str, limits: Limits) -> Result<Resources, SizeRefused> {
-    fit(own(), limits, &given(labels)?)
+    fit(own(), limits, given(labels))
 }
 
 /// CDK refuses the sizes that this table lacks, and the local engine as well.
@@ -85,7 +85,8 @@ fn separate_labels_and_one_for_a_run_ask_for_the_same() {
 #[test]
 fn a_label_for_a_run_may_hold_other_labels() {
     let text = "fargate=99/x64/cpu=4/browsers/spot cpu-4";
-    let (asked, labels) = read(text.split(' '), RUN).unwrap();
+    let (asked, labels) = read(text.split(' '), RUN);
+    let asked = asked.unwrap();
     assert_eq!(
         (asked.cpu, asked.purchase),
         (Some(4_096), Some(Purchase::Spot))
@@ -159,9 +160,9 @@ fn what_is_not_named_is_at_least_the_definitions_own() {
 
 #[test]
 fn less_disk_than_the_definitions_is_what_ecs_takes_at_least() {
-    let asked = given("disk-20").unwrap();
+    let asked = given("disk-20");
     let large = resources(2_048, 4_096, 100);
-    assert_eq!(fit(large, Limits::default(), &asked).unwrap().disk, 21);
+    assert_eq!(fit(large, Limits::default(), asked).unwrap().disk, 21);
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn nothing_grows_unless_the_limits_say_so() {
 #[test]
 fn a_size_of_its_own_that_fargate_does_not_offer_stays_a_definitions_own() {
     let odd = resources(3_000, 5_000, 20);
-    assert_eq!(fit(odd, Limits::default(), &Asked::default()), Ok(odd));
+    assert_eq!(fit(odd, Limits::default(), Ok(Asked::default())), Ok(odd));
 }
 
 #[test]
@@ -200,24 +201,43 @@ fn each_bad_size_is_told_what_would_be_valid() {
     for (labels, parts) in [
         ("cpu-3", &["`cpu-3`", "nearest is cpu-4"][..]),
         ("cpu-0", &["`cpu-0`", "nearest is cpu-0.25"]),
-        ("cpu-64", &["nearest is cpu-32"]),
-        ("cpu-4x", &["`cpu-4x`", "cpu-16, cpu-32"]),
+        ("cpu-64", &["nearest is cpu-32", "but cpu-8 (tags"]),
+        (
+            "cpu-4x",
+            &["`cpu-4x`", "nearest is cpu-4.", "cpu-16, cpu-32"],
+        ),
+        (
+            "cpu-9",
+            &["nearest is cpu-16", "does not allow that one, but cpu-8"],
+        ),
+        ("fargate=99/cpu=", &["`cpu=`", "nearest is cpu-0.25"]),
+        ("fargate=99/cpu=-4", &["`cpu=-4`", "nearest is cpu-0.25"]),
+        ("fargate=99/cpu=2..", &["nearest is cpu-2."]),
+        ("cpu-1.5.2", &["`cpu-1.5.2`", "nearest is cpu-2"]),
         ("ram-0", &["`ram-0`", "nearest is ram-0.5"]),
         (
             "ram-500",
-            &["nearest is ram-244", "from ram-0.5 to ram-244"],
+            &[
+                "nearest is ram-244",
+                "from ram-0.5 to ram-244",
+                "but ram-32",
+            ],
         ),
-        ("ram-16gb", &["`ram-16gb`", "Write GiB"]),
+        (
+            "ram-16gb",
+            &["`ram-16gb`", "nearest is ram-16.", "Write GiB"],
+        ),
         (
             "ram-1 cpu-16",
-            &["ram-1 is less", "cpu-16", "cpu-16 ram-32"],
+            &["cpu-16 ram-1 is more", "nearest valid size is cpu-8 ram-16"],
         ),
+        ("ram-1 cpu-8", &["ram-1 is less", "cpu-8", "cpu-8 ram-16"]),
         ("disk-10", &["`disk-10`", "nearest is disk-20", "disk-200"]),
         (
             "disk-20.5",
             &["`disk-20.5`", "nearest is disk-21", "whole GiB"],
         ),
-        ("disk-500", &["nearest is disk-200"]),
+        ("disk-500", &["nearest is disk-200", "but disk-100"]),
         ("cpu-4 cpu-8", &["`cpu-4` and for `cpu-8`", "keep one"]),
         ("spot on-demand", &["`spot` and for `on-demand`"]),
         ("cpu-8 fargate=99/cpu=4", &["`cpu-8` and for `cpu=4`"]),
@@ -251,6 +271,75 @@ fn each_bad_size_is_told_what_would_be_valid() {
         for part in parts {
             assert!(refused.contains(part), "{labels}: {refused}");
         }
+    }
+}
+
+/// Whatever is refused, what the message names last is valid for the same definition.
+#[test]
+fn what_a_refusal_names_is_granted() {
+    let mut granted = 0;
+    for (cpu, memory, disk) in [
+        (None, None, None),
+        (Some(8_192), Some(32_768), Some(100)),
+        (Some(32_768), Some(249_856), Some(200)),
+        (Some(1_024), Some(2_048), Some(20)),
+        (Some(16_384), Some(16_384), None),
+    ] {
+        let limits = Limits { cpu, memory, disk };
+        for asked in [
+            "cpu-0",
+            "cpu-3",
+            "cpu-9",
+            "cpu-33",
+            "cpu-4x",
+            "ram-0",
+            "ram-33",
+            "ram-300",
+            "ram-16gb",
+            "disk-0",
+            "disk-19",
+            "disk-99.5",
+            "disk-150",
+            "disk-1000",
+            "cpu-16 ram-1",
+            "cpu-8 ram-99",
+            "cpu-32",
+            "cpu-0.25 ram-200",
+        ] {
+            let Err(refused) = fitted(asked, limits) else {
+                continue;
+            };
+            let said = refused.to_string();
+            let named = said
+                .split("It does not allow that one, but ")
+                .nth(1)
+                .or_else(|| said.split("the nearest is ").nth(1))
+                .or_else(|| said.split("the nearest valid size is ").nth(1));
+            let words = named
+                .unwrap_or_else(|| panic!("{asked}: {said}"))
+                .split(' ');
+            let sizes = words
+                .map(|word| word.trim_end_matches('.'))
+                .take_while(|word| asks(word));
+            let valid = sizes.collect::<Vec<_>>().join(" ");
+            assert!(!valid.is_empty(), "{asked}: {said}");
+            assert!(fitted(&valid, limits).is_ok(), "{asked}, {valid}: {said}");
+            granted += 1;
+        }
+    }
+    assert!(granted > 60, "{granted}");
+}
+
+#[test]
+fn a_refused_size_leaves_the_labels_that_choose_the_runner() {
+    for text in [
+        "fargate=/x64/cpu=4",
+        "fargate=98/x64",
+        "fargate=99/cpu=3/x64/gpu=1",
+    ] {
+        let (asked, labels) = read([text], RUN);
+        assert!(asked.is_err(), "{text}");
+        assert_eq!(labels, ["x64"], "{text}");
     }
 }
 
@@ -294,7 +383,7 @@ fn the_cheapest_size_that_is_not_smaller_serves() {
                     size: *own,
                     disk: 20,
                 };
-                let Ok(found) = fit(own_one, ANY, &asked) else {
+                let Ok(found) = fit(own_one, ANY, Ok(asked)) else {
                     // Only for what comes with the named CPU at least.
                     let smallest = cpu.and_then(TaskSize::smallest_with).unwrap();
                     assert!(memory.unwrap() < smallest.memory, "{asked:?}");
@@ -341,7 +430,7 @@ proptest! {
         };
         let most = limits.of(own);
         let asked = Asked { cpu: sizes.get(cpu).map(|size| size.cpu), memory, disk, purchase: None };
-        match fit(own, limits, &asked) {
+        match fit(own, limits, Ok(asked)) {
             Ok(found) => {
                 prop_assert!(most.size.holds(found.size), "{found:?}");
                 prop_assert!(found.disk <= most.disk.max(21), "{found:?}");
@@ -352,7 +441,7 @@ proptest! {
                 prop_assert!(sizes.contains(&nearest) && most.size.holds(nearest), "{nearest:?}");
             }
             Err(SizeRefused::LittleMemory { smallest, .. }) => {
-                prop_assert!(sizes.contains(&smallest));
+                prop_assert!(sizes.contains(&smallest) && most.size.holds(smallest));
             }
             Err(SizeRefused::DiskOverLimit { most: named, .. }) => prop_assert_eq!(named, most.disk),
             Err(other) => prop_assert!(false, "{other}"),
@@ -362,7 +451,7 @@ proptest! {
     #[test]
     fn any_label_is_read_or_refused(labels in prop::collection::vec("(fargate=|cpu-|ram-|disk-)?[a-z0-9=./-]{0,40}", 0..4)) {
         let of_form = labels.iter().map(String::as_str).filter(|label| asks(label));
-        if let Err(refused) = read(of_form, RUN) {
+        if let (Err(refused), _) = read(of_form, RUN) {
             prop_assert!(refused.to_string().len() < 500);
         }
     }
