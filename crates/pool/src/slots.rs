@@ -12,7 +12,7 @@
 //! | `n`, `r:<owner/name>`, `o:<family>` | leases: all, of a repository, of an offer |
 //! | `q` | executions in line |
 //! | `t:<owner/name>` | when the repository last had its turn |
-//! | `caps` | the caps, as `sweep` wrote them |
+//! | `caps` | the caps, as `sweep` wrote them; with others a write has to read the item |
 //! | `v` | version |
 
 use std::collections::{BTreeMap, HashMap};
@@ -128,6 +128,7 @@ impl Pool {
         let mut conditions = vec![
             "attribute_not_exists(#lease)".to_owned(),
             "(attribute_not_exists(#waiting) OR #waiting = :zero)".to_owned(),
+            "(attribute_not_exists(#caps) OR #caps = :caps)".to_owned(),
         ];
         let mut update = self
             .client
@@ -142,7 +143,9 @@ impl Pool {
             .expression_attribute_names("#repository", format!("{OF_REPOSITORY}{repository}"))
             .expression_attribute_names("#offer", format!("{OF_OFFER}{offer}"))
             .expression_attribute_names("#version", VERSION)
+            .expression_attribute_names("#caps", RECORDED)
             .expression_attribute_names("#turn", format!("{TURN}{repository}"))
+            .expression_attribute_values(":caps", text(&recorded(caps)))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":lease", lease(&Lease {
                 attempt: seeker.attempt,
@@ -361,6 +364,12 @@ fn read(item: &Item) -> Slots {
     }
 }
 
+/// Caps as `sweep` records them. Equal ones are equal texts: their names are in order.
+fn recorded(caps: &Caps) -> String {
+    // The type has only fields that JSON can represent.
+    serde_json::to_string(caps).unwrap_or_default()
+}
+
 fn item(slots: &Slots, now: u64) -> Item {
     let mut item = key(KEY, KEY);
     let mut counts: HashMap<String, u64> = HashMap::new();
@@ -389,9 +398,7 @@ fn item(slots: &Slots, now: u64) -> Item {
             .map(|(name, count)| (name, number(count))),
     );
     if let Some(caps) = &slots.caps {
-        // The type has only fields that JSON can represent.
-        let caps = serde_json::to_string(caps).unwrap_or_default();
-        item.insert(RECORDED.to_owned(), text(&caps));
+        item.insert(RECORDED.to_owned(), text(&recorded(caps)));
     }
     item
 }

@@ -2,7 +2,7 @@
 //! goes on as the rules say.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_in_memory::Aws;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::ErrorMetadata;
 use aws_sdk_dynamodb::operation::get_item::GetItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
-use decisions::{Caps, Place, Seeker, SlotAwaited, Slots, release_slot};
+use decisions::{Caps, Place, Seeker, SlotAwaited, Slots, release_slot, repair_slots};
 use pool::{Capped, Pool, Tried};
 use runtime::telemetry::Metrics;
 use serde_json::json;
@@ -227,7 +227,7 @@ async fn the_tables_conditions_are_the_rules() {
     let mut numbers = Numbers(7);
     let (mut taken, mut refused) = (0, 0);
     for _ in 0..60 {
-        let caps = caps(numbers.cap(), numbers.cap(), numbers.cap());
+        let deployments = [0, 1].map(|_| caps(numbers.cap(), numbers.cap(), numbers.cap()));
         let pool = Aws::new().pool();
         let mut expected = Slots::default();
         for _ in 0..40 {
@@ -243,16 +243,17 @@ async fn the_tables_conditions_are_the_rules() {
                 queued: job,
                 until: NOW + 60,
             };
-            match numbers.below(10) {
+            let caps = &deployments[usize::from(numbers.below(4) == 0)];
+            match numbers.below(11) {
                 0..5 => {
-                    let free = expected.takes_at_once(&seeker, &caps);
+                    let free = expected.takes_at_once(&seeker, caps);
                     if free {
                         expected = expected.with_lease(&seeker, NOW);
                         taken += 1;
                     } else {
                         refused += 1;
                     }
-                    match pool.take_slot(&seeker, &caps, NOW).await.unwrap() {
+                    match pool.take_slot(&seeker, caps, NOW).await.unwrap() {
                         Tried::Done => assert!(free, "{expected:?} {caps:?} {seeker:?}"),
                         Tried::Refused(slots) => {
                             assert!(!free, "{expected:?} {caps:?} {seeker:?}");
@@ -277,8 +278,12 @@ async fn the_tables_conditions_are_the_rules() {
                     assert_eq!(joined, !stands);
                     expected = pool.slots().await.unwrap();
                 }
-                _ => {
-                    let next = release_slot(&expected, &seeker.execution, None);
+                kind => {
+                    let next = if kind == 9 {
+                        release_slot(&expected, &seeker.execution, None)
+                    } else {
+                        repair_slots(&expected, &BTreeSet::new(), caps, NOW)
+                    };
                     if let Some(next) = next {
                         let put = pool.put_slots(&expected, &next, NOW).await.unwrap();
                         assert_eq!(put, Tried::Done);

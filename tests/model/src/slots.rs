@@ -37,6 +37,9 @@ pub struct Scope {
     pub faults: u8,
     /// Whether a deployment removes the caps at some time.
     pub removed: bool,
+    /// The deployment's cap that a deployment sets at some time. Executions that began before keep the
+    /// caps of theirs, and learn of it by what `sweep` records.
+    pub lowered: Option<u32>,
 }
 
 /// A rule that the model omits, so that the check must fail.
@@ -46,6 +49,8 @@ pub enum Mutation {
     TakesWithoutRoom,
     /// The write without a look takes a slot although others wait.
     TakesPastTheLine,
+    /// The write without a look takes a slot by the caps of an earlier deployment.
+    TakesByFormerCaps,
     /// A write replaces what others have written since the look.
     WritesOverOthers,
     /// All executions of a job have one lease.

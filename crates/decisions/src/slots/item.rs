@@ -126,8 +126,9 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Whether a write without a look takes a slot: nobody waits, and there is room under every cap.
-    /// The table checks the same in the condition of that write.
+    /// Whether a write without a look takes a slot: nobody waits, there is room under every cap, and
+    /// `sweep` has recorded no other caps than these. The table checks the same in the condition of that
+    /// write.
     pub fn takes_at_once(&self, seeker: &Seeker, caps: &Caps) -> bool {
         let room = |taken: usize, cap: Option<u32>| cap.is_none_or(|cap| small(taken) < cap);
         let of = |counts: &dyn Fn(&Place) -> bool| {
@@ -135,6 +136,7 @@ impl Slots {
         };
         let Place { repository, offer } = &seeker.at;
         self.line.is_empty()
+            && self.caps.as_ref().is_none_or(|recorded| recorded == caps)
             && !self.leases.contains_key(&seeker.execution)
             && room(self.leases.len(), caps.deployment)
             && room(

@@ -135,6 +135,27 @@ fn an_execution_has_one_lease_for_all_its_attempts_and_none_with_its_next_execut
 }
 
 #[test]
+fn an_execution_of_a_former_deployment_takes_no_slot_by_its_own_caps() {
+    let (mut slots, former) = (Slots::default(), caps(3));
+    seek(&mut slots, &seeker("a-1", "octo/a", "f", 1), &former, NOW);
+    let lowered = self::caps(1);
+    slots = repair_slots(&slots, &BTreeSet::new(), &lowered, NOW).unwrap();
+    let late = seeker("a-2", "octo/a", "f", 2);
+    let told = awaited(seek(&mut slots, &late, &former, NOW));
+    assert_eq!((told.cap, told.limit), (Cap::Deployment, 1));
+    // One of this deployment goes on without a look as soon as there is room.
+    let left = release_slot(&slots, &"a-1".parse().unwrap(), None).unwrap();
+    let mut free = release_slot(&left, &"a-2".parse().unwrap(), None).unwrap();
+    let next = seeker("a-3", "octo/a", "f", 3);
+    assert!(!free.takes_at_once(&next, &former));
+    assert!(free.takes_at_once(&next, &lowered));
+    assert!(matches!(
+        seek(&mut free, &next, &former, NOW),
+        OnSlot::Take(_)
+    ));
+}
+
+#[test]
 fn a_job_that_no_cap_concerns_any_more_goes_on() {
     let (mut slots, caps) = (Slots::default(), caps(1));
     seek(&mut slots, &seeker("a-1", "octo/a", "f", 1), &caps, NOW);

@@ -47,7 +47,12 @@ impl Slots {
             .collect();
         let of = |id: &Id| &self.scope.executions[*id];
         let over = |count: usize, cap: Option<u32>| cap.is_some_and(|cap| count > cap as usize);
-        let [deployment, repository, large] = self.scope.caps;
+        let [before, repository, large] = self.scope.caps;
+        let deployment = if world.settled {
+            self.scope.lowered
+        } else {
+            before
+        };
         over(run.len(), deployment)
             || run.iter().any(|one| {
                 let same = run
@@ -80,7 +85,7 @@ impl Slots {
         }
         waits.iter().all(|id| {
             let attempt = world.executions[*id].attempt;
-            matches!(self.decide(&world.item, *id, attempt), OnSlot::Wait(_))
+            matches!(self.decide(world, *id, attempt), OnSlot::Wait(_))
         })
     }
 

@@ -50,13 +50,16 @@ pub enum Action {
     TableAnswers,
     /// A deployment removes the caps.
     CapsRemoved,
+    /// A deployment lowers its cap.
+    CapsLowered,
 }
 
 impl Slots {
-    pub(super) fn caps(&self) -> Caps {
-        let [deployment, repository, large] = self.scope.caps;
+    /// The caps of a deployment: the one that lowered them, or the former.
+    fn caps(&self, lowered: bool) -> Caps {
+        let [before, repository, large] = self.scope.caps;
         Caps {
-            deployment,
+            deployment: if lowered { self.scope.lowered } else { before },
             repository,
             repositories: BTreeMap::new(),
             offers: large
@@ -64,6 +67,11 @@ impl Slots {
                 .into_iter()
                 .collect(),
         }
+    }
+
+    /// The caps that an execution began with.
+    fn caps_of(&self, world: &World, id: Id) -> Caps {
+        self.caps(world.lowered && !world.executions[id].former)
     }
 
     pub(super) fn name(&self, id: Id) -> ExecutionName {
@@ -88,13 +96,14 @@ impl Slots {
         }
     }
 
-    pub(super) fn decide(&self, item: &Item, id: Id, attempt: u32) -> OnSlot {
+    pub(super) fn decide(&self, world: &World, id: Id, attempt: u32) -> OnSlot {
+        let item = &world.item;
         let seeker = self.seeker(id, attempt);
         let mut seen = item.clone();
         if self.without(Mutation::ForgetsItsLease) {
             seen.leases.remove(&seeker.execution);
         }
-        let decided = on_slot(&seen, &seeker, &self.caps(), NOW, 0.5);
+        let decided = on_slot(&seen, &seeker, &self.caps_of(world, id), NOW, 0.5);
         match decided {
             OnSlot::Take(mut next) if self.without(Mutation::StaysInLine) => {
                 if let Some(one) = item.line.get(&seeker.execution) {
@@ -156,6 +165,10 @@ impl Slots {
             if self.scope.removed {
                 actions.push(Action::CapsRemoved);
             }
+            // Some sweep has recorded the former ones by then.
+            if self.scope.lowered.is_some() && !world.lowered && world.item.caps.is_some() {
+                actions.push(Action::CapsLowered);
+            }
             if !world.down && self.swept(world).is_some() {
                 actions.push(Action::Sweeps);
             }
@@ -179,15 +192,23 @@ impl Slots {
                 .map(|id| self.name(id))
                 .collect()
         };
-        let next = repair_slots(&world.item, &closed, &self.caps(), NOW)?;
+        let mut next = repair_slots(&world.item, &closed, &self.caps(world.lowered), NOW)?;
         // That the caps are recorded matters only where they change.
-        (next.leases != world.item.leases || next.line != world.item.line)
-            .then_some(Item { caps: None, ..next })
+        if self.scope.lowered.is_none() {
+            next.caps = None;
+        }
+        let Item {
+            leases, line, caps, ..
+        } = &world.item;
+        (next.leases != *leases || next.line != *line || next.caps != *caps).then_some(next)
     }
 
     pub(super) fn step(&self, world: &mut World, action: Action) {
         match action {
-            Action::Begins(id) => self.enter_token(world, id, Step::Take),
+            Action::Begins(id) => {
+                world.executions[id].former = self.scope.lowered.is_some() && !world.lowered;
+                self.enter_token(world, id, Step::Take);
+            }
             Action::LooksAgain(id) => self.enter_token(world, id, Step::Look),
             Action::Calls(index, answer) => {
                 spend(world, answer != Answer::Given);
@@ -251,7 +272,11 @@ impl Slots {
                 world.item = Item::default();
                 world.late.clear();
             }
+            Action::CapsLowered => world.lowered = true,
         }
+        let recorded = world.item.caps.as_ref() == Some(&self.caps(true));
+        let fits = |cap| world.item.leases.len() <= cap as usize;
+        world.settled |= world.lowered && recorded && self.scope.lowered.is_some_and(fits);
     }
 
     #[expect(clippy::unused_self, reason = "as its siblings")]
@@ -266,7 +291,7 @@ impl Slots {
     }
 
     fn leave_cleanup(&self, world: &mut World, id: Id, again: bool) {
-        let Execution { stage, attempt } = &mut world.executions[id];
+        let Execution { stage, attempt, .. } = &mut world.executions[id];
         if again {
             *attempt += 1;
             self.enter_token(world, id, Step::Take);
@@ -332,7 +357,7 @@ impl Slots {
 
     /// Decides on the item as it is now.
     fn decided(&self, world: &mut World, token: &Token) {
-        match self.decide(&world.item, token.of, token.attempt) {
+        match self.decide(world, token.of, token.attempt) {
             OnSlot::Go => finish(world, token, true),
             OnSlot::Take(next) => {
                 let step = Step::Put { next, fresh: true };
@@ -350,6 +375,7 @@ impl Slots {
     fn take(&self, world: &mut World, of: Id, attempt: u32) -> bool {
         let seeker = self.seeker(of, attempt);
         let item = &world.item;
+        let caps = self.caps_of(world, of);
         let free = if self.without(Mutation::TakesWithoutRoom) {
             item.line.is_empty() && !item.leases.contains_key(&seeker.execution)
         } else if self.without(Mutation::TakesPastTheLine) {
@@ -358,9 +384,15 @@ impl Slots {
                 line,
                 ..item.clone()
             }
-            .takes_at_once(&seeker, &self.caps())
+            .takes_at_once(&seeker, &caps)
+        } else if self.without(Mutation::TakesByFormerCaps) {
+            let unrecorded = Item {
+                caps: None,
+                ..item.clone()
+            };
+            unrecorded.takes_at_once(&seeker, &caps)
         } else {
-            item.takes_at_once(&seeker, &self.caps())
+            item.takes_at_once(&seeker, &caps)
         };
         if free {
             let next = item.with_lease(&seeker, NOW);
@@ -393,7 +425,7 @@ impl Slots {
             .filter(|id| world.item.line.contains_key(&self.name(*id)))
             .filter(|id| {
                 let attempt = world.executions[*id].attempt;
-                matches!(self.decide(&world.item, *id, attempt), OnSlot::Take(_))
+                matches!(self.decide(world, *id, attempt), OnSlot::Take(_))
             })
             .collect()
     }

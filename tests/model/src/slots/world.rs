@@ -60,10 +60,16 @@ pub(super) enum Stage {
 pub(super) struct Execution {
     pub stage: Stage,
     pub attempt: u32,
+    /// It began before the cap was lowered.
+    pub former: bool,
 }
 
 /// The world.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a condition of its own"
+)]
 pub struct World {
     pub(super) item: Item,
     pub(super) executions: Vec<Execution>,
@@ -73,6 +79,10 @@ pub struct World {
     pub(super) down: bool,
     /// A later deployment has no caps: the table is gone.
     pub(super) removed: bool,
+    /// A later deployment has a lower cap.
+    pub(super) lowered: bool,
+    /// It is recorded, and no more have a slot than it allows.
+    pub(super) settled: bool,
     pub(super) faults: u8,
     /// Somebody took a slot that another had the right to.
     pub(super) robbed: bool,
@@ -83,6 +93,7 @@ impl World {
         let before = Execution {
             stage: Stage::Before,
             attempt: 1,
+            former: false,
         };
         Self {
             item: Item::default(),
@@ -91,6 +102,8 @@ impl World {
             late: Vec::new(),
             down: false,
             removed: false,
+            lowered: false,
+            settled: false,
             faults: scope.faults,
             robbed: false,
         }

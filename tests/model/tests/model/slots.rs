@@ -34,6 +34,7 @@ const ONE_SLOT: Scope = Scope {
     attempts: 2,
     faults: 2,
     removed: false,
+    lowered: None,
 };
 const SAME_JOB: Scope = Scope {
     name: "two executions of a job, one slot, two faults",
@@ -77,6 +78,16 @@ const REMOVED: Scope = Scope {
     name: "two jobs, one slot, the cap is removed, one fault",
     removed: true,
     faults: 1,
+    ..ONE_SLOT
+};
+
+/// The retry of an execution that began under the higher cap comes after the sweep that records the lower.
+const LOWERED: Scope = Scope {
+    name: "three jobs, two slots, of which one is taken away",
+    executions: &[FIRST, SECOND, THIRD],
+    caps: [Some(2), None, None],
+    faults: 0,
+    lowered: Some(1),
     ..ONE_SLOT
 };
 
@@ -129,6 +140,16 @@ fn every_cap_holds() {
 #[test]
 fn a_removed_cap_frees_who_waits() {
     explore(REMOVED);
+}
+
+#[test]
+fn a_lowered_cap_holds_once_it_is_recorded_and_met() {
+    explore(LOWERED);
+}
+
+#[test]
+fn a_slot_is_not_taken_by_the_caps_of_a_former_deployment() {
+    is_needed(Mutation::TakesByFormerCaps, LOWERED, &[NEVER_EXCEEDED]);
 }
 
 #[test]
