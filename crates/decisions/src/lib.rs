@@ -72,8 +72,9 @@ pub use slots::{
 };
 pub use stock::{
     Answer, Bell, ClaimSeen, Demand, Failures, OnAnswer, OnBell, OnOrphan, OnTicket, OnWait,
-    OnWarmEnd, OrphanSeen, Start, TaskSeen, Ticket, TicketSeen, TicketState, WaitOver, WaitSeen,
-    WaitingSeen, Wanted, Withdrawn, may_claim, on_answer, on_bell, on_orphan, on_ticket, on_wait,
-    on_warm_task_end, on_withdrawn, pause_after, stops_adopted, wanted,
+    OnWarmEnd, OrphanSeen, Start, StrandedSeen, TaskSeen, Ticket, TicketSeen, TicketState,
+    WaitOver, WaitSeen, WaitingSeen, Wanted, Withdrawn, is_stranded, may_claim, on_answer, on_bell,
+    on_orphan, on_ticket, on_wait, on_warm_task_end, on_withdrawn, pause_after, stops_adopted,
+    wanted,
 };
 pub use task::{EndedContainer, EndedTask, Overrides, TASK_FAILED};

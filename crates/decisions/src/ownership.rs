@@ -226,8 +226,11 @@ pub enum Attend {
     Leave,
     /// Its job is queued while its runner runs another: start a check.
     Check,
-    /// Its job left the queue and it has no task: if it waits for its next attempt, stop it.
+    /// Its job left the queue and it has no task: if it waits for its next attempt, or for a warm task
+    /// whose end nobody can tell it any more, stop it.
     EndWait,
+    /// Its job is queued and it has no task: if it waits for such a warm task, start a check and stop it.
+    HandOver,
 }
 
 /// Decides from the job's status, whether the execution's runner has a job, and whether the
@@ -235,7 +238,8 @@ pub enum Attend {
 pub fn attend(job: &JobStatus, runner_busy: bool, has_task: bool) -> Attend {
     match (job, runner_busy, has_task) {
         (JobStatus::Queued, true, _) => Attend::Check,
-        (JobStatus::Queued, false, _) | (_, _, true) => Attend::Leave,
+        (_, _, true) => Attend::Leave,
+        (JobStatus::Queued, false, false) => Attend::HandOver,
         (_, _, false) => Attend::EndWait,
     }
 }
@@ -411,7 +415,7 @@ mod tests {
         let running = JobStatus::IN_PROGRESS;
         assert_eq!(attend(&JobStatus::Queued, true, true), Attend::Check);
         assert_eq!(attend(&JobStatus::Queued, false, true), Attend::Leave);
-        assert_eq!(attend(&JobStatus::Queued, false, false), Attend::Leave);
+        assert_eq!(attend(&JobStatus::Queued, false, false), Attend::HandOver);
         assert_eq!(attend(&running, true, true), Attend::Leave);
         assert_eq!(attend(&running, false, false), Attend::EndWait);
     }

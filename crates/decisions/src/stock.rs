@@ -17,8 +17,8 @@ pub use claim::{
     on_bell, on_withdrawn,
 };
 pub use end::{
-    OnOrphan, OnWait, OnWarmEnd, OrphanSeen, WaitOver, WaitSeen, WaitingSeen, on_orphan, on_wait,
-    on_warm_task_end, stops_adopted,
+    OnOrphan, OnWait, OnWarmEnd, OrphanSeen, StrandedSeen, WaitOver, WaitSeen, WaitingSeen,
+    is_stranded, on_orphan, on_wait, on_warm_task_end, stops_adopted,
 };
 pub use keeper::{
     Demand, Failures, OnTicket, TaskSeen, TicketSeen, TicketState, Wanted, on_ticket, pause_after,

@@ -6,15 +6,17 @@
 
 use aws::executions::Told;
 use aws_sdk_ecs::types::Task;
-use decisions::{EndedTask, OnWarmEnd, TASK_FAILED, WaitSeen, on_warm_task_end};
+use decisions::{
+    EndedTask, OnWarmEnd, StrandedSeen, TASK_FAILED, WaitSeen, is_stranded, on_warm_task_end,
+};
 use pool::{Pool, TaskToken, Wait};
-use protocol::{DeploymentId, RunnerName};
+use protocol::{DeploymentId, ExecutionName, RunnerName, State};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::tasks::told;
-use crate::{Error, Fleet};
+use crate::{Error, Fleet, Position};
 
 /// A stopped task of the stock's group, in the form of `runTask.sync`.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +89,33 @@ impl Fleet {
             tracing::info!(task = arn, "noted the end of a warm task");
         }
         Ok(wait)
+    }
+
+    /// Whether an execution waits for a warm task that has ended, and nobody can tell it any more.
+    pub async fn is_stranded(
+        &self,
+        name: &ExecutionName,
+        position: &Position,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let waits = position.state == Some(State::WarmRunner);
+        let Some(adopted) = position.adopted.as_ref().filter(|_| waits) else {
+            return Ok(false);
+        };
+        let wait = match &self.pool {
+            Some(pool) => pool.wait(&adopted.task_arn).await?,
+            None => None,
+        };
+        let described = self.describe_task(&adopted.task_arn).await?;
+        // Whoever was told since the first look is in another state by now.
+        let position = self.position(name).await?;
+        let entered_at = position.entered_at.unwrap_or(now);
+        Ok(is_stranded(StrandedSeen {
+            state: position.state,
+            age: (now - entered_at).try_into().unwrap_or_default(),
+            ended: described.is_none_or(|task| task.stopped),
+            has_wait: wait.is_some_and(|wait| wait.token.is_some()),
+        }))
     }
 
     async fn tell(&self, token: &TaskToken, task: &Value) -> Result<Told, Error> {

@@ -8,6 +8,7 @@ use aws::executions::history::{
 use decisions::{Overrides, TASK_FAILED};
 use protocol::{Adopted, ExecutionName, ParameterPath, RunnerName, State};
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use crate::{Error, Fleet};
 
@@ -19,6 +20,8 @@ const PAGES: usize = 5;
 pub struct Position {
     /// The state that it entered last; `None` if it entered none yet, or one of a newer version.
     pub state: Option<State>,
+    /// When it entered that.
+    pub entered_at: Option<OffsetDateTime>,
     pub runner: Option<RunnerName>,
     /// The path of that runner's registration.
     pub parameter: Option<ParameterPath>,
@@ -244,6 +247,8 @@ impl Fleet {
                     && !std::mem::replace(&mut entered_one, true)
                 {
                     position.state = entered.name().parse().ok();
+                    position.entered_at =
+                        OffsetDateTime::from_unix_timestamp(event.timestamp().secs()).ok();
                 }
                 if let Some(entered) = planned(event) {
                     let path = entered.overrides.agent_variable("AGENT_PARAMETER");

@@ -57,7 +57,7 @@ pub struct Report {
     pub registrations_deleted: usize,
     /// Checks started for displaced jobs.
     pub checks_started: usize,
-    /// Waiting executions stopped because their job left the queue.
+    /// Waiting executions stopped: their job left the queue, or another execution serves it.
     pub waits_ended: usize,
     /// Executions told that their warm task has ended, after the event was lost.
     pub warm_ends_told: usize,

@@ -1,7 +1,8 @@
 //! Jobs of the longest waiting executions.
 //!
 //! Detects what a lost webhook would have reported: a job was cancelled, or its runner took another
-//! one. Each sweep examines a fixed number of executions whose jobs wait, oldest first, and some of
+//! one. Also finds who waits for a warm task that ended, where the table cannot tell it: it lost the
+//! wait, or a deployment removed the last pool. Each sweep examines a fixed number of executions whose jobs wait, oldest first, and some of
 //! the others in turn: jobs that wait for a day must not hide the rest.
 
 use std::time::Duration;
@@ -32,7 +33,7 @@ const SETTLED: Duration = Duration::from_mins(30);
 pub struct Done {
     /// Checks started for displaced jobs.
     pub checks: usize,
-    /// Waiting executions stopped because their job left the queue.
+    /// Waiting executions stopped: their job left the queue, or another execution serves it.
     pub ended: usize,
     /// Jobs that have been queued for too long.
     pub waiting_too_long: usize,
@@ -113,7 +114,8 @@ async fn look_at(
     match attend(&state, busy(snapshot, name), has_task) {
         Attend::Leave => {}
         Attend::Check => done.checks += usize::from(check_displaced(deps, &execution).await?),
-        Attend::EndWait => done.ended += usize::from(end_wait(deps, name).await?),
+        Attend::EndWait => done.ended += usize::from(end_wait(deps, snapshot, name).await?),
+        Attend::HandOver => done.ended += usize::from(hand_over(deps, snapshot, &execution).await?),
     }
     Ok(state.is_queued())
 }
@@ -156,13 +158,58 @@ async fn check_displaced(deps: &Deps, execution: &Execution) -> Result<bool, fle
     Ok(started == Started::New)
 }
 
-/// Stops an execution that waits for its next attempt although its job left the queue.
-async fn end_wait(deps: &Deps, name: &ExecutionName) -> Result<bool, fleet::Error> {
+/// Stops an execution that waits although its job left the queue: for its next attempt, or for a warm
+/// task whose end nobody can tell it any more.
+async fn end_wait(
+    deps: &Deps,
+    snapshot: &Snapshot,
+    name: &ExecutionName,
+) -> Result<bool, fleet::Error> {
     let position = deps.fleet.position(name).await?;
-    if on_cancel(position.state) != OnCancel::Stop {
+    let cause = if on_cancel(position.state) == OnCancel::Stop {
+        "the job left GitHub's queue while this execution waited for its next attempt"
+    } else if deps
+        .fleet
+        .is_stranded(name, &position, snapshot.now)
+        .await?
+    {
+        "the job left GitHub's queue, and the end of its warm task could not be told: the table lost \
+         the wait, or has gone with the last pool"
+    } else {
+        return Ok(false);
+    };
+    deps.fleet
+        .executions
+        .stop(name, GiveUp::JobCancelled.name(), cause)
+        .await?;
+    Ok(true)
+}
+
+/// Has another execution serve a queued job whose own waits for a warm task that has ended, and that
+/// nobody can tell. It is stopped only once the other one is there.
+async fn hand_over(
+    deps: &Deps,
+    snapshot: &Snapshot,
+    execution: &Execution,
+) -> Result<bool, fleet::Error> {
+    let name = &execution.name;
+    let position = deps.fleet.position(name).await?;
+    if !deps
+        .fleet
+        .is_stranded(name, &position, snapshot.now)
+        .await?
+    {
         return Ok(false);
     }
-    let cause = "the job left GitHub's queue while this execution waited for its next attempt";
+    let all = deps.fleet.executions_of(name).await?;
+    let last = all.last().unwrap_or(execution);
+    if last.name == *name || last.status != Status::Running {
+        let order = &execution.order;
+        let (check, started) = deps.fleet.start_check(&last.name, order, None).await?;
+        tracing::warn!(execution = %name, %check, ?started, "started another execution for a job whose own cannot be told that its warm task ended");
+    }
+    let cause = "its warm task has ended, which could not be told: the table lost the wait, or has gone \
+                 with the last pool. A later execution serves the job";
     deps.fleet
         .executions
         .stop(name, GiveUp::JobCancelled.name(), cause)

@@ -159,6 +159,52 @@ async fn a_task_that_ecs_has_forgotten_has_ended() {
     assert!(told[0].1.clone().unwrap_err().1.contains("does not know"));
 }
 
+/// The executions that the sweep began, and whether this one still runs.
+fn handed_over(world: &World, runner: &RunnerName) -> (bool, bool) {
+    let state = world.aws.state();
+    let own = runner.execution().to_string();
+    let next = format!("{own}-r2");
+    let runs = state.executions[&own].status == "RUNNING";
+    (state.executions.contains_key(&next), runs)
+}
+
+#[tokio::test]
+async fn who_waits_for_an_ended_task_without_a_wait_in_the_table_hands_its_job_over() {
+    for pooled in [true, false] {
+        let mut world = World::new().await;
+        if !pooled {
+            // A deployment has removed the last pool.
+            world.deps.fleet.pool = None;
+        }
+        let task = world.task(60);
+        let runner = world.execution();
+        world.aws.adopt(&task, &runner, TOKEN, ago(10));
+        world.waits(&runner, &task);
+        world.aws.state().items.clear();
+        assert_eq!(world.sweep_in(0).await.waits_ended, 0, "its task runs");
+        world.aws.end_warm_task(&task, 20);
+        let report = world.sweep_in(1).await;
+        assert_eq!((report.warm_ends_told, report.waits_ended), (0, 1));
+        assert_eq!(handed_over(&world, &runner), (true, false), "{pooled}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_so_for_a_job_that_is_over_is_ended() {
+    let world = World::new().await;
+    let task = world.task(60);
+    let runner = world.execution();
+    world.aws.adopt(&task, &runner, TOKEN, ago(10));
+    world.waits(&runner, &task);
+    world.aws.state().items.clear();
+    world.aws.end_warm_task(&task, 0);
+    for job in world.server.jobs() {
+        world.server.cancel_job(job.id).unwrap();
+    }
+    assert_eq!(world.sweep_in(0).await.waits_ended, 1);
+    assert_eq!(handed_over(&world, &runner), (false, false));
+}
+
 #[tokio::test]
 async fn a_task_that_runs_is_waited_for_however_long() {
     let world = World::new().await;

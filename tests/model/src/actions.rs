@@ -290,7 +290,7 @@ impl Runners {
         match self.attends(world, execution) {
             Attend::Check => actions.push(Action::ChecksOn(id)),
             Attend::EndWait => actions.push(Action::EndsWait(id)),
-            Attend::Leave => {}
+            Attend::Leave | Attend::HandOver => {}
         }
         if self.begins_again(world, execution) && !self.without(Mutation::TrustsTheEvents) {
             actions.push(Action::BeginsAgain(id));

@@ -410,7 +410,8 @@ impl Runners {
         let has_task = own.any(|runner| runner.task != Task::None);
         let decision = attend(job, busy, has_task);
         let changes = match decision {
-            Attend::Leave => false,
+            // Warm tasks are in the other model.
+            Attend::Leave | Attend::HandOver => false,
             Attend::Check => {
                 world.execution(execution.id.next()).is_none()
                     && !self.without(Mutation::NoDisplacedCheck)

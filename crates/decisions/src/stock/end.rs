@@ -74,6 +74,25 @@ pub fn on_wait(seen: WaitingSeen) -> OnWait {
     }
 }
 
+/// An execution without a task, as `sweep` finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StrandedSeen {
+    /// The state that it entered last; `None` if unknown.
+    pub state: Option<State>,
+    /// Time since it entered that.
+    pub age: Duration,
+    /// Whether ECS says that its adopted task ended, or does not know it.
+    pub ended: bool,
+    /// Whether the table still has the token by which it can be told.
+    pub has_wait: bool,
+}
+
+/// Whether nobody can tell an execution any more that its warm task has ended: the table lost the wait,
+/// or went with the last pool. It would wait until the time limit of its job.
+pub fn is_stranded(seen: StrandedSeen) -> bool {
+    seen.state == Some(State::WarmRunner) && seen.age >= WAIT_LIMIT && seen.ended && !seen.has_wait
+}
+
 /// A running task of the stock's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrphanSeen {
@@ -172,6 +191,41 @@ mod tests {
         ];
         for (name, seen, expected) in cases {
             assert_eq!(on_wait(seen), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn whom_nobody_can_tell_any_more_is_stranded() {
+        let stranded = StrandedSeen {
+            state: Some(State::WarmRunner),
+            age: Duration::from_mins(5),
+            ended: true,
+            has_wait: false,
+        };
+        assert!(is_stranded(stranded));
+        let others = [
+            StrandedSeen {
+                has_wait: true,
+                ..stranded
+            },
+            StrandedSeen {
+                ended: false,
+                ..stranded
+            },
+            StrandedSeen {
+                age: Duration::from_secs(299),
+                ..stranded
+            },
+            StrandedSeen {
+                state: None,
+                ..stranded
+            },
+        ];
+        assert!(!others.into_iter().any(is_stranded));
+        for state in State::ALL {
+            let state = Some(*state);
+            let there = is_stranded(StrandedSeen { state, ..stranded });
+            assert_eq!(there, state == Some(State::WarmRunner), "{state:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 use decisions::{OnBell, OnTicket, TaskSeen};
 
 use super::world::{Agent, AtGitHub, Event, Hand, Stage, Step, Task, WarmId, World};
-use super::{Pool, agent, keeper};
+use super::{Pool, agent, execution::hand_over, keeper};
 use crate::ends::End;
 use crate::world::JobId;
 
@@ -63,6 +63,8 @@ pub enum Action {
     FindsOrphan(WarmId),
     /// `sweep` finds a wait for a task that has ended.
     EndsWait(WarmId),
+    /// `sweep` finds an execution that waits for a task that has ended, and whom the table cannot tell.
+    HandsOver(JobId),
     /// A function makes a call that it was about to make.
     CarriesOut(Hand),
     /// An event reaches `cleanup`.
@@ -162,7 +164,9 @@ pub enum Due {
 impl Action {
     pub const fn due(&self) -> Due {
         match self {
-            Self::PauseEnds | Self::FindsOrphan(_) | Self::EndsWait(_) => Due::Later,
+            Self::PauseEnds | Self::FindsOrphan(_) | Self::EndsWait(_) | Self::HandsOver(_) => {
+                Due::Later
+            }
             Self::Finishes(_) | Self::Ages(_) | Self::WaitExpires(_) => Due::AtLast,
             Self::Hears(..) | Self::GivesUp(_) | Self::Deploys | Self::Removes | Self::Fails(_) => {
                 Due::Perhaps
@@ -239,6 +243,9 @@ impl Pool {
             Stage::Waiting { task, .. } => {
                 if world.warm(task).mute || execution.wait_lost {
                     actions.push(Action::WaitExpires(job));
+                }
+                if self.is_stranded(world, task) {
+                    actions.push(Action::HandsOver(job));
                 }
             }
             Stage::Token | Stage::Closed => {}
@@ -416,6 +423,7 @@ impl Pool {
                 }
             }
             Action::EndsWait(id) => self.stopped(world, id),
+            Action::HandsOver(job) => hand_over(world, job),
             Action::CarriesOut(hand) => self.carry_out(world, hand, true),
             Action::Arrives(event) => {
                 world.take(event);

@@ -229,6 +229,21 @@ impl Pool {
     }
 }
 
+/// `sweep` stops an execution that nobody can tell that its task ended. If the job is queued, a later
+/// one serves it; its attempts are counted on, so that it claims no task in the model.
+pub(crate) fn hand_over(world: &mut World, job: JobId) {
+    remove(world, world.runner_of(job));
+    let queued = world.job(job).state == AtGitHub::Queued;
+    let execution = world.execution_mut(job);
+    execution.wait_lost = false;
+    execution.stage = if queued {
+        execution.attempt += 1;
+        Stage::Launch
+    } else {
+        Stage::Closed
+    };
+}
+
 /// Removes what a closed execution's runner left.
 fn remove(world: &mut World, runner: RunnerId) {
     world.runner_mut(runner).parameter = false;

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use decisions::{
-    Bell, Demand, OnOrphan, OnTicket, OnWait, OrphanSeen, TaskSeen, TicketSeen, TicketState,
-    WaitingSeen, Wanted, on_orphan, on_ticket, on_wait, pause_after, wanted,
+    Bell, Demand, OnOrphan, OnTicket, OnWait, OrphanSeen, StrandedSeen, TaskSeen, TicketSeen,
+    TicketState, WaitingSeen, Wanted, is_stranded, on_orphan, on_ticket, on_wait, pause_after,
+    wanted,
 };
+use protocol::State;
 
 use super::Pool;
 use super::mutations::Mutation;
@@ -176,6 +178,18 @@ impl Pool {
         }) == OnWait::End
             && !world.down
             && !self.without(Mutation::TrustsTheEvents)
+    }
+
+    /// Whether `sweep` finds that nobody can tell who waits for this task that it ended.
+    pub(crate) fn is_stranded(&self, world: &World, id: WarmId) -> bool {
+        let warm = world.warm(id);
+        let seen = StrandedSeen {
+            state: Some(State::WarmRunner),
+            age: LONG,
+            ended: matches!(warm.task, Task::Stopped(_)),
+            has_wait: warm.wait.token.is_some(),
+        };
+        is_stranded(seen) && !world.down && !self.without(Mutation::LeavesTheStranded)
     }
 
     /// A call that a function was about to make. `answered` is false if it is carried out and its

@@ -51,6 +51,8 @@ pub enum Mutation {
     TrustsTheNote,
     /// `sweep` does not look at waits.
     TrustsTheEvents,
+    /// `sweep` leaves who waits for an ended task without a wait in the table.
+    LeavesTheStranded,
     /// `sweep` leaves tasks without a ticket.
     LeavesOrphans,
     /// `sweep` leaves tasks with a tag, though nobody rang them.

@@ -134,8 +134,8 @@ impl Pool {
 }
 
 /// Whether a job waits for a runner. One that an operator aborted does not, nor does one whose
-/// execution waits until its time limit: for a task that hangs although the table failed when it was
-/// to be withdrawn, or because the table lost the wait.
+/// execution waits until its time limit for a task that hangs, although the table failed when it was
+/// to be withdrawn.
 fn is_queued(world: &World) -> bool {
     world
         .jobs
@@ -143,7 +143,10 @@ fn is_queued(world: &World) -> bool {
         .zip(&world.executions)
         .any(|(job, execution)| {
             let expires = match execution.stage {
-                Stage::Waiting { task, .. } => execution.wait_lost || world.warm(task).mute,
+                Stage::Waiting { task, .. } => {
+                    let warm = world.warm(task);
+                    warm.mute && warm.is_up()
+                }
                 _ => false,
             };
             job.state == AtGitHub::Queued && !execution.aborted && !expires

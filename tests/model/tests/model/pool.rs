@@ -15,6 +15,7 @@ const UP_TO_DATE: &str = "no job gets a task of an older revision";
 const OWN_SIZE: &str = "no job gets a task of another size or role";
 const ONE_CLAIM: &str = "an execution claims at most once";
 const AT_ONCE: &str = "no queued job waits for a sweep after a lost answer";
+const SERVED: &str = "no queued job is left when nothing more is due";
 const ALL_END: &str = "an execution ends when nothing more happens";
 const NO_STRAYS: &str = "a task is in stock, has a runner or ends";
 const NO_DEAD_TICKETS: &str = "a ticket has a task when nothing more is due";
@@ -291,6 +292,18 @@ fn sweep_tells_who_was_not_told_though_the_end_is_noted() {
 #[test]
 fn sweep_tells_whom_no_event_told() {
     is_needed(Mutation::TrustsTheEvents, REFILLED, &[ALL_END]);
+}
+
+#[test]
+fn sweep_has_another_execution_serve_a_job_whose_own_nobody_can_tell() {
+    let scope = Scope {
+        name: "one job, one warm task, it dies and the table loses its items",
+        faults: 2,
+        kinds: &[FaultKind::Tasks, FaultKind::Losses],
+        ..THREE_FAULTS
+    };
+    explore(scope);
+    is_needed(Mutation::LeavesTheStranded, scope, &[SERVED]);
 }
 
 #[test]
