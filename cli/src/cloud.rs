@@ -12,13 +12,14 @@ use time::{Duration, OffsetDateTime};
 
 use crate::connection::{Calls, Connection};
 use crate::deployment::Deployment;
-use crate::why::{Course, ExecutionSeen, Line, Reader, Seen, Setback, TaskSeen, setbacks};
+use crate::why::setbacks::{self, Untold};
+use crate::why::{Course, ExecutionSeen, Line, Reader, Seen, Setback, TaskSeen};
 
 /// How far back the log of `verify` is searched: as long as GitHub lists deliveries.
 const LOG_WINDOW: Duration = Duration::days(3);
 /// Pages of that log: a page can be empty although more follow.
 const LOG_PAGES: usize = 3;
-/// Executions of one job that are described: a job has three, unless outages restart it.
+/// Executions of one job that are described, and the newest: a job has three, unless outages restart it.
 const EXECUTIONS: usize = 4;
 /// Pages of a history; an attempt writes a dozen events, or a hundred with all retries.
 const HISTORY_PAGES: usize = 2;
@@ -26,6 +27,17 @@ const HISTORY_PAGES: usize = 2;
 const TASKS: usize = 100;
 /// What awslogs puts before the task's id.
 const STREAM: &str = "runner/runner";
+
+/// What an execution's history tells.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Where it is.
+    pub course: Course,
+    /// What went wrong on its way.
+    pub setbacks: Vec<Setback>,
+    /// Its tasks whose end it does not tell.
+    pub untold: Vec<Untold>,
+}
 
 /// A deployment's AWS.
 #[derive(Clone, Debug)]
@@ -120,11 +132,11 @@ impl Cloud {
         }
     }
 
-    /// The executions of a job from one on, oldest first.
+    /// The executions of a job from one on, oldest first: the first few, and the newest if there are more.
     pub async fn executions_from(&self, first: &ExecutionName) -> Seen<Vec<ExecutionSeen>> {
         let mut found = Vec::new();
         let mut name = first.clone();
-        while found.len() < EXECUTIONS {
+        loop {
             if !self.calls.take() {
                 break;
             }
@@ -133,9 +145,14 @@ impl Cloud {
                 Ok(None) => break,
                 Err(error) => return Seen::unknown(error.to_string()),
             }
-            match name.next() {
-                Ok(next) => name = next,
-                Err(_) => break,
+            let next = match found.len() {
+                0..EXECUTIONS => name.next().ok(),
+                EXECUTIONS => self.newest_after(&name).await,
+                _ => None,
+            };
+            match next {
+                Some(next) => name = next,
+                None => break,
             }
         }
         if found.is_empty() {
@@ -143,6 +160,19 @@ impl Cloud {
         } else {
             Seen::Found(found)
         }
+    }
+
+    /// The newest of a job's executions that were restarted more often than this one. It started lately
+    /// wherever it matters, so the newest thousand have it.
+    async fn newest_after(&self, name: &ExecutionName) -> Option<ExecutionName> {
+        if !self.calls.take() {
+            return None;
+        }
+        let names = self.executions.named_after(name.job()).await.ok();
+        let newest = names.and_then(|names| names.into_iter().next_back());
+        newest
+            .filter(|newest| newest.restart() > name.restart())
+            .or_else(|| name.next().ok())
     }
 
     /// The first of a job's executions, found by the job's id alone.
@@ -185,7 +215,7 @@ impl Cloud {
     }
 
     /// Where an execution is, and what went wrong on its way.
-    pub async fn past(&self, name: &ExecutionName) -> Seen<(Course, Vec<Setback>)> {
+    pub async fn past(&self, name: &ExecutionName) -> Seen<Past> {
         let events = match self.events(name).await {
             Ok((events, _)) => events,
             Err(error) => return Seen::unknown(error.to_string()),
@@ -195,7 +225,12 @@ impl Cloud {
         }
         let mut reader = Reader::default();
         reader.take(&events);
-        Seen::Found((reader.course(), setbacks::read(name, &events)))
+        let (setbacks, untold) = setbacks::read(name, &events);
+        Seen::Found(Past {
+            course: reader.course(),
+            setbacks,
+            untold,
+        })
     }
 
     /// An execution's newest events, and whether there are older ones; none if no call is left.
@@ -218,20 +253,17 @@ impl Cloud {
         Ok((events, token.is_some()))
     }
 
-    /// A task, if ECS still knows it.
-    pub async fn task(&self, cluster: &str, arn: &str) -> Seen<TaskSeen> {
+    /// These tasks, as far as ECS still knows them, in one call.
+    pub async fn tasks_of_job(&self, cluster: &str, arns: &[String]) -> Seen<Vec<TaskSeen>> {
+        if arns.is_empty() {
+            return Seen::Nothing;
+        }
         if !self.calls.take() {
             return spent();
         }
-        let found = self
-            .ecs
-            .describe_tasks()
-            .cluster(cluster)
-            .tasks(arn)
-            .send()
-            .await
-            .map_err(|error| aws::Error::new("ecs:DescribeTasks", arn, &error));
-        seen(found.map(|found| found.tasks().first().map(|task| task_seen(arn, task))))
+        let some = &arns[..arns.len().min(TASKS)];
+        let found = self.tasks(cluster, some).await;
+        seen(found.map(|found| Some(found).filter(|found| !found.is_empty())))
     }
 
     /// Several tasks; those that ECS has forgotten are left out.
@@ -358,9 +390,12 @@ fn task_seen(arn: &str, task: &Task) -> TaskSeen {
         status: task.last_status().unwrap_or("RUNNING").to_owned(),
         created_at: at(task.created_at()),
         started_at: at(task.started_at()),
+        stopped_at: at(task.stopped_at()),
         capacity: task.capacity_provider_name().map(str::to_owned),
+        stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
         stopped_reason: task.stopped_reason().map(str::to_owned),
         exit_code: container.and_then(aws_sdk_ecs::types::Container::exit_code),
+        reason: container.and_then(|container| container.reason().map(str::to_owned)),
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Phase {
     Waiting,
     /// An attempt has ended.
     Ending,
+    /// Its history cannot be read.
+    Unknown,
 }
 
 impl Phase {
@@ -40,6 +42,7 @@ impl Phase {
             Self::Up => "up",
             Self::Waiting => "waiting",
             Self::Ending => "ending",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -79,20 +82,33 @@ pub async fn look(
     let left_out = running.len().saturating_sub(limit);
     let read = running.into_iter().take(limit).map(|listed| async move {
         let course = match cloud.course(&listed.name).await {
-            Seen::Found(course) => course,
-            Seen::Nothing | Seen::Unknown(_) => Course::default(),
+            Seen::Found(course) => Ok(course),
+            Seen::Nothing => Ok(Course::default()),
+            Seen::Unknown(why) => Err(why),
         };
         (listed, course)
     });
     let read: Vec<_> = stream::iter(read).buffered(IN_FLIGHT).collect().await;
-    let arns = read.iter().filter(|(_, course)| has_task(course));
-    let arns: Vec<_> = arns.filter_map(|(_, course)| course.task.clone()).collect();
+    let courses = read.iter().filter_map(|(_, course)| course.as_ref().ok());
+    let arns: Vec<_> = courses
+        .filter(|course| has_task(course))
+        .filter_map(|course| course.task.clone())
+        .collect();
     let tasks = cloud.tasks(&deployment.cluster, &arns).await?;
-    let rows = read.into_iter().map(|(listed, course)| {
-        let task = tasks
-            .iter()
-            .find(|task| Some(&task.arn) == course.task.as_ref());
-        row(listed.name, listed.started_at, &course, task, now)
+    let rows = read.into_iter().map(|(listed, course)| match course {
+        Ok(course) => {
+            let task = tasks
+                .iter()
+                .find(|task| Some(&task.arn) == course.task.as_ref());
+            row(listed.name, listed.started_at, &course, task, now)
+        }
+        Err(why) => Row {
+            execution: listed.name,
+            phase: Phase::Unknown,
+            age_seconds: (now - listed.started_at).whole_seconds().max(0),
+            attempt: 1,
+            reason: format!("its history cannot be read: {why}"),
+        },
     });
     let mut jobs: Vec<_> = rows.collect();
     jobs.sort_by_key(|row| (row.phase, -row.age_seconds));
@@ -220,9 +236,12 @@ mod tests {
             status: status.to_owned(),
             created_at: None,
             started_at: (status == "RUNNING").then(|| NOW - time::Duration::minutes(5)),
+            stopped_at: None,
             capacity: Some("FARGATE".to_owned()),
+            stop_code: None,
             stopped_reason: None,
             exit_code: None,
+            reason: None,
         }
     }
 

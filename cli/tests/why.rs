@@ -8,6 +8,7 @@ use cli::why::{Reason, Seen, Situation};
 use decisions::Status;
 use github::{Access, JitRequest, Scope};
 use github_standin::{Fault, FaultKind, Job};
+use protocol::{ExecutionName, RunnerName};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -188,11 +189,18 @@ async fn without_the_apps_secrets_the_explanation_says_so_and_goes_on() {
 
 #[tokio::test]
 async fn whatever_is_refused_or_lost_the_bound_on_calls_holds() {
-    for status in [401, 403, 404, 500] {
+    for (status, executions) in [(401, 5), (403, 4), (404, 98), (500, 99)] {
         let world = World::new().await;
         let job = world.job(&["self-hosted"]);
-        for suffix in ["", "-r2", "-r3", "-r4", "-r5"] {
-            world.execution(&job, suffix, "FAILED", Some("BudgetSpent"));
+        let first: ExecutionName = world
+            .execution(&job, "", "FAILED", Some("BudgetSpent"))
+            .parse()
+            .unwrap();
+        let all = std::iter::successors(Some(first), |name| name.next().ok());
+        let all: Vec<_> = all.take(executions).collect();
+        for name in &all[1..] {
+            let suffix = format!("-r{}", name.restart());
+            world.execution(&job, &suffix, "FAILED", Some("BudgetSpent"));
         }
         let kind = FaultKind::Status {
             status,
@@ -200,12 +208,43 @@ async fn whatever_is_refused_or_lost_the_bound_on_calls_holds() {
             retry_after: None,
         };
         world.server.fault(Fault::new(kind).times(100));
-        let (_, explanation) = world.why(&job.id.to_string()).await;
+        let (evidence, explanation) = world.why(&job.id.to_string()).await;
         assert_eq!(
             explanation.situation,
             Situation::GivenUp,
             "{explanation:#?}"
         );
+        let newest = evidence.newest().unwrap();
+        assert_eq!(Some(&newest.name), all.last());
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_task_whose_execution_was_closed_before_is_told_by_ecs() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted", "linux"]);
+    let first = world.execution(&job, "", "TIMED_OUT", None);
+    let runner: RunnerName = format!("fr-{first}").parse().unwrap();
+    let now = OffsetDateTime::now_utc();
+    let task = world.aws.add_warm_task("bell", "ticket", now);
+    let mut input = Aws::planned(&runner.to_string(), "");
+    input["warm"] = json!({ "taskArn": task });
+    world.aws.enter(&first, "WarmRunner", input);
+    world.aws.adopt(&task, &runner, "token", now);
+    world.aws.end_warm_task(&task, 137);
+    let second = world.execution(&job, "-r2", "RUNNING", None);
+    let next = format!("fr-{second}");
+    world.aws.enter(&second, "Runner", Aws::planned(&next, ""));
+    let (evidence, explanation) = world.why(&second).await;
+    let killed = explanation.reasons.iter().any(
+        |reason| matches!(reason, Reason::Setback(setback) if setback.was_killed() && setback.runner.as_ref() == Some(&runner)),
+    );
+    assert!(killed, "{explanation:#?}\n{evidence:#?}");
+    for words in [
+        "its task was killed (exit code 137)",
+        "exceeded its time limit",
+    ] {
+        assert!(explanation.summary.contains(words), "{explanation:#?}");
     }
 }
 

@@ -14,8 +14,8 @@ use super::evidence::{
 };
 use super::log::kind_of;
 use super::reasons::lateness;
-use super::setbacks::Setback;
-use crate::cloud::Cloud;
+use super::setbacks::{self, Setback};
+use crate::cloud::{Cloud, Past};
 use crate::deployment::Deployment;
 use crate::find::Found;
 use crate::job::JobRef;
@@ -24,6 +24,12 @@ use crate::job::JobRef;
 pub const AWS_CALLS: u32 = 15;
 /// Requests at GitHub: the installation, a token, the job, the deliveries.
 pub const GITHUB_CALLS: u32 = 4;
+
+/// Calls for an execution's history, at most.
+const FOR_A_PAST: u32 = 2;
+/// Calls for the tasks, and for the log of the newest.
+const FOR_THE_TASK: u32 = 2;
+const NO_TASK: &str = "no task";
 
 /// Lines of the task's log.
 const LINES: i32 = 8;
@@ -98,7 +104,7 @@ pub async fn collect(
         evidence.deliveries = failed_deliveries(github, &evidence).await;
     }
     if let Some(runner) = hosted_by(&evidence) {
-        evidence.host = host(cloud, &runner).await;
+        evidence.host = host(cloud, deployment, &runner).await;
     }
     evidence
 }
@@ -120,14 +126,29 @@ fn hosted_by(evidence: &Evidence) -> Option<RunnerName> {
 }
 
 /// What became of another job's execution.
-async fn host(cloud: &Cloud, runner: &RunnerName) -> Seen<Host> {
+async fn host(cloud: &Cloud, deployment: &Deployment, runner: &RunnerName) -> Seen<Host> {
     let execution = match cloud.execution(runner.execution()).await {
         Seen::Found(execution) => execution,
         Seen::Nothing => return Seen::Nothing,
         Seen::Unknown(why) => return Seen::Unknown(why),
     };
     let setbacks = match cloud.past(runner.execution()).await {
-        Seen::Found((_, setbacks)) => setbacks,
+        Seen::Found(past) => {
+            let Past {
+                mut setbacks,
+                untold,
+                ..
+            } = past;
+            let untold: Vec<_> = untold
+                .into_iter()
+                .filter(|one| one.runner == *runner)
+                .collect();
+            let arns: Vec<_> = untold.iter().map(|one| one.task.clone()).collect();
+            if let Seen::Found(tasks) = cloud.tasks_of_job(&deployment.cluster, &arns).await {
+                setbacks::complete(&mut setbacks, &untold, &tasks);
+            }
+            setbacks
+        }
         _ => Vec::new(),
     };
     Seen::Found(Host {
@@ -164,17 +185,19 @@ async fn about_the_task(
     Seen<Vec<String>>,
 ) {
     let nothing = || "there is no execution";
-    let no_task = || (Seen::unknown("no task"), Seen::unknown("no task"));
     let all = executions.found().map_or(&[][..], Vec::as_slice);
     let Some((newest, earlier)) = all.split_last() else {
-        let (task, said) = no_task();
         let past = (Seen::unknown(nothing()), Seen::unknown(nothing()));
-        return (past, task, said);
+        return (past, Seen::unknown(NO_TASK), Seen::unknown(NO_TASK));
     };
-    let (course, latest) = match cloud.past(&newest.name).await {
-        Seen::Found((course, setbacks)) => (Seen::Found(course), Seen::Found(setbacks)),
-        Seen::Nothing => (Seen::Nothing, Seen::Nothing),
-        Seen::Unknown(why) => (Seen::Unknown(why.clone()), Seen::Unknown(why)),
+    let (course, latest, mut untold) = match cloud.past(&newest.name).await {
+        Seen::Found(past) => (
+            Seen::Found(past.course),
+            Seen::Found(past.setbacks),
+            past.untold,
+        ),
+        Seen::Nothing => (Seen::Nothing, Seen::Nothing, Vec::new()),
+        Seen::Unknown(why) => (Seen::Unknown(why.clone()), Seen::Unknown(why), Vec::new()),
     };
     // An execution that ended well names its task in its output.
     let (course, arn) = if let Some(output) = &newest.output {
@@ -186,26 +209,42 @@ async fn about_the_task(
         let arn = course.found().and_then(|course| course.task.clone());
         (course, arn)
     };
-    let (task, said) = match arn {
-        Some(arn) => {
-            future::join(
-                cloud.task(&deployment.cluster, &arn),
-                cloud.last_lines(&deployment.task_logs, &arn, LINES),
-            )
-            .await
-        }
-        None => no_task(),
-    };
     let mut before = Vec::new();
     for execution in earlier {
-        if let Seen::Found((_, setbacks)) = cloud.past(&execution.name).await {
-            before.extend(setbacks);
+        if cloud.calls.left() < FOR_A_PAST + FOR_THE_TASK {
+            break;
+        }
+        if let Seen::Found(past) = cloud.past(&execution.name).await {
+            before.extend(past.setbacks);
+            untold.extend(past.untold);
         }
     }
-    let setbacks = match latest {
+    let others = untold.iter().map(|one| one.task.clone());
+    let others = others.filter(|task| Some(task) != arn.as_ref());
+    let arns: Vec<_> = arn.iter().cloned().chain(others).collect();
+    let (tasks, said) = future::join(cloud.tasks_of_job(&deployment.cluster, &arns), async {
+        match &arn {
+            Some(arn) => cloud.last_lines(&deployment.task_logs, arn, LINES).await,
+            None => Seen::unknown(NO_TASK),
+        }
+    })
+    .await;
+    let mut setbacks = match latest {
         Seen::Found(latest) => Seen::Found(before.into_iter().chain(latest).collect()),
         _ if !before.is_empty() => Seen::Found(before),
         latest => latest,
+    };
+    if let (Seen::Found(setbacks), Seen::Found(tasks)) = (&mut setbacks, &tasks) {
+        setbacks::complete(setbacks, &untold, tasks);
+    }
+    let task = match (arn, tasks) {
+        (None, _) => Seen::unknown(NO_TASK),
+        (Some(arn), Seen::Found(tasks)) => {
+            let its_own = tasks.into_iter().find(|task| task.arn == arn);
+            its_own.map_or(Seen::Nothing, Seen::Found)
+        }
+        (Some(_), Seen::Nothing) => Seen::Nothing,
+        (Some(_), Seen::Unknown(why)) => Seen::Unknown(why),
     };
     ((course, setbacks), task, said)
 }

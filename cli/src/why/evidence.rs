@@ -1,7 +1,7 @@
 //! What was found about a job, each part with where it comes from.
 
 use aws::executions::Described;
-use decisions::{ExecutionOutput, JobStatus, Status};
+use decisions::{EndedContainer, EndedTask, ExecutionOutput, JobStatus, Status};
 use protocol::{DeploymentId, ExecutionName, JobId, LabelSet, Repository};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -175,9 +175,32 @@ pub struct TaskSeen {
     pub created_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option")]
     pub started_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub stopped_at: Option<OffsetDateTime>,
     pub capacity: Option<String>,
+    pub stop_code: Option<String>,
     pub stopped_reason: Option<String>,
+    /// Of the container `runner`, with what ECS says of it.
     pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+}
+
+impl TaskSeen {
+    /// Its end, once it has stopped.
+    pub fn ended(&self) -> Option<EndedTask> {
+        let container = EndedContainer {
+            name: protocol::CONTAINER.to_owned(),
+            exit_code: self.exit_code,
+            reason: self.reason.clone(),
+        };
+        (self.status == "STOPPED").then(|| EndedTask {
+            task_arn: Some(self.arn.clone()),
+            stop_code: self.stop_code.clone(),
+            stopped_reason: self.stopped_reason.clone(),
+            containers: vec![container],
+            ..EndedTask::default()
+        })
+    }
 }
 
 /// Why today's policy does not serve the job.

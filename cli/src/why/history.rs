@@ -205,7 +205,7 @@ fn awaited(input: &str) -> Option<SlotAwaited> {
 }
 
 /// The task in RunTask's result.
-fn submitted(output: &str) -> Option<String> {
+pub(super) fn submitted(output: &str) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {

@@ -6,7 +6,8 @@ use protocol::{Class, ExecutionName, Fault, RunnerName, State};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::history::{StepFailure, message, planned};
+use super::evidence::TaskSeen;
+use super::history::{StepFailure, message, planned, submitted};
 
 /// The exit code of a process that SIGKILL ended: 128 and the signal's number.
 const KILLED: i32 = 137;
@@ -85,20 +86,84 @@ impl Setback {
     }
 }
 
-/// Reads a history, newest event first, as Step Functions returns it. The result begins with the
+/// The task of an attempt whose end is not in the history: the execution was closed before, or the task
+/// ended before the execution waited for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    pub execution: ExecutionName,
+    pub runner: RunnerName,
+    /// The task's ARN.
+    pub task: String,
+    /// When the attempt had the task.
+    pub began: OffsetDateTime,
+}
+
+impl Untold {
+    /// What ECS tells of its end, unless it has none, ran a job to its end, or was stopped by this system.
+    fn setback(&self, task: &TaskSeen) -> Option<Setback> {
+        let ended = Ended::from_task(&task.ended()?);
+        if matches!(
+            ended.outcome,
+            Outcome::RanJob | Outcome::NotNeeded | Outcome::StoppedByUs
+        ) {
+            return None;
+        }
+        let code = task.stop_code.clone();
+        Some(Setback {
+            began: self.began,
+            at: task.stopped_at.unwrap_or(self.began),
+            execution: self.execution.clone(),
+            runner: Some(self.runner.clone()),
+            state: State::Runner.as_str().to_owned(),
+            failure: StepFailure {
+                error: code.clone().unwrap_or_default(),
+                message: short(&ended.detail),
+            },
+            outcome: ended.outcome,
+            stop_code: code,
+            exit_code: task.exit_code,
+            had_task: true,
+        })
+    }
+}
+
+/// Adds what ECS tells of the tasks whose end the histories do not have. It takes the place of what was
+/// said of the attempt without its task.
+pub fn complete(setbacks: &mut Vec<Setback>, untold: &[Untold], tasks: &[TaskSeen]) {
+    for one in untold {
+        let task = tasks.iter().find(|task| task.arn == one.task);
+        let Some(found) = task.and_then(|task| one.setback(task)) else {
+            continue;
+        };
+        let same = |known: &Setback| known.runner == found.runner && known.outcome == found.outcome;
+        setbacks.retain(|known| known.had_task || !same(known));
+        let after = |known: &Setback| known.execution == found.execution && known.at > found.at;
+        let at = setbacks.iter().position(after);
+        let at = at.unwrap_or_else(|| {
+            let last = setbacks
+                .iter()
+                .rposition(|known| known.execution == found.execution);
+            last.map_or(setbacks.len(), |last| last + 1)
+        });
+        setbacks.insert(at, found);
+    }
+}
+
+/// Reads a history, newest event first, as Step Functions returns it. The results begin with the
 /// oldest.
-pub fn read(execution: &ExecutionName, events: &[HistoryEvent]) -> Vec<Setback> {
+pub fn read(execution: &ExecutionName, events: &[HistoryEvent]) -> (Vec<Setback>, Vec<Untold>) {
     let mut reading = Reading {
         execution,
         state: String::new(),
         began: None,
         runner: None,
         found: Vec::new(),
+        untold: Vec::new(),
     };
     for event in events.iter().rev() {
         reading.take(event);
     }
-    reading.found
+    (reading.found, reading.untold)
 }
 
 struct Reading<'a> {
@@ -108,9 +173,33 @@ struct Reading<'a> {
     began: Option<OffsetDateTime>,
     runner: Option<RunnerName>,
     found: Vec<Setback>,
+    untold: Vec<Untold>,
 }
 
 impl Reading<'_> {
+    /// The attempt has this task.
+    fn has(&mut self, task: String, at: OffsetDateTime) {
+        let known = self.untold.iter().any(|one| one.task == task);
+        if let Some(runner) = self.runner.clone().filter(|_| !known) {
+            self.untold.push(Untold {
+                execution: self.execution.clone(),
+                runner,
+                task,
+                began: at,
+            });
+        }
+    }
+
+    /// The end of the attempt's task is told.
+    fn told(&mut self) {
+        let runner = self.runner.as_ref();
+        self.untold.retain(|one| Some(&one.runner) != runner);
+    }
+
+    fn waits_for_task(&self) -> bool {
+        matches!(self.state.parse(), Ok(State::Runner | State::WarmRunner))
+    }
+
     fn take(&mut self, event: &HistoryEvent) {
         let timestamp = event.timestamp();
         let nanoseconds =
@@ -125,14 +214,31 @@ impl Reading<'_> {
                 // It plans the next one.
                 self.runner = None;
             }
-            if let Some((runner, _)) = entered.input().and_then(planned) {
+            if let Some((runner, adopted)) = entered.input().and_then(planned) {
                 self.runner = Some(runner);
+                if let Some(task) = adopted {
+                    self.has(task, at);
+                }
             }
             return;
         }
         let (error, cause) = match event.r#type() {
             HistoryEventType::TaskScheduled => {
                 self.began = Some(at);
+                return;
+            }
+            HistoryEventType::TaskSubmitted => {
+                let details = event.task_submitted_event_details();
+                let details = details.filter(|details| details.resource_type() == "ecs");
+                if let Some(task) = details.and_then(|details| submitted(details.output()?)) {
+                    self.has(task, at);
+                }
+                return;
+            }
+            HistoryEventType::TaskSucceeded => {
+                if self.waits_for_task() {
+                    self.told();
+                }
                 return;
             }
             HistoryEventType::TaskFailed => event
@@ -154,6 +260,9 @@ impl Reading<'_> {
             cause: cause.unwrap_or_default().to_owned(),
         };
         if let Some(setback) = self.setback(at, &error) {
+            if setback.had_task && self.waits_for_task() {
+                self.told();
+            }
             self.found.push(setback);
         }
     }
@@ -215,11 +324,22 @@ mod tests {
     /// A state is entered for the first time, or a step fails in it.
     enum Step<'a> {
         Enter(&'a str, Option<&'a str>),
+        /// With the plan to let a runner have a warm task.
+        Adopt(&'a str, &'a str),
+        /// ECS has started a task.
+        Submit(&'a str),
+        Succeed,
         Fail(&'a str, Value),
     }
 
     /// What a history with these steps tells, each a second after the one before.
     fn told(steps: &[Step<'_>]) -> Vec<Setback> {
+        let (setbacks, untold) = read_steps(steps);
+        assert_eq!(untold, []);
+        setbacks
+    }
+
+    fn read_steps(steps: &[Step<'_>]) -> (Vec<Setback>, Vec<Untold>) {
         let mut events: Vec<_> = steps
             .iter()
             .zip(1..)
@@ -243,6 +363,30 @@ mod tests {
                             .r#type(HistoryEventType::TaskStateEntered)
                             .state_entered_event_details(entered.build().unwrap())
                     }
+                    Step::Adopt(runner, task) => {
+                        let input = json!({ "warm": { "taskArn": task }, "runTask": { "Overrides": {
+                            "ContainerOverrides": [{
+                                "Name": protocol::CONTAINER,
+                                "Environment": [{ "Name": "AGENT_RUNNER", "Value": runner }],
+                            }],
+                        } } });
+                        let entered = history::StateEnteredEventDetails::builder()
+                            .name(State::WarmRunner.as_str())
+                            .input(input.to_string());
+                        event
+                            .r#type(HistoryEventType::TaskStateEntered)
+                            .state_entered_event_details(entered.build().unwrap())
+                    }
+                    Step::Submit(task) => {
+                        let submitted = history::TaskSubmittedEventDetails::builder()
+                            .resource_type("ecs")
+                            .resource("runTask.sync")
+                            .output(json!({ "Tasks": [{ "TaskArn": task }] }).to_string());
+                        event
+                            .r#type(HistoryEventType::TaskSubmitted)
+                            .task_submitted_event_details(submitted.build().unwrap())
+                    }
+                    Step::Succeed => event.r#type(HistoryEventType::TaskSucceeded),
                     Step::Fail(error, cause) => {
                         let cause = cause
                             .as_str()
@@ -346,6 +490,107 @@ mod tests {
                 "{seen:?}"
             );
             assert_eq!(seen[0].told(), "attempt 3: Fargate Spot took its task back");
+        }
+    }
+
+    fn stopped(arn: &str, stop_code: &str, exit_code: Option<i32>) -> TaskSeen {
+        TaskSeen {
+            arn: arn.to_owned(),
+            status: "STOPPED".to_owned(),
+            created_at: None,
+            started_at: None,
+            stopped_at: Some(OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(90)),
+            capacity: None,
+            stop_code: Some(stop_code.to_owned()),
+            stopped_reason: None,
+            exit_code,
+            reason: None,
+        }
+    }
+
+    /// A history with the task `arn:1`, whose end it does not tell.
+    fn untold_ends() -> [(&'static str, Vec<Step<'static>>); 2] {
+        let refused = json!("the conditional request failed");
+        [
+            (
+                "the execution was closed while the task ran",
+                vec![
+                    Step::Enter("Runner", Some("fr-hello-7-a2")),
+                    Step::Submit("arn:1"),
+                ],
+            ),
+            (
+                "the warm task ended before the execution waited for it",
+                vec![
+                    Step::Adopt("fr-hello-7-a2", "arn:1"),
+                    Step::Fail("DynamoDb.ConditionalCheckFailedException", refused),
+                    Step::Enter("Cleanup", None),
+                    Step::Fail("StillQueued", still_queued(Outcome::Unknown)),
+                ],
+            ),
+        ]
+    }
+
+    #[test]
+    fn what_the_history_does_not_tell_of_a_tasks_end_ecs_tells() {
+        for (case, steps) in untold_ends() {
+            let (mut setbacks, untold) = read_steps(&steps);
+            assert_eq!(untold.len(), 1, "{case}: {setbacks:#?}");
+            let tasks = [stopped("arn:1", "EssentialContainerExited", Some(137))];
+            complete(&mut setbacks, &untold, &tasks);
+            let killed: Vec<_> = setbacks.iter().filter(|one| one.was_killed()).collect();
+            assert_eq!(killed.len(), 1, "{case}: {setbacks:#?}");
+            assert_eq!(
+                killed[0].told(),
+                "attempt 2: its task was killed (exit code 137)"
+            );
+            let again = |one: &&Setback| one.outcome == Outcome::Unknown;
+            assert_eq!(setbacks.iter().filter(again).count(), 1, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_runs_or_was_stopped_by_this_system_is_no_setback() {
+        let running = TaskSeen {
+            status: "RUNNING".to_owned(),
+            ..stopped("arn:1", "", None)
+        };
+        let ends = [
+            running,
+            stopped("arn:1", "UserInitiated", Some(143)),
+            stopped("arn:1", "EssentialContainerExited", Some(0)),
+            stopped("arn:2", "SpotInterruption", None),
+        ];
+        for task in ends {
+            let [(_, steps), _] = untold_ends();
+            let (mut setbacks, untold) = read_steps(&steps);
+            complete(&mut setbacks, &untold, std::slice::from_ref(&task));
+            assert_eq!(setbacks, [], "{task:?}");
+        }
+        let (mut setbacks, untold) = read_steps(&untold_ends()[0].1);
+        complete(
+            &mut setbacks,
+            &untold,
+            &[stopped("arn:1", "SpotInterruption", None)],
+        );
+        assert!(setbacks[0].was_taken_back(), "{setbacks:?}");
+    }
+
+    #[test]
+    fn a_task_whose_end_the_history_tells_is_not_asked_for() {
+        for end in [
+            Step::Succeed,
+            Step::Fail(
+                "States.TaskFailed",
+                task("EssentialContainerExited", Some(137)),
+            ),
+        ] {
+            let (_, untold) = read_steps(&[
+                Step::Enter("Runner", Some("fr-hello-7")),
+                Step::Submit("arn:1"),
+                end,
+            ]);
+            assert_eq!(untold, []);
         }
     }
 }

@@ -80,9 +80,12 @@ fn with_task_in(status: &str, minutes: i64) -> Evidence {
             status: status.to_owned(),
             created_at: Some(ago(minutes)),
             started_at: (status == "RUNNING").then(|| ago(minutes)),
+            stopped_at: None,
             capacity: Some("FARGATE_SPOT".to_owned()),
+            stop_code: None,
             stopped_reason: (status == "STOPPED").then(|| "Spot interruption".to_owned()),
             exit_code: None,
+            reason: None,
         }),
         ..in_state("Runner", None)
     }
