@@ -36,6 +36,8 @@ pub struct Deployment {
     pub dead_letters: Option<String>,
     /// Version of the package that deployed it; nothing in a stack of an earlier one.
     pub version: Option<String>,
+    /// `CloudFormation`'s status of the stack.
+    pub status: String,
 }
 
 /// The outputs of a stack, by their names.
@@ -57,7 +59,11 @@ impl Deployment {
             match stacks {
                 Ok(found) => {
                     if let Some(stack) = found.stacks().first() {
-                        return Self::read(name, &outputs(stack));
+                        let outputs = outputs(stack);
+                        if SIGNS.iter().any(|sign| outputs.contains_key(*sign)) {
+                            return Self::read(name, &outputs).map(|found| found.in_status(stack));
+                        }
+                        return Err(Self::without_outputs(client, region, name, stack).await);
                     }
                 }
                 Err(error) => {
@@ -69,27 +75,54 @@ impl Deployment {
                     }
                 }
             }
-            let existing = all(client, region).await?;
             return Err(Error::NoStack {
                 name: name.to_owned(),
                 region: region.to_owned(),
-                existing: existing.into_iter().map(|(name, _)| name).collect(),
+                existing: names(&all(client, region).await?.deployments),
             });
         }
-        let mut found = all(client, region).await?;
-        match (found.pop(), found.is_empty()) {
-            (None, _) => Err(Error::NoDeployment {
+        let All {
+            deployments,
+            failed,
+        } = all(client, region).await?;
+        match &deployments[..] {
+            [] => Err(Error::NoDeployment {
                 region: region.to_owned(),
+                failed,
             }),
-            (Some((name, outputs)), true) => Self::read(&name, &outputs),
-            (Some((name, _)), false) => Err(Error::Several {
+            [stack] => {
+                let found = Self::read(stack.stack_name().unwrap_or_default(), &outputs(stack))?;
+                Ok(found.in_status(stack))
+            }
+            several => Err(Error::Several {
                 region: region.to_owned(),
-                names: found
-                    .into_iter()
-                    .map(|(name, _)| name)
-                    .chain([name])
-                    .collect(),
+                names: names(several),
             }),
+        }
+    }
+
+    /// Why a stack has none of a deployment's outputs.
+    async fn without_outputs(client: &Client, region: &str, name: &str, stack: &Stack) -> Error {
+        let (stack, status) = (name.to_owned(), status(stack));
+        if FAILED.contains(&status.as_str()) {
+            return Error::Broken { stack, status };
+        }
+        if status.ends_with("IN_PROGRESS") {
+            return Error::Unfinished { stack, status };
+        }
+        match all(client, region).await {
+            Ok(all) => Error::Another {
+                stack,
+                existing: names(&all.deployments),
+            },
+            Err(error) => error,
+        }
+    }
+
+    fn in_status(self, stack: &Stack) -> Self {
+        Self {
+            status: status(stack),
+            ..self
         }
     }
 
@@ -123,6 +156,7 @@ impl Deployment {
             cleanup: text("CleanupFunction")?,
             dead_letters: outputs.get("DeadLetterQueue").cloned(),
             version: outputs.get("Version").cloned(),
+            status: String::new(),
         })
     }
 }
@@ -158,10 +192,38 @@ fn outputs(stack: &Stack) -> Outputs {
         .collect()
 }
 
+/// Statuses of a stack that did not come up, or not go away ([statuses]).
+///
+/// [statuses]: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-console-view-stack-data-resources-status-codes
+const FAILED: [&str; 5] = [
+    "CREATE_FAILED",
+    "ROLLBACK_COMPLETE",
+    "ROLLBACK_FAILED",
+    "ROLLBACK_IN_PROGRESS",
+    "DELETE_FAILED",
+];
+
+fn status(stack: &Stack) -> String {
+    let status = stack.stack_status().map(StackStatus::as_str);
+    status.unwrap_or_default().to_owned()
+}
+
+/// Stacks of the region.
+struct All {
+    deployments: Vec<Stack>,
+    /// The names of others that failed to come up, with their statuses.
+    failed: Vec<String>,
+}
+
+fn names(stacks: &[Stack]) -> Vec<String> {
+    let names = stacks.iter().filter_map(|stack| stack.stack_name());
+    names.map(str::to_owned).collect()
+}
+
 /// All deployments of the region, by the names of their stacks.
-async fn all(client: &Client, region: &str) -> Result<Vec<(String, Outputs)>, Error> {
+async fn all(client: &Client, region: &str) -> Result<All, Error> {
     let mut pages = client.describe_stacks().into_paginator().send();
-    let mut found = Vec::new();
+    let (mut deployments, mut failed) = (Vec::new(), Vec::new());
     for _ in 0..PAGES {
         let Some(page) = pages.next().await else {
             break;
@@ -170,13 +232,21 @@ async fn all(client: &Client, region: &str) -> Result<Vec<(String, Outputs)>, Er
         for stack in page.stacks() {
             let outputs = outputs(stack);
             let is_ours = SIGNS.iter().all(|sign| outputs.contains_key(*sign));
-            if is_ours && stack.stack_status() != Some(&StackStatus::DeleteComplete) {
-                found.push((stack.stack_name().unwrap_or_default().to_owned(), outputs));
+            let status = status(stack);
+            if is_ours && status != "DELETE_COMPLETE" {
+                deployments.push(stack.clone());
+            } else if !is_ours && FAILED.contains(&status.as_str()) {
+                let name = stack.stack_name().unwrap_or_default();
+                failed.push(format!("{name} ({status})"));
             }
         }
     }
-    found.sort();
-    Ok(found)
+    deployments.sort_by(|a, b| a.stack_name().cmp(&b.stack_name()));
+    failed.sort();
+    Ok(All {
+        deployments,
+        failed,
+    })
 }
 
 /// What the first call of a command tells about credentials and region.
@@ -333,7 +403,7 @@ mod tests {
                 &["runners"],
                 Some("network"),
                 Exit::NoDeployment,
-                "has no output",
+                "stack network is no deployment of Fargate Runners: did you mean --stack runners?",
             ),
         ] {
             let error = Deployment::find_with(&region(stacks), "eu-west-1", name)
@@ -341,6 +411,37 @@ mod tests {
                 .unwrap_err();
             assert_eq!(error.exit(), exit, "{error}");
             assert!(error.to_string().contains(told), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stack_that_did_not_come_up_is_told_from_one_of_an_earlier_version() {
+        for (status, told) in [
+            (StackStatus::RollbackComplete, "tells what failed"),
+            (StackStatus::CreateFailed, "tells what failed"),
+            (StackStatus::DeleteFailed, "tells what failed"),
+            (StackStatus::CreateInProgress, "when that has ended"),
+            (StackStatus::ReviewInProgress, "when that has ended"),
+        ] {
+            let mut of_status = stack("runners", &Outputs::new());
+            of_status.stack_status = Some(status.clone());
+            let rule = mock!(Client::describe_stacks).then_output(move || {
+                DescribeStacksOutput::builder()
+                    .stacks(of_status.clone())
+                    .build()
+            });
+            let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&rule]);
+            let find = |name| Deployment::find_with(&client, "eu-west-1", name);
+            let error = find(Some("runners")).await.unwrap_err();
+            assert_eq!(error.exit(), Exit::NoDeployment);
+            let error = error.to_string();
+            assert!(
+                error.contains(status.as_str()) && error.contains(told),
+                "{error}"
+            );
+            let error = find(None).await.unwrap_err().to_string();
+            let is_named = error.contains(&format!("runners ({})", status.as_str()));
+            assert_eq!(is_named, told == "tells what failed", "{error}");
         }
     }
 

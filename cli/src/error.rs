@@ -25,9 +25,29 @@ pub enum Error {
         existing: Vec<String>,
     },
     #[error(
-        "no deployment of Fargate Runners is in region {region}: give --region, or deploy one there (README, Deploy to AWS)"
+        "no deployment of Fargate Runners is in region {region}: give --region, or deploy one there (README, Deploy to AWS){}",
+        broken(.failed)
     )]
-    NoDeployment { region: String },
+    NoDeployment {
+        region: String,
+        /// Stacks that failed to come up, of whatever app.
+        failed: Vec<String>,
+    },
+    #[error("stack {stack} is in {status}, and has no outputs yet: try again when that has ended")]
+    Unfinished { stack: String, status: String },
+    #[error(
+        "stack {stack} is in {status}, so its deployment is not there: `aws cloudformation describe-stack-events --stack-name {stack}` tells what failed; then delete the stack, and deploy again"
+    )]
+    Broken { stack: String, status: String },
+    #[error(
+        "stack {stack} is no deployment of Fargate Runners: {}",
+        meant(stack, existing)
+    )]
+    Another {
+        stack: String,
+        /// Deployments that are there.
+        existing: Vec<String>,
+    },
     #[error(
         "no deployment of Fargate Runners is in region {region}: give --region, deploy one there first (cdk deploy), or give --prefix PREFIX to work without a stack"
     )]
@@ -48,8 +68,9 @@ pub enum Error {
         "cannot serve on port {port} of 127.0.0.1 ({problem}): choose another with --port, or --port 0 for any free one"
     )]
     Port { port: u16, problem: String },
-    #[error(transparent)]
-    Job(#[from] crate::job::JobError),
+    /// A reader that went away, such as `head`, is no failure.
+    #[error("cannot write to standard output ({0})")]
+    Output(std::io::Error),
     #[error("{0}")]
     NoJob(String),
     #[error(transparent)]
@@ -66,15 +87,42 @@ pub enum Error {
 }
 
 fn no_stack(name: &str, region: &str, existing: &[String]) -> String {
-    let nearest = nearest(name, existing);
-    let meant = nearest.map_or_else(
+    format!(
+        "region {region} has no stack {name}; {}",
+        meant(name, existing)
+    )
+}
+
+fn meant(name: &str, existing: &[String]) -> String {
+    nearest(name, existing).map_or_else(
         || "no deployment of Fargate Runners is there: give --region".to_owned(),
         |nearest| format!("did you mean --stack {nearest}?"),
-    );
-    format!("region {region} has no stack {name}; {meant}")
+    )
+}
+
+fn broken(failed: &[String]) -> String {
+    if failed.is_empty() {
+        return String::new();
+    }
+    format!(
+        ". If it is one of these stacks, its deployment failed, and --stack NAME tells more: {}",
+        failed.join(", ")
+    )
 }
 
 impl Error {
+    /// Whether the same may succeed in a moment: AWS throttles, or did not answer.
+    pub fn passes(&self) -> bool {
+        let kind = match self {
+            Self::Aws(error) => Some(error.kind()),
+            _ => None,
+        };
+        matches!(
+            kind,
+            Some(aws::ErrorKind::Throttled | aws::ErrorKind::Unavailable)
+        )
+    }
+
     pub const fn exit(&self) -> Exit {
         match self {
             Self::NoCredentials(_)
@@ -84,15 +132,19 @@ impl Error {
             Self::NoStack { .. }
             | Self::NoDeployment { .. }
             | Self::NothingToSetUp { .. }
+            | Self::Unfinished { .. }
+            | Self::Broken { .. }
+            | Self::Another { .. }
             | Self::Several { .. }
             | Self::NoOutput { .. }
             | Self::BadOutput { .. } => Exit::NoDeployment,
-            Self::Job(_) | Self::Port { .. } => Exit::Usage,
+            Self::Port { .. } => Exit::Usage,
             Self::NoJob(_) => Exit::NoJob,
             Self::Aws(_)
             | Self::GitHub(_)
             | Self::Fleet(_)
             | Self::Settings(_)
+            | Self::Output(_)
             | Self::Other(_) => Exit::Failed,
         }
     }

@@ -323,7 +323,7 @@ async fn each_fault_is_told_with_what_mends_it() {
             "setup --configure-webhook",
         ],
         &[
-            "1 executions failed",
+            "1 execution failed",
             &format!("fargate-runners why {failed}"),
         ],
         &["3 dead letters", "aws sqs receive-message"],
@@ -437,6 +437,56 @@ async fn deliveries_of_the_last_hour_are_judged_by_their_answers() {
         let faults = deployed.faults().await;
         assert!(has(&faults, words), "{status}: {faults:#?}");
     }
+}
+
+#[tokio::test]
+async fn what_failed_and_was_delivered_again_is_no_fault() {
+    let deployed = Deployed::new().await;
+    let server = &deployed.world.server;
+    server.delivery_fault(DeliveryFault {
+        kind: DeliveryFaultKind::Fail { status: 502 },
+        action: None,
+        job: None,
+        times: 1,
+    });
+    let endpoint = accepting().await;
+    server.set_webhook(Some(WebhookTarget {
+        url: endpoint,
+        host: None,
+    }));
+    deployed.world.job(&["self-hosted"]);
+    assert!(server.wait_for_deliveries(Duration::from_secs(20)).await);
+    let faults = deployed.faults().await;
+    assert!(has(&faults, &["1 of 1", "failed"]), "{faults:#?}");
+    let failed = server.deliveries().last().unwrap().id;
+    let github = deployed.world.github();
+    github.redeliver(failed).await.unwrap();
+    assert!(server.wait_for_deliveries(Duration::from_secs(20)).await);
+    assert_eq!(deployed.faults().await, Vec::<String>::new());
+}
+
+/// Takes every webhook.
+async fn accepting() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/", axum::routing::post(|| async { StatusCode::OK }));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+#[tokio::test]
+async fn parameters_that_may_not_be_read_are_told_from_missing_ones() {
+    let deployed = Deployed::new().await;
+    let denied = ("GetParameters".to_owned(), "/policy".to_owned());
+    deployed.world.aws.state().denied.insert(denied);
+    let report = deployed.examine().await;
+    assert!(report.well(), "{report:#?}");
+    assert!(
+        report
+            .findings()
+            .any(|one| one.mark == Mark::Note && one.text.contains("lack ssm:GetParameters")),
+        "{report:#?}"
+    );
 }
 
 #[tokio::test]

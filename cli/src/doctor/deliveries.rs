@@ -1,16 +1,35 @@
 //! What became of the last hour's webhooks. Pure.
 
+use std::collections::BTreeSet;
+
 use github::Delivery;
 use time::OffsetDateTime;
 
 use crate::Deployment;
 use crate::finding::Finding;
 
+/// The last hour's deliveries, newest first.
+pub(super) struct LastHour {
+    pub(super) recent: Vec<Delivery>,
+    /// Whether they are only the newest of that hour.
+    pub(super) more: bool,
+}
+
 pub(super) fn judge(
-    deliveries: &[Delivery],
+    LastHour { recent, more }: &LastHour,
     deployment: &Deployment,
     now: OffsetDateTime,
 ) -> Vec<Finding> {
+    // What failed and was delivered again has arrived.
+    let arrived: BTreeSet<_> = recent
+        .iter()
+        .filter(|one| one.succeeded())
+        .map(|one| one.guid.as_str())
+        .collect();
+    let deliveries: Vec<_> = recent
+        .iter()
+        .filter(|one| one.succeeded() || !arrived.contains(one.guid.as_str()))
+        .collect();
     if deliveries.is_empty() {
         return vec![Finding::note(
             "GitHub sent no webhook in the last hour; if a job was queued meanwhile, the App is not installed there or not subscribed to Workflow job",
@@ -23,7 +42,8 @@ pub(super) fn judge(
             .count()
     };
     let all = deliveries.len();
-    let of = |count: usize| format!("{count} of {all} webhooks of the last hour");
+    let which = if *more { "the newest " } else { "" };
+    let of = |count: usize| format!("{count} of {which}{all} webhooks of the last hour");
     let mut findings = Vec::new();
     let well = count(|status| (200..300).contains(&status));
     let newest = deliveries.first().map_or(now, |one| one.delivered_at);

@@ -10,16 +10,18 @@ mod measured;
 mod quotas;
 mod versions;
 
+use std::collections::BTreeMap;
+
 use aws_sdk_sqs::types::QueueAttributeName;
-use futures_util::future::{join, join4};
-use github::{Account, App, GitHub, Installed, Patience};
+use futures_util::future::{join, join3, join4};
+use github::{Account, App, Installed, Patience};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::finding::{Finding, well};
 use crate::json_api::JsonApi;
 use crate::setup::policy::{Audience, Policy, Scope, audiences, policy_parameter, same};
-use crate::setup::secrets::{Change, Name, Secrets, Stored};
+use crate::setup::secrets::{Change, Name, Secrets, Shown, Stored};
 use crate::setup::{self, Group};
 use crate::{Connection, Deployment};
 
@@ -94,22 +96,41 @@ impl Report {
     }
 }
 
+/// What the deployment publishes in Parameter Store.
+struct Published {
+    names: [String; 3],
+    /// The values, or why they cannot be looked at.
+    values: Result<BTreeMap<String, String>, String>,
+}
+
+impl Published {
+    async fn read(secrets: &Secrets, prefix: &str) -> Self {
+        let names = [
+            policy_parameter(prefix),
+            catalogue::parameter(prefix),
+            crate::pause::parameter(prefix),
+        ];
+        let values = match secrets.published(&names).await {
+            Ok(Some(values)) => Ok(values),
+            Ok(None) => Err("these credentials lack ssm:GetParameters".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        Self { names, values }
+    }
+
+    fn text(&self, index: usize) -> Option<&str> {
+        let values = self.values.as_ref().ok()?;
+        values.get(&self.names[index]).map(String::as_str)
+    }
+
+    fn policy(&self, prefix: &str) -> Option<Result<Policy, crate::Error>> {
+        self.text(0).map(|text| Policy::parse(prefix, text))
+    }
+}
+
 /// Looks at everything.
 pub async fn examine(clients: &Clients, deployment: &Deployment, now: OffsetDateTime) -> Report {
     let prefix = &deployment.prefix;
-    let secrets = Secrets::new(clients.ssm.clone(), prefix, None);
-    let names = [
-        policy_parameter(prefix),
-        catalogue::parameter(prefix),
-        crate::pause::parameter(prefix),
-    ];
-    let published = secrets.published(&names).await.unwrap_or_default();
-    let text = |index: usize| published.get(&names[index]).map(String::as_str);
-    let policy = text(0).map(|text| Policy::parse(prefix, text)).transpose();
-    let scope = match &policy {
-        Ok(Some(policy)) => policy.scope,
-        _ => Scope::Repository,
-    };
     let at_aws = async {
         let (function, executions) = (
             check_function(clients, &deployment.verify, now),
@@ -119,34 +140,41 @@ pub async fn examine(clients: &Clients, deployment: &Deployment, now: OffsetDate
         let dead = check_dead_letters(clients, deployment);
         Box::pin(join(join(measured, dead), join(function, executions))).await
     };
-    let at_github = look_at_github(deployment, &secrets, scope, now);
+    let at_github = look_at_github(clients, deployment, now);
     let ringing = in_time(alarms::CALL, alarms::read(&clients.api, prefix));
     let quotas = quotas::read(&clients.api, &clients.lambda, now);
-    let (((measured, dead), (function, executions)), (stored, github), ringing, quotas) =
+    let (((measured, dead), (function, executions)), (published, stored, github), ringing, quotas) =
         Box::pin(join4(at_aws, at_github, ringing, quotas)).await;
 
     let mut report = Report::default();
     let deployed = deployment.version.as_deref();
-    report.add("version", vec![versions::judge(deployed, versions::OURS)]);
+    let mut versions = vec![versions::judge(deployed, versions::OURS)];
+    versions.extend(versions::judge_stack(&deployment.stack, &deployment.status));
+    report.add("version", versions);
     report.add("secrets", stored);
-    let kinds = audiences(text(1));
-    let policy_findings = match &policy {
-        Ok(Some(_)) => Vec::new(),
-        Ok(None) => vec![Finding::bad(
+    let kinds = audiences(published.text(1));
+    let policy = published.policy(prefix);
+    let mut at_github = match (&policy, &published.values) {
+        (Some(Ok(_)), _) => Vec::new(),
+        (Some(Err(error)), _) => vec![Finding::bad(error.to_string(), "cdk deploy")],
+        (None, Err(why)) => vec![Finding::note(format!(
+            "whose jobs are run, the runners and a pause cannot be looked at: {why}"
+        ))],
+        (None, Ok(_)) => vec![Finding::bad(
             format!(
                 "{} is not in Parameter Store, so it is not known whose jobs are run",
-                names[0]
+                published.names[0]
             ),
             "cdk deploy, which writes it",
         )],
-        Err(error) => vec![Finding::bad(error.to_string(), "cdk deploy")],
     };
-    let policy = policy.ok().flatten();
-    let mut at_github = policy_findings;
+    let policy = policy.and_then(Result::ok);
     at_github.extend(github.judge(deployment, policy.as_ref(), kinds.as_deref(), now));
     report.add("GitHub", at_github);
-    report.add("runners", check_kinds(text(1), now));
-    let mut jobs = crate::pause::finding(text(2))
+    if published.values.is_ok() {
+        report.add("runners", check_kinds(published.text(1), prefix, now));
+    }
+    let mut jobs = crate::pause::finding(published.text(2))
         .into_iter()
         .collect::<Vec<_>>();
     jobs.push(function);
@@ -258,12 +286,12 @@ async fn check_executions(clients: &Clients, now: OffsetDateTime) -> Vec<Finding
         .filter(|one| one.ended_at.unwrap_or(one.started_at) > now - RECENT);
     let recent: Vec<_> = recent.collect();
     if let Some(last) = recent.first() {
+        let count = match recent.len() {
+            1 => "1 execution".to_owned(),
+            count => format!("{count} executions"),
+        };
         findings.push(Finding::bad(
-            format!(
-                "{} executions failed in the last hour, at last {}",
-                recent.len(),
-                last.name
-            ),
+            format!("{count} failed in the last hour, at last {}", last.name),
             format!("fargate-runners why {}", last.name),
         ));
     }
@@ -271,7 +299,7 @@ async fn check_executions(clients: &Clients, now: OffsetDateTime) -> Vec<Finding
 }
 
 /// The kinds of runners that `sweep` published.
-fn check_kinds(text: Option<&str>, now: OffsetDateTime) -> Vec<Finding> {
+fn check_kinds(text: Option<&str>, prefix: &str, now: OffsetDateTime) -> Vec<Finding> {
     let Some(text) = text else {
         return vec![Finding::note(
             "the catalogue of runners is not published yet: the sweep does it every five minutes",
@@ -282,7 +310,9 @@ fn check_kinds(text: Option<&str>, now: OffsetDateTime) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::bad(
                 format!("{error}, so jobs are matched slowly"),
-                "wait for the next sweep; if it stays: aws logs tail /aws/lambda/PREFIX-sweep",
+                format!(
+                    "wait for the next sweep; if it stays: aws logs tail /aws/lambda/{prefix}-sweep"
+                ),
             )];
         }
     };
@@ -300,7 +330,7 @@ fn check_kinds(text: Option<&str>, now: OffsetDateTime) -> Vec<Finding> {
                 "the sweep published the runners {} ago, and should every five minutes",
                 crate::why::span(age)
             ),
-            "aws logs tail /aws/lambda/PREFIX-sweep --since 1h",
+            format!("aws logs tail /aws/lambda/{prefix}-sweep --since 1h"),
         ));
     }
     let kinds = catalogue
@@ -324,18 +354,39 @@ struct AtGitHub {
     installations: Vec<Installed>,
     hook: Option<github::Hook>,
     page: Option<String>,
-    deliveries: Option<Result<Vec<github::Delivery>, github::Error>>,
+    deliveries: Option<Result<deliveries::LastHour, github::Error>>,
     groups: Option<(Account, Result<Vec<github::RunnerGroup>, github::Error>)>,
 }
 
-/// Reads the secrets, and asks GitHub with them.
+/// Reads all parameters at once, and asks GitHub with the App's secrets.
 async fn look_at_github(
+    clients: &Clients,
+    deployment: &Deployment,
+    now: OffsetDateTime,
+) -> (Published, Vec<Finding>, AtGitHub) {
+    let prefix = &deployment.prefix;
+    let secrets = Secrets::new(clients.ssm.clone(), prefix, None);
+    let published = Published::read(&secrets, prefix);
+    let (published, stored, shown) = join3(published, secrets.read(), secrets.show()).await;
+    let scope = match published.policy(prefix) {
+        Some(Ok(policy)) => policy.scope,
+        _ => Scope::Repository,
+    };
+    let (findings, seen) = Box::pin(with_secrets(
+        deployment, &secrets, stored, shown, scope, now,
+    ))
+    .await;
+    (published, findings, seen)
+}
+
+async fn with_secrets(
     deployment: &Deployment,
     secrets: &Secrets,
+    stored: Result<Stored, crate::Error>,
+    shown: Result<Shown, crate::Error>,
     scope: Scope,
     now: OffsetDateTime,
 ) -> (Vec<Finding>, AtGitHub) {
-    let (stored, shown) = join(secrets.read(), secrets.show()).await;
     let stored = match stored {
         Ok(stored) => stored,
         Err(error) => {
@@ -404,7 +455,7 @@ fn check_stored(secrets: &Secrets, stored: &Stored, change: Change) -> Vec<Findi
 /// Asks GitHub, within the bound.
 async fn ask(deployment: &Deployment, app: App, scope: Scope, now: OffsetDateTime) -> AtGitHub {
     let mut seen = AtGitHub::default();
-    let client = GitHub::with_patience(deployment.github.clone(), app, Patience::NONE);
+    let client = crate::connection::github(deployment.github.clone(), app, Patience::NONE);
     let github = match client {
         Ok(github) => github,
         Err(error) => {
@@ -413,7 +464,16 @@ async fn ask(deployment: &Deployment, app: App, scope: Scope, now: OffsetDateTim
         }
     };
     github.allow(GITHUB_CALLS);
-    let (installations, deliveries) = join(github.installed_at(1), github.deliveries(None)).await;
+    // At repository scope, the bound has room for the webhook whatever the others answer.
+    let hook = async {
+        match scope {
+            Scope::Repository => github.hook().await.ok(),
+            Scope::Organization => None,
+        }
+    };
+    let (installations, deliveries, hook) =
+        join3(github.installed_at(1), github.deliveries(None), hook).await;
+    seen.hook = hook;
     match installations {
         Ok(page) => seen.installations = page.items,
         Err(error) => {
@@ -423,8 +483,11 @@ async fn ask(deployment: &Deployment, app: App, scope: Scope, now: OffsetDateTim
     }
     let since = now - RECENT;
     seen.deliveries = Some(deliveries.map(|page| {
+        let of_page = page.deliveries.len();
         let recent = page.deliveries.into_iter();
-        recent.filter(|one| one.delivered_at > since).collect()
+        let recent: Vec<_> = recent.filter(|one| one.delivered_at > since).collect();
+        let more = page.next.is_some() && recent.len() == of_page;
+        deliveries::LastHour { recent, more }
     }));
     // What is left of the bound: the groups of an organization, or the webhook.
     let organization = seen.installations.iter().find(|one| {
@@ -444,7 +507,7 @@ async fn ask(deployment: &Deployment, app: App, scope: Scope, now: OffsetDateTim
             .runner_groups(&account.name, 1)
             .await;
         seen.groups = Some((account.clone(), groups.map(|page| page.items)));
-    } else {
+    } else if scope == Scope::Organization {
         seen.hook = github.hook().await.ok();
     }
     seen

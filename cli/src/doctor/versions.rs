@@ -31,6 +31,23 @@ pub(super) fn judge(deployed: Option<&str>, ours: &str) -> Finding {
     }
 }
 
+/// What the stack's status tells of the last deployment; nothing if that went well.
+pub(super) fn judge_stack(stack: &str, status: &str) -> Option<Finding> {
+    let text = format!("stack {stack} is in {status}");
+    if status.contains("FAILED") || status.contains("ROLLBACK") {
+        let fix = format!(
+            "aws cloudformation describe-stack-events --stack-name {stack}, which tells what failed; then cdk deploy"
+        );
+        return Some(Finding::bad(
+            format!("{text}: the last change of it failed"),
+            fix,
+        ));
+    }
+    status
+        .ends_with("IN_PROGRESS")
+        .then(|| Finding::note(format!("{text}: it is being changed now")))
+}
+
 /// Major, minor and patch; what follows `-` or `+` does not count.
 fn numbers(version: &str) -> Option<[u64; 3]> {
     let core = version.split(['-', '+']).next()?;
@@ -70,6 +87,26 @@ mod tests {
         assert_eq!(take, "take the command line of release 0.10.0");
         assert!(fix("0.1.0-rc.1", "0.1.0").is_some());
         assert!(fix("what?", "0.1.0").is_some());
+    }
+
+    #[test]
+    fn a_deployment_that_failed_is_told_with_where_to_look() {
+        let mark = |status| judge_stack("runners", status).map(|finding| finding.mark);
+        for status in ["", "CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"] {
+            assert_eq!(mark(status), None, "{status}");
+        }
+        for status in [
+            "UPDATE_ROLLBACK_COMPLETE",
+            "UPDATE_FAILED",
+            "UPDATE_ROLLBACK_IN_PROGRESS",
+        ] {
+            assert_eq!(mark(status), Some(Mark::Bad), "{status}");
+        }
+        assert_eq!(mark("UPDATE_IN_PROGRESS"), Some(Mark::Note));
+        assert_eq!(
+            mark("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
+            Some(Mark::Note)
+        );
     }
 
     #[test]

@@ -158,7 +158,10 @@ impl Secrets {
 
     /// What the deployment tells of itself: no secrets. Nothing of what is not there, nor of any of it
     /// if it may not be read.
-    pub async fn published(&self, names: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    pub async fn published(
+        &self,
+        names: &[String],
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
         let found = self
             .ssm
             .get_parameters()
@@ -168,12 +171,12 @@ impl Secrets {
             .map_err(|error| Failed::new("ssm:GetParameters", &names.join(" "), &error));
         let found = match found {
             Ok(found) => found,
-            Err(error) if error.is_denied() => return Ok(BTreeMap::new()),
+            Err(error) if error.is_denied() => return Ok(None),
             Err(error) => return Err(error.told()),
         };
         let parameters = found.parameters().iter();
         let pairs = parameters.filter_map(|one| Some((one.name()?.into(), one.value()?.into())));
-        Ok(pairs.collect())
+        Ok(Some(pairs.collect()))
     }
 
     /// Keys and descriptions; nothing if they may not be listed.

@@ -66,6 +66,7 @@ impl World {
             cleanup: "fargate-runners-cleanup".to_owned(),
             dead_letters: Some("https://sqs.us-east-1.amazonaws.com/1/dead".to_owned()),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            status: "UPDATE_COMPLETE".to_owned(),
         };
         Self {
             aws,

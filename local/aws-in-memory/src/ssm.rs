@@ -102,6 +102,10 @@ pub(crate) fn client(aws: &Aws) -> Client {
         if decrypting && is_denied(&here, "Decrypt", "") {
             return MockResponse::Error(GetParametersError::generic(denied()));
         }
+        let mut names = request.names().iter();
+        if names.any(|name| is_denied(&here, "GetParameters", name)) {
+            return MockResponse::Error(GetParametersError::generic(denied()));
+        }
         here.note("ssm:GetParameters", &request.names().join(" "));
         let (mut found, mut invalid) = (Vec::new(), Vec::new());
         for name in request.names() {
