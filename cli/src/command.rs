@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::cloud::{self, Cloud};
 use crate::console::{self, Console, server::Server};
 use crate::find::Found;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::{Calls, Connection, Deployment, Error, Exit, JobRef, Place, why};
 use crate::{cost, doctor, jobs, pause, setup, shell, steer};
 
@@ -55,7 +55,7 @@ enum Command {
     #[command(after_help = WHY_EXAMPLES)]
     Why {
         /// The job's address at GitHub, its id, or its execution's or runner's name
-        job: String,
+        job: JobRef,
     },
     /// List the running executions: queued, starting, up, waiting, ending, with reasons
     #[command(after_help = JOBS_EXAMPLES)]
@@ -71,13 +71,13 @@ enum Command {
     #[command(after_help = LOGS_EXAMPLES)]
     Logs {
         /// The job's address at GitHub, its id, or its execution's or runner's name
-        job: String,
+        job: JobRef,
     },
     /// Stop a job's execution and its idle runner, for good
     #[command(after_help = CANCEL_EXAMPLES)]
     Cancel {
         /// The job's address at GitHub, its id, or its execution's or runner's name
-        job: String,
+        job: JobRef,
         /// Stop the runner's task even if it runs a job, which fails then
         #[arg(long)]
         force: bool,
@@ -86,7 +86,7 @@ enum Command {
     #[command(after_help = REDELIVER_EXAMPLES)]
     Redeliver {
         /// The job's address at GitHub, its id, or its execution's or runner's name
-        job: String,
+        job: JobRef,
         /// GitHub's id of the delivery (App settings, Advanced), instead of looking for it
         #[arg(long, value_name = "ID")]
         delivery: Option<u64>,
@@ -95,7 +95,7 @@ enum Command {
     #[command(after_help = SHELL_EXAMPLES)]
     Shell {
         /// The job's address at GitHub, its id, or its execution's or runner's name
-        job: String,
+        job: JobRef,
         /// What to run there
         #[arg(long, default_value = "/bin/sh", value_name = "PROGRAM")]
         command: String,
@@ -348,11 +348,33 @@ impl Cli {
         let output = Output::new(self.options.json);
         match Box::pin(run(self.options, self.command, output)).await {
             Ok(exit) => exit,
+            // Whoever read it, such as `head`, has enough.
+            Err(Error::Output(problem)) if problem.kind() == std::io::ErrorKind::BrokenPipe => {
+                Exit::Done
+            }
             Err(error) => {
                 output.error(&error);
                 error.exit()
             }
         }
+    }
+
+    /// Reads the process's arguments. Prints help or what is wrong with them, as JSON with `--json`.
+    pub fn read() -> Result<Self, Exit> {
+        Self::try_parse().map_err(|error| {
+            let is_wrong = error.use_stderr();
+            let exit = if is_wrong { Exit::Usage } else { Exit::Done };
+            if is_wrong && std::env::args_os().any(|argument| argument == "--json") {
+                let text = error.render().to_string();
+                let text = text.split("\n\n").next().unwrap_or_default();
+                let said = text.trim().strip_prefix("error: ").unwrap_or(text);
+                Output::new(true).refused(said, exit);
+            } else {
+                // A reader that went away is no error.
+                let _ = error.print();
+            }
+            exit
+        })
     }
 }
 
@@ -360,7 +382,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
     if let Command::Completion { shell } = command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "fargate-runners", &mut script);
-        output.raw(&String::from_utf8_lossy(&script));
+        output.raw(&String::from_utf8_lossy(&script))?;
         return Ok(Exit::Done);
     }
     if let Command::Setup(wanted) = command {
@@ -369,14 +391,13 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
     let at = At::open(&options).await?;
     match command {
         Command::Why { job } => {
-            let job: JobRef = job.parse()?;
             // One call found the stack.
             let cloud = at.cloud(why::AWS_CALLS - 1);
             let github = at.github(&cloud)?;
             let now = OffsetDateTime::now_utc();
             let evidence = Box::pin(why::collect(&cloud, &at.deployment, &github, &job, now)).await;
             let explanation = why::explain(&evidence);
-            output.explanation(&evidence, &explanation);
+            output.explanation(&evidence, &explanation)?;
             Ok(if evidence.knows_the_job() {
                 Exit::Done
             } else {
@@ -384,9 +405,8 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             })
         }
         Command::Jobs { watch, limit } => Box::pin(jobs(&at, output, watch, limit)).await,
-        Command::Logs { job } => Box::pin(logs(&at, output, &job.parse()?)).await,
+        Command::Logs { job } => Box::pin(logs(&at, output, &job)).await,
         Command::Cancel { job, force } => {
-            let job = job.parse()?;
             let (cloud, found) = at.look_for(&job).await?;
             let github = at.github(&cloud)?;
             let cancelled = Box::pin(steer::cancel(
@@ -404,11 +424,10 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
                     "Execution {} is stopped and is not restarted. The job itself is cancelled at GitHub: {}",
                     cancelled.execution, cancelled.run
                 ),
-            );
+            )?;
             Ok(Exit::Done)
         }
         Command::Redeliver { job, delivery } => {
-            let job = job.parse()?;
             let (cloud, found) = at.look_for(&job).await?;
             let github = at.github(&cloud)?;
             let redelivered = Box::pin(steer::redeliver(&github, &found, &job, delivery)).await?;
@@ -418,7 +437,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
                     "GitHub delivers {} again ({}). What comes of it: fargate-runners why {}",
                     redelivered.delivery, redelivered.because, job.id
                 ),
-            );
+            )?;
             Ok(Exit::Done)
         }
         Command::Shell {
@@ -426,7 +445,6 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             command,
             print,
         } => {
-            let job = job.parse()?;
             if !print {
                 shell::Session::check_programs(std::env::var_os("PATH").as_deref())?;
             }
@@ -446,9 +464,9 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             }
             let line = session.line();
             if output.is_json() {
-                output.json(&serde_json::json!({ "command": line }));
+                output.json(&serde_json::json!({ "command": line }))?;
             } else {
-                output.raw(&format!("{line}\n"));
+                output.raw(&format!("{line}\n"))?;
             }
             Ok(Exit::Done)
         }
@@ -457,7 +475,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             let clients = doctor::Clients::new(&at.connection, &at.deployment);
             let now = OffsetDateTime::now_utc();
             let report = Box::pin(doctor::examine(&clients, &at.deployment, now)).await;
-            output.examined(&at.deployment, &report);
+            output.examined(&at.deployment, &report)?;
             Ok(if report.well() {
                 Exit::Done
             } else {
@@ -468,7 +486,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             let cloud = at.cloud(0);
             let now = OffsetDateTime::now_utc();
             let costs = cost::read(&cloud.logs, &at.deployment.cleanup, since, now).await?;
-            output.costs(&costs);
+            output.costs(&costs)?;
             Ok(Exit::Done)
         }
         Command::Pause => {
@@ -477,7 +495,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
                 "{} is paused since {since}. Within half a minute, new jobs stay queued at GitHub. Running ones go on. To take jobs again: fargate-runners resume",
                 at.deployment.stack
             );
-            output.said(&serde_json::json!({ "pausedSince": since }), &sentence);
+            output.said(&serde_json::json!({ "pausedSince": since }), &sentence)?;
             Ok(Exit::Done)
         }
         Command::Resume => {
@@ -490,7 +508,7 @@ async fn run(options: Options, command: Command, output: Output) -> Result<Exit,
             } else {
                 format!("{} was not paused.", at.deployment.stack)
             };
-            output.said(&serde_json::json!({ "wasPaused": was }), &sentence);
+            output.said(&serde_json::json!({ "wasPaused": was }), &sentence)?;
             Ok(Exit::Done)
         }
         Command::Drain { timeout } => Box::pin(drain(&at, output, timeout)).await,
@@ -504,10 +522,15 @@ async fn drain(at: &At, output: Output, timeout: u64) -> Result<Exit, Error> {
     let cloud = at.cloud(u32::MAX);
     let limit = std::time::Duration::from_secs(timeout);
     let drained = pause::drained(&cloud.executions, limit, |left| {
-        eprintln!("{left} executions are running");
+        output::tell(&format!("{left} executions are running"));
     });
     let left = tokio::select! {
-        left = drained => left?,
+        left = drained => left.map_err(|error| {
+            Error::Other(format!(
+                "{error}. What is running is not known; {} stays paused: run fargate-runners drain again",
+                at.deployment.stack
+            ))
+        })?,
         signal = tokio::signal::ctrl_c() => {
             signal.map_err(|error| Error::Other(error.to_string()))?;
             return Err(Error::Other(format!(
@@ -526,7 +549,7 @@ async fn drain(at: &At, output: Output, timeout: u64) -> Result<Exit, Error> {
         "{} is paused, and nothing is running. To take jobs again: fargate-runners resume",
         at.deployment.stack
     );
-    output.said(&serde_json::json!({ "running": left }), &sentence);
+    output.said(&serde_json::json!({ "running": left }), &sentence)?;
     Ok(Exit::Done)
 }
 
@@ -536,12 +559,13 @@ async fn set_up(options: &Options, wanted: SetupOptions, output: Output) -> Resu
     let stack = options.stack.as_deref().or(wanted.prefix.as_deref());
     let deployment = match Deployment::find(&connection, stack).await {
         Ok(deployment) => Some(deployment),
-        Err(Error::NoStack { .. } | Error::NoDeployment { .. })
-            if wanted.prefix.is_some() && options.stack.is_none() =>
-        {
-            None
-        }
-        Err(Error::NoDeployment { region }) => return Err(Error::NothingToSetUp { region }),
+        Err(
+            Error::NoStack { .. }
+            | Error::NoDeployment { .. }
+            | Error::Broken { .. }
+            | Error::Another { .. },
+        ) if wanted.prefix.is_some() && options.stack.is_none() => None,
+        Err(Error::NoDeployment { region, .. }) => return Err(Error::NothingToSetUp { region }),
         Err(error) => return Err(error),
     };
     let at = deployment.as_ref();
@@ -600,7 +624,7 @@ async fn set_up(options: &Options, wanted: SetupOptions, output: Output) -> Resu
     };
     let report = Box::pin(setup::run(&options, &place, &terminal)).await?;
     if output.is_json() {
-        output.json(&serde_json::json!(report));
+        output.json(&serde_json::json!(report))?;
     }
     Ok(if report.well() {
         Exit::Done
@@ -610,12 +634,23 @@ async fn set_up(options: &Options, wanted: SetupOptions, output: Output) -> Resu
 }
 
 async fn jobs(at: &At, output: Output, watch: bool, limit: usize) -> Result<Exit, Error> {
+    let mut failures = 0;
     loop {
         // Each look reads one list, two pages of each history at most, and the tasks.
         let cloud = at.cloud(u32::try_from(limit).unwrap_or(u32::MAX).saturating_mul(2));
         let now = OffsetDateTime::now_utc();
-        let seen = jobs::look(&cloud, &at.deployment, limit, now).await?;
-        output.jobs(&seen, watch);
+        match jobs::look(&cloud, &at.deployment, limit, now).await {
+            Ok(seen) => {
+                output.jobs(&seen, watch)?;
+                failures = 0;
+            }
+            // The next look may find AWS at rest.
+            Err(error) if watch && error.passes() && failures < FAILURES => {
+                output::tell(&format!("{error}; looking again"));
+                failures += 1;
+            }
+            Err(error) => return Err(error),
+        }
         if !watch {
             return Ok(Exit::Done);
         }
@@ -661,7 +696,7 @@ async fn logs(at: &At, output: Output, job: &JobRef) -> Result<Exit, Error> {
             }
             Err(error) => return Err(error.into()),
         };
-        output.lines(&lines);
+        output.lines(&lines)?;
         // The last page names itself as the next.
         if next.is_none() || next == token {
             break;
@@ -673,6 +708,8 @@ async fn logs(at: &At, output: Output, job: &JobRef) -> Result<Exit, Error> {
 
 /// Interval of `--watch`.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
+/// Looks in a row that may fail for a passing reason.
+const FAILURES: u32 = 10;
 
 impl Options {
     fn place(&self) -> Place {
@@ -726,7 +763,7 @@ impl At {
                 "The console of {} is at {url} until Ctrl-C.",
                 self.deployment.stack
             ),
-        );
+        )?;
         let console = Console::new(&self.connection, self.deployment, every);
         tokio::select! {
             () = console.serve(server) => Ok(Exit::Done),
@@ -740,7 +777,7 @@ impl At {
     fn github(&self, cloud: &Cloud) -> Result<GitHub, Error> {
         let secrets = AppSecrets::new(cloud.ssm.clone(), &self.deployment.prefix);
         let url = self.deployment.github.clone();
-        Ok(GitHub::with_patience(url, secrets, Patience::NONE)?)
+        Ok(crate::connection::github(url, secrets, Patience::NONE)?)
     }
 }
 

@@ -2,13 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
+use github::{ApiUrl, AppSource, GitHub, Nobody, Patience};
+use runtime::proxy::Proxy;
 use runtime::settings::Settings;
 
 use crate::Error;
+
+/// AWS is asked for so long: to connect, for one try of a call, and for a call with its tries. A search of
+/// logs can take several seconds.
+const CONNECT: Duration = Duration::from_secs(3);
+const ATTEMPT: Duration = Duration::from_secs(15);
+const CALL: Duration = Duration::from_secs(40);
 
 /// Where to look, as the options say.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +51,19 @@ impl Connection {
         let pairs = ["AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"]
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-            .chain([("AWS_REGION".to_owned(), region.to_string())]);
+            .chain([("AWS_REGION".to_owned(), region.to_string())])
+            .chain(proxy_settings());
         let http = aws::https_client(&Settings::from_pairs(pairs))?;
-        let config = loader.region(region.clone()).http_client(http).load().await;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(CALL);
+        let config = loader
+            .region(region.clone())
+            .http_client(http)
+            .timeout_config(timeouts.build())
+            .load()
+            .await;
         let region = region.to_string();
         let provider = config
             .credentials_provider()
@@ -54,6 +74,36 @@ impl Connection {
             .map_err(|error| Error::NoCredentials(runtime::program::sentence(&error)))?;
         Ok(Self { config, region })
     }
+}
+
+/// The proxy of this machine, as other programs take it from the environment.
+fn proxy_settings() -> Vec<(String, String)> {
+    let found = ["https_proxy", "no_proxy"].into_iter().filter_map(|name| {
+        let value = std::env::var(name).or_else(|_| std::env::var(name.to_uppercase()));
+        Some((name.to_owned(), value.ok()?))
+    });
+    let found: Vec<_> = found.collect();
+    // What cannot be used, such as one with a password, is left out as it always was.
+    let usable = Proxy::of(&Settings::from_pairs(found.clone()));
+    if usable.is_ok() { found } else { Vec::new() }
+}
+
+/// A client of GitHub, through the proxy of this machine if it has one.
+pub(crate) fn github(
+    url: ApiUrl,
+    source: impl AppSource,
+    patience: Patience,
+) -> Result<GitHub, github::Error> {
+    GitHub::through(url, source, patience, proxy().as_ref())
+}
+
+/// The same without an App.
+pub(crate) fn nobody(url: ApiUrl, patience: Patience) -> Result<Nobody, github::Error> {
+    Nobody::new(url, patience, proxy().as_ref())
+}
+
+fn proxy() -> Option<Proxy> {
+    Proxy::of(&Settings::from_pairs(proxy_settings())).ok()?
 }
 
 async fn found_region(place: &Place) -> Option<Region> {

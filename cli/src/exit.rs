@@ -23,7 +23,10 @@ pub enum Exit {
 impl Exit {
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Done, "done"),
-        (Self::Failed, "AWS or GitHub refused or did not answer"),
+        (
+            Self::Failed,
+            "AWS or GitHub refused or did not answer, or the output cannot be written",
+        ),
         (Self::Usage, "the command line cannot be used, or its port"),
         (
             Self::NotConnected,

@@ -17,16 +17,16 @@ pub struct JobRef {
 }
 
 /// An argument that names no job.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
     #[error(
-        "{0:?} is the address of a run, which has several jobs: open the job and copy its address (it ends in /job/NUMBER)"
+        "it is the address of a run, which has several jobs: open the job and copy its address (it ends in /job/NUMBER)"
     )]
-    Run(String),
+    Run,
     #[error(
-        "{0:?} names no job: give its address at GitHub (https://github.com/OWNER/NAME/actions/runs/RUN/job/ID), its id, or its execution's or runner's name"
+        "it names no job: give its address at GitHub (https://github.com/OWNER/NAME/actions/runs/RUN/job/ID), its id, or its execution's or runner's name"
     )]
-    Unknown(String),
+    Unknown,
 }
 
 impl FromStr for JobRef {
@@ -34,20 +34,26 @@ impl FromStr for JobRef {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        if let Some((_, rest)) = text.split_once("://") {
-            return address(text, rest);
+        // An execution's ARN ends in its name, also in the address of its page in the AWS console.
+        if let Some((_, after)) = text.split_once(":execution:") {
+            let end = after.find(['?', '#', '/']).unwrap_or(after.len());
+            let name = after[..end].rsplit(':').next().unwrap_or_default();
+            let execution: ExecutionName = name.parse().map_err(|_| JobError::Unknown)?;
+            return Ok(Self::named(&execution));
+        }
+        let path = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if path.contains('/') {
+            return address(path);
         }
         if let Ok(id) = text.parse() {
             return Ok(Self::of(JobId(id)));
         }
-        // An execution's ARN ends in its name.
-        let name = text.rsplit(':').next().unwrap_or(text);
-        if let Ok(execution) = name.parse::<ExecutionName>() {
+        if let Ok(execution) = text.parse::<ExecutionName>() {
             return Ok(Self::named(&execution));
         }
-        match name.parse::<RunnerName>() {
+        match text.parse::<RunnerName>() {
             Ok(runner) => Ok(Self::named(runner.execution())),
-            Err(_) => Err(JobError::Unknown(text.to_owned())),
+            Err(_) => Err(JobError::Unknown),
         }
     }
 }
@@ -85,33 +91,57 @@ impl JobRef {
 }
 
 /// `HOST/OWNER/NAME/actions/runs/RUN/job/ID`, or below `/repos/` of the API. Whatever host it is: the
-/// deployment has one GitHub.
-fn address(text: &str, rest: &str) -> Result<JobRef, JobError> {
-    let unknown = || JobError::Unknown(text.to_owned());
-    let path = rest.split(['?', '#']).next().unwrap_or_default();
-    let mut parts: Vec<_> = path
+/// deployment has one GitHub. A job is also a check run with the same id ([API]), which pages of checks and
+/// of pull requests name.
+///
+/// [API]: https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
+fn address(text: &str) -> Result<JobRef, JobError> {
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let query = text.split_once('?').map(|(_, query)| query);
+    let query = query.and_then(|query| query.split('#').next());
+    let parts: Vec<_> = path
         .split('/')
         .skip(1)
         .filter(|part| !part.is_empty())
         .collect();
-    if let Some(at) = parts.iter().position(|part| *part == "repos") {
-        parts.drain(..=at);
+    // An owner or a repository may have the API's words for a name, so a page's form goes first.
+    let of_api = match &parts[..] {
+        ["repos", rest @ ..] | ["api", "v3", "repos", rest @ ..] => rest,
+        _ => &[],
+    };
+    let page = below_repository(&parts, query);
+    match below_repository(of_api, query) {
+        Ok(job) if page.is_err() => Ok(job),
+        Err(JobError::Run) if page == Err(JobError::Unknown) => Err(JobError::Run),
+        _ => page,
     }
-    let [owner, name, "actions", after @ ..] = &parts[..] else {
-        return Err(unknown());
+}
+
+/// The job of `OWNER/NAME/…`.
+fn below_repository(parts: &[&str], query: Option<&str>) -> Result<JobRef, JobError> {
+    let checked = || {
+        let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+        let mut ids = pairs.filter(|(name, _)| *name == "check_run_id");
+        ids.next().map(|(_, id)| id)
+    };
+    let [owner, name, after @ ..] = parts else {
+        return Err(JobError::Unknown);
     };
     let (run, id) = match after {
-        ["runs", run, "job" | "jobs", id] | ["runs", run, "attempts", _, "job" | "jobs", id] => {
-            (Some(run.parse().map_err(|_| unknown())?), id)
+        ["actions", "runs", run, "job" | "jobs", id]
+        | ["actions", "runs", run, "attempts", _, "job" | "jobs", id] => {
+            (Some(run.parse().map_err(|_| JobError::Unknown)?), *id)
         }
-        ["jobs", id] => (None, id),
-        ["runs", ..] => return Err(JobError::Run(text.to_owned())),
-        _ => return Err(unknown()),
+        ["actions", "jobs", id] | ["runs" | "check-runs", id] => (None, *id),
+        ["actions", "runs", _, ..] => return Err(JobError::Run),
+        ["pull", _, "checks"] => (None, checked().ok_or(JobError::Unknown)?),
+        _ => return Err(JobError::Unknown),
     };
+    let repository = format!("{owner}/{name}");
     Ok(JobRef {
-        repository: Some(format!("{owner}/{name}").parse().map_err(|_| unknown())?),
+        repository: Some(repository.parse().map_err(|_| JobError::Unknown)?),
         run_id: run,
-        ..JobRef::of(JobId(id.parse().map_err(|_| unknown())?))
+        ..JobRef::of(JobId(id.parse().map_err(|_| JobError::Unknown)?))
     })
 }
 
@@ -148,6 +178,34 @@ mod tests {
                 "arn:aws:states:eu-west-1:1:execution:m:hello-4242",
                 Some("hello-4242"),
             ),
+            (
+                "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:1:execution:m:hello-4242-r2",
+                Some("hello-4242"),
+            ),
+            (
+                "github.com/octo/hello/actions/runs/99/job/4242/",
+                Some("hello-4242"),
+            ),
+            (
+                "https://github.com/octo/repos/actions/runs/99/job/4242",
+                Some("repos-4242"),
+            ),
+            (
+                "https://github.com/repos/hello/actions/runs/99/job/4242",
+                Some("hello-4242"),
+            ),
+            (
+                "https://api.github.com/repos/octo/actions/actions/jobs/4242",
+                Some("actions-4242"),
+            ),
+            (
+                "https://github.com/octo/hello/runs/4242?check_suite_focus=true",
+                Some("hello-4242"),
+            ),
+            (
+                "https://github.com/octo/hello/pull/3/checks?a=b&check_run_id=4242#x",
+                Some("hello-4242"),
+            ),
         ] {
             let job: JobRef = text.parse().unwrap();
             assert_eq!(job.id, JobId(4242), "{text}");
@@ -159,10 +217,24 @@ mod tests {
     #[test]
     fn other_text_is_told_what_to_give() {
         let told = |text: &str| text.parse::<JobRef>().unwrap_err();
-        let run = "https://github.com/octo/hello/actions/runs/99";
-        assert_eq!(told(run), JobError::Run(run.to_owned()));
-        for text in ["", "hello", "https://github.com/octo/hello", "-1", "1.5"] {
-            assert_eq!(told(text), JobError::Unknown(text.to_owned()));
+        for run in [
+            "https://github.com/octo/hello/actions/runs/99",
+            "https://github.com/octo/hello/actions/runs/99/attempts/2?pr=1",
+            "https://api.github.com/repos/octo/hello/actions/runs/99",
+        ] {
+            assert_eq!(told(run), JobError::Run, "{run}");
+        }
+        for text in [
+            "",
+            "hello",
+            "https://github.com/octo/hello",
+            "https://github.com/octo/hello/actions/runs/99/job/some",
+            "https://github.com/octo/hello/pull/3/checks",
+            "arn:aws:states:eu-west-1:1:execution:m:hello",
+            "-1",
+            "1.5",
+        ] {
+            assert_eq!(told(text), JobError::Unknown, "{text}");
         }
     }
 

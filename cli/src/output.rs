@@ -11,7 +11,7 @@ use crate::doctor::Report;
 use crate::finding::Mark;
 use crate::jobs::Jobs;
 use crate::why::{Evidence, Explanation, span};
-use crate::{Deployment, Error};
+use crate::{Deployment, Error, Exit};
 
 /// Columns of a paragraph.
 const WIDTH: usize = 100;
@@ -30,77 +30,84 @@ impl Output {
         self.json
     }
 
-    /// Prints a text as it is. A reader that went away, such as `head`, is no error.
+    /// Prints a text as it is. Without a reader, or without room, the command has nothing more to do.
     #[expect(clippy::unused_self, reason = "all printing goes through here")]
-    pub(crate) fn raw(self, text: &str) {
+    pub(crate) fn raw(self, text: &str) -> Result<(), Error> {
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes());
-        let _ = stdout.flush();
+        let written = stdout.write_all(text.as_bytes());
+        written.and_then(|()| stdout.flush()).map_err(Error::Output)
     }
 
-    pub(crate) fn json(self, value: &Value) {
-        self.raw(&format!("{value:#}\n"));
+    pub(crate) fn json(self, value: &Value) -> Result<(), Error> {
+        self.raw(&format!("{value:#}\n"))
     }
 
     /// Says on stderr why the command ended; as JSON with `--json`.
     pub(crate) fn error(self, error: &Error) {
         let said = runtime::program::sentence(error);
         if self.json {
-            let value = json!({ "error": said, "exitCode": error.exit().code() });
-            eprintln!("{value}");
+            self.refused(&said, error.exit());
         } else {
-            eprintln!("error: {}", printable(&said));
+            tell(&format!("error: {}", printable(&said)));
         }
     }
 
+    /// An error for programs.
+    #[expect(clippy::unused_self, reason = "all printing goes through here")]
+    pub(crate) fn refused(self, said: &str, exit: Exit) {
+        let value = json!({ "error": said, "exitCode": exit.code() });
+        tell(&value.to_string());
+    }
+
     /// One thing that was done: a sentence, or its fields.
-    pub(crate) fn said(self, value: &impl Serialize, sentence: &str) {
+    pub(crate) fn said(self, value: &impl Serialize, sentence: &str) -> Result<(), Error> {
         if self.json {
-            self.json(&json!(value));
+            self.json(&json!(value))
         } else {
-            self.raw(&wrapped("", sentence));
+            self.raw(&wrapped("", sentence))
         }
     }
 
     /// Lines of a log; as JSON, one string a line.
-    pub(crate) fn lines(self, lines: &[String]) {
+    pub(crate) fn lines(self, lines: &[String]) -> Result<(), Error> {
+        let mut text = String::new();
         for line in lines {
-            if self.json {
-                self.raw(&format!("{}\n", json!(line)));
+            let line = if self.json {
+                json!(line).to_string()
             } else {
-                self.raw(&format!("{}\n", printable(line)));
-            }
+                printable(line)
+            };
+            text.push_str(&line);
+            text.push('\n');
         }
+        self.raw(&text)
     }
 
     /// The running executions. Each look of `--watch` takes the place of the one before on a terminal;
     /// as JSON, each is a line.
-    pub(crate) fn jobs(self, jobs: &Jobs, watch: bool) {
+    pub(crate) fn jobs(self, jobs: &Jobs, watch: bool) -> Result<(), Error> {
         if self.json {
             let value = json!(jobs);
-            self.raw(&if watch {
+            return self.raw(&if watch {
                 format!("{value}\n")
             } else {
                 format!("{value:#}\n")
             });
-            return;
         }
         if watch && std::io::stdout().is_terminal() {
-            self.raw("\x1b[H\x1b[2J");
+            self.raw("\x1b[H\x1b[2J")?;
         }
-        self.raw(&table(jobs));
+        self.raw(&table(jobs))
     }
 
     /// Costs by repository, with their sum.
-    pub(crate) fn costs(self, costs: &Costs) {
+    pub(crate) fn costs(self, costs: &Costs) -> Result<(), Error> {
         if self.json {
-            self.json(&json!(costs));
-            return;
+            return self.json(&json!(costs));
         }
         let rows = &costs.repositories;
         if rows.is_empty() {
-            self.raw("The log of cleanup has no costs of that time.\n");
-            return;
+            return self.raw("The log of cleanup has no costs of that time.\n");
         }
         let names = rows.iter().map(|row| row.repository.chars().count());
         let width = names.max().unwrap_or_default().max("repository".len());
@@ -126,14 +133,17 @@ impl Output {
         }
         line("all", &sum);
         text.push_str("US dollars at list price\n");
-        self.raw(&text);
+        if costs.cut {
+            text.push_str("The log is longer than what was read: give a shorter --since\n");
+        }
+        self.raw(&text)
     }
 
     /// Findings by part, those to be mended with what mends them.
-    pub(crate) fn examined(self, deployment: &Deployment, report: &Report) {
+    pub(crate) fn examined(self, deployment: &Deployment, report: &Report) -> Result<(), Error> {
         let stack = &deployment.stack;
         if self.json {
-            self.json(&json!({
+            return self.json(&json!({
                 "stack": stack, "well": report.well(), "parts": report.parts,
                 "deployment": {
                     "prefix": deployment.prefix, "id": deployment.id.to_string(),
@@ -141,7 +151,6 @@ impl Output {
                     "cluster": deployment.cluster, "webhookUrl": deployment.webhook_url,
                 },
             }));
-            return;
         }
         let mut text = String::new();
         for part in &report.parts {
@@ -163,21 +172,30 @@ impl Output {
             1 => writeln!(text, "{stack} has 1 thing to mend."),
             bad => writeln!(text, "{stack} has {bad} things to mend."),
         };
-        self.raw(&text);
+        self.raw(&text)
     }
 
-    pub(crate) fn explanation(self, evidence: &Evidence, explanation: &Explanation) {
+    pub(crate) fn explanation(
+        self,
+        evidence: &Evidence,
+        explanation: &Explanation,
+    ) -> Result<(), Error> {
         if self.json {
-            self.json(&json!({ "explanation": explanation, "evidence": evidence }));
+            self.json(&json!({ "explanation": explanation, "evidence": evidence }))
         } else {
-            self.raw(&text(explanation));
+            self.raw(&text(explanation))
         }
     }
 }
 
+/// Says something on standard error. `eprintln!` would panic where nobody reads it.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// The running executions as a table.
 fn table(jobs: &Jobs) -> String {
-    if jobs.jobs.is_empty() {
+    if jobs.jobs.is_empty() && jobs.left_out == 0 {
         return "No execution is running.\n".to_owned();
     }
     let names = jobs.jobs.iter().map(|row| row.execution.to_string().len());

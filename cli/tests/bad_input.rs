@@ -1,7 +1,7 @@
 //! What the program says where it cannot begin: one sentence with the next step, and an exit code.
 #![allow(clippy::unwrap_used)]
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Runs the program with these variables and nothing else; its exit code and what it said.
 fn ran(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -98,10 +98,63 @@ fn a_wrong_option_is_named_with_what_is_possible() {
         (&["drain", "--timeout", "soon"], "invalid value"),
         (&["redeliver", "1", "--delivery", "x"], "invalid value"),
         (&["why"], "<JOB>"),
+        (
+            &["why", "https://github.com/octo/hello/actions/runs/99"],
+            "open the job and copy its address",
+        ),
+        (&["logs", "hello"], "it names no job: give its address"),
         (&["wy", "1"], "unrecognized subcommand 'wy'"),
     ] {
         let (exit, said) = ran(arguments, &[REGION, KEY, SECRET, NOWHERE]);
         assert_eq!(exit, Some(2), "{arguments:?}: {said}");
         assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_arguments_is_json_for_programs() {
+    for arguments in [
+        &["why", "--json"][..],
+        &["wy", "1", "--json"],
+        &["--json", "why", "hello"],
+        &["--json", "cost", "--since", "week"],
+    ] {
+        let (exit, said) = ran(arguments, &[]);
+        let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((exit, &told["exitCode"]), (Some(2), &2.into()), "{said}");
+        let text = told["error"].as_str().unwrap();
+        assert!(!text.is_empty() && !text.starts_with("error"), "{said}");
+    }
+}
+
+/// How `completion bash` ends, which prints much and asks nobody, and what it said.
+fn printed_to(stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_fargate-runners"))
+        .args(["completion", "bash"])
+        .env_clear()
+        .stdout(stdout)
+        .stderr(stderr)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_failure_and_a_full_disk_is_one() {
+    // Nobody reads, as after `| head`.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (exit, said) = printed_to(writer, Stdio::piped());
+    assert_eq!((exit, said.as_str()), (Some(0), ""));
+    let full = || std::fs::File::create("/dev/full");
+    if let Ok(full) = full() {
+        let (exit, said) = printed_to(full, Stdio::piped());
+        assert_eq!(exit, Some(1), "{said}");
+        assert!(said.contains("cannot write to standard output"), "{said}");
+    }
+    // Where errors cannot be told either, the exit code tells.
+    if let (Ok(stdout), Ok(stderr)) = (full(), full()) {
+        assert_eq!(printed_to(stdout, stderr).0, Some(1));
     }
 }

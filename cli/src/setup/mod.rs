@@ -180,7 +180,8 @@ impl<T: Terminal> Run<'_, T> {
             self.note_change(&stored, &shown);
             return Ok(());
         };
-        let github = GitHub::with_patience(self.place.github.clone(), app, self.place.patience)?;
+        let github =
+            crate::connection::github(self.place.github.clone(), app, self.place.patience)?;
         self.check_github(&github, &policy).await?;
         let shown = self.secrets.show().await?;
         if options.task == Task::RotateWebhookSecret {
@@ -208,7 +209,7 @@ impl<T: Terminal> Run<'_, T> {
             )));
         }
         let webhook_url = self.webhook_url("making an App")?;
-        let nobody = Nobody::new(self.place.github.clone(), self.place.patience)?;
+        let nobody = crate::connection::nobody(self.place.github.clone(), self.place.patience)?;
         let owner = self.owner(&nobody, policy).await?;
         let accounts = policy
             .policy
@@ -249,7 +250,8 @@ impl<T: Terminal> Run<'_, T> {
             (Name::AppId, Secret::new(made.id.to_string())),
         ];
         self.write_new(&new, &made.html_url).await?;
-        let github = GitHub::with_patience(self.place.github.clone(), app, self.place.patience)?;
+        let github =
+            crate::connection::github(self.place.github.clone(), app, self.place.patience)?;
         self.wait_for_installation(&github, &made.html_url).await?;
         self.check_github(&github, policy).await?;
         self.check_hook(&github, &webhook_url).await
@@ -342,7 +344,7 @@ impl<T: Terminal> Run<'_, T> {
     async fn deployment(&self) -> Result<Deployed, Error> {
         let prefix = &self.place.prefix;
         let names = [policy_parameter(prefix), catalogue::parameter(prefix)];
-        let found = self.secrets.published(&names).await?;
+        let found = self.secrets.published(&names).await?.unwrap_or_default();
         let text = |name: &String| found.get(name).map(String::as_str);
         let policy = text(&names[0]).map(|text| Policy::parse(prefix, text));
         Ok(Deployed {

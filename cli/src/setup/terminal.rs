@@ -31,7 +31,7 @@ impl Terminal for Console {
     fn say(&self, line: &str) {
         let line = crate::output::printable(line);
         if self.json {
-            eprintln!("{line}");
+            crate::output::tell(&line);
         } else {
             // A reader that went away is no error.
             let _ = writeln!(std::io::stdout(), "{line}");
@@ -40,8 +40,8 @@ impl Terminal for Console {
 
     async fn ask(&self, question: &str) -> Option<String> {
         if std::io::stdin().is_terminal() {
-            eprint!("{question}");
-            let _ = std::io::stderr().flush();
+            let mut stderr = std::io::stderr();
+            let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
         }
         let (sender, line) = oneshot::channel();
         // Not tokio's: a read of the terminal cannot be cancelled, and must not hold the process up.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use http::StatusCode;
 use protocol::Secret;
+use runtime::proxy::Proxy;
 use time::OffsetDateTime;
 
 use crate::access::Access;
@@ -54,6 +55,16 @@ impl GitHub {
         patience: Patience,
     ) -> Result<Self, Error> {
         Self::reaching(url, source, patience, Trust::default(), Reach::new(None))
+    }
+
+    /// The same through a proxy, if there is one.
+    pub fn through(
+        url: ApiUrl,
+        source: impl AppSource,
+        patience: Patience,
+        proxy: Option<&Proxy>,
+    ) -> Result<Self, Error> {
+        Self::reaching(url, source, patience, Trust::default(), Reach::new(proxy))
     }
 
     /// The same with other certificate authorities, and another way to GitHub.

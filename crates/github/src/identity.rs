@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use protocol::Secret;
+use runtime::proxy::Proxy;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -169,8 +170,8 @@ pub struct Nobody(GitHub);
 
 impl Nobody {
     /// Makes no calls. Requires a tokio runtime.
-    pub fn new(url: ApiUrl, patience: Patience) -> Result<Self, Error> {
-        Ok(Self(GitHub::with_patience(url, NoApp, patience)?))
+    pub fn new(url: ApiUrl, patience: Patience, proxy: Option<&Proxy>) -> Result<Self, Error> {
+        Ok(Self(GitHub::through(url, NoApp, patience, proxy)?))
     }
 
     /// Makes the App of a confirmed manifest. The code works once, for an hour: `None` if GitHub does
