@@ -5,9 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_types::os_shim_internal::{Env, Fs};
 use github::{ApiUrl, AppSource, GitHub, Nobody, Patience};
 use runtime::proxy::Proxy;
 use runtime::settings::Settings;
@@ -40,7 +45,13 @@ impl Connection {
     pub async fn open(place: &Place) -> Result<Self, Error> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(profile) = &place.profile {
+            check_profile(profile).await?;
             loader = loader.profile_name(profile);
+        } else if let (Ok(profile), Err(_)) = (
+            std::env::var("AWS_PROFILE"),
+            std::env::var("AWS_ACCESS_KEY_ID"),
+        ) {
+            check_profile(&profile).await?;
         }
         let given = place.region.clone().map(Region::new);
         let region = match given {
@@ -54,6 +65,18 @@ impl Connection {
             .chain([("AWS_REGION".to_owned(), region.to_string())])
             .chain(proxy_settings());
         let http = aws::https_client(&Settings::from_pairs(pairs))?;
+        // A profile that was asked for goes before credentials in the environment, which may be another
+        // account's.
+        if let Some(profile) = &place.profile {
+            let provider = ProviderConfig::without_region()
+                .with_region(Some(region.clone()))
+                .with_http_client(http.clone())
+                .with_sleep_impl(TokioSleep::new());
+            let provider = ProfileFileCredentialsProvider::builder()
+                .configure(&provider)
+                .profile_name(profile);
+            loader = loader.credentials_provider(provider.build());
+        }
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
@@ -71,8 +94,36 @@ impl Connection {
         provider
             .provide_credentials()
             .await
-            .map_err(|error| Error::NoCredentials(runtime::program::sentence(&error)))?;
+            .map_err(|error| Error::NoCredentials(what_failed(&error)))?;
         Ok(Self { config, region })
+    }
+}
+
+/// Whether the AWS configuration has this profile.
+#[expect(
+    clippy::default_trait_access,
+    reason = "the type of the files is deprecated under the name it has here"
+)]
+async fn check_profile(name: &str) -> Result<(), Error> {
+    let found =
+        aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    let found = found.map_err(|error| Error::NoCredentials(runtime::program::sentence(&error)))?;
+    if found.get_profile(name).is_some() {
+        return Ok(());
+    }
+    Err(Error::NoProfile {
+        name: name.to_owned(),
+        existing: found.profiles().map(str::to_owned).collect(),
+    })
+}
+
+/// Why there are no credentials. The SDK's own words for "none anywhere" are a page.
+fn what_failed(error: &CredentialsError) -> String {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            "the environment, the profile and this machine have none".to_owned()
+        }
+        error => runtime::program::sentence(error),
     }
 }
 

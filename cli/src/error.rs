@@ -9,6 +9,15 @@ pub enum Error {
         "found no AWS credentials ({0}): run `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )]
     NoCredentials(String),
+    #[error(
+        "the AWS configuration has no profile {name}{}",
+        profile_meant(name, existing)
+    )]
+    NoProfile {
+        name: String,
+        /// Profiles that are there.
+        existing: Vec<String>,
+    },
     #[error("AWS rejects the credentials ({0}): log in again, for example with `aws sso login`")]
     Credentials(String),
     #[error("no region is set: give --region, or set AWS_REGION")]
@@ -100,6 +109,15 @@ fn meant(name: &str, existing: &[String]) -> String {
     )
 }
 
+fn profile_meant(name: &str, existing: &[String]) -> String {
+    match nearest(name, existing) {
+        Some(nearest) => format!(": did you mean --profile {nearest}?"),
+        None => {
+            ", nor any other: write one with `aws configure`, or `aws configure sso`".to_owned()
+        }
+    }
+}
+
 fn broken(failed: &[String]) -> String {
     if failed.is_empty() {
         return String::new();
@@ -126,6 +144,7 @@ impl Error {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::NoCredentials(_)
+            | Self::NoProfile { .. }
             | Self::Credentials(_)
             | Self::NoRegion
             | Self::Unreachable { .. } => Exit::NotConnected,

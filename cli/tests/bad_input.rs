@@ -76,6 +76,46 @@ fn says_what_it_lacks(command: &[&str]) {
 }
 
 #[test]
+fn a_profile_that_is_asked_for_is_the_one_that_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    std::fs::write(&file, "[profile staging]\nregion = eu-west-1\n").unwrap();
+    let file = file.to_str().unwrap();
+    let profiles = ("AWS_CONFIG_FILE", file);
+    let chosen = ("AWS_PROFILE", "stagin");
+    for (arguments, variables, told) in [
+        (
+            &["--profile", "stagin", "jobs"][..],
+            &[profiles, REGION, KEY, SECRET, NOWHERE][..],
+            "has no profile stagin: did you mean --profile staging?",
+        ),
+        (
+            &["jobs"],
+            &[profiles, chosen],
+            "did you mean --profile staging?",
+        ),
+        (&["--profile", "x", "jobs"], &[], "nor any other"),
+        // It has no credentials. Those of the environment may be another account's.
+        (
+            &["--profile", "staging", "jobs"],
+            &[profiles, KEY, SECRET, NOWHERE],
+            "found no AWS credentials",
+        ),
+        // What no option asks for comes from the environment first.
+        (
+            &["jobs"],
+            &[profiles, REGION, chosen, KEY, SECRET, NOWHERE],
+            "cannot reach AWS",
+        ),
+    ] {
+        let (exit, said) = ran(arguments, variables);
+        assert_eq!(exit, Some(3), "{arguments:?}: {said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+        assert!(said.lines().count() == 1 && said.len() < 300, "{said}");
+    }
+}
+
+#[test]
 fn a_wrong_option_is_named_with_what_is_possible() {
     for (arguments, told) in [
         (
