@@ -286,11 +286,13 @@ impl<T: Terminal> Run<'_, T> {
         ));
         let mut left = self.options.install_wait;
         loop {
-            if !github.installed_at(1).await?.items.is_empty() {
-                return Ok(());
-            }
-            if left.is_zero() {
-                return Ok(());
+            match github.installed_at(1).await {
+                Ok(page) if !page.items.is_empty() || left.is_zero() => return Ok(()),
+                Ok(_) => {}
+                // The App and its secrets are there: what passes is waited out.
+                Err(github::Error::Unavailable { .. } | github::Error::RateLimited { .. })
+                    if !left.is_zero() => {}
+                Err(error) => return Err(error.into()),
             }
             self.terminal.wait(INSTALL_LOOK).await;
             left = left.saturating_sub(INSTALL_LOOK);
