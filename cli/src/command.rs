@@ -805,4 +805,32 @@ mod tests {
             assert!(help.contains("Example"), "{help}");
         }
     }
+
+    #[test]
+    fn every_example_of_the_help_and_the_readme_is_one_that_the_command_line_takes() {
+        let mut help = Cli::command().render_long_help().to_string();
+        for command in Cli::command().get_subcommands_mut() {
+            help.push_str(&command.render_long_help().to_string());
+        }
+        let pages = [
+            help.as_str(),
+            include_str!("../README.md"),
+            include_str!("../../README.md"),
+        ];
+        let mut examples = 0;
+        for line in pages.iter().flat_map(|page| page.lines()) {
+            for part in line.split("&&") {
+                let part = part.split('>').next().unwrap_or_default().trim();
+                // In prose it stands in backticks.
+                if !part.starts_with("fargate-runners ") || part.contains('`') {
+                    continue;
+                }
+                let arguments = part.split_whitespace();
+                let read = Cli::try_parse_from(arguments);
+                assert!(read.is_ok(), "{line}: {:?}", read.err());
+                examples += 1;
+            }
+        }
+        assert!(examples > 30, "{examples}");
+    }
 }
