@@ -343,10 +343,13 @@ impl Volume {
             seconds(with.percentile(50)),
             seconds(with.percentile(95)),
             seconds(with.percentile(99)),
-            cold.worst().map_or_else(
-                || "none".to_owned(),
-                |limit| format!("{limit}: {}", hours(cold.hours_lost(limit)))
-            ),
+            cold.worst()
+                .map(|limit| (limit, cold.hours_lost(limit)))
+                .filter(|(_, lost)| lost * 3_600.0 >= 0.5)
+                .map_or_else(
+                    || "none".to_owned(),
+                    |(limit, lost)| format!("{limit}: {}", hours(lost))
+                ),
         )
     }
 }
@@ -444,7 +447,8 @@ pub(crate) fn seconds(seconds: f64) -> String {
 
 fn hours(hours: f64) -> String {
     match hours {
-        0.0..10.0 => format!("{hours:.1} h"),
+        0.0..0.1 => seconds(hours * 3_600.0),
+        0.1..10.0 => format!("{hours:.1} h"),
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         _ => format!("{} h", thousands(hours.round() as u64)),
     }
@@ -461,5 +465,8 @@ mod tests {
         assert_eq!(seconds(34.6), "35 s");
         assert_eq!(seconds(600.0), "10 min");
         assert_eq!(seconds(9_000.0), "2.5 h");
+        assert_eq!(hours(0.01), "36 s");
+        assert_eq!(hours(0.1), "0.1 h");
+        assert_eq!(hours(1_234.4), "1,234 h");
     }
 }
