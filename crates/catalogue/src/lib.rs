@@ -17,9 +17,9 @@ mod trust;
 
 pub use audience::Audience;
 pub use offer::{
-    CAPACITY_TAG, Catalogue, LABELS_TAG, Limits, MAX_CPU_TAG, MAX_DISK_TAG, MAX_MEMORY_TAG, Offer,
-    PREFIX_TAG, REPOSITORIES_TAG, RERUN_TAG, RUNNER_GROUP_TAG, RUNNER_VERSION_TAG, SHELL_TAG,
-    WARM_TAG,
+    CAPACITY_TAG, Catalogue, LABELS_TAG, Limits, MAX_CPU_TAG, MAX_DISK_TAG, MAX_MEMORY_TAG, Needs,
+    Offer, PREFIX_TAG, REPOSITORIES_TAG, RERUN_TAG, RUNNER_GROUP_TAG, RUNNER_VERSION_TAG,
+    SHELL_TAG, WARM_TAG,
 };
 pub use published::{DecodeError, EncodeError, STANDARD_LIMIT, parameter};
 pub use read::{TURNS, read, refresh};

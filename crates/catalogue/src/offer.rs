@@ -1,6 +1,6 @@
 //! One family's offer, and all of them.
 
-use aws_sdk_ecs::types::{NetworkMode, Tag, TaskDefinition};
+use aws_sdk_ecs::types::{ContainerDefinition, NetworkMode, Tag, TaskDefinition};
 use protocol::{CONTAINER, Definition, LabelSet, Repository, Warm};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -93,6 +93,18 @@ pub struct Offer {
     /// Memory in MiB of its other containers, if the runner's own container has a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<u32>,
+    /// What its containers reserve of a task; ECS starts no smaller one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+}
+
+/// What the containers of a definition reserve together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// CPU units.
+    pub cpu: u32,
+    /// Memory in MiB.
+    pub memory: u32,
 }
 
 /// How large a job may make its task; what is not set is as large as the definition says.
@@ -152,6 +164,26 @@ fn beside(definition: &TaskDefinition) -> Option<u32> {
             .unwrap_or_default()
     });
     Some(taken.sum())
+}
+
+/// What the containers reserve, if they say so. The runner's own limit of memory does not count: it is set
+/// with the task's size.
+fn needs(definition: &TaskDefinition) -> Option<Needs> {
+    let containers = definition.container_definitions().iter();
+    let sum = |of: &dyn Fn(&ContainerDefinition) -> Option<i32>| {
+        let each = containers.clone().filter_map(of);
+        each.filter_map(|one| u32::try_from(one).ok()).sum()
+    };
+    let needs = Needs {
+        cpu: sum(&|container| Some(container.cpu())),
+        memory: sum(&|container| {
+            let limit = container
+                .memory()
+                .filter(|_| container.name() != Some(CONTAINER));
+            limit.or(container.memory_reservation())
+        }),
+    };
+    (needs != Needs::default()).then_some(needs)
 }
 
 impl Offer {
@@ -218,6 +250,7 @@ impl Offer {
                 .ephemeral_storage()
                 .and_then(|disk| u32::try_from(disk.size_in_gib()).ok()),
             beside: beside(definition),
+            needs: needs(definition),
         })
     }
 
@@ -243,9 +276,7 @@ impl Offer {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::types::{
-        ContainerDefinition, CpuArchitecture, EphemeralStorage, RuntimePlatform,
-    };
+    use aws_sdk_ecs::types::{CpuArchitecture, EphemeralStorage, RuntimePlatform};
 
     use super::*;
 
@@ -306,8 +337,29 @@ mod tests {
                 },
                 disk: Some(50),
                 beside: None,
+                needs: None,
             })
         );
+    }
+
+    #[test]
+    fn what_containers_reserve_is_the_least_of_a_task() {
+        let container = |name: &str| ContainerDefinition::builder().name(name);
+        let needs = |containers: Vec<ContainerDefinition>| {
+            let definition = TaskDefinition::builder()
+                .set_container_definitions(Some(containers))
+                .build();
+            let offer = Offer::of("f", &definition, &[tag("GH:labels", "linux")]);
+            offer.unwrap().needs.map(|needs| (needs.cpu, needs.memory))
+        };
+        let runner = container("runner");
+        assert_eq!(needs(vec![runner.clone().build()]), None);
+        // Its limit is set anew with the size.
+        assert_eq!(needs(vec![runner.clone().memory(4_096).build()]), None);
+        let database = container("database").cpu(512).memory(2_048).build();
+        let proxy = container("proxy").memory_reservation(128).build();
+        let own = runner.cpu(256).memory_reservation(1_024).build();
+        assert_eq!(needs(vec![own, database, proxy]), Some((768, 3_200)));
     }
 
     #[test]

@@ -145,6 +145,7 @@ mod tests {
             },
             disk: None,
             beside: None,
+            needs: None,
         }
     }
 

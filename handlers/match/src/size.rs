@@ -83,6 +83,23 @@ fn resized(
     let purchase = asked.as_ref().ok().and_then(|asked| asked.purchase);
     let given = size::fit(own, limits, asked)?;
     let changes = given.size != own.size;
+    let needs = offer.needs.unwrap_or_default();
+    let needs = TaskSize {
+        cpu: needs.cpu.max(given.size.cpu),
+        memory: needs.memory.max(given.size.memory),
+    };
+    if changes && needs != given.size {
+        let enough = Asked {
+            cpu: Some(needs.cpu),
+            memory: Some(needs.memory),
+            ..Asked::default()
+        };
+        let nearest = size::fit(own, limits, Ok(enough)).map_or(own.size, |enough| enough.size);
+        return Err(SizeRefused::LittleForContainers {
+            given: given.size,
+            nearest,
+        });
+    }
     let size = SizeOverride {
         cpu: changes.then_some(given.size.cpu),
         memory: changes.then_some(given.size.memory),

@@ -12,7 +12,7 @@ use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutpu
 use aws_sdk_ssm::types::Parameter;
 use aws_sdk_ssm::types::error::ParameterNotFound;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use catalogue::{Catalogue, Limits, Offer};
+use catalogue::{Catalogue, Limits, Needs, Offer};
 use lambda_runtime::Diagnostic;
 use matching::{CatalogueCache, Config, Deps, Error, handle};
 use protocol::{Definition, LabelSet, Matched, SizeOverride};
@@ -438,10 +438,15 @@ fn sized() -> Catalogue {
     docker.definition.capacity = vec!["machines".to_owned()];
     let mut limited = on_fargate("f-limited", "self-hosted linux arm64 limited");
     (limited.limits, limited.beside) = (large.limits, Some(512));
+    let mut beside = on_fargate("f-beside", "self-hosted linux x64 database");
+    beside.needs = Some(Needs {
+        cpu: 700,
+        memory: 3_000,
+    });
     Catalogue {
         read_at: NOW,
         turn: 0,
-        offers: vec![large, fixed, docker, limited],
+        offers: vec![large, fixed, docker, limited, beside],
     }
 }
 
@@ -468,6 +473,12 @@ async fn a_label_that_none_offers_asks_for_a_size_and_the_rest_selects() {
     };
     let cases: &[(&[&str], &str, Option<SizeOverride>, &str)] = &[
         (&["self-hosted", "linux", "x64"], "f-large", None, ""),
+        (
+            &["database", "cpu-1", "ram-3"],
+            "f-beside",
+            size(1_024, 3_072, None),
+            "",
+        ),
         (
             &["self-hosted", "linux", "CPU-4"],
             "f-large",
@@ -587,6 +598,24 @@ async fn a_size_that_a_runner_cannot_have_is_refused_with_one_that_it_can() {
             &["fargate=99/fixed/ram=8gb"],
             "SizeRefused",
             &["f-fixed", "nearest is ram-8", "but ram-4 (tags"],
+        ),
+        (
+            &["database", "cpu-1", "ram-2"],
+            "SizeRefused",
+            &[
+                "f-beside",
+                "containers reserve",
+                "valid size is cpu-1 ram-3",
+            ],
+        ),
+        (
+            &["database", "cpu-0.5"],
+            "SizeRefused",
+            &[
+                "f-beside",
+                "cpu-0.5 ram-4 is less",
+                "valid size is cpu-1 ram-4",
+            ],
         ),
         (
             &["gpu", "cpu-3"],

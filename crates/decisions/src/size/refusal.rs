@@ -80,6 +80,13 @@ pub enum SizeRefused {
          `GH:max-disk`, else its own size)"
     )]
     NoneAllowed { refused: Box<Self>, nearest: String },
+    /// The task definition has other containers, which need more.
+    #[error(
+        "{} is less than its containers reserve; the nearest valid size is {}",
+        labels(*.given),
+        labels(*.nearest)
+    )]
+    LittleForContainers { given: TaskSize, nearest: TaskSize },
     /// The task definition does not run on Fargate.
     #[error(
         "`{labels}` cannot be given: it runs on instances (capacity {capacity}), where a task has the \
