@@ -129,22 +129,29 @@ impl Limits {
 
     /// Reads the tags. An unreadable one allows nothing more.
     fn of<'a>(family: &str, named: impl Fn(&'a str) -> Option<String>) -> Self {
-        let limit = |tag: &'a str, scale: f64| {
+        // More than Fargate has would be in another unit, such as MiB, and allow all.
+        let limit = |tag: &'a str, scale: f64, most: f64| {
             let text = named(tag)?;
             let number = text.parse::<f64>().ok();
-            let scaled = number.map(|number| number * scale);
-            let whole = scaled.filter(|scaled| (0.0..=f64::from(u32::MAX)).contains(scaled));
+            let number = number.filter(|number| (0.0..=most).contains(number));
+            let whole = number.map(|number| number * scale);
             if whole.is_none() {
-                tracing::warn!(family, tag, text, "ignoring a tag: it is no number");
+                tracing::warn!(
+                    family,
+                    tag,
+                    text,
+                    most,
+                    "ignoring a tag: it is no number up to the most that Fargate has"
+                );
             }
             // In range, as just looked.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             whole.map(|whole| whole as u32)
         };
         Self {
-            cpu: limit(MAX_CPU_TAG, 1_024.0),
-            memory: limit(MAX_MEMORY_TAG, 1_024.0),
-            disk: limit(MAX_DISK_TAG, 1.0),
+            cpu: limit(MAX_CPU_TAG, 1_024.0, 32.0),
+            memory: limit(MAX_MEMORY_TAG, 1_024.0, 244.0),
+            disk: limit(MAX_DISK_TAG, 1.0, 200.0),
         }
     }
 }
@@ -340,6 +347,23 @@ mod tests {
                 needs: None,
             })
         );
+    }
+
+    #[test]
+    fn a_limit_in_another_unit_allows_nothing_more() {
+        let definition = TaskDefinition::builder().build();
+        let limits = |value: &str| {
+            let tags = [MAX_CPU_TAG, MAX_MEMORY_TAG, MAX_DISK_TAG].map(|key| tag(key, value));
+            let labels = [tag("GH:labels", "linux")];
+            Offer::of("f", &definition, &[&tags[..], &labels[..]].concat())
+                .unwrap()
+                .limits
+        };
+        for value in ["4096", "65536", "-1", "nan", "inf", "4 GB", "32vCPU", ""] {
+            assert_eq!(limits(value), Limits::default(), "{value:?}");
+        }
+        let (cpu, memory, disk) = (Some(32_768), Some(32_768), Some(32));
+        assert_eq!(limits("32"), Limits { cpu, memory, disk });
     }
 
     #[test]
