@@ -157,7 +157,7 @@ impl Pool {
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1));
         let limits = [
-            ("#all", ":of_all", caps.deployment),
+            ("#all", ":of_all", Some(caps.of_deployment())),
             (
                 "#repository",
                 ":of_repository",

@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 pub(super) const LINE_OF_REPOSITORY: usize = 300;
 /// How many stand in line at all. An item of the table has 400 KB; an entry has 100 to 300 bytes.
 const LINE: usize = 1_000;
+/// How many bytes the leases and the line may take before nobody joins the line any more: names of 100
+/// and more characters fill the item earlier.
+const LINE_BYTES: usize = 250_000;
+/// What an entry has besides its names.
+const ENTRY_BYTES: usize = 40;
+/// How many leases there are at all, whatever else is capped: the item has to hold them.
+const LEASES: u32 = 800;
 /// How long an entry of the line counts: longer than a job may be queued.
 const LINE_LIMIT: u64 = 2 * 24 * 60 * 60;
 
@@ -35,6 +42,11 @@ impl Caps {
     /// Whether nothing is capped.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The cap of the deployment: what its item can hold, if it has none of its own.
+    pub fn of_deployment(&self) -> u32 {
+        self.deployment.unwrap_or(LEASES)
     }
 
     /// The cap of a repository.
@@ -138,7 +150,7 @@ impl Slots {
         self.line.is_empty()
             && self.caps.as_ref().is_none_or(|recorded| recorded == caps)
             && !self.leases.contains_key(&seeker.execution)
-            && room(self.leases.len(), caps.deployment)
+            && room(self.leases.len(), Some(caps.of_deployment()))
             && room(
                 of(&|at| at.repository == *repository),
                 caps.of_repository(repository),
@@ -160,7 +172,19 @@ impl Slots {
     /// Whether an execution of this repository may join the line.
     pub fn has_room_in_line(&self, repository: &str) -> bool {
         let same = |one: &&InLine| one.at.repository == repository;
-        self.line.len() < LINE && self.line.values().filter(same).count() < LINE_OF_REPOSITORY
+        self.line.len() < LINE
+            && self.line.values().filter(same).count() < LINE_OF_REPOSITORY
+            && self.bytes() < LINE_BYTES
+    }
+
+    /// About how many bytes the leases and the line have in the item.
+    pub(super) fn bytes(&self) -> usize {
+        let leases = self.leases.iter().map(|(name, lease)| (name, &lease.at));
+        let line = self.line.iter().map(|(name, one)| (name, &one.at));
+        let entry = |(name, at): (&ExecutionName, &Place)| {
+            name.to_string().len() + at.repository.len() + at.offer.len() + ENTRY_BYTES
+        };
+        leases.chain(line).map(entry).sum()
     }
 
     /// Takes the slot whose turn it is. The repository's next turn comes after all others'.

@@ -48,7 +48,7 @@ impl<'a> Taken<'a> {
         let of = [
             (Cap::Repository, caps.of_repository(&at.repository)),
             (Cap::Offer, caps.of_offer(&at.offer)),
-            (Cap::Deployment, caps.deployment),
+            (Cap::Deployment, Some(caps.of_deployment())),
         ];
         of.into_iter()
             .filter_map(|(cap, limit)| Some((cap, limit?)))
@@ -112,6 +112,6 @@ impl Order<'_> {
     /// one.
     pub(super) fn full(&self, at: &Place, caps: &Caps) -> (Cap, u32) {
         let full = self.taken.full(at, caps);
-        full.unwrap_or((Cap::Deployment, caps.deployment.unwrap_or(0)))
+        full.unwrap_or((Cap::Deployment, caps.of_deployment()))
     }
 }

@@ -135,6 +135,51 @@ fn an_execution_has_one_lease_for_all_its_attempts_and_none_with_its_next_execut
 }
 
 #[test]
+fn the_item_holds_whatever_is_leased_and_waits() {
+    const FIRST: u64 = 40_000_000_000;
+    let only_repositories = Caps {
+        repository: Some(500),
+        ..Caps::default()
+    };
+    let mut slots = Slots::default();
+    // GitHub's names have up to 39 and 100 characters, and a family's 255.
+    let (name, offer) = ("n".repeat(36), "f".repeat(255));
+    let mut waits = 0;
+    for number in 0..1_000_u64 {
+        let repository = format!("{}/{:0100}", "o".repeat(39), number % 40);
+        let seeker = seeker(
+            &format!("{name}-{}", FIRST + number),
+            &repository,
+            &offer,
+            number,
+        );
+        if slots.takes_at_once(&seeker, &only_repositories) {
+            slots = slots.with_lease(&seeker, NOW);
+        } else {
+            let told = awaited(on_slot(&slots, &seeker, &only_repositories, NOW, 0.5));
+            assert_eq!((told.cap, told.limit), (Cap::Deployment, 800));
+            waits += usize::from(told.joins);
+        }
+    }
+    // With so long names the leases alone have filled it.
+    assert_eq!((slots.leases.len(), waits), (800, 0));
+    assert!(slots.bytes() < 400 * 1_024, "{}", slots.bytes());
+    // With names as they are, each of the line has room.
+    let mut slots = Slots::default();
+    for number in 0..700_u64 {
+        let repository = format!("octo-organization/service-{}", number % 40);
+        let job = seeker(
+            &format!("service-{}", FIRST + number),
+            &repository,
+            "fargate-runners-ubuntu-x64",
+            number,
+        );
+        seek(&mut slots, &job, &caps(500), NOW);
+    }
+    assert_eq!((slots.leases.len(), slots.line.len()), (500, 200));
+}
+
+#[test]
 fn an_execution_of_a_former_deployment_takes_no_slot_by_its_own_caps() {
     let (mut slots, former) = (Slots::default(), caps(3));
     seek(&mut slots, &seeker("a-1", "octo/a", "f", 1), &former, NOW);
