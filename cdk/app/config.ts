@@ -311,7 +311,7 @@ export interface Config {
 
   /**
    * How many runners may run at once; a job beyond waits for its turn.
-   * @default - as many as there are jobs
+   * @default - as many as there are jobs; 800 where repositories or runners are capped
    */
   readonly maxRunning?: number;
   /**

@@ -17,7 +17,7 @@ export interface CapsProps {
   /**
    * How many runners may run at once. A job beyond waits in its execution, first come, first served
    * within its repository, and in turn between repositories. From 1 to 500.
-   * @default - as many as there are jobs
+   * @default - as many as there are jobs; 800 where repositories or runners are capped
    */
   readonly maxRunning?: number;
   /**
