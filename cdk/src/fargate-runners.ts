@@ -32,7 +32,7 @@ import { functionsDirectory, repositoryFile } from "./repository-files";
 import { requiredAlternatives } from "./required-labels";
 import { Roles } from "./roles";
 import { RunnerMachine } from "./runner-machine";
-import { audienceWarnings } from "./runners/audience-warnings";
+import { audienceWarnings, servedPatterns } from "./runners/audience-warnings";
 import { Capacity } from "./runners/capacity";
 import { FargateRunner, FargateRunnerProps } from "./runners/fargate-runner";
 import { Offer, RunnerHost, WarmRunner } from "./runners/host";
@@ -41,6 +41,7 @@ import { reachabilityWarnings } from "./runners/reachability";
 import { SecretsKey } from "./secrets-key";
 import { Triggers } from "./triggers";
 import { WarmTasks } from "./warm/warm-tasks";
+import { idleWarnings } from "./warm/warnings";
 
 /** Context key of the handlers' directory, to synthesize without building them. */
 export const HANDLERS_CONTEXT = "fargate-runners:handlersDirectory";
@@ -461,6 +462,16 @@ export class FargateRunners extends Construct implements RunnerHost {
       this.keepWarmTasks();
     }
     this.warmTasks!.add(pool);
+    const { construct, repositories, maxRunning } = this.offers.find(
+      ({ family }) => family === pool.family,
+    )!;
+    for (const { id, message } of idleWarnings(pool, {
+      maxRunning: this.caps.narrower(maxRunning),
+      repositories: repositories ?? servedPatterns(this.github),
+      withRole: Object.keys(this.repositoryRoles),
+    })) {
+      Annotations.of(construct).addWarningV2(`fargate-runners:${id}`, message);
+    }
     this.monitoring.addPool(pool.family);
     give(taskRole, answerBell(this.names));
     if (ownTaskRole) {

@@ -12,6 +12,7 @@ import {
   FargateRunner,
   FargateRunnerProps,
   FargateRunners,
+  FargateRunnersProps,
   IsolatedVpc,
   NatVpc,
   PublicVpc,
@@ -382,6 +383,43 @@ test("hours in UTC, an image of one's own and a role that can't be changed are w
     }),
   });
   assert.deepEqual(ids({ size: 1 }, imported), ["warm-own-image", "warm-unchangeable-task-role"]);
+});
+
+test("warm tasks that no job would ever take are warned of", () => {
+  const warned = (
+    props: Partial<FargateRunnersProps> | ((stack: Stack) => Partial<FargateRunnersProps>),
+    runner: Runner = {},
+  ) => {
+    const stack = new Stack(new App(), "Test");
+    const runners = new FargateRunners(stack, "Runners", {
+      handlersDirectory: HANDLERS_DIRECTORY,
+      defaultRunner: false,
+      github: GITHUB,
+      ...(typeof props === "function" ? props(stack) : props),
+    });
+    new FargateRunner(stack, "Runner", { runners, image: IMAGE, warm: { size: 3 }, ...runner });
+    const found = Annotations.fromStack(stack).findWarning("*", Match.anyValue());
+    return found
+      .map(({ entry }) => /\[ack: fargate-runners:([a-z-]+)\]/.exec(String(entry.data))?.[1])
+      .filter((id) => id === "warm-above-cap" || id === "warm-without-jobs");
+  };
+  assert.deepEqual(warned({}), []);
+  assert.deepEqual(warned({ maxRunning: 3 }), []);
+  assert.deepEqual(warned({ maxRunning: 2 }), ["warm-above-cap"]);
+  assert.deepEqual(warned({ maxRunning: 4 }, { maxRunning: 2 }), ["warm-above-cap"]);
+  const roles = (pattern: string) => (stack: Stack) => ({
+    repositoryRoles: {
+      [pattern]: new iam.Role(stack, "Role", {
+        path: "/fargate-runners/tasks/",
+        assumedBy: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+      }),
+    },
+  });
+  assert.deepEqual(warned(roles("octo/infra")), []);
+  assert.deepEqual(warned(roles("Octo/*")), ["warm-without-jobs"]);
+  assert.deepEqual(warned(roles("octo/infra"), { repositories: ["octo/infra"] }), [
+    "warm-without-jobs",
+  ]);
 });
 
 test("the app takes a number or an object, from the command line and from a file", () => {

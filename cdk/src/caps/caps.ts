@@ -78,6 +78,11 @@ export class Caps {
     ].some((cap) => cap !== undefined);
   }
 
+  /** The narrower of a runner's cap and the deployment's. */
+  narrower(ofRunner: number | undefined): number | undefined {
+    return ofRunner ?? this.props.maxRunning;
+  }
+
   /** Caps a runner. */
   addOffer(family: string, maxRunning: number): void {
     this.checkBelow("maxRunning", maxRunning);

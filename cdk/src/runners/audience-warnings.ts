@@ -1,6 +1,6 @@
 import { invalidProp } from "../invalid-prop";
 import { Registered } from "../required-labels";
-import { areApart } from "./patterns";
+import { areApart, Patterns } from "./patterns";
 import { Offer } from "./host";
 
 /** Where runners are registered, and whose jobs are served. */
@@ -79,4 +79,14 @@ export function audienceWarnings(offer: Offer, registered: Served): AudienceWarn
     });
   }
   return warnings;
+}
+
+/** Patterns of the repositories whose jobs are served; nothing for all. */
+export function servedPatterns({ allowedOwners, allowedRepositories }: Served): Patterns {
+  if (allowedRepositories.length > 0) {
+    return allowedRepositories;
+  }
+  return allowedOwners.length === 0 || allowedOwners.includes("*")
+    ? undefined
+    : allowedOwners.map((owner) => `${owner.split(":")[0]}/*`);
 }

@@ -1,5 +1,6 @@
 import { Names } from "../names";
-import { Pool } from "./pool";
+import { covers, Patterns } from "../runners/patterns";
+import { Pool, slotsOf } from "./pool";
 
 /** What is known of a runner with warm tasks. */
 export interface WarmFacts {
@@ -45,6 +46,44 @@ export function warmWarnings(pool: Pool, facts: WarmFacts, names: Names): WarmWa
         `The task role of ${family} is imported and can't be changed here. Allow it dynamodb:GetItem ` +
         `and dynamodb:UpdateItem on ${names.stockTable} with dynamodb:LeadingKeys 'bell#*', or no warm ` +
         "task takes a job; and deny it everything else on this table.",
+    });
+  }
+  return warnings;
+}
+
+/** What the deployment says about the jobs of a runner with warm tasks. */
+export interface WarmJobs {
+  /**
+   * How many of its runners may run at once.
+   * @default - as many as there are jobs
+   */
+  readonly maxRunning?: number;
+  /** Repositories of its jobs. */
+  readonly repositories: Patterns;
+  /** Repositories that have a role of their own. */
+  readonly withRole: readonly string[];
+}
+
+/** What no job would ever take, and is paid for. */
+export function idleWarnings(pool: Pool, jobs: WarmJobs): WarmWarning[] {
+  const { family } = pool;
+  const { maxRunning, repositories, withRole } = jobs;
+  const slots = slotsOf(pool);
+  const warnings: WarmWarning[] = [];
+  if (maxRunning !== undefined && slots > maxRunning) {
+    warnings.push({
+      id: "warm-above-cap",
+      message:
+        `${family} keeps up to ${slots} warm tasks, and at most ${maxRunning} of its runners may run at ` +
+        "once (maxRunning): the others wait in vain. Keep fewer, or raise the cap.",
+    });
+  }
+  if (withRole.length > 0 && covers(withRole, repositories)) {
+    warnings.push({
+      id: "warm-without-jobs",
+      message:
+        `No job takes a warm task of ${family}: each of its repositories has a role of its own ` +
+        "(repositoryRoles), and such jobs start cold. Leave warm out, or give the runner the role as taskRole.",
     });
   }
   return warnings;
