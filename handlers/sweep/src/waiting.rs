@@ -10,7 +10,7 @@ use std::time::Duration;
 use decisions::{Attend, GiveUp, OnCancel, attend, on_cancel};
 use fleet::{Execution, RunningTask, Started, Status};
 use github::Access;
-use protocol::ExecutionName;
+use protocol::{ExecutionName, Fault};
 use runtime::telemetry::Metric;
 
 use crate::Deps;
@@ -212,7 +212,7 @@ async fn hand_over(
                  with the last pool. A later execution serves the job";
     deps.fleet
         .executions
-        .stop(name, GiveUp::JobCancelled.name(), cause)
+        .stop(name, Fault::AwsUnavailable.name(), cause)
         .await?;
     Ok(true)
 }

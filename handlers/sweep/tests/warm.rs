@@ -186,6 +186,10 @@ async fn who_waits_for_an_ended_task_without_a_wait_in_the_table_hands_its_job_o
         let report = world.sweep_in(1).await;
         assert_eq!((report.warm_ends_told, report.waits_ended), (0, 1));
         assert_eq!(handed_over(&world, &runner), (true, false), "{pooled}");
+        // `why` tells it as what held the job up.
+        let own = runner.execution().to_string();
+        let error = world.aws.state().executions[&own].error.clone();
+        assert_eq!(error.as_deref(), Some("AwsUnavailable"));
     }
 }
 
