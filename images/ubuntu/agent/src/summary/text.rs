@@ -120,9 +120,14 @@ fn gibibytes(mebibytes: f64) -> String {
     format!("{} GiB", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// To a thousandth of a cent, so that a minute of the smallest size shows.
+/// To a thousandth of a cent. What is less than a tenth of a cent, as a minute of the smallest size, has two
+/// digits more, so that it is told to a percent.
 fn money(dollars: f64) -> String {
-    format!("{dollars:.5}")
+    if dollars < 0.001 {
+        format!("{dollars:.7}")
+    } else {
+        format!("{dollars:.5}")
+    }
 }
 
 /// `12 s`, `3 min 5 s`, `2 h 7 min`.
@@ -209,16 +214,26 @@ mod tests {
             let name = format!("{name}_{}", if arm { "ARM" } else { "X86" });
             list["prices"][name]["dollars"].as_f64().unwrap()
         };
-        for seconds in [30.0, 60.0, 626.0, 7_200.0] {
-            let text = summary(&facts(), Some(&task()), None, at(JOB - 25.5 + seconds)).unwrap();
-            let cost = cell(&text, "Cost").split(' ').next().unwrap();
-            let cost: f64 = cost.parse().unwrap();
-            let hours = f64::max(seconds, 60.0) / 3_600.0;
-            let expected = hours * (2.0 * price("VCPU_HOUR") + 4.0 * price("GB_HOUR"));
-            assert!(
-                (cost / expected - 1.0).abs() < 0.01,
-                "{cost} is not {expected}"
-            );
+        for (cpu, memory) in [
+            (0.25, 512.0),
+            (0.5, 1_024.0),
+            (2.0, 4_096.0),
+            (32.0, 65_536.0),
+        ] {
+            let mut task = task();
+            task.limits = Some(Limits { cpu, memory });
+            for seconds in [30.0, 60.0, 83.0, 626.0, 7_200.0] {
+                let text = summary(&facts(), Some(&task), None, at(JOB - 25.5 + seconds)).unwrap();
+                let cost = cell(&text, "Cost").split(' ').next().unwrap();
+                let cost: f64 = cost.parse().unwrap();
+                let hours = f64::max(seconds, 60.0) / 3_600.0;
+                let hourly = cpu * price("VCPU_HOUR") + memory / 1_024.0 * price("GB_HOUR");
+                let expected = hours * hourly;
+                assert!(
+                    (cost / expected - 1.0).abs() < 0.01,
+                    "{cost} is not {expected}"
+                );
+            }
         }
     }
 
