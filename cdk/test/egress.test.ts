@@ -1,6 +1,7 @@
 import { App, Stack } from "aws-cdk-lib";
 import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,7 +15,7 @@ const FIXTURES = join(__dirname, "fixtures");
 const PEM = readFileSync(BUNDLE, "utf8");
 
 /** A file with this text. */
-function file(text: string): string {
+function file(text: string | Uint8Array): string {
   const path = join(temporaryDirectory("bundle"), "bundle.pem");
   writeFileSync(path, text);
   return path;
@@ -210,6 +211,25 @@ const REFUSED: [string, Partial<FargateRunnersProps>, RegExp][] = [
       ),
     },
     /Allowed: a file of certificates alone: this one has a private key/,
+  ],
+  [
+    "a bundle whose last certificate is cut off",
+    { caBundle: file(PEM.trimEnd().replace(/-----END CERTIFICATE-----$/, "")) },
+    /Allowed: certificates that are whole; one begins and does not end/,
+  ],
+  [
+    "a certificate in OpenSSL's own form",
+    {
+      caBundle: file(
+        `${PEM}-----BEGIN TRUSTED CERTIFICATE-----\nMIIB\n-----END TRUSTED CERTIFICATE-----\n`,
+      ),
+    },
+    /between BEGIN CERTIFICATE and END CERTIFICATE; one is TRUSTED CERTIFICATE/,
+  ],
+  [
+    "a certificate in DER",
+    { caBundle: file(new X509Certificate(PEM).raw) },
+    /is DER: openssl x509/,
   ],
   [
     "a certificate that is cut off",

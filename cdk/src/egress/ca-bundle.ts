@@ -9,6 +9,9 @@ import { invalidProp } from "../invalid-prop";
  */
 const MOST_BYTES = 16 * 1024;
 
+/** How a certificate begins that is written as DER. */
+const DER = "\x30\x82";
+
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
 /**
@@ -26,13 +29,27 @@ export function readBundle(prop: string, file: string): string {
   } catch (error) {
     throw refuse(`a PEM file with certificate authorities (${(error as Error).message})`);
   }
+  if (text.startsWith(DER)) {
+    const command = "openssl x509 -inform der -in FILE -out FILE.pem";
+    throw refuse(`a PEM file; this one is DER: ${command} converts it`);
+  }
   const blocks = [...text.matchAll(BLOCK)].map(([block, kind]) => ({ block, kind: kind! }));
   if (blocks.some(({ kind }) => kind.endsWith("PRIVATE KEY"))) {
     throw refuse(
       "a file of certificates alone: this one has a private key, which every job could read",
     );
   }
-  const certificates = blocks.filter(({ kind }) => kind === "CERTIFICATE");
+  // Whatever were left out would be missed only by the first job that needs it.
+  if (text.split("-----BEGIN ").length - 1 !== blocks.length) {
+    throw refuse("certificates that are whole; one begins and does not end");
+  }
+  const other = blocks.find(({ kind }) => kind !== "CERTIFICATE");
+  if (other !== undefined) {
+    throw refuse(
+      `certificates between BEGIN CERTIFICATE and END CERTIFICATE; one is ${other.kind}`,
+    );
+  }
+  const certificates = blocks;
   if (certificates.length === 0) {
     throw refuse(
       "a PEM file with certificates, each between BEGIN CERTIFICATE and END CERTIFICATE",
