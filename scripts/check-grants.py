@@ -26,7 +26,7 @@ NESTED = "fargate-runners-dev-"
 
 def main() -> None:
     recorded, reasons = (Path(argument) for argument in sys.argv[1:])
-    files = sorted(recorded.glob("*/grants.json"))
+    files = sorted(recorded.glob("**/grants.json"))
     if not files:
         sys.exit(f"{recorded} has no grants.json; run the end-to-end tests, which write them")
     roles = merged(json.loads(file.read_text()) for file in files)

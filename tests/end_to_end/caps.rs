@@ -175,7 +175,7 @@ fn of_eight_jobs_never_more_than_two_run_and_a_repository_has_a_cap_of_its_own()
         for job in &jobs {
             executions.push(served(&site, job).await);
         }
-        site.retire_surplus_of(&jobs).await;
+        site.retire_surplus_of(harness, &jobs).await;
         assert_eq!((log.most(), most_at_once(&executions)), (2, 2));
         let looks = executions.iter().flat_map(|one| &one.visits);
         let looks = looks.filter(|visit| is(visit, State::WaitForSlot)).count();

@@ -3,11 +3,12 @@
 //! A test has a [`Harness`] to itself: an engine, its deployments, and a GitHub stand-in for each.
 //! There are [`HARNESSES`] of them, started on demand, because a test mostly waits.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use github_standin::{Config, Job, JobStatus, NewJob, Server};
 use local_stack::{Deployment, Engine, EngineOptions, Execution, Observer, Plan, synthesize};
@@ -130,9 +131,10 @@ async fn build(number: usize) -> Harness {
 }
 
 /// Parent of the engines' directories. `scripts/check-grants.py` reads all of them, so those of an
-/// earlier run are removed.
+/// earlier run are removed. Tests that run again, alone, have a directory of their own in it.
 static ENGINES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let directory = Checkout::here().local().join("engines-of-tests");
+    let mut directory = Checkout::here().local().join("engines-of-tests");
+    directory.extend(std::env::var_os("AGAIN"));
     if directory.exists() {
         fs::remove_dir_all(&directory).expect("the directory of an earlier run is removed");
     }
@@ -437,11 +439,15 @@ impl Site {
             .unwrap();
     }
 
-    /// Makes GitHub delete the surplus runners of some jobs, and waits until nothing is left of them.
-    pub(crate) async fn retire_surplus_of(&self, jobs: &[Job]) {
+    /// Makes GitHub delete the surplus runners of some jobs, and waits until nothing is left of them. A crowd makes the
+    /// engine so slow that `cleanup` may give up on a task's event: `sweep` tells that end after five minutes, which
+    /// the engine lets pass.
+    pub(crate) async fn retire_surplus_of(&self, harness: &Harness, jobs: &[Job]) {
         let github = &self.deployment.github;
         let names: Vec<_> = jobs.iter().map(|job| self.name(job)).collect();
         let mut left = Vec::new();
+        let late = Instant::now() + LIMIT / 4;
+        let mut aged = BTreeSet::new();
         self.observer
             .wait(LIMIT, async || {
                 for runner in github.runners() {
@@ -452,11 +458,46 @@ impl Site {
                 }
                 left = self.observer.leftovers().await?;
                 left.retain(|line| names.iter().any(|name| line.contains(name)));
+                if !left.is_empty() && Instant::now() > late {
+                    self.let_sweep_tell(harness, &names, &mut aged).await?;
+                }
                 Ok(left.is_empty().then_some(()))
             })
             .await
             .unwrap();
+        // The names alone do not say where an execution hangs.
+        for name in names
+            .iter()
+            .filter(|name| left.iter().any(|line| line.contains(*name)))
+        {
+            let execution = self.observer.execution(name).await.unwrap();
+            eprintln!("{name}: {:#?}", execution.map(|execution| execution.visits));
+        }
         assert_eq!(left, Vec::<String>::new());
+    }
+
+    /// Lets five minutes pass for the adopted tasks of open executions, once each, and calls `sweep`.
+    async fn let_sweep_tell(
+        &self,
+        harness: &Harness,
+        names: &[String],
+        aged: &mut BTreeSet<String>,
+    ) -> anyhow::Result<()> {
+        for name in names {
+            let seen = self.observer.execution(name).await?;
+            let open = seen.filter(|execution| !execution.is_over());
+            if let Some(task) = open.and_then(|execution| execution.adopted())
+                && aged.insert(task.clone())
+            {
+                eprintln!("{name}: waits for the end of {task}");
+                let age = json!({ "match": task, "seconds": 360 });
+                harness.control(Method::POST, "/ages", age).await;
+            }
+        }
+        let sweep = format!("{}-sweep", self.observer.prefix);
+        // It may fail: the next call tries again.
+        let _ = self.observer.aws.invoke(&sweep, json!({})).await;
+        Ok(())
     }
 
     /// Waits until a job's first runner is online, or has been deleted since.

@@ -447,7 +447,7 @@ fn more_jobs_than_warm_tasks_are_served_at_once_and_none_twice() {
         }
         assert!(warm >= WANTED, "{warm} of {}", jobs.len());
         assert!(tasks.len() >= jobs.len(), "a task served two jobs");
-        stock.site.retire_surplus_of(&jobs).await;
+        stock.site.retire_surplus_of(harness, &jobs).await;
         stock.is_full().await;
     });
 }
@@ -479,7 +479,7 @@ fn of_forty_jobs_at_once_each_runs_once_and_the_whole_stock_is_taken() {
         });
         over.await.unwrap();
         // Jobs get each other's runners, so some runners wait in vain.
-        site.retire_surplus_of(&jobs).await;
+        site.retire_surplus_of(harness, &jobs).await;
         let mut served = BTreeSet::new();
         let mut warm = BTreeSet::new();
         for job in &jobs {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -20,7 +21,15 @@ enum Check {
     Quiet(fn(&Checkout, &Step) -> anyhow::Result<()>),
     /// A test runner, which shows its own progress.
     Loud(fn(&Checkout) -> Command),
+    /// A test runner of libtest whose tests share a machine with each other: a few that fail run again, alone, and
+    /// the report names them.
+    Crowded(fn(&Checkout) -> Command),
 }
+
+/// The end-to-end tests mostly wait, so there are more threads than processors: as many as engines.
+const THREADS: usize = 4;
+/// If more tests than that fail, the cause is not the crowd.
+const RUN_AGAIN: usize = 3;
 
 const FAST: [(&str, Check); 6] = [
     ("Format", Check::Quiet(format)),
@@ -36,7 +45,7 @@ const FAST: [(&str, Check); 6] = [
 /// These mostly wait, so they run concurrently with a build.
 const WITH_ENGINE: [(&str, Check); 4] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
-    ("End to end on the local stack", Check::Loud(end_to_end)),
+    ("End to end on the local stack", Check::Crowded(end_to_end)),
     ("Granted, and never needed", Check::Loud(grants)),
     ("Chaos, three seeds", Check::Loud(chaos)),
 ];
@@ -83,20 +92,35 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     report(&results, begun.elapsed())
 }
 
-/// A check's name, its duration and whether it passed.
-type Done = (&'static str, Duration, bool);
+/// A finished check.
+struct Done {
+    name: &'static str,
+    time: Duration,
+    passed: bool,
+    /// Tests that passed only when they ran again, alone.
+    again: Vec<String>,
+}
 
 fn all(progress: &Progress, checkout: &Checkout, checks: &[(&'static str, Check)]) -> Vec<Done> {
     let one = |(name, check): &(&'static str, Check)| {
         let since = Instant::now();
+        let mut again = Vec::new();
         let result = match check {
             Check::Quiet(check) => quietly(progress, checkout, name, *check),
             Check::Loud(check) => loudly(progress, name, &mut check(checkout)),
+            Check::Crowded(check) => {
+                crowded(progress, name, || check(checkout)).map(|names| again = names)
+            }
         };
         if let Err(error) = &result {
             progress.say(&format!("{error:#}"));
         }
-        (*name, since.elapsed(), result.is_ok())
+        Done {
+            name,
+            time: since.elapsed(),
+            passed: result.is_ok(),
+            again,
+        }
     };
     checks.iter().map(one).collect()
 }
@@ -126,13 +150,61 @@ fn loudly(progress: &Progress, name: &str, command: &mut Command) -> anyhow::Res
     Ok(())
 }
 
+/// Runs a test runner of libtest; returns the tests that passed only when they ran again, alone.
+fn crowded(
+    progress: &Progress,
+    name: &str,
+    command: impl Fn() -> Command,
+) -> anyhow::Result<Vec<String>> {
+    let mut tests = command();
+    progress.say(&format!("── {name}: {}", shown(&tests)));
+    tests.arg(format!("--test-threads={THREADS}"));
+    tests.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut tests = tests
+        .spawn()
+        .with_context(|| format!("cannot start {name}"))?;
+    let mut output = Vec::new();
+    for line in BufReader::new(tests.stdout.take().context("no output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        output.push(line);
+    }
+    let status = tests.wait()?;
+    if status.success() {
+        return Ok(Vec::new());
+    }
+    let failed = failed_tests(&output);
+    ensure!(
+        (1..=RUN_AGAIN).contains(&failed.len()),
+        "{name} failed ({status})"
+    );
+    progress.say(&format!("failed, run again alone: {}", failed.join(", ")));
+    let mut alone = command();
+    // The check of the grants reads what both runs recorded.
+    alone.env("AGAIN", "again");
+    alone.arg("--test-threads=1").arg("--exact").args(&failed);
+    loudly(progress, name, &mut alone)?;
+    Ok(failed)
+}
+
+/// The names in the list of failures that ends the output of libtest.
+fn failed_tests(output: &[String]) -> Vec<String> {
+    let last = output.iter().rposition(|line| line == "failures:");
+    let names = last.map_or(&[][..], |last| &output[last + 1..]);
+    let names = names.iter().take_while(|line| line.starts_with("    "));
+    names.map(|line| line.trim().to_owned()).collect()
+}
+
 fn report(results: &[Done], total: Duration) -> anyhow::Result<()> {
     println!("\nChecks, {} in all:", seconds(total));
-    for (name, time, passed) in results {
-        let mark = if *passed { '✔' } else { '✘' };
-        println!("  {mark} {name} ({})", seconds(*time));
+    for done in results {
+        let mark = if done.passed { '✔' } else { '✘' };
+        println!("  {mark} {} ({})", done.name, seconds(done.time));
+        for test in &done.again {
+            println!("    passed only when it ran again, alone: {test}");
+        }
     }
-    let passed = results.iter().filter(|(.., passed)| *passed).count();
+    let passed = results.iter().filter(|done| done.passed).count();
     let failed = results.len() - passed;
     println!("\nchecks: {passed} passed, {failed} failed");
     ensure!(failed == 0, "some checks failed; see above");
@@ -251,16 +323,8 @@ fn engine_tests(checkout: &Checkout) -> Command {
 }
 
 fn end_to_end(checkout: &Checkout) -> Command {
-    // Uses the whole workspace, because other features would cause recompilation. The tests mostly
-    // wait, so there are more threads than processors: as many as engines.
-    let arguments = [
-        "test",
-        "--workspace",
-        "--test",
-        "end_to_end",
-        "--",
-        "--test-threads=4",
-    ];
+    // Uses the whole workspace, because other features would cause recompilation.
+    let arguments = ["test", "--workspace", "--test", "end_to_end", "--"];
     linted(in_directory(checkout.root(), cargo(), &arguments))
 }
 
@@ -334,4 +398,18 @@ fn in_directory(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failed_tests;
+
+    #[test]
+    fn the_list_at_the_end_of_the_output_names_the_failed_tests() {
+        let output = "test a::one ... ok\ntest b::two ... FAILED\n\nfailures:\n\n---- b::two stdout ----\n    left: 1\n\n\
+                      failures:\n    b::two\n    b::three\n\ntest result: FAILED. 1 passed";
+        let lines: Vec<_> = output.lines().map(str::to_owned).collect();
+        assert_eq!(failed_tests(&lines), ["b::two", "b::three"]);
+        assert!(failed_tests(&[]).is_empty());
+    }
 }

@@ -119,6 +119,9 @@ def _set_environment(settings: Settings, port: int) -> None:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "LOG_LEVEL": settings.log_level,
+            # A failed event is retried after one and after two of these. On AWS it is a minute; MiniStack's second is
+            # over before a busy machine answers.
+            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "3",
             # Listeners of unused services.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
