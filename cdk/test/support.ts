@@ -9,6 +9,10 @@ import { FargateRunners, FargateRunnersProps } from "../src";
 import { HANDLER_NAMES } from "../src/handlers/record";
 import { temporaryDirectory } from "./temporary";
 
+// CDK's own validation of templates takes most of the time of a synthesis. `cargo xtask test` validates the template of
+// a deployment of every kind, with it and with cfn-lint.
+process.env.CDK_VALIDATION ??= "false";
+
 /** A directory laid out like `target/lambda`, so that no test needs the handlers compiled. */
 export function dummyHandlers(salt = ""): string {
   const directory = temporaryDirectory("handlers");
