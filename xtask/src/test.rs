@@ -21,6 +21,8 @@ enum Check {
     Quiet(fn(&Checkout, &Step) -> anyhow::Result<()>),
     /// A test runner, which shows its own progress.
     Loud(fn(&Checkout) -> Command),
+    /// A test runner beside others: its output is shown when it has ended.
+    Silent(fn(&Checkout) -> Command),
     /// A test runner of libtest whose tests share a machine with each other: a few that fail run again, alone, and
     /// the report names them.
     Crowded(fn(&Checkout) -> Command),
@@ -43,12 +45,13 @@ const FAST: [(&str, Check); 6] = [
     ),
 ];
 /// These mostly wait, so they run concurrently with a build.
-const WITH_ENGINE: [(&str, Check); 4] = [
+const WITH_ENGINE: [(&str, Check); 3] = [
     ("AWS engine's tests", Check::Loud(engine_tests)),
     ("End to end on the local stack", Check::Crowded(end_to_end)),
     ("Granted, and never needed", Check::Loud(grants)),
-    ("Chaos, three seeds", Check::Loud(chaos)),
 ];
+/// Mostly waits as well, so it runs beside the end-to-end tests, after the build.
+const BESIDE: [(&str, Check); 1] = [("Chaos, three seeds", Check::Silent(chaos))];
 /// Needs [`build_deployed`].
 const DEPLOYED: [(&str, Check); 2] = [
     (
@@ -75,13 +78,19 @@ pub(crate) fn run(fast: bool) -> anyhow::Result<()> {
     let mut results = all(&progress, &checkout, &FAST);
     if !fast {
         let (with_engine, built) = thread::scope(|scope| {
-            let building = scope.spawn(|| build_deployed(&checkout));
-            let results = all(&progress, &checkout, &WITH_ENGINE);
-            let built = building.join();
-            (
-                results,
-                built.unwrap_or_else(|_| Err(anyhow!("the build crashed"))),
-            )
+            let beside = scope.spawn(|| {
+                let built = build_deployed(&checkout);
+                (built, all(&progress, &checkout, &BESIDE))
+            });
+            let mut results = all(&progress, &checkout, &WITH_ENGINE);
+            let built = match beside.join() {
+                Ok((built, beside)) => {
+                    results.extend(beside);
+                    built
+                }
+                Err(_) => Err(anyhow!("the build crashed")),
+            };
+            (results, built)
         });
         results.extend(with_engine);
         if let Err(error) = built {
@@ -108,6 +117,7 @@ fn all(progress: &Progress, checkout: &Checkout, checks: &[(&'static str, Check)
         let result = match check {
             Check::Quiet(check) => quietly(progress, checkout, name, *check),
             Check::Loud(check) => loudly(progress, name, &mut check(checkout)),
+            Check::Silent(check) => silently(progress, name, &mut check(checkout)),
             Check::Crowded(check) => {
                 crowded(progress, name, || check(checkout)).map(|names| again = names)
             }
@@ -147,6 +157,16 @@ fn loudly(progress: &Progress, name: &str, command: &mut Command) -> anyhow::Res
         .status()
         .with_context(|| format!("cannot start `{}`", shown(command)))?;
     ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}
+
+fn silently(progress: &Progress, name: &str, command: &mut Command) -> anyhow::Result<()> {
+    let tried = command.stdin(Stdio::null()).output();
+    let output = tried.with_context(|| format!("cannot start `{}`", shown(command)))?;
+    progress.say(&format!("── {name}: {}", shown(command)));
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{name} failed ({})", output.status);
     Ok(())
 }
 
