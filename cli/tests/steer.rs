@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use aws_in_memory::Aws;
 use cli::find::Found;
 use cli::jobs::{self, Phase};
-use cli::{Error, Exit, JobRef, steer};
+use cli::{Error, Exit, JobRef, pause, steer};
 use github::{Access, JitRequest, Scope};
 use github_standin::{Job, SimulatedRunner};
 use serde_json::json;
@@ -238,4 +240,25 @@ async fn half_written_secrets_are_named_and_nothing_is_stopped_or_delivered() {
         assert!(said.contains("fargate-runners setup"), "{said}");
     }
     assert_eq!(status(&world, &name), "RUNNING");
+}
+
+#[tokio::test]
+async fn drain_ends_when_the_functions_know_of_the_pause_or_what_runs_has_had_its_time() {
+    let world = World::new().await;
+    let job = world.job(&["self-hosted"]);
+    tokio::time::pause();
+    let executions = &world.cloud.executions;
+    let drained = async |limit| {
+        let begun = tokio::time::Instant::now();
+        let left = pause::drained(executions, limit, |_| {}).await.unwrap();
+        (left, begun.elapsed())
+    };
+    // The functions know of it after half a minute, however short the limit is.
+    for limit in [Duration::ZERO, Duration::MAX] {
+        let (left, took) = drained(limit).await;
+        assert!(left == 0 && took >= Duration::from_secs(30), "{took:?}");
+    }
+    world.execution(&job, "", "RUNNING", None);
+    let (left, took) = drained(Duration::from_mins(1)).await;
+    assert!(left == 1 && took <= Duration::from_mins(1), "{took:?}");
 }

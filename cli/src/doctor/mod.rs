@@ -31,7 +31,7 @@ pub const AWS_CALLS: u32 = 15;
 pub const GITHUB_CALLS: u32 = 4;
 
 /// What no job depends on is not waited for longer.
-const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_200);
 
 /// Executions that failed are looked for this far back.
 const RECENT: Duration = Duration::hours(1);
