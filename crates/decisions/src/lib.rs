@@ -14,8 +14,8 @@
 //!   about warm tasks.
 //! - [`on_slot`], [`release_slot`] and [`repair_slots`] decide who may run while the number of runners is
 //!   capped.
-//! - [`notes_lost_job`], [`on_lost_jobs`] and [`keeps_off_spot`] give a job that Spot took away a second
-//!   chance.
+//! - [`loss`], [`lost_job`], [`on_lost_jobs`] and [`keeps_off_spot`] give a job that Spot took away a
+//!   second chance.
 //! - [`cost`] estimates what a task costs, [`size`] decides which size it gets, and
 //!   [`RepositoryRoles`] under which role it runs.
 //! - [`Planned`], [`SlotAwaited`], [`NextAttempt`], [`GivenUp`] and [`ExecutionOutput`] are results of steps.
@@ -62,7 +62,8 @@ pub use ownership::{
     counts_as_failure, on_queued, on_queued_again, on_unannounced, restart,
 };
 pub use rerun::{
-    LossSeen, LostJob, OnLostJobs, RunOfLost, keeps_off_spot, notes_lost_job, on_lost_jobs,
+    Loss, LostJob, OnLostJobs, RERUNS, RunOfLost, TakenJob, keeps_off_spot, loss, lost_job,
+    on_lost_jobs,
 };
 pub use role::{Exposed, RepositoryRoles, RoleSeen, RolesError};
 pub use rules::{Budget, Situation, Verdict, judge};

@@ -1,50 +1,76 @@
 //! A second chance for a job that Spot or the platform took away while it ran.
 //!
-//! `cleanup` notes the job where its runner opted in ([`notes_lost_job`]). `sweep` looks at the notes of a
+//! `cleanup` notes the job where its runner opted in ([`lost_job`]). `sweep` looks at the notes of a
 //! run together ([`on_lost_jobs`]), because GitHub re-runs jobs of a run only once all of them have ended,
 //! and begins an attempt of the whole run with that. The run's attempt bounds how often.
+//!
+//! A runner may have taken another job than its own. GitHub's webhook tells which one, or the end of that
+//! job's own execution, and either may come after the runner's end. So two notes are kept, of the runner's
+//! [`Loss`] and of the job that it took, and whoever writes the second one reads the first.
+
+use std::time::Duration;
 
 use protocol::JobId;
+use time::OffsetDateTime;
 
 use crate::job::JobStatus;
 use crate::outcome::Ended;
 use crate::outcomes::Outcome;
 
 /// How often a job is re-run at most.
-const RERUNS: u32 = 2;
+pub const RERUNS: u32 = 2;
+/// The clocks of ECS and GitHub differ by less, and both are stored in whole seconds. GitHub takes minutes
+/// to notice a runner that fell silent.
+const CLOCKS: Duration = Duration::from_secs(5);
 
-/// An attempt that ended, as far as a second chance for its job depends on it.
-#[derive(Clone, Copy, Debug)]
-pub struct LossSeen<'a> {
-    pub ended: &'a Ended,
-    /// The job's status; `None` if GitHub was not asked.
-    pub job: Option<&'a JobStatus>,
-    /// The attempt's own runner.
-    pub runner: &'a str,
-    /// The attempt of the job's run, from 1.
-    pub run_attempt: u32,
+/// How a runner was taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// Its agent said that this was during a job.
+    InJob,
+    /// Its agent knew of no job, or left no word. Its task had stopped by then.
+    Silent(OffsetDateTime),
 }
 
-/// Whether the job is to be run again.
+/// Whether a runner was taken away, maybe with a job.
 ///
-/// Only ECS's word that it took the task away counts, together with the agent's that the task was
-/// stopped during a job. If the agent could not leave an exit code, GitHub must still think that the job
-/// runs. How a job ended by itself is its own business, and so is the job of another runner.
-pub fn notes_lost_job(seen: LossSeen<'_>) -> bool {
-    let task = seen.ended.task.as_ref();
-    let code = task.and_then(|task| task.stop_code.as_deref());
-    if !matches!(code, Some("SpotInterruption" | "TerminationNotice")) || seen.run_attempt > RERUNS
-    {
-        return false;
+/// Only ECS's word that it took the task away counts, together with the agent's. How a job ended by
+/// itself is its own business.
+pub fn loss(ended: &Ended) -> Option<Loss> {
+    let task = ended.task.as_ref()?;
+    match (task.stop_code.as_deref()?, ended.outcome) {
+        ("SpotInterruption" | "TerminationNotice", Outcome::LostInJob) => Some(Loss::InJob),
+        ("SpotInterruption" | "TerminationNotice", Outcome::SpotInterruption) => {
+            task.stopped_at().map(Loss::Silent)
+        }
+        _ => None,
     }
-    let Some(job) = seen.job.filter(|job| job.runner() == Some(seen.runner)) else {
-        return false;
-    };
-    match seen.ended.outcome {
-        Outcome::LostInJob => may_be_lost(job),
-        Outcome::SpotInterruption => matches!(job, JobStatus::InProgress { .. }),
-        _ => false,
-    }
+}
+
+/// A job and the runner that took it, as far as a second chance depends on them.
+#[derive(Clone, Copy, Debug)]
+pub struct TakenJob<'a> {
+    pub id: JobId,
+    /// The attempt of its run, from 1.
+    pub run_attempt: u32,
+    /// The job's status; `None` if GitHub was not asked.
+    pub status: Option<&'a JobStatus>,
+    pub runner: &'a str,
+}
+
+/// The job to be run again, once both are known: that its runner was taken away, and which job that
+/// runner had.
+pub fn lost_job(loss: Option<Loss>, taken: Option<TakenJob<'_>>) -> Option<LostJob> {
+    let (loss, taken) = (loss?, taken?);
+    let open = taken
+        .status
+        .is_none_or(|job| job.runner() == Some(taken.runner) && may_be_lost(job));
+    (open && taken.run_attempt <= RERUNS).then(|| LostJob {
+        id: taken.id,
+        runner: taken.runner.to_owned(),
+        run_attempt: taken.run_attempt,
+        loss,
+    })
 }
 
 /// Whether GitHub says nothing else of the job than of one whose runner was taken away. It takes minutes
@@ -67,6 +93,7 @@ pub struct LostJob {
     pub runner: String,
     /// The attempt of its run.
     pub run_attempt: u32,
+    pub loss: Loss,
 }
 
 /// A run with jobs that were noted.
@@ -133,14 +160,28 @@ pub fn on_lost_jobs(notes: &[LostJob], run: RunOfLost<'_>) -> OnLostJobs {
     }
 }
 
-/// Whether a noted job ended as the noted runner's loss. If GitHub calls the job failed and its run
-/// cancelled, somebody cancelled the run afterwards.
+/// Whether a noted job ended as the noted runner's loss.
+///
+/// If GitHub calls the job failed and its run cancelled, somebody cancelled the run afterwards. A runner
+/// that said nothing of a job may have ended one by itself before, so GitHub must have ended the job after
+/// the runner's task.
 fn is_lost(note: &LostJob, job: &JobStatus, run_cancelled: bool) -> bool {
-    let JobStatus::Completed { conclusion, .. } = job else {
+    let JobStatus::Completed {
+        conclusion,
+        completed_at,
+        ..
+    } = job
+    else {
         return false;
     };
-    let cancelled = run_cancelled && conclusion.as_deref() == Some("failure");
-    job.runner() == Some(&note.runner) && may_be_lost(job) && !cancelled
+    let failed = conclusion.as_deref() == Some("failure");
+    let by_the_loss = match note.loss {
+        Loss::InJob => !(run_cancelled && failed),
+        Loss::Silent(since) => {
+            !run_cancelled && completed_at.is_some_and(|at| at >= since + CLOCKS)
+        }
+    };
+    job.runner() == Some(&note.runner) && may_be_lost(job) && by_the_loss
 }
 
 fn has_failed(job: &JobStatus) -> bool {
@@ -166,6 +207,9 @@ mod tests {
 
     const OWN: &str = "fr-hello-1";
 
+    /// When the runner's task has stopped.
+    const STOPPED: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
     fn ended(outcome: Outcome, code: &str) -> Ended {
         Ended {
             outcome,
@@ -173,6 +217,7 @@ mod tests {
             detail: String::new(),
             task: Some(EndedTask {
                 stop_code: Some(code.to_owned()),
+                stopped_at: Some("1970-01-01T00:00:00Z".into()),
                 ..EndedTask::default()
             }),
             retry_after: None,
@@ -196,72 +241,99 @@ mod tests {
     }
 
     #[test]
-    fn only_a_job_that_the_platform_took_away_is_noted() {
-        let spot = ended(Outcome::LostInJob, "SpotInterruption");
-        let killed = ended(Outcome::SpotInterruption, "SpotInterruption");
-        let retired = ended(Outcome::LostInJob, "TerminationNotice");
-        let stopped = ended(Outcome::LostInJob, "UserInitiated");
-        let ran = ended(Outcome::RanJob, "SpotInterruption");
-        let starved = ended(Outcome::ExhaustedInJob, "SpotInterruption");
-        for (why, ended, job, noted) in [
-            ("GitHub has not noticed", &spot, running(OWN), true),
-            ("failed by the loss", &spot, completed("failure", OWN), true),
-            (
-                "GitHub's other word",
-                &spot,
-                completed("cancelled", OWN),
-                true,
-            ),
-            ("retired by AWS", &retired, running(OWN), true),
-            ("killed in its job", &killed, running(OWN), true),
-            (
-                "ended before its runner was killed",
-                &killed,
-                completed("failure", OWN),
-                false,
-            ),
-            (
-                "it was done in time",
-                &spot,
-                completed("success", OWN),
-                false,
-            ),
-            ("somebody stopped the task", &stopped, running(OWN), false),
-            ("it ran to its end", &ran, completed("failure", OWN), false),
-            (
-                "its memory ran out",
-                &starved,
-                completed("failure", OWN),
-                false,
-            ),
-            ("another runner's", &spot, running("fr-hello-2"), false),
-            ("back in the queue", &spot, JobStatus::Queued, false),
-            ("deleted", &spot, JobStatus::Absent, false),
-        ] {
-            let seen = |run_attempt| LossSeen {
-                ended,
-                job: Some(&job),
-                runner: OWN,
-                run_attempt,
-            };
-            assert_eq!(notes_lost_job(seen(1)), noted, "{why}");
-            assert_eq!(notes_lost_job(seen(2)), noted, "{why}, second time");
-            assert!(!notes_lost_job(seen(3)), "{why}, third time");
+    fn only_what_the_platform_took_away_is_a_loss() {
+        for outcome in Outcome::ALL {
+            for code in ["SpotInterruption", "TerminationNotice"] {
+                let expected = match outcome {
+                    Outcome::LostInJob => Some(Loss::InJob),
+                    Outcome::SpotInterruption => Some(Loss::Silent(STOPPED)),
+                    _ => None,
+                };
+                assert_eq!(loss(&ended(*outcome, code)), expected, "{outcome:?}");
+            }
+            for code in ["UserInitiated", "EssentialContainerExited"] {
+                assert_eq!(loss(&ended(*outcome, code)), None, "{outcome:?}");
+            }
         }
     }
 
     #[test]
-    fn every_other_outcome_is_the_jobs_own() {
-        for outcome in Outcome::ALL {
-            let seen = ended(*outcome, "SpotInterruption");
-            let noted = notes_lost_job(LossSeen {
-                ended: &seen,
-                job: Some(&running(OWN)),
+    fn only_a_job_that_its_lost_runner_had_is_noted() {
+        let noted = |loss, run_attempt, status: Option<&JobStatus>| {
+            let taken = TakenJob {
+                id: JobId(1),
+                run_attempt,
+                status,
                 runner: OWN,
-                run_attempt: 1,
-            });
-            let lost = matches!(outcome, Outcome::LostInJob | Outcome::SpotInterruption);
-            assert_eq!(noted, lost, "{outcome:?}");
+            };
+            lost_job(loss, Some(taken)).is_some()
+        };
+        for (why, job, expected) in [
+            ("GitHub has not noticed", running(OWN), true),
+            ("failed by the loss", completed("failure", OWN), true),
+            ("GitHub's other word", completed("cancelled", OWN), true),
+            ("it was done in time", completed("success", OWN), false),
+            ("another runner's", running("fr-hello-2"), false),
+            ("back in the queue", JobStatus::Queued, false),
+            ("deleted", JobStatus::Absent, false),
+        ] {
+            for loss in [Loss::InJob, Loss::Silent(STOPPED)] {
+                let noted = |attempt| noted(Some(loss), attempt, Some(&job));
+                assert_eq!(noted(1), expected, "{why}");
+                assert_eq!(noted(2), expected, "{why}, second time");
+                assert!(!noted(3), "{why}, third time");
+            }
+            assert!(
+                !noted(None, 1, Some(&job)),
+                "{why}, and its runner ended well"
+            );
+        }
+        assert!(noted(Some(Loss::InJob), 1, None), "`sweep` asks GitHub");
+        assert_eq!(lost_job(Some(Loss::InJob), None), None);
+    }
+
+    #[test]
+    fn a_job_of_a_runner_without_a_word_ended_after_its_task() {
+        let ended_at = |seconds, conclusion: &str| JobStatus::Completed {
+            conclusion: Some(conclusion.to_owned()),
+            runner: Some(OWN.to_owned()),
+            started_at: None,
+            completed_at: Some(STOPPED + Duration::from_secs(seconds)),
+        };
+        let note = LostJob {
+            id: JobId(1),
+            runner: OWN.to_owned(),
+            run_attempt: 1,
+            loss: Loss::Silent(STOPPED),
+        };
+        for (why, job, cancelled, lost) in [
+            ("GitHub noticed", ended_at(600, "failure"), false, true),
+            (
+                "it may have failed by itself",
+                ended_at(4, "failure"),
+                false,
+                false,
+            ),
+            (
+                "GitHub does not say when",
+                completed("failure", OWN),
+                false,
+                false,
+            ),
+            (
+                "somebody cancelled it",
+                ended_at(600, "cancelled"),
+                true,
+                false,
+            ),
+            (
+                "and called it failed",
+                ended_at(600, "failure"),
+                true,
+                false,
+            ),
+        ] {
+            assert_eq!(is_lost(&note, &job, cancelled), lost, "{why}");
         }
     }
 
@@ -271,6 +343,7 @@ mod tests {
             id: JobId(id),
             runner: OWN.to_owned(),
             run_attempt,
+            loss: Loss::InJob,
         };
         let run = |jobs| RunOfLost {
             attempt: 1,

@@ -2,7 +2,10 @@
 //!
 //! Step Functions uses field names in Pascal case, EventBridge in camel case; both are parsed.
 
+use std::time::Duration;
+
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 /// The fields of a stopped task that determine its outcome ([shape]).
 ///
@@ -122,6 +125,12 @@ impl EndedTask {
         let to = seconds(self.stopped_at.as_ref()?)?;
         (to >= from).then_some(to - from)
     }
+
+    /// When it stopped.
+    pub fn stopped_at(&self) -> Option<OffsetDateTime> {
+        let since_1970 = Duration::try_from_secs_f64(seconds(self.stopped_at.as_ref()?)?).ok()?;
+        OffsetDateTime::UNIX_EPOCH.checked_add(since_1970.try_into().ok()?)
+    }
 }
 
 /// The error with which an execution is told that its adopted task failed, as `runTask.sync` throws
@@ -144,7 +153,7 @@ fn seconds(value: &serde_json::Value) -> Option<f64> {
             number.as_f64().map(|n| if n > 1e11 { n / 1e3 } else { n })
         }
         serde_json::Value::String(text) => {
-            let at = time::OffsetDateTime::parse(text, &Rfc3339).ok()?;
+            let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
             #[allow(clippy::cast_precision_loss)] // Milliseconds of this millennium fit exactly.
             Some((at.unix_timestamp_nanos() / 1_000_000) as f64 / 1e3)
         }
@@ -203,6 +212,8 @@ mod tests {
                 Some("fr-x-1")
             );
             assert_eq!(task.billed_seconds(), Some(60.5));
+            let stopped_at = time::macros::datetime!(2026-01-01 00:01:00.5 UTC);
+            assert_eq!(task.stopped_at(), Some(stopped_at));
         }
     }
 }

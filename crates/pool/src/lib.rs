@@ -18,6 +18,7 @@
 //! | leases of the caps, and who waits for one | `slots` | `slots` | [`slots`] |
 //! | job to re-run after an interruption | `reruns` | `<owner/name>#<job id>` | [`reruns`] |
 //! | job that a runner took instead of its own | `taken#<runner>` | `taken` | [`reruns`] |
+//! | loss of a runner whose job is not known yet | `taken#<runner>` | `lost` | [`reruns`] |
 //!
 //! Every operation is one call, and no call is retried here: the result of a conditional write would
 //! be ambiguous after a lost answer. [`Written`] tells whether a condition held, [`Error`] whether a

@@ -1,6 +1,6 @@
 //! Notes of jobs that Spot or the platform took away, for `sweep` to re-run.
 
-use decisions::LostJob;
+use decisions::{Loss, LostJob};
 use protocol::bell::EXPIRES;
 use protocol::{Job, JobId, Repository, RunnerName};
 use runtime::settings::{Settings, Variable};
@@ -8,7 +8,9 @@ use time::{Duration, OffsetDateTime};
 
 use aws::SdkConfig;
 
-use crate::item::{Item, get_number, get_parsed, get_text, instant, key, number, text};
+use crate::item::{
+    Item, get_instant, get_number, get_parsed, get_text, instant, key, number, text,
+};
 use crate::{Error, Pool};
 
 /// The variable of the notes' table.
@@ -25,8 +27,11 @@ const ATTEMPT: &str = "attempt";
 const RUNNER: &str = "runner";
 const INSTALLATION: &str = "installation";
 const NOTED: &str = "noted";
+/// When the task had stopped of a runner that said nothing of a job.
+const SILENT: &str = "silent";
 const TAKEN: &str = "taken";
 const TAKEN_JOB: &str = "order";
+const LOST: &str = "lost";
 
 /// How long a note counts. GitHub ends a job of a self-hosted runner after five days.
 pub const KEPT: Duration = Duration::days(7);
@@ -51,9 +56,10 @@ impl RerunNote {
                 id: JobId(get_number(item, JOB)?),
                 runner: get_text(item, RUNNER)?.to_owned(),
                 run_attempt: get_number(item, ATTEMPT)?,
+                loss: read_loss(item),
             },
             installation: get_number(item, INSTALLATION),
-            noted_at: crate::item::get_instant(item, NOTED)?,
+            noted_at: get_instant(item, NOTED)?,
         })
     }
 
@@ -64,7 +70,17 @@ impl RerunNote {
     }
 }
 
-/// The partition of what a runner took.
+fn read_loss(item: &Item) -> Loss {
+    get_instant(item, SILENT).map_or(Loss::InJob, Loss::Silent)
+}
+
+fn write_loss(item: &mut Item, loss: Loss) {
+    if let Loss::Silent(since) = loss {
+        item.insert(SILENT.to_owned(), instant(since));
+    }
+}
+
+/// The partition of what a runner took, and of its loss.
 fn taken_by(runner: &RunnerName) -> String {
     format!("taken#{runner}")
 }
@@ -99,11 +115,12 @@ impl Reruns {
         if let Some(installation) = note.installation {
             item.insert(INSTALLATION.to_owned(), number(installation));
         }
+        write_loss(&mut item, note.job.loss);
         self.0.put(item, PARTITION).await
     }
 
-    /// Notes that a runner took this job and not its own: should the runner be lost, nothing else tells of
-    /// it. Repeating it is harmless.
+    /// Notes that a runner took this job and not its own. Repeating it is harmless. Read its loss
+    /// afterwards: whoever notes it reads this afterwards, so that one of the two sees both.
     pub async fn note_taken(
         &self,
         runner: &RunnerName,
@@ -126,6 +143,28 @@ impl Reruns {
         let item = self.0.get(key(&partition, TAKEN), &partition).await?;
         let order = item.as_ref().and_then(|item| get_text(item, TAKEN_JOB));
         Ok(order.and_then(|order| serde_json::from_str(order).ok()))
+    }
+
+    /// Notes that a runner was taken away, maybe with a job that is not known yet. Repeating it is
+    /// harmless.
+    pub async fn note_loss(
+        &self,
+        runner: &RunnerName,
+        loss: Loss,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let partition = taken_by(runner);
+        let mut item = key(&partition, LOST);
+        write_loss(&mut item, loss);
+        item.insert(EXPIRES.to_owned(), instant(now + KEPT));
+        self.0.put(item, &partition).await
+    }
+
+    /// How a runner was taken away, as far as noted.
+    pub async fn loss(&self, runner: &RunnerName) -> Result<Option<Loss>, Error> {
+        let partition = taken_by(runner);
+        let item = self.0.get(key(&partition, LOST), &partition).await?;
+        Ok(item.as_ref().map(read_loss))
     }
 
     /// All notes, as far as one call returns them: thousands.

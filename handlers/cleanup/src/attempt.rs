@@ -8,7 +8,7 @@ use decisions::{
 };
 use fleet::{Status, retire};
 use github::{Access, Installation};
-use protocol::Job;
+use protocol::{Class, Job};
 use time::OffsetDateTime;
 
 use crate::event::AttemptOver;
@@ -57,6 +57,7 @@ pub async fn end(
     };
 
     let verdict = verdict(deps, over, &attempt, &ended, state.as_ref(), now).await?;
+    note_lost_job(deps, over, &ended, state.as_ref(), &verdict, now).await?;
     let attempt_report = AttemptReport {
         over,
         attempt: &attempt,
@@ -65,7 +66,6 @@ pub async fn end(
         verdict: &verdict,
     };
     attempt_report.emit(&deps.metrics());
-    reruns::note_lost_job(deps, over, &ended, state.as_ref(), now).await;
     match verdict {
         Verdict::End => {
             if let Some(state) = &state {
@@ -107,6 +107,26 @@ async fn give_slot_back(deps: &Deps, over: &AttemptOver, attempt: &Attempt, now:
             Err(error) => tracing::warn!(%error, "cannot give the slot back"),
         }
     }
+}
+
+/// Notes the job that the attempt's runner lost. Without the note the job stays failed. So the state
+/// machine tries again during an outage of the table, unless the execution's own job waits for a runner.
+async fn note_lost_job(
+    deps: &Deps,
+    over: &AttemptOver,
+    ended: &Ended,
+    state: Option<&JobStatus>,
+    verdict: &Verdict,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let Err(error) = reruns::note_lost_job(deps, over, ended, state, now).await else {
+        return Ok(());
+    };
+    if *verdict == Verdict::End && error.aws().fault().class() == Class::Transient {
+        return Err(fleet::Error::from(error).into());
+    }
+    tracing::warn!(%error, "cannot note an interrupted job, so it is not re-run; re-run it by hand");
+    Ok(())
 }
 
 /// The job's status, if a note proves that it is over. Without a table, without a note or in doubt,

@@ -6,6 +6,7 @@
 //! swap request the check; the execution's name makes the request idempotent.
 
 use decisions::{JobStatus, checks_displaced};
+use fleet::Execution;
 use github::Access;
 use protocol::{Job, RunnerName};
 use runtime::telemetry::Metric;
@@ -39,7 +40,21 @@ pub async fn check(
         return Ok(json!({ "result": "outOfReach" }));
     }
     deps.metrics().emit(Metric::Thefts, 1.0);
-    reruns::note_taken(deps, runner, taken, now).await;
+    let noted = reruns::note_taken(deps, runner, taken, now).await;
+    let checked = check_left(deps, &execution, (runner, taken), now).await?;
+    // Lambda tries again, so the note comes second.
+    noted.map_err(fleet::Error::from)?;
+    Ok(checked)
+}
+
+/// Starts a check of an execution's job, if it may need one.
+async fn check_left(
+    deps: &Deps,
+    left: &Execution,
+    (runner, taken): (&RunnerName, &Job),
+    now: OffsetDateTime,
+) -> Result<Value, Error> {
+    let job = &left.order.job;
     // A rate limit or an outage must not lose the check: if GitHub does not answer, start it.
     let state = match deps
         .github
@@ -53,13 +68,13 @@ pub async fn check(
         Ok(installation) => installation.job(job).await.ok(),
         Err(_) => None,
     };
-    if !checks_displaced(execution.status, state.as_ref()) {
+    if !checks_displaced(left.status, state.as_ref()) {
         return Ok(json!({ "result": "notDue" }));
     }
     let not_before = now + deps.config.check_after();
     let (name, started) = deps
         .fleet
-        .start_check(left, &execution.order, Some(not_before))
+        .start_check(runner.execution(), &left.order, Some(not_before))
         .await?;
     tracing::info!(%runner, displaced = %job.id, taken = %taken.id, check = %name, ?started, "started a check of a displaced job");
     Ok(json!({ "result": "checked", "execution": name }))

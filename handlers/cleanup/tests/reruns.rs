@@ -3,8 +3,10 @@
 
 mod support;
 
-use decisions::AgentExit;
+use decisions::{AgentExit, Loss};
 use pool::Reruns;
+use protocol::Fault;
+use runtime::settings::Settings;
 use serde_json::{Value, json};
 use support::{World, attempt, execution_of, parameter_of};
 
@@ -18,7 +20,7 @@ async fn with_table() -> World {
 fn taken(code: &str, exit: AgentExit) -> (&'static str, Value) {
     let task = json!({
         "TaskArn": "arn:aws:ecs:us-east-1:000000000000:task/runners/0123", "StopCode": code,
-        "StoppedReason": "Your Spot Task was interrupted.",
+        "StoppedReason": "Your Spot Task was interrupted.", "StoppedAt": 1_767_225_660_500_u64,
         "Containers": [{ "Name": "runner", "ExitCode": exit.code() }],
     });
     let cause = task.to_string();
@@ -60,32 +62,70 @@ async fn a_job_that_spot_took_away_is_noted_twice_at_most() {
 }
 
 #[tokio::test]
-async fn a_job_that_another_jobs_runner_took_is_noted_as_well() {
-    let world = with_table().await;
-    // The runner of the first job runs the second, while the first waits.
-    let (left, taken_job) = (world.job(), world.job_for(&["self-hosted", "linux"]));
-    world.execution(&left, "RUNNING", None);
-    let name = format!("fr-{}", execution_of(&left));
-    world.server.cancel_job(left.id).unwrap();
+async fn a_job_that_another_jobs_runner_took_is_noted_whichever_side_tells_first() {
+    for told_late in [false, true] {
+        for exit in [AgentExit::StoppedInJob, AgentExit::Stopped] {
+            let world = with_table().await;
+            // The runner of the first job runs the second, while the first waits.
+            let (left, taken_job) = (world.job(), world.job_for(&["self-hosted", "linux"]));
+            world.execution(&left, "RUNNING", None);
+            let name = format!("fr-{}", execution_of(&left));
+            world.server.cancel_job(left.id).unwrap();
+            let (id, mut runner) = world.listening(&name).await;
+            let took = runner.take(support::PATIENCE).await.unwrap();
+            assert_eq!(took.id, taken_job.id);
+            let displaced = json!({
+                "kind": "displaced", "job": support::order(&taken_job).job, "runner": name,
+            });
+            let end = taken("SpotInterruption", exit);
+            let mut event = attempt(&left, &parameter_of(&name), Some(id), end);
+            event["match"] = json!({
+                "family": "f", "offered": ["linux"], "cpu": null, "memory": null,
+                "architecture": null, "rerunAfterInterruption": true,
+            });
+            let mut events = [displaced, event];
+            if told_late {
+                events.reverse();
+            }
+            for event in events {
+                world.handle(event).await.unwrap();
+            }
+            let notes = Reruns::over(world.aws.pool()).all().await.unwrap();
+            let [note] = notes.as_slice() else {
+                panic!("{told_late} {exit:?}: {notes:?}")
+            };
+            assert_eq!((note.job.id.0, &*note.job.runner), (taken_job.id, &*name));
+            let silent = note.job.loss != Loss::InJob;
+            assert_eq!(silent, exit == AgentExit::Stopped);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_machine_tries_again_while_a_lost_job_cannot_be_noted() {
+    let mut world = World::new().await;
+    let settings = Settings::from_pairs([
+        ("RERUN_TABLE", "away"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        // Nobody listens there.
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ]);
+    let away = aws::sdk_config(&settings, 1).unwrap();
+    world.deps.fleet.reruns = Reruns::from_settings(&settings, &away);
+    let job = world.job();
+    let name = format!("fr-{}", execution_of(&job));
     let (id, mut runner) = world.listening(&name).await;
-    assert_eq!(
-        runner.take(support::PATIENCE).await.unwrap().id,
-        taken_job.id
-    );
-    let displaced = json!({
-        "kind": "displaced", "job": support::order(&taken_job).job, "runner": name,
-    });
-    world.handle(displaced).await.unwrap();
+    runner.take(support::PATIENCE).await.unwrap();
     let end = taken("SpotInterruption", AgentExit::StoppedInJob);
-    let mut event = attempt(&left, &parameter_of(&name), Some(id), end);
+    let mut event = attempt(&job, &parameter_of(&name), Some(id), end);
     event["match"] = json!({
         "family": "f", "offered": ["linux"], "cpu": null, "memory": null, "architecture": null,
         "rerunAfterInterruption": true,
     });
-    world.handle(event).await.unwrap();
-    let notes = Reruns::over(world.aws.pool()).all().await.unwrap();
-    let ids: Vec<_> = notes.iter().map(|one| one.job.id.0).collect();
-    assert_eq!(ids, [taken_job.id]);
+    let failed = world.handle(event).await.unwrap_err();
+    assert_eq!(failed.fault(), Fault::AwsUnavailable);
 }
 
 #[tokio::test]

@@ -29,6 +29,9 @@ fn each_rule_of_the_second_chance_is_needed() {
         (Mutation::IsImpatient, NOT_LOST),
         (Mutation::IgnoresTheCancelled, RIGHT),
         (Mutation::StaysOnSpot, OFF_SPOT),
+        (Mutation::ForgetsTheLoss, NOT_LOST),
+        (Mutation::LooksFirst, NOT_LOST),
+        (Mutation::TrustsSilence, RIGHT),
     ] {
         let failed = check(Some(rule)).failures;
         assert!(failed.contains(&property), "{rule:?}: {failed:?}");
