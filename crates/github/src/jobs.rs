@@ -126,19 +126,13 @@ impl Installation {
             }
             Err(error) => return Err(error),
         }
-        let first = self.around(job).await?;
+        let (repository, run) = (&job.repository, job.run_id);
+        let first = self.around(repository, run).await?;
         self.github.pause().await;
         if let Some(state) = self.shown_job(job).await? {
             return Ok(Seen::State(state));
         }
-        let second = self.around(job).await?;
-        let mut seen = NotFound {
-            repository: both(first.repository, second.repository),
-            included: Look::Unclear,
-            runs: both(first.runs, second.runs),
-            run: both(first.run, second.run),
-            repeated: true,
-        };
+        let mut seen = first.and(&self.around(repository, run).await?);
         let mut elsewhere = None;
         if seen.repository == Look::Hidden {
             (seen.included, elsewhere) = self.is_included(&job.repository).await?;
@@ -167,15 +161,23 @@ impl Installation {
         Ok(Some(answer.json::<ListedJob>(&call)?.state))
     }
 
-    /// What GitHub shows that is related to the job.
-    async fn around(&self, job: &Job) -> Result<Around, Error> {
-        let place = format!("/repos/{}", job.repository);
-        let access = Access::jobs(&job.repository);
+    /// Whether a run is gone that GitHub does not show: it shows the repository and its other runs, twice.
+    pub async fn run_is_gone(&self, repository: &Repository, run: u64) -> Result<bool, Error> {
+        let first = self.around(repository, run).await?;
+        self.github.pause().await;
+        let seen = first.and(&self.around(repository, run).await?);
+        Ok(on_not_found(seen) == OnNotFound::Absent)
+    }
+
+    /// What GitHub shows that is related to a job of the run.
+    async fn around(&self, repository: &Repository, run: u64) -> Result<Around, Error> {
+        let place = format!("/repos/{repository}");
+        let access = Access::jobs(repository);
         let shown = Call::get(&place).needs(access.clone());
-        let repository = self.look(&shown).await?;
-        if repository != Look::Shown {
+        let shown = self.look(&shown).await?;
+        if shown != Look::Shown {
             return Ok(Around {
-                repository,
+                repository: shown,
                 runs: Look::Unclear,
                 run: Look::Unclear,
             });
@@ -183,9 +185,9 @@ impl Installation {
         let runs = Call::get(format!("{place}/actions/runs"))
             .with("per_page", "1")
             .needs(access.clone());
-        let run = Call::get(format!("{place}/actions/runs/{}", job.run_id)).needs(access);
+        let run = Call::get(format!("{place}/actions/runs/{run}")).needs(access);
         Ok(Around {
-            repository,
+            repository: shown,
             runs: self.look(&runs).await?,
             run: self.look(&run).await?,
         })
@@ -337,6 +339,19 @@ struct Around {
     repository: Look,
     runs: Look,
     run: Look,
+}
+
+impl Around {
+    /// What two looks show, one after the other.
+    fn and(&self, again: &Self) -> NotFound {
+        NotFound {
+            repository: both(self.repository, again.repository),
+            included: Look::Unclear,
+            runs: both(self.runs, again.runs),
+            run: both(self.run, again.run),
+            repeated: true,
+        }
+    }
 }
 
 /// Combines two looks.

@@ -18,8 +18,8 @@ const PAGES: u32 = 10;
 pub enum Rerun {
     /// The run's next attempt has begun.
     Begun,
-    /// The run goes on; it can be asked again later.
-    Running,
+    /// Not now, because the run goes on or GitHub does not find it; why, in its words.
+    Later(String),
     /// GitHub does not do it; why, in its words.
     Refused(String),
 }
@@ -66,8 +66,8 @@ impl Installation {
         Ok(jobs)
     }
 
-    /// Re-runs a job and those that depend on it ([endpoint]). Sent once: a second one would be refused,
-    /// because the run goes on then.
+    /// Re-runs a job and those that depend on it ([endpoint]). After an unknown answer it is not repeated:
+    /// GitHub would refuse it, because the run goes on then.
     ///
     /// [endpoint]: https://docs.github.com/rest/actions/workflow-runs#re-run-a-job-from-a-workflow-run
     pub async fn rerun_job(&self, repository: &Repository, job: JobId) -> Result<Rerun, Error> {
@@ -86,25 +86,31 @@ impl Installation {
     }
 
     async fn rerun(&self, call: Call) -> Result<Rerun, Error> {
-        let answer = self.call(&call).await?;
-        let refused = matches!(
-            answer.status,
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY
-        );
-        if !refused {
+        let mut answer = self.call(&call).await?;
+        if is_refused(&answer) && !is_running(&answer) {
+            // In outages GitHub refuses what it would do a minute later.
+            self.pause().await;
+            answer = self.call(&call).await?;
+        }
+        if !is_refused(&answer) {
             answer.success(&call)?;
             return Ok(Rerun::Begun);
         }
-        Ok(if is_running(&answer) {
-            Rerun::Running
+        let status = answer.status;
+        let why = format!("{call} got {}: {}", status.as_u16(), answer.message());
+        Ok(if is_running(&answer) || status == StatusCode::NOT_FOUND {
+            Rerun::Later(why)
         } else {
-            Rerun::Refused(format!(
-                "{call} got {}: {}",
-                answer.status.as_u16(),
-                answer.message()
-            ))
+            Rerun::Refused(why)
         })
     }
+}
+
+fn is_refused(answer: &Answer) -> bool {
+    matches!(
+        answer.status,
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 /// GitHub's words about a run that goes on (seen by others, see `docs/assumptions.md`).

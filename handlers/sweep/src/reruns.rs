@@ -62,7 +62,12 @@ async fn post(
     };
     let (repository, run) = (&first.repository, first.run);
     if notes.iter().all(|note| note.noted_at + KEPT <= now) {
-        forget(reruns, notes, "its run has not ended within a week").await?;
+        forget(
+            reruns,
+            notes,
+            "its run has not ended within a week, or GitHub does not show it",
+        )
+        .await?;
         return Ok(false);
     }
     let access = Access::jobs(repository);
@@ -108,9 +113,12 @@ async fn decide(
     else {
         return Ok(OnLostJobs::Forget);
     };
-    // One 404 proves nothing: the notes expire.
     let Some(seen) = installation.look_at_run(repository, *run).await? else {
-        return Ok(OnLostJobs::Wait);
+        if !installation.run_is_gone(repository, *run).await? {
+            return Ok(OnLostJobs::Wait);
+        }
+        tracing::warn!(%repository, run_id = run, "interrupted jobs are not re-run: somebody deleted their run");
+        return Ok(OnLostJobs::Forget);
     };
     let mut of_run = RunOfLost {
         attempt: seen.attempt,
@@ -136,7 +144,10 @@ async fn settle(
 ) -> Result<bool, Error> {
     match answer {
         // Somebody was faster, or GitHub needs a moment: the next look tells.
-        Rerun::Running => Ok(false),
+        Rerun::Later(why) => {
+            tracing::warn!(%repository, run_id = ?notes.first().map(|note| note.run), why, "cannot re-run an interrupted job yet; the next sweep tries again");
+            Ok(false)
+        }
         Rerun::Begun => {
             for note in notes {
                 let job = &note.job;

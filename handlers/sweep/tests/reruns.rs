@@ -6,9 +6,11 @@ mod support;
 use std::time::Duration as StdDuration;
 
 use aws_in_memory::Aws;
-use decisions::LostJob;
+use decisions::{Loss, LostJob};
 use github::JitRequest;
-use github_standin::{Access, Config as GitHubConfig, Job, JobStatus, NewJob, Server};
+use github_standin::{
+    Access, Config as GitHubConfig, Fault, FaultKind, Job, JobStatus, NewJob, Server,
+};
 use pool::{RerunNote, Reruns};
 use protocol::{JobId, Repository};
 use sweep::{Deps, reruns};
@@ -76,6 +78,7 @@ impl World {
                 id: JobId(job.id),
                 runner: runner(job),
                 run_attempt: job.run_attempt.try_into().unwrap(),
+                loss: Loss::InJob,
             },
             installation: None,
             noted_at: at,
@@ -172,4 +175,52 @@ async fn a_run_that_goes_on_for_a_week_is_given_up() {
     let week = OffsetDateTime::now_utc() - Duration::days(7);
     world.note(&job, week).await;
     assert_eq!(world.sweep().await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_github_refuses_once_is_run_again_and_what_it_refuses_twice_is_not() {
+    let status = |status| FaultKind::Status {
+        status,
+        message: Some("Unable to retry this workflow run".to_owned()),
+        retry_after: None,
+    };
+    // Of a 404 and of an error nobody knows whether GitHub did it, or will.
+    for (refusal, times, begun, notes) in [
+        (403, 1, 1, 0),
+        (403, 2, 0, 0),
+        (422, 2, 0, 0),
+        (404, 2, 0, 1),
+    ] {
+        let world = World::new().await;
+        let job = world.queue(None);
+        world.ends(&job, "failure").await;
+        world.note(&job, OffsetDateTime::now_utc()).await;
+        let fault = Fault::new(status(refusal)).on("POST", "/rerun");
+        world.server.fault(fault.times(times));
+        assert_eq!(world.sweep().await, (begun, notes), "{refusal} {times}");
+        assert_eq!(world.again().len(), begun);
+        // The next sweep asks once more where a note is left.
+        assert_eq!(world.sweep().await, (notes, 0), "{refusal} {times}");
+    }
+}
+
+#[tokio::test]
+async fn the_jobs_of_a_deleted_run_are_forgotten_and_those_of_a_hidden_one_are_not() {
+    let world = World::new().await;
+    let (deleted, other) = (world.queue(None), world.queue(None));
+    for job in [&deleted, &other] {
+        world.note(job, OffsetDateTime::now_utc()).await;
+    }
+    let hidden = FaultKind::Status {
+        status: 404,
+        message: None,
+        retry_after: None,
+    };
+    // Each run is looked at three times, and the other runs twice.
+    let hidden = Fault::new(hidden).on("GET", "/actions/runs");
+    world.server.fault(hidden.times(10));
+    assert_eq!(world.sweep().await, (0, 2));
+    world.server.clear_faults();
+    world.server.delete_run(deleted.run_id).unwrap();
+    assert_eq!(world.sweep().await, (0, 1));
 }
