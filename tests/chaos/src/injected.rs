@@ -200,7 +200,10 @@ pub fn step_fails(kind: ChaosFault, called: Called) -> Option<Failed> {
             | Kind::WaitingTaskKilled
             | Kind::WaitingTaskInterrupted
             | Kind::WaitingTaskHangs
-            | Kind::NewRevision,
+            | Kind::NewRevision
+            | Kind::JobInterrupted
+            | Kind::TakingLost
+            | Kind::TakingLate,
             _,
         ) => return None,
     })
@@ -212,9 +215,9 @@ pub fn attempt_ends(kind: ChaosFault) -> Option<Failed> {
         ChaosFault::TaskKilledIdle | ChaosFault::TaskKilledBusy | ChaosFault::WaitingTaskKilled => {
             Some(Failed::Killed)
         }
-        ChaosFault::SpotInterruption | ChaosFault::WaitingTaskInterrupted => {
-            Some(Failed::TakenBack)
-        }
+        ChaosFault::SpotInterruption
+        | ChaosFault::JobInterrupted
+        | ChaosFault::WaitingTaskInterrupted => Some(Failed::TakenBack),
         ChaosFault::RunnerGhosted => Some(Failed::Unpicked),
         _ => None,
     }

@@ -65,7 +65,7 @@ async fn run(options: &Options) -> anyhow::Result<bool> {
     let mut result = Ok(());
     for seed in first..=last {
         let played = tokio::select! {
-            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, options.setup.warm > 0), options.setup) => played,
+            played = one(&progress, &checkout, &mut site, Schedule::new(seed, options.jobs, &options.setup.further()), options.setup) => played,
             signal = &mut interrupted => Err(signal.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
         };
         match played {

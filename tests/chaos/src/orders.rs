@@ -35,6 +35,8 @@ pub enum Deed {
     KillBusy,
     /// Interrupts a task as Spot does.
     Interrupt,
+    /// Interrupts the task of a runner with a job as Spot does.
+    InterruptBusy,
     /// Aborts an execution.
     Abort,
     /// Times an execution out.
@@ -235,6 +237,8 @@ const NO_ROOM: [(&str, &str); 2] = [
 ];
 /// Delay in seconds.
 const LATE: u64 = 4;
+/// The same for a webhook about a runner's job: most jobs, and their runners, have ended by then.
+const TOLD_LATE: u64 = 8;
 
 /// Translates a planned fault.
 pub fn order(fault: &PlannedFault) -> Order {
@@ -323,6 +327,16 @@ pub fn order(fault: &PlannedFault) -> Order {
         ChaosFault::TaskKilledIdle => Order::Deed(Deed::KillIdle),
         ChaosFault::TaskKilledBusy => Order::Deed(Deed::KillBusy),
         ChaosFault::SpotInterruption => Order::Deed(Deed::Interrupt),
+        ChaosFault::JobInterrupted => Order::Deed(Deed::InterruptBusy),
+        ChaosFault::TakingLost => {
+            let fault = DeliveryFault::new(DeliveryFaultKind::Fail { status: 500 });
+            Order::Webhook(fault.on(ACTIONS[0]).times(times))
+        }
+        ChaosFault::TakingLate => {
+            let milliseconds = TOLD_LATE * 1_000;
+            let fault = DeliveryFault::new(DeliveryFaultKind::Delay { milliseconds });
+            Order::Webhook(fault.on(ACTIONS[0]).times(times))
+        }
         ChaosFault::ExecutionAborted => Order::Deed(Deed::Abort),
         ChaosFault::ExecutionTimesOut => Order::Deed(Deed::TimeOut),
         ChaosFault::RunnerGhosted => Order::Deed(Deed::Ghost),
@@ -483,7 +497,8 @@ mod tests {
 
     #[test]
     fn no_fault_meets_the_run_itself() {
-        for kind in ChaosFault::ALL.into_iter().chain(ChaosFault::OF_POOL) {
+        let further = [&ChaosFault::OF_POOL[..], &ChaosFault::OF_RERUNS].concat();
+        for kind in ChaosFault::ALL.into_iter().chain(further) {
             for whom in 0..CALLS.len() * pool_calls().len() {
                 let Order::Engine(order) = of(kind, whom) else {
                     continue;
@@ -520,7 +535,12 @@ mod tests {
 
     #[test]
     fn an_announcement_is_never_met_by_a_fault_that_is_not_its_own() {
-        for kind in [ChaosFault::WebhookLost, ChaosFault::WebhookRefused] {
+        for kind in [
+            ChaosFault::WebhookLost,
+            ChaosFault::WebhookRefused,
+            ChaosFault::TakingLost,
+            ChaosFault::TakingLate,
+        ] {
             for whom in 0..ACTIONS.len() {
                 let Order::Webhook(fault) = of(kind, whom) else {
                     panic!("it is a webhook's");

@@ -46,8 +46,9 @@ const STANDSTILL: Duration = Duration::from_secs(150);
 /// Time limit from the last job until everything has settled, plus the second one for each job.
 const LIMIT: Duration = Duration::from_mins(5);
 const LIMIT_EACH: Duration = Duration::from_secs(6);
-/// Seconds from an interruption until the task is killed.
-const SPOT_GRACE: u32 = 2;
+/// Seconds from an interruption until the task is killed; 120 on AWS. As on AWS, the agent's limit for its
+/// listener is shorter.
+const SPOT_GRACE: u32 = 6;
 /// Maximum number of deliveries of a webhook: the first one, and five that `sweep` requests.
 const DELIVERIES: usize = 6;
 /// Age of a job whose `queued` event is late, as GitHub's webhooks were in August 2026.

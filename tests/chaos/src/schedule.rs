@@ -181,6 +181,12 @@ pub enum ChaosFault {
     WaitingTaskHangs,
     /// A task definition gets a new revision.
     NewRevision,
+    /// Spot takes a task back during a job.
+    JobInterrupted,
+    /// The webhook that a runner has a job is lost.
+    TakingLost,
+    /// The webhook that a runner has a job is late.
+    TakingLate,
 }
 
 impl ChaosFault {
@@ -199,6 +205,9 @@ impl ChaosFault {
         Self::WaitingTaskHangs,
         Self::NewRevision,
     ];
+
+    /// Those that only matter where interrupted jobs are run again.
+    pub const OF_RERUNS: [Self; 3] = [Self::JobInterrupted, Self::TakingLost, Self::TakingLate];
 
     /// All others.
     pub const ALL: [Self; 38] = [
@@ -296,13 +305,17 @@ impl fmt::Display for ChaosFault {
             Self::WaitingTaskInterrupted => "waiting task interrupted",
             Self::WaitingTaskHangs => "waiting task hangs",
             Self::NewRevision => "new revision",
+            Self::JobInterrupted => "job interrupted",
+            Self::TakingLost => "taking lost",
+            Self::TakingLate => "taking late",
         })
     }
 }
 
 impl Schedule {
-    /// The schedule of a seed for this many jobs. A pool brings further faults; the rest is the same.
-    pub fn new(seed: u64, jobs: usize, pool: bool) -> Self {
+    /// The schedule of a seed for this many jobs. Each list of further kinds brings as many faults; the
+    /// rest is the same.
+    pub fn new(seed: u64, jobs: usize, further: &[&[ChaosFault]]) -> Self {
         let mut rng = Rng::with_seed(seed);
         let jobs = queue(&mut rng, jobs);
         let last = jobs.last().map_or(Duration::ZERO, |job| job.at);
@@ -319,8 +332,8 @@ impl Schedule {
                 .collect()
         };
         let mut faults = draw(&ChaosFault::ALL);
-        if pool {
-            faults.extend(draw(&ChaosFault::OF_POOL));
+        for kinds in further {
+            faults.extend(draw(kinds));
         }
         faults.sort_by_key(|fault| fault.at);
         Self { seed, jobs, faults }
@@ -368,19 +381,27 @@ mod tests {
 
     use super::*;
 
+    const FURTHER: &[&[ChaosFault]] = &[&ChaosFault::OF_POOL, &ChaosFault::OF_RERUNS];
+
     #[test]
     fn the_same_seed_makes_the_same_schedule() {
-        assert_eq!(Schedule::new(7, 100, true), Schedule::new(7, 100, true));
-        assert_ne!(Schedule::new(7, 100, true), Schedule::new(8, 100, true));
+        assert_eq!(
+            Schedule::new(7, 100, FURTHER),
+            Schedule::new(7, 100, FURTHER)
+        );
+        assert_ne!(
+            Schedule::new(7, 100, FURTHER),
+            Schedule::new(8, 100, FURTHER)
+        );
     }
 
     #[test]
-    fn a_pool_only_adds_faults() {
-        let without = Schedule::new(7, 100, false);
-        let mut with = Schedule::new(7, 100, true);
+    fn further_kinds_only_add_faults() {
+        let without = Schedule::new(7, 100, &[]);
+        let mut with = Schedule::new(7, 100, FURTHER);
         let all = with.faults.len();
-        let of_pool = |fault: &PlannedFault| ChaosFault::OF_POOL.contains(&fault.kind);
-        with.faults.retain(|fault| !of_pool(fault));
+        let further = FURTHER.concat();
+        with.faults.retain(|fault| !further.contains(&fault.kind));
         assert_eq!(with, without);
         assert!(all > without.faults.len());
     }
@@ -388,16 +409,16 @@ mod tests {
     #[test]
     fn ten_seeds_hold_every_kind_of_fault() {
         let met: BTreeSet<_> = (1..=10)
-            .flat_map(|seed| Schedule::new(seed, 100, true).faults)
+            .flat_map(|seed| Schedule::new(seed, 100, FURTHER).faults)
             .map(|fault| fault.kind)
             .collect();
-        let all = ChaosFault::ALL.into_iter().chain(ChaosFault::OF_POOL);
+        let all = ChaosFault::ALL.into_iter().chain(FURTHER.concat());
         assert_eq!(met, all.collect());
     }
 
     #[test]
     fn there_are_as_many_jobs_as_asked_for_in_order_over_everything_there_is() {
-        let schedule = Schedule::new(1, 100, false);
+        let schedule = Schedule::new(1, 100, &[]);
         assert_eq!(schedule.jobs.len(), 100);
         assert!(schedule.jobs.is_sorted_by_key(|job| job.at));
         assert!(schedule.faults.is_sorted_by_key(|fault| fault.at));
@@ -412,7 +433,7 @@ mod tests {
     #[test]
     fn jobs_are_cancelled_and_announcements_lost_doubled_late_and_refused() {
         let jobs: Vec<_> = (1..=3)
-            .flat_map(|seed| Schedule::new(seed, 100, false).jobs)
+            .flat_map(|seed| Schedule::new(seed, 100, &[]).jobs)
             .collect();
         assert!(jobs.iter().any(|job| job.cancelled_after.is_some()));
         let has =
@@ -425,7 +446,7 @@ mod tests {
 
     #[test]
     fn several_jobs_come_at_once() {
-        let jobs = Schedule::new(1, 100, false).jobs;
+        let jobs = Schedule::new(1, 100, &[]).jobs;
         assert!(jobs.windows(2).any(|pair| pair[0].at == pair[1].at));
     }
 }

@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tooling::{Checkout, Progress};
 
-use crate::schedule::LABELS;
+use crate::schedule::{ChaosFault, LABELS};
 
 /// Prefix of the deployment's names.
 pub const PREFIX: &str = "chaos";
@@ -33,8 +33,8 @@ const GRACE: &str = "15";
 const IDLE_LIMIT: &str = "45";
 /// How long a listener may continue after its job before its agent ends it, in seconds; 180 on AWS.
 const LINGER_LIMIT: &str = "10";
-/// How long a listener may take to exit after a signal, in seconds; 110 on AWS.
-const STOP_LIMIT: &str = "15";
+/// How long a listener may take to exit after a signal, in seconds; 110 on AWS, where a task has 120.
+const STOP_LIMIT: &str = "4";
 
 /// What the deployment has besides its runners.
 #[derive(Args, Clone, Copy, Debug)]
@@ -48,6 +48,15 @@ pub struct Setup {
     /// Whether interrupted jobs are run again
     #[arg(long)]
     pub reruns: bool,
+}
+
+impl Setup {
+    /// The kinds of faults that only matter with it.
+    pub fn further(self) -> Vec<&'static [ChaosFault]> {
+        let pool = (self.warm > 0).then_some(&ChaosFault::OF_POOL[..]);
+        let reruns = self.reruns.then_some(&ChaosFault::OF_RERUNS[..]);
+        pool.into_iter().chain(reruns).collect()
+    }
 }
 
 /// The stack that plays the seeds, one after the other.
@@ -182,14 +191,12 @@ impl Site {
         if !self.setup.reruns {
             return Ok(Vec::new());
         }
-        let input = json!({
-            "TableName": format!("{PREFIX}-stock"), "ConsistentRead": true,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": { ":pk": { "S": "reruns" } },
-        });
-        let found = self.observer.aws.dynamodb("Query", input).await?;
+        // Faults meet the calls that have a key.
+        let input = json!({ "TableName": format!("{PREFIX}-stock"), "ConsistentRead": true });
+        let found = self.observer.aws.dynamodb("Scan", input).await?;
         let items = found["Items"].as_array().into_iter().flatten();
-        let keys = items.filter_map(|item| item["sk"]["S"].as_str());
+        let notes = items.filter(|item| item["pk"]["S"] == "reruns");
+        let keys = notes.filter_map(|item| item["sk"]["S"].as_str());
         Ok(keys.map(|key| format!("note of {key}")).collect())
     }
 

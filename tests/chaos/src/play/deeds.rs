@@ -65,7 +65,7 @@ impl Player<'_> {
     async fn try_deed(&mut self, pending: Pending) -> anyhow::Result<bool> {
         let snapshot = self.site.github().snapshot();
         match pending.deed {
-            Deed::KillIdle | Deed::KillBusy | Deed::Interrupt => {
+            Deed::KillIdle | Deed::KillBusy | Deed::Interrupt | Deed::InterruptBusy => {
                 self.end_task(pending, &snapshot).await
             }
             Deed::Abort | Deed::TimeOut => self.close_execution(pending).await,
@@ -101,7 +101,7 @@ impl Player<'_> {
             Some(job.is_some_and(|job| job.status == JobStatus::InProgress))
         };
         let suits = |task: &Task| match pending.deed {
-            Deed::KillBusy => busy(task) == Some(true),
+            Deed::KillBusy | Deed::InterruptBusy => busy(task) == Some(true),
             Deed::KillIdle => busy(task) == Some(false),
             _ => true,
         };
@@ -111,7 +111,9 @@ impl Player<'_> {
             return Ok(false);
         };
         let (how, body) = match pending.deed {
-            Deed::Interrupt => ("spot-interruption", json!({ "grace": SPOT_GRACE })),
+            Deed::Interrupt | Deed::InterruptBusy => {
+                ("spot-interruption", json!({ "grace": SPOT_GRACE }))
+            }
             _ => ("kill", json!({})),
         };
         let path = format!("/tasks/{}/{how}", task.id);

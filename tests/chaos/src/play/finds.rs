@@ -11,9 +11,10 @@ use protocol::{RunnerName, State};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::asks::{Hit, Whom};
-use super::{Player, executions_of};
+use super::asks::{Done, Hit, Whom};
+use super::{Player, described, executions_of};
 use crate::account::{Facts, JobFacts, Stop};
+use crate::injected::{Failed, attempt_ends};
 use crate::orders::{Order, order};
 use crate::schedule::ChaosFault;
 
@@ -88,13 +89,17 @@ impl Player<'_> {
     }
 
     /// What is wrong with the second chances, one line each.
-    fn second_chances(&self, jobs: &[Job]) -> Vec<String> {
-        let spot = self.deeds.iter();
-        let spot = spot.filter(|deed| deed.kind == ChaosFault::SpotInterruption);
-        let taken: BTreeSet<&str> = spot
+    fn second_chances(&self, jobs: &[Job], runners: &BTreeMap<String, String>) -> Vec<String> {
+        let by_spot = |deed: &&Done| attempt_ends(deed.kind) == Some(Failed::TakenBack);
+        let taken: BTreeSet<&str> = self
+            .deeds
+            .iter()
+            .filter(by_spot)
             .filter_map(|deed| match &deed.whom {
                 Whom::Runner(runner) => Some(runner.as_str()),
-                _ => None,
+                // A runner may have come to it before it ended.
+                Whom::Task(arn) => runners.get(arn).map(String::as_str),
+                Whom::Execution(_) => None,
             })
             .collect();
         let (mut lost, mut again, mut green) = (0, 0, 0);
@@ -119,7 +124,12 @@ impl Player<'_> {
                     wrong.push(format!("{} was run again and not lost", queued.name));
                 }
                 if next.is_none() && was_lost && !excused {
-                    wrong.push(format!("{} was lost and not run again", queued.name));
+                    wrong.push(format!(
+                        "{} ({}) was lost and not run again: {}",
+                        queued.name,
+                        job.id,
+                        described(job)
+                    ));
                 }
             }
             if attempts.len() > 3 {
@@ -183,7 +193,7 @@ impl Player<'_> {
             .collect();
         let mut chances = Vec::new();
         if self.site.setup.reruns {
-            chances = self.second_chances(&snapshot.jobs);
+            chances = self.second_chances(&snapshot.jobs, &runners);
         }
         let mut ended_runners = self.ended;
         let ended = self.ended_waiting.iter();
