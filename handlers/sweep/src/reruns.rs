@@ -81,6 +81,7 @@ async fn post(
     match decide(&installation, notes).await? {
         OnLostJobs::Wait => Ok(false),
         OnLostJobs::Forget => {
+            tracing::info!(%repository, run_id = run, "interrupted jobs are not re-run: somebody re-ran or cancelled their run, or they ended otherwise");
             for note in notes {
                 reruns.forget(note).await?;
             }
@@ -117,7 +118,7 @@ async fn decide(
         if !installation.run_is_gone(repository, *run).await? {
             return Ok(OnLostJobs::Wait);
         }
-        tracing::warn!(%repository, run_id = run, "interrupted jobs are not re-run: somebody deleted their run");
+        tracing::warn!(%repository, run_id = run, "GitHub shows the repository and not the run of interrupted jobs: somebody deleted it");
         return Ok(OnLostJobs::Forget);
     };
     let mut of_run = RunOfLost {
