@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use decisions::{
-    Attempt, Ended, ExecutionOutput, GiveUp, GivenUp, JobStatus, NextAttempt, NoteSeen, OnNote,
-    Situation, Verdict, judge, on_note,
+    Attempt, Ended, EndedTask, ExecutionOutput, GiveUp, GivenUp, JobStatus, NextAttempt, NoteSeen,
+    OnNote, Situation, Verdict, judge, on_note,
 };
 use fleet::{Status, retire};
 use github::{Access, Installation};
@@ -18,6 +18,8 @@ use crate::{Deps, Error, check_run, displaced, reruns, warm};
 /// How often giving a slot back is tried. It may be repeated: only the attempt's own lease is given
 /// back.
 const GIVE_BACK_TRIES: u32 = 2;
+/// How long a job may wait for its next attempt because another job that its runner lost cannot be noted.
+const NOTED_WITHIN: time::Duration = time::Duration::minutes(5);
 
 /// Deletes the attempt's leftovers, asks GitHub whether the job left the queue, and decides what
 /// follows.
@@ -110,7 +112,7 @@ async fn give_slot_back(deps: &Deps, over: &AttemptOver, attempt: &Attempt, now:
 }
 
 /// Notes the job that the attempt's runner lost. Without the note the job stays failed. So the state
-/// machine tries again during an outage of the table, unless the execution's own job waits for a runner.
+/// machine tries again during an outage of the table, for a while only if the execution's own job waits.
 async fn note_lost_job(
     deps: &Deps,
     over: &AttemptOver,
@@ -122,7 +124,10 @@ async fn note_lost_job(
     let Err(error) = reruns::note_lost_job(deps, over, ended, state, now).await else {
         return Ok(());
     };
-    if *verdict == Verdict::End && error.aws().fault().class() == Class::Transient {
+    let stopped_at = ended.task.as_ref().and_then(EndedTask::stopped_at);
+    let recent = stopped_at.is_some_and(|at| now - at < NOTED_WITHIN);
+    let may_wait = *verdict == Verdict::End || recent;
+    if may_wait && error.aws().fault().class() == Class::Transient {
         return Err(fleet::Error::from(error).into());
     }
     tracing::warn!(%error, "cannot note an interrupted job, so it is not re-run; re-run it by hand");
