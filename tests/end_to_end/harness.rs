@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use github_standin::{Config, Job, JobStatus, NewJob, Server};
@@ -45,57 +46,91 @@ pub(crate) struct Harness {
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 static POOL: Pool = Pool {
-    in_use: Mutex::new([false; HARNESSES]),
+    slots: Mutex::new(Slots {
+        in_use: [false; HARNESSES],
+        ready: [None; HARNESSES],
+        started: Vec::new(),
+    }),
     freed: Condvar::new(),
-    harnesses: [const { OnceLock::new() }; HARNESSES],
 };
 
 /// The harnesses, and which of them are in use.
 struct Pool {
-    in_use: Mutex<[bool; HARNESSES]>,
+    slots: Mutex<Slots>,
     freed: Condvar,
-    harnesses: [OnceLock<Harness>; HARNESSES],
 }
 
-/// A harness in use by one test. Dropping it, also after a failed test, releases it.
+struct Slots {
+    in_use: [bool; HARNESSES],
+    ready: [Option<&'static Harness>; HARNESSES],
+    /// All, with those that a failed test left behind.
+    started: Vec<&'static Harness>,
+}
+
+/// A harness in use by one test. Dropping it releases it; after a failed test, whose jobs, faults and settings
+/// are still there, the next test has a new one.
 struct Taken(usize);
 
 impl Pool {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a free harness; waits if there is none.
     fn take(&self) -> Taken {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots();
         loop {
-            if let Some(free) = in_use.iter().position(|in_use| !in_use) {
-                in_use[free] = true;
+            if let Some(free) = slots.in_use.iter().position(|in_use| !in_use) {
+                slots.in_use[free] = true;
                 return Taken(free);
             }
-            in_use = self
+            slots = self
                 .freed
-                .wait(in_use)
+                .wait(slots)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
+impl Taken {
+    /// The harness, which is started when it is not there.
+    fn harness(&self) -> &'static Harness {
+        if let Some(ready) = POOL.slots().ready[self.0] {
+            return ready;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let harness: &'static Harness = Box::leak(Box::new(RUNTIME.block_on(build(number))));
+        let mut slots = POOL.slots();
+        slots.ready[self.0] = Some(harness);
+        slots.started.push(harness);
+        harness
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut in_use = POOL.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        in_use[self.0] = false;
+        let mut slots = POOL.slots();
+        slots.in_use[self.0] = false;
+        if std::thread::panicking() {
+            slots.ready[self.0] = None;
+        }
         POOL.freed.notify_one();
     }
 }
 
+/// The next engine's number, which names its directory.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
+
 /// Runs a test on a harness of its own.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(&'static Harness) -> F) {
     let taken = POOL.take();
-    let harness = POOL.harnesses[taken.0].get_or_init(|| RUNTIME.block_on(build(taken.0)));
-    RUNTIME.block_on(test(harness));
+    RUNTIME.block_on(test(taken.harness()));
 }
 
 /// The calls between each deployment and its GitHub so far, on all started harnesses.
 pub(crate) fn exchanges() -> Vec<Exchange> {
-    let harnesses = POOL.harnesses.iter().filter_map(OnceLock::get);
-    let sites = harnesses.flat_map(|harness| {
+    let harnesses = POOL.slots().started.clone();
+    let sites = harnesses.into_iter().flat_map(|harness| {
         let later = [harness.organization.get(), harness.warm.get()];
         std::iter::once(&harness.repository).chain(later.into_iter().flatten())
     });

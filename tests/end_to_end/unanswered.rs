@@ -23,8 +23,10 @@ async fn drop_the_next(site: &Site, dropped: &mut BTreeSet<u64>) {
     let id = site
         .observer
         .wait(LIMIT, async || {
-            let online =
-                |runner: &&github_standin::Runner| runner.online && !dropped.contains(&runner.id);
+            // A runner of an earlier test may still have its job.
+            let online = |runner: &&github_standin::Runner| {
+                runner.online && !runner.busy && !dropped.contains(&runner.id)
+            };
             Ok(github.runners().iter().find(online).map(|runner| runner.id))
         })
         .await
