@@ -303,7 +303,9 @@ impl Harness {
 
     /// A deployment with two warm tasks.
     pub(crate) async fn warm(&self) -> &Site {
-        let plan = Plan::new("warm", "wa").with("warm", "2");
+        let plan = Plan::new("warm", "wa")
+            .with("warm", "2")
+            .with("rerunAfterInterruption", "true");
         let made = async {
             let site = deployed(&self.engine, plan).await;
             without_schedule(&site).await;
