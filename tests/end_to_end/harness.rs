@@ -303,9 +303,7 @@ impl Harness {
 
     /// A deployment with two warm tasks.
     pub(crate) async fn warm(&self) -> &Site {
-        let plan = Plan::new("warm", "wa")
-            .with("warm", "2")
-            .with("rerunAfterInterruption", "true");
+        let plan = Plan::new("warm", "wa").with("warm", "2");
         let made = async {
             let site = deployed(&self.engine, plan).await;
             without_schedule(&site).await;

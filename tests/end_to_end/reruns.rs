@@ -12,7 +12,7 @@ use crate::variants::providers;
 const REPOSITORY: &str = "octo/again";
 
 /// The jobs of a run's later attempts.
-pub(crate) fn again(site: &Site, job: &Job) -> Vec<Job> {
+fn again(site: &Site, job: &Job) -> Vec<Job> {
     let jobs = site.deployment.github.jobs().into_iter();
     jobs.filter(|other| other.run_id == job.run_id && other.run_attempt > 1)
         .collect()
@@ -20,18 +20,13 @@ pub(crate) fn again(site: &Site, job: &Job) -> Vec<Job> {
 
 /// A job of a run (a new one if not given) that works for long in its first attempt only. Returns when it
 /// has begun, with its task.
-pub(crate) async fn begins(
-    site: &Site,
-    directory: &Path,
-    (repository, name): (&str, &str),
-    run_id: Option<u64>,
-) -> (Job, String) {
+async fn begins(site: &Site, directory: &Path, name: &str, run_id: Option<u64>) -> (Job, String) {
     let begun = directory.join(name);
     let file = begun.display();
     let work = format!("[ -e '{file}' ] && exit 0; touch '{file}'; sleep 600");
     let job = site.queue(NewJob {
         run_id,
-        ..script(repository, &work)
+        ..script(REPOSITORY, &work)
     });
     let task = site.task_of(&job).await;
     let found = site
@@ -77,7 +72,7 @@ fn a_job_that_spot_took_away_is_green_on_demand_and_a_failed_one_stays_failed() 
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path();
 
-        let lost = begins(&site, place, (REPOSITORY, "one"), None).await;
+        let lost = begins(&site, place, "one", None).await;
         is_interrupted(harness, &site, &lost).await;
         sweep(&site).await;
         let attempts = again(&site, &lost.0);
@@ -87,8 +82,8 @@ fn a_job_that_spot_took_away_is_green_on_demand_and_a_failed_one_stays_failed() 
         is_green_on_demand(&site, second).await;
 
         // A run of two jobs: GitHub takes nothing until both have ended, and then both together.
-        let first = begins(&site, place, (REPOSITORY, "first"), None).await;
-        let other = begins(&site, place, (REPOSITORY, "other"), Some(first.0.run_id)).await;
+        let first = begins(&site, place, "first", None).await;
+        let other = begins(&site, place, "other", Some(first.0.run_id)).await;
         is_interrupted(harness, &site, &first).await;
         sweep(&site).await;
         assert!(again(&site, &first.0).is_empty());
@@ -104,7 +99,7 @@ fn a_job_that_spot_took_away_is_green_on_demand_and_a_failed_one_stays_failed() 
         let (failed, execution) = site.run(script(REPOSITORY, "exit 1")).await;
         assert_succeeded(&execution);
         assert_eq!(failed.conclusion.as_deref(), Some("failure"));
-        let (cancelled, _) = begins(&site, place, (REPOSITORY, "cancelled"), None).await;
+        let (cancelled, _) = begins(&site, place, "cancelled", None).await;
         github.cancel_job(cancelled.id).unwrap();
         site.reaches(&cancelled, JobStatus::Completed).await;
         site.ended(&cancelled).await;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use decisions::AgentExit;
-use github_standin::{Access, Job, JobStatus};
+use github_standin::{Job, JobStatus};
 use local_stack::{Execution, Plan, Visit};
 use protocol::State;
 use reqwest::Method;
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use crate::happy::{aws_calls, latest_call};
 use crate::harness::{Harness, LIMIT, Site, assert_succeeded, deployed, run, script};
 use crate::recovery::{end_task, sweep};
-use crate::reruns::{again, begins};
 
 /// Size of the stock.
 const WANTED: usize = 2;
@@ -925,31 +924,16 @@ fn a_warm_task_that_spot_takes_back_leaves_the_stock_or_its_execution() {
         let after = stock.is_full().await;
         assert!(after.iter().all(|ticket| !before.contains(ticket)));
 
-        let site = stock.site;
-        let repository = "octo/interrupted-warm";
-        let github = &site.deployment.github;
-        github.set_permission("octo", "actions", Some(Access::Write));
-        let directory = tempfile::tempdir().unwrap();
-        let (job, task) = begins(site, directory.path(), (repository, "job"), None).await;
-        assert_eq!(task, adopted(&stock, &site.name(&job)).await);
+        let job = stock
+            .site
+            .queue(script("octo/interrupted-warm", "sleep 600"));
+        stock.site.reaches(&job, JobStatus::InProgress).await;
+        let task = adopted(&stock, &stock.site.name(&job)).await;
         end_task(harness, &task, "spot-interruption").await;
-        let execution = site.ended(&job).await;
+        let execution = stock.site.ended(&job).await;
         assert_succeeded(&execution);
-        site.task_is_gone(&task).await;
-        site.nothing_left_of(&job).await;
-        stock.is_full().await;
-
-        // It is run again, and its second chance may be a warm task, too.
-        site.reaches(&job, JobStatus::Completed).await;
-        sweep(site).await;
-        let attempts = again(site, &job);
-        let [second] = attempts.as_slice() else {
-            panic!("{attempts:#?}")
-        };
-        let execution = site.ended(second).await;
-        assert_succeeded(&execution);
-        assert_eq!(site.job(second).conclusion.as_deref(), Some("success"));
-        site.nothing_left_of(second).await;
+        stock.site.task_is_gone(&task).await;
+        stock.site.nothing_left_of(&job).await;
         stock.is_full().await;
     });
 }
