@@ -372,7 +372,14 @@ impl Site {
 
     /// Waits until a job's first execution has ended.
     pub(crate) async fn ended(&self, job: &Job) -> Execution {
-        self.observer.first_execution(job, LIMIT).await.unwrap()
+        match self.observer.first_execution(job, LIMIT).await {
+            Ok(execution) => execution,
+            Err(error) => {
+                let mut deliveries = self.deployment.github.deliveries();
+                deliveries.retain(|delivery| delivery.job == Some(job.id));
+                panic!("{error:#}; its webhooks: {deliveries:#?}");
+            }
+        }
     }
 
     /// The job's current state at GitHub.
