@@ -1,35 +1,13 @@
-import { App, Stack } from "aws-cdk-lib";
+import { Stack } from "aws-cdk-lib";
 import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import * as iam from "aws-cdk-lib/aws-iam";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  Ec2Capacity,
-  Ec2Runner,
-  FargateRunner,
-  FargateRunnerProps,
-  FargateRunners,
-  FargateRunnersProps,
-} from "../src";
+import { Ec2Capacity, Ec2Runner, FargateRunnerProps } from "../src";
 import { readConfig } from "../app/config";
-import { appTemplate, GITHUB, HANDLERS_DIRECTORY, IMAGE } from "./support";
+import { appTemplate, IMAGE, withoutRunner } from "./support";
 
 const PATH = "/fargate-runners/tasks/";
-
-function deployment(
-  props: Partial<FargateRunnersProps> | ((stack: Stack) => Partial<FargateRunnersProps>) = {},
-) {
-  const stack = new Stack(new App(), "Test");
-  const runners = new FargateRunners(stack, "Runners", {
-    handlersDirectory: HANDLERS_DIRECTORY,
-    defaultRunner: false,
-    github: GITHUB,
-    ...(typeof props === "function" ? props(stack) : props),
-  });
-  const add = (more: Partial<FargateRunnerProps> = {}) =>
-    new FargateRunner(stack, more.name ?? "Runner", { runners, image: IMAGE, ...more });
-  return { stack, runners, add };
-}
 
 function role(stack: Stack, id: string, path: string = PATH): iam.Role {
   const assumedBy = new iam.ServicePrincipal("ecs-tasks.amazonaws.com");
@@ -51,7 +29,7 @@ const warnings = (stack: Stack) =>
     .map(({ entry }) => String(entry.data));
 
 test("limits are tags in the units of the labels", () => {
-  const { stack, add } = deployment();
+  const { stack, add } = withoutRunner();
   add({ maxCpu: 16, maxMemory: 64, maxDisk: 200 });
   const [definition] = Object.values(
     Template.fromStack(stack).findResources("AWS::ECS::TaskDefinition"),
@@ -79,7 +57,7 @@ test("the template does not grow with the sizes that it allows", () => {
 });
 
 test("on instances there are no limits of sizes", () => {
-  const { stack, runners } = deployment();
+  const { stack, runners } = withoutRunner();
   const capacity = new Ec2Capacity(stack, "Instances", { runners, maxInstances: 2 });
   const props = { runners, capacity, image: IMAGE, maxCpu: 8 };
   assert.throws(
@@ -89,7 +67,7 @@ test("on instances there are no limits of sizes", () => {
 });
 
 test("roles of repositories are told by name, below the one path", () => {
-  const { stack } = deployment((stack) => {
+  const { stack } = withoutRunner((stack) => {
     const shared = role(stack, "Shared");
     return {
       github: { allowedOwners: ["octo", "cats"] },
@@ -114,11 +92,11 @@ test("roles of repositories are told by name, below the one path", () => {
 });
 
 test("a deployment without roles of repositories has none in its environment", () => {
-  assert.equal(launch(deployment().stack).REPOSITORY_ROLES, undefined);
+  assert.equal(launch(withoutRunner().stack).REPOSITORY_ROLES, undefined);
 });
 
 test("each role of a repository reads registrations, and is denied the App's secrets", () => {
-  const { stack, add } = deployment((stack) => ({
+  const { stack, add } = withoutRunner((stack) => ({
     repositoryRoles: { "octo/infra": role(stack, "Infra") },
   }));
   add({ warm: { size: 1 } });
@@ -146,9 +124,9 @@ test("the state machine passes roles of the path to tasks, and no role by name",
     );
     return statements.filter(({ Action }) => Action === "iam:PassRole");
   };
-  const plain = deployment();
+  const plain = withoutRunner();
   plain.add();
-  const given = deployment((stack) => ({
+  const given = withoutRunner((stack) => ({
     repositoryRoles: { "octo/infra": role(stack, "Infra") },
   }));
   given.add();
@@ -223,13 +201,13 @@ for (const [what, roles, message] of [
   ],
 ] as [string, (stack: Stack) => Record<string, iam.IRole>, RegExp][]) {
   test(`${what} gets no role`, () => {
-    assert.throws(() => deployment((stack) => ({ repositoryRoles: roles(stack) })), message);
+    assert.throws(() => withoutRunner((stack) => ({ repositoryRoles: roles(stack) })), message);
   });
 }
 
 test("at organization scope only runners that no other role's repository can take", () => {
   const organization = (more: Partial<FargateRunnerProps>, others: Record<string, string> = {}) => {
-    const { add } = deployment((stack) => ({
+    const { add } = withoutRunner((stack) => ({
       github: { allowedOwners: ["octo"], scope: "organization" },
       repositoryRoles: {
         "octo/infra": role(stack, "Infra"),

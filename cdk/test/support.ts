@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Config } from "../app/config";
 import { FargateRunnersStack } from "../app/stack";
-import { FargateRunners, FargateRunnersProps } from "../src";
+import { FargateRunner, FargateRunnerProps, FargateRunners, FargateRunnersProps } from "../src";
 import { HANDLER_NAMES } from "../src/handlers/record";
 import { temporaryDirectory } from "./temporary";
 
@@ -108,6 +108,22 @@ export function deployment(props: Partial<FargateRunnersProps> = {}): {
     defaultRunner: props.defaultRunner === false ? false : { image: IMAGE, ...props.defaultRunner },
   });
   return { stack, runners };
+}
+
+/** A stack with a construct that has no runner yet; `add` adds one. */
+export function withoutRunner(
+  props: Partial<FargateRunnersProps> | ((stack: Stack) => Partial<FargateRunnersProps>) = {},
+) {
+  const stack = new Stack(new App(), "Test");
+  const runners = new FargateRunners(stack, "Runners", {
+    handlersDirectory: HANDLERS_DIRECTORY,
+    defaultRunner: false,
+    github: GITHUB,
+    ...(typeof props === "function" ? props(stack) : props),
+  });
+  const add = (more: Partial<FargateRunnerProps> = {}) =>
+    new FargateRunner(stack, more.name ?? "Runner", { runners, image: IMAGE, ...more });
+  return { stack, runners, add };
 }
 
 /** The feature flags that the app is deployed with. */

@@ -21,7 +21,15 @@ import {
   WarmProps,
 } from "../src";
 import { hourly } from "../src/warm/cost";
-import { appTemplate, deployment, GITHUB, HANDLERS_DIRECTORY, IMAGE, templateOf } from "./support";
+import {
+  appTemplate,
+  deployment,
+  GITHUB,
+  HANDLERS_DIRECTORY,
+  IMAGE,
+  templateOf,
+  withoutRunner,
+} from "./support";
 
 type Runner = Omit<FargateRunnerProps, "runners">;
 
@@ -390,14 +398,8 @@ test("warm tasks that no job would ever take are warned of", () => {
     props: Partial<FargateRunnersProps> | ((stack: Stack) => Partial<FargateRunnersProps>),
     runner: Runner = {},
   ) => {
-    const stack = new Stack(new App(), "Test");
-    const runners = new FargateRunners(stack, "Runners", {
-      handlersDirectory: HANDLERS_DIRECTORY,
-      defaultRunner: false,
-      github: GITHUB,
-      ...(typeof props === "function" ? props(stack) : props),
-    });
-    new FargateRunner(stack, "Runner", { runners, image: IMAGE, warm: { size: 3 }, ...runner });
+    const { stack, add } = withoutRunner(props);
+    add({ warm: { size: 3 }, ...runner });
     const found = Annotations.fromStack(stack).findWarning("*", Match.anyValue());
     return found
       .map(({ entry }) => /\[ack: fargate-runners:([a-z-]+)\]/.exec(String(entry.data))?.[1])
